@@ -1,0 +1,313 @@
+//! What can happen to a bureau: people's commands, links, messages, time.
+
+use std::sync::Arc;
+
+use accord_keys::secret::Signer;
+
+use crate::id::{AgreementId, BureauId, CertificateId, DocumentId, PublicKey, TransportKey};
+use crate::wire::Checked;
+
+/// One connection as the swarm numbers them; never reused while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Ties a command to its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// One thing that happened. [`crate::bureau::Bureau::handle`] turns it into one [`crate::step::Step`].
+#[derive(Debug)]
+pub enum Input {
+    /// A person or program asked for something.
+    Command {
+        /// Comes back with the answer.
+        id: CommandId,
+        /// Whose unlocked key acts: `PERSON` or `PERSON/SEAT`; `None` is the only officer logged in.
+        person: Option<String>,
+        /// Say what would happen; write and send nothing.
+        dry_run: bool,
+        /// What is asked.
+        command: Command,
+    },
+    /// A connection to an allowed transport key stands.
+    LinkUp {
+        /// The new link.
+        link: LinkId,
+        /// The key the transport proved.
+        transport: TransportKey,
+        /// Whether we dialled.
+        outgoing: bool,
+    },
+    /// A link is gone; nothing more comes from it.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+    },
+    /// The swarm dropped a frame whose permit had gone stale; what it carried is sent again if still allowed.
+    FrameDropped {
+        /// On which link.
+        link: LinkId,
+    },
+    /// A message whose seals and segments were checked off the core thread.
+    Message {
+        /// From which link.
+        link: LinkId,
+        /// The message.
+        message: Checked,
+    },
+    /// Bytes on this link were no message of ours.
+    Garbage {
+        /// From which link.
+        link: LinkId,
+        /// What was wrong, without content.
+        why: String,
+    },
+    /// Nothing but time.
+    Wake,
+}
+
+/// What a person or program asks for.
+#[derive(Clone)]
+pub enum Command {
+    /// One screen.
+    Status,
+    /// The officers whose keys are unlocked.
+    WhoAmI,
+    /// Confirms (or undoes) a held clock jump.
+    ClockCorrect {
+        /// `true`: the new time is right; `false`: it is not, keep the corroborated one.
+        confirm: bool,
+    },
+    /// A seat for a new officer; the key is made at the first login.
+    OfficerAdd {
+        /// Personal name, kept in this bureau.
+        name: String,
+        /// Seats, for instance `liaison`.
+        seats: Vec<String>,
+        /// What the certificate may do, by capability word.
+        capabilities: Vec<String>,
+    },
+    /// A forgotten passphrase: the old key is revoked as retired, a new one made at the next login.
+    OfficerReset {
+        /// The officer.
+        name: String,
+    },
+    /// First login: a certificate for the key just made.
+    OfficerEnrol {
+        /// The officer as added.
+        name: String,
+        /// The new key.
+        key: PublicKey,
+    },
+    /// The certificate and state of one officer, for login.
+    OfficerFind {
+        /// The officer.
+        name: String,
+    },
+    /// Every officer of this bureau.
+    OfficerList,
+    /// An officer's key is unlocked for a shift.
+    Unlock {
+        /// The officer.
+        name: String,
+        /// The certificate of the key.
+        certificate: CertificateId,
+        /// The key.
+        signer: Arc<dyn Signer>,
+    },
+    /// Forgets an officer's key; `None` forgets all.
+    Lock {
+        /// The officer.
+        name: Option<String>,
+    },
+    /// Learns a sealed statement made elsewhere (root version, appointment, certificate, revocation).
+    Install {
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// The sealed statements of our own bureau, for offline signing.
+    OwnStatements,
+    /// New certificate, same key, for an officer or laptop of ours.
+    CertRenew {
+        /// Officer name or device name.
+        name: String,
+    },
+    /// One-time code for a laptop.
+    DeviceInvite {
+        /// The officer who will carry it.
+        officer: String,
+        /// Transport key derived from the code's secret.
+        transport: TransportKey,
+    },
+    /// Devices of this bureau.
+    DeviceList,
+    /// Our card.
+    CardShow,
+    /// Where partners reach us; part of our card.
+    SetContact {
+        /// `host:port` or multiaddr.
+        addresses: Vec<String>,
+        /// Duty phone.
+        phone: String,
+    },
+    /// Takes in another bureau's card.
+    PartnerAdd {
+        /// The card's text.
+        card: String,
+        /// The code read out by their liaison officer; without it the card stays unchecked.
+        checking_code: Option<String>,
+        /// Local alias.
+        alias: Option<String>,
+    },
+    /// Changes what we keep about a partner.
+    PartnerSet {
+        /// Name, alias or id.
+        partner: String,
+        /// New alias.
+        alias: Option<String>,
+        /// Address that overrides the card's.
+        address: Option<String>,
+    },
+    /// What the core knows for `partner test`.
+    PartnerShow {
+        /// Name, alias or id.
+        partner: String,
+    },
+    /// All partners.
+    PartnerList,
+    /// Offers an agreement.
+    AgreementOffer {
+        /// Name, alias or id of the other side.
+        partner: String,
+        /// The terms.
+        terms: crate::agreement::Terms,
+    },
+    /// Accepts an offer.
+    AgreementAccept {
+        /// The offer.
+        id: String,
+    },
+    /// Declines an offer.
+    AgreementDecline {
+        /// The offer.
+        id: String,
+        /// Why; goes to the offerer.
+        reason: String,
+    },
+    /// All agreements and offers.
+    AgreementList,
+    /// One agreement in full.
+    AgreementShow {
+        /// Id or prefix.
+        id: String,
+    },
+    /// A draft bulletin of our own bureau; nothing leaves.
+    BulletinNew(Draft),
+    /// Makes a bulletin count and sends it.
+    BulletinPublish {
+        /// A draft's id, or …
+        draft: Option<String>,
+        /// … the text itself.
+        text: Option<Draft>,
+        /// Receivers by name, alias or id; an empty list is refused.
+        to: Vec<String>,
+    },
+    /// Bulletins we hold.
+    BulletinList,
+    /// Opens a case thread.
+    CaseOpen {
+        /// Title, text, category, case number.
+        draft: Draft,
+        /// Who takes part, by name, alias or id.
+        with: Vec<String>,
+    },
+    /// Adds an entry to a case thread.
+    CaseNote {
+        /// Document id, number or prefix.
+        id: String,
+        /// `note`, `finding`, `minutes`.
+        kind: String,
+        /// The entry's text.
+        text: String,
+    },
+    /// Threads we hold.
+    CaseList,
+    /// One document in full.
+    DocumentShow {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// Who holds a document and by which clause.
+    AccessList {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// Lets another bureau in.
+    AccessGrant {
+        /// Document id, number or prefix.
+        id: String,
+        /// Name, alias or id.
+        partner: String,
+        /// `read` or `append`.
+        verb: String,
+    },
+    /// Takes access away from here on.
+    AccessCut {
+        /// Document id, number or prefix.
+        id: String,
+        /// Name, alias or id of a bureau, or certificate id.
+        subject: String,
+        /// A stolen key: nothing unsettled of it stays.
+        strict: bool,
+    },
+    /// What waits for a person.
+    Inbox,
+    /// Events after a position.
+    Events {
+        /// Exclusive.
+        after: u64,
+        /// At most this many.
+        limit: usize,
+    },
+}
+
+impl std::fmt::Debug for Command {
+    /// Commands hold case text; only the variant's name may reach a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command(..)")
+    }
+}
+
+/// A bulletin or thread as typed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// Headline, at most 200 bytes.
+    pub title: String,
+    /// Body, at most [`crate::limits::TEXT_BYTES_MAX`].
+    pub text: String,
+    /// Category code, for instance `CRIM.SERIES`.
+    pub category: String,
+    /// Traffic light word; `None` takes the category's default.
+    pub tlp: Option<String>,
+    /// Bulletin subkind, for instance `series`; empty for threads.
+    pub subkind: String,
+    /// Case number of our own bureau, if any.
+    pub case_number: Option<String>,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Draft(..)")
+    }
+}
+
+/// A resolved reference to what a command names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A bureau.
+    Bureau(BureauId),
+    /// An agreement version.
+    Agreement(AgreementId),
+    /// A document.
+    Document(DocumentId),
+}

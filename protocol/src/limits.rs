@@ -1,0 +1,82 @@
+//! Every bound, with unit, default and reason.
+//!
+//! *Verdict* bounds are part of what makes a change or record malformed: the same for everyone, for ever. *Back-pressure* bounds may delay
+//! and may be tuned; they never decide.
+
+/// Largest decoded frame, bytes. Back-pressure; fits the largest change with its envelope.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Largest frame that carries no document content, bytes. Back-pressure.
+pub const CONTROL_BYTES_MAX: usize = 64 * 1024;
+/// Largest raw Automerge change, bytes. Verdict.
+pub const CHANGE_BYTES_MAX: usize = 240 * 1024;
+/// Largest segment, bytes of its changes. Verdict; a segment must fit one frame.
+pub const SEGMENT_BYTES_MAX: usize = 244 * 1024;
+/// Largest segment our own writer makes before it starts another, bytes.
+pub const SEGMENT_BYTES_TARGET: usize = 128 * 1024;
+/// Most positions (changes and links) in one segment. Verdict.
+pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
+/// Unacknowledged bytes towards one partner. Back-pressure: memory and fairness.
+pub const IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records in one access log. Verdict (the index of a record is a causal fact).
+pub const RECORDS_MAX: u32 = 65_536;
+/// The last so many records are for cut, void, erase and end only. Verdict.
+pub const RECORDS_RESERVED: u32 = 4_096;
+/// Bureaus in one genesis audience or grant record. Verdict; fits a control frame.
+pub const AUDIENCE_MAX: usize = 256;
+/// Tips named by one anchor or view entry. Verdict for anchors.
+pub const TIPS_MAX: usize = 1_024;
+/// Frontier lines of one cut. Verdict (200 laptops of 3 lives each fit).
+pub const FRONTIER_MAX: usize = 1_024;
+/// Body text of a bulletin, thread or entry, bytes of UTF-8. Verdict for acts; longer matter is an attachment.
+pub const TEXT_BYTES_MAX: usize = 48 * 1024;
+/// One act, bytes. Verdict.
+pub const ACT_BYTES_MAX: usize = 60 * 1024;
+/// Headline, bytes.
+pub const TITLE_BYTES_MAX: usize = 200;
+/// A newly made document or note is anchored after so many changes.
+pub const ANCHOR_AFTER_CHANGES: u64 = 64;
+/// … or after so much idle time, milliseconds.
+pub const ANCHOR_IDLE_MS: u64 = 10 * 60 * 1_000;
+/// … or so soon after another bureau's act, milliseconds (DESIGN: within 10 seconds).
+pub const ANCHOR_ACT_MS: u64 = 5_000;
+/// Most anchors a document gets within a minute.
+pub const ANCHORS_PER_MINUTE: usize = 6;
+/// Quiet time before sums are compared, milliseconds.
+pub const QUIET_MS: u64 = 2_000;
+/// Documents a tips exchange may cover; above it an alarm and no exchange.
+pub const TIPS_DOCUMENTS_MAX: usize = 10_000;
+/// Documents in one tips page.
+pub const TIPS_PAGE: usize = 256;
+/// A wall clock this far from expectation is a jump, seconds.
+pub const CLOCK_JUMP_S: u64 = 600;
+/// How far the wall clock may be ahead of the floor at start without confirmation, seconds.
+pub const CLOCK_START_AHEAD_S: u64 = 30 * 24 * 3_600;
+/// The clock floor is written this often, milliseconds.
+pub const FLOOR_EVERY_MS: u64 = 10 * 60 * 1_000;
+/// Agreement statements exchanged per pair at a session's start.
+pub const AGREEMENT_STATEMENTS_MAX: usize = 64;
+/// Events kept for `events --since`.
+pub const EVENTS_KEPT: u64 = 20_000;
+/// Evidence statements in one message.
+pub const EVIDENCE_MAX: usize = 128;
+/// Heads a writer faces before it folds (a change has at most 32 deps, one of them its own previous).
+pub const FOLD_ABOVE_HEADS: usize = 31;
+/// Automatic repairs before a link is marked divergent.
+pub const REPAIRS_MAX: u32 = 1;
+/// Document bodies kept in memory, by count. Back-pressure.
+pub const BODIES_CACHED_MAX: usize = 256;
+/// An offer without answer lapses after this, seconds.
+pub const OFFER_EXPIRES_S: u64 = 14 * 24 * 3_600;
+/// An invitation for a device ends after this, seconds.
+pub const INVITE_EXPIRES_S: u64 = 15 * 60;
+
+const _: () = assert!(CHANGE_BYTES_MAX <= SEGMENT_BYTES_MAX, "one change must fit a segment");
+const _: () = assert!(SEGMENT_BYTES_MAX + 8 * 1024 <= FRAME_BYTES_MAX, "a segment with its envelope must fit a frame");
+const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
+const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
+const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");
+const _: () = assert!(TIPS_MAX * 33 < CONTROL_BYTES_MAX, "an anchor fits a sealed payload");
+const _: () = assert!(ACT_BYTES_MAX + 4 * 1024 < CHANGE_BYTES_MAX, "one act fits one change");
+const _: () = assert!(TEXT_BYTES_MAX < ACT_BYTES_MAX, "a text fits an act");
+const _: () = assert!(ANCHOR_ACT_MS <= 10_000, "promised: within ten seconds of another bureau's act");
+const _: () = assert!(SEGMENT_BYTES_TARGET <= SEGMENT_BYTES_MAX, "our own segments are acceptable");

@@ -1,0 +1,368 @@
+//! Plain answers for the faces (CLI, API): strings and numbers only, ids in hex, times in Unix seconds.
+
+#![allow(missing_docs)] // field names are the words of GLOSSARY.md; units are in each doc line above
+
+use serde::{Deserialize, Serialize};
+
+/// The answer to a [`crate::input::Command`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "view", rename_all = "snake_case")]
+pub enum View {
+    /// Answer to `Status`.
+    Status(StatusView),
+    /// Officers unlocked here.
+    WhoAmI { officers: Vec<OfficerView> },
+    /// One or more officers.
+    Officers { officers: Vec<OfficerView> },
+    /// Devices of this bureau.
+    Devices { devices: Vec<DeviceView> },
+    /// Our card.
+    Card(CardView),
+    /// Partners.
+    Partners { partners: Vec<PartnerView> },
+    /// Agreements and offers.
+    Agreements { agreements: Vec<AgreementView> },
+    /// Documents, newest first.
+    Documents { documents: Vec<DocumentLine> },
+    /// One document.
+    Document(DocumentView),
+    /// Who holds a document.
+    Access(AccessView),
+    /// Who receives and who does not (`--dry-run`, and the answer to every verb that sends).
+    Sending(SendingView),
+    /// What waits for a person.
+    Inbox { items: Vec<InboxItem> },
+    /// Events.
+    Events { events: Vec<EventView> },
+    /// Sealed statements, hex.
+    Statements { statements: Vec<String> },
+    /// Done; `id` names what was made, if anything.
+    Done { id: Option<String> },
+}
+
+/// One screen of state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// Our bureau's id, name and unit code.
+    pub bureau: String,
+    pub name: String,
+    pub unit_code: String,
+    /// Network id (hex) and root version in force.
+    pub network: String,
+    pub root_version: u32,
+    /// `node` or `laptop`; its certificate and the end of it.
+    pub device: String,
+    pub certificate: String,
+    pub certificate_ends: u64,
+    /// Whether this node writes its bureau's access records.
+    pub registrar: bool,
+    /// Held documents, admitted changes, last sequence.
+    pub documents: u64,
+    pub changes: u64,
+    pub sequence: u64,
+    /// Sum over documents of H(document, log head, admitted tips), hex: equal on devices of one bureau that hold the same.
+    pub fingerprint: String,
+    /// `good`, `held` (a jump waits for confirmation), `behind` (wall clock before the floor).
+    pub clock: String,
+    /// Effective time.
+    pub now: u64,
+    pub partners: Vec<PartnerView>,
+    pub devices: Vec<DeviceView>,
+    pub officers: Vec<OfficerView>,
+    /// Items in the inbox.
+    pub inbox: u64,
+}
+
+/// One officer of our own bureau.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfficerView {
+    pub name: String,
+    pub seats: Vec<String>,
+    pub capabilities: Vec<String>,
+    /// Empty while the first login is awaited.
+    pub certificate: String,
+    pub certificate_ends: u64,
+    pub logged_in: bool,
+    /// `awaiting_login`, `good`, `expired`, `revoked`.
+    pub state: String,
+}
+
+/// One device of our own bureau.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    pub certificate: String,
+    pub kind: String,
+    pub unit: String,
+    pub transport: String,
+    pub ends: u64,
+    pub state: String,
+    pub connected: bool,
+    /// This very device.
+    pub here: bool,
+}
+
+/// Our card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardView {
+    pub bureau: String,
+    pub name: String,
+    pub checking_code: String,
+    pub addresses: Vec<String>,
+    pub phone: String,
+    /// The armoured card.
+    pub text: String,
+}
+
+/// One partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerView {
+    pub bureau: String,
+    pub name: String,
+    pub alias: String,
+    /// The checking code was compared by people.
+    pub checked: bool,
+    pub checking_code: String,
+    pub connected: bool,
+    /// `in_force`, `offered`, `none`, `expired`, ...: standing of the newest agreement.
+    pub standing: String,
+    pub agreement: String,
+    pub agreement_ends: u64,
+    /// Transport keys and addresses of its nodes.
+    pub nodes: Vec<NodeAddress>,
+    pub last_contact: u64,
+    /// Documents changed here that it has not acknowledged.
+    pub behind: u64,
+    /// Sums stay unequal after a repair.
+    pub divergent: bool,
+    pub phone: String,
+}
+
+/// Where a node is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeAddress {
+    pub transport: String,
+    pub addresses: Vec<String>,
+}
+
+/// One agreement version or offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementView {
+    pub id: String,
+    pub version: u32,
+    pub partner: String,
+    pub partner_name: String,
+    /// `offered_by_us`, `offered_to_us`, `accepted`, `declined`, `lapsed`, `not_yet`, `in_force`, `expired`, `superseded`.
+    pub standing: String,
+    pub title: String,
+    pub from: u64,
+    pub to: u64,
+    pub offer_expires: u64,
+    pub grants: Vec<GrantView>,
+    /// The reason given with a decline.
+    pub reason: String,
+}
+
+/// One grant line of an agreement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantView {
+    /// `we_give`, `they_give`.
+    pub direction: String,
+    pub category: String,
+    /// `read`, `append`, `request`.
+    pub verbs: Vec<String>,
+    pub tlp_ceiling: String,
+    /// 0: to the end of the agreement.
+    pub until: u64,
+}
+
+/// One line of a list of documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentLine {
+    pub id: String,
+    /// Official number once adopted, provisional before.
+    pub number: String,
+    /// `bulletin`, `draft`, `case`.
+    pub kind: String,
+    pub subkind: String,
+    pub category: String,
+    pub tlp: String,
+    pub title: String,
+    pub owner: String,
+    pub owner_name: String,
+    pub created: u64,
+    /// Changes admitted, and how many of them an anchor settled.
+    pub changes: u64,
+    pub settled: u64,
+    /// Whether the owner's registrar adopted it.
+    pub adopted: bool,
+    /// Changes held, waiting for the owner.
+    pub held: u64,
+    pub sequence: u64,
+}
+
+/// One document in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentView {
+    pub line: DocumentLine,
+    pub text: String,
+    pub entries: Vec<EntryView>,
+    /// Admitted tips, hex, ascending.
+    pub heads: Vec<String>,
+    /// Newest record of the access log.
+    pub log_head: String,
+    /// BLAKE3 over entries, text and heads: equal on every node that shows the same.
+    pub content_hash: String,
+    /// Set when Automerge could not show admitted changes; the text is then empty.
+    pub cannot_show: bool,
+    pub deliveries: Vec<DeliveryView>,
+}
+
+/// One act of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// `publish`, `open`, `note`, `finding`, `minutes`, ...
+    pub kind: String,
+    pub title: String,
+    pub text: String,
+    pub signed_at: u64,
+    pub bureau: String,
+    pub bureau_name: String,
+    pub seats: Vec<String>,
+    pub certificate: String,
+    /// Own officers by name; others by seat.
+    pub person: String,
+    pub settled: bool,
+    pub change: String,
+}
+
+/// How far a document got with one receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryView {
+    pub bureau: String,
+    pub name: String,
+    /// Durable at one of its nodes, by its own acknowledgement.
+    pub delivered: bool,
+}
+
+/// Who holds a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessView {
+    pub document: String,
+    pub owner: String,
+    pub owner_name: String,
+    pub holders: Vec<HolderView>,
+    pub records: Vec<RecordView>,
+}
+
+/// One holder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderView {
+    pub bureau: String,
+    pub name: String,
+    pub verb: String,
+    /// Record that grants it, and since when.
+    pub record: String,
+    pub since: u64,
+    /// Agreement it rests on, if we are a party.
+    pub agreement: String,
+    /// `now` or why not now, a stable word of [`crate::access::Refusal`].
+    pub egress: String,
+}
+
+/// One record of an access log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordView {
+    pub id: String,
+    pub index: u64,
+    pub kind: String,
+    pub at: u64,
+    pub words: String,
+}
+
+/// Who receives and who does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendingView {
+    /// The document made, empty on a dry run.
+    pub id: String,
+    pub number: String,
+    pub dry_run: bool,
+    pub receivers: Vec<ReceiverView>,
+    /// What a newcomer will see: entries that become visible.
+    pub visible_entries: u64,
+}
+
+/// One receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverView {
+    pub bureau: String,
+    pub name: String,
+    pub will_receive: bool,
+    /// `ok` or a stable word of [`crate::access::Refusal`].
+    pub why: String,
+    /// Agreement and clause it rests on, for instance `7c1e0a11#2`.
+    pub clause: String,
+}
+
+/// One thing that waits for a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxItem {
+    /// `offer`, `bulletin`, `case`, `clock`, `divergent`, `unchecked_card`, `held`, `certificate_ends`.
+    pub kind: String,
+    pub id: String,
+    pub title: String,
+    pub from: String,
+    pub since: u64,
+}
+
+/// One event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Strictly increasing, stable over restarts.
+    pub position: u64,
+    pub at: u64,
+    /// `document_changed`, `delivered`, `agreement`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
+    pub kind: String,
+    pub document: String,
+    pub bureau: String,
+    pub detail: String,
+}
+
+/// Why a command was not carried out. The words for people live in the faces' catalogues under `refused.CODE`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Decides the exit code and HTTP status.
+    pub kind: RefusedKind,
+    /// Stable word, for instance `empty_audience`.
+    pub code: String,
+    /// What the sentence names, never case content.
+    pub params: Vec<(String, String)>,
+}
+
+/// Whose matter a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedKind {
+    /// Agreement, log or rights say no.
+    Refused,
+    /// Nothing of that name.
+    NotFound,
+    /// Several things match; `params` lists candidates.
+    Ambiguous,
+    /// The request itself is wrong.
+    Misuse,
+    /// Our fault.
+    Fault,
+}
+
+impl Refused {
+    /// A refusal with its stable code.
+    pub fn new(kind: RefusedKind, code: &str) -> Self {
+        Self { kind, code: code.to_owned(), params: Vec::new() }
+    }
+    /// Adds a named value for the sentence.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.params.push((name.to_owned(), value.to_string()));
+        self
+    }
+}
