@@ -2,5 +2,7 @@
 //!
 //! Pure: no tokio, libp2p, sled, clock or randomness. One input in, one [`step::Step`] out.
 
+pub mod content;
 pub mod id;
+pub mod rules;
 pub mod step;
