@@ -6,7 +6,9 @@
 pub use minicbor;
 
 pub mod appointment;
+pub mod armour;
 pub mod canon;
+pub mod card;
 pub mod certificate;
 pub mod code;
 pub mod contact;
