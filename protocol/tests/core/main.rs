@@ -1,0 +1,7 @@
+//! What the pure core promises, checked from outside on small counties: admission against a naive definition, logs, segments, agreements,
+//! access, wire bytes, clocks, and the frozen vectors.
+
+mod admission;
+mod documents;
+mod naive;
+mod world;
