@@ -2,6 +2,7 @@
 //! access, wire bytes, clocks, and the frozen vectors.
 
 mod admission;
+mod clock;
 mod documents;
 mod naive;
 mod world;
