@@ -277,7 +277,8 @@ impl DocState {
                 Err(_) => continue,
             }
         }
-        let anchors = came.iter().any(|id| self.log.get(id).and_then(|e| e.record.as_ref()).is_some_and(|r| !r.body().kind.anchors().is_empty()));
+        let anchors =
+            came.iter().any(|id| self.log.get(id).and_then(|e| e.record.as_ref()).is_some_and(|r| !r.body().kind.anchors().is_empty()));
         if worst == Learned::TakesAway || (anchors && self.has_fork()) {
             self.recompute();
         } else {
@@ -523,8 +524,7 @@ impl DocState {
         if !meta.deps.iter().all(|dep| self.admitted.contains(dep)) {
             return false;
         }
-        let not_older =
-            meta.deps.iter().all(|dep| self.citations(dep).any(|record| self.not_older(&placed.cited, cited.index, &record)));
+        let not_older = meta.deps.iter().all(|dep| self.citations(dep).any(|record| self.not_older(&placed.cited, cited.index, &record)));
         let owner = &self.log.genesis().body().owner;
         not_older
             && cited.rights.allow(owner, &actor.certificate, &actor.member, Verb::Append)

@@ -2,7 +2,7 @@
 //!
 //! Pure: no tokio, libp2p, sled, clock or randomness. One [`input::Input`] in, one [`step::Step`] out, through [`bureau::Bureau::handle`].
 //!
-//! Read in this order: [`step`], [`input`], [`bureau`], [`intake`], [`access`], [`session`].
+//! Read in this order: [`step`], [`input`], [`bureau`], [`intake`], [`access`], [`wire`].
 
 pub mod access;
 pub mod act;
@@ -10,6 +10,7 @@ pub mod agreement;
 pub mod bureau;
 pub mod clock;
 pub mod content;
+pub mod equality;
 pub mod id;
 pub mod input;
 pub mod intake;

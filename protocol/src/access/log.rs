@@ -35,6 +35,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a bureau other than the owner may hold this verb: nobody gets a draft, bulletins are read only.
+    pub const fn allows(self, verb: Verb) -> bool {
+        match self {
+            Kind::Bulletin => matches!(verb, Verb::Read),
+            Kind::Draft => false,
+            Kind::Case => matches!(verb, Verb::Read | Verb::Append),
+        }
+    }
     /// The stable word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -112,12 +120,7 @@ impl Statement for Genesis {
         if !self.audience.windows(2).all(|pair| pair[0].bureau < pair[1].bureau) || self.audience.iter().any(|g| g.bureau == self.owner) {
             return bad("audience must be ascending, unique and without the owner");
         }
-        let verbs_fit = match self.kind {
-            Kind::Bulletin => self.audience.iter().all(|g| g.verb == Verb::Read),
-            Kind::Draft => self.audience.is_empty(),
-            Kind::Case => self.audience.iter().all(|g| g.verb != Verb::Request),
-        };
-        if !verbs_fit {
+        if !self.audience.iter().all(|grantee| self.kind.allows(grantee.verb)) {
             return bad("the kind does not allow this audience");
         }
         Ok(())
@@ -416,6 +419,13 @@ pub struct Held {
     pub agreement: Option<AgreementId>,
 }
 
+impl Held {
+    /// What both allow.
+    fn weaker(&self, other: &Self) -> Self {
+        if self.verb.includes(other.verb) { *other } else { *self }
+    }
+}
+
 impl Rights {
     /// Whether the holder of this certificate may do `verb`. The owner bureau's members need `write` to append and nothing to read.
     pub fn allow(&self, owner: &BureauId, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
@@ -563,6 +573,12 @@ impl Log {
         if body.index != previous.index + 1 {
             return Err(RecordError::Malformed("record index does not follow the record before"));
         }
+        if let RecordKind::Grant(grantees, _) = &body.kind {
+            let genesis = self.genesis.body();
+            if grantees.iter().any(|grantee| grantee.bureau == genesis.owner || !genesis.kind.allows(grantee.verb)) {
+                return Err(RecordError::Malformed("the kind does not allow these grantees"));
+            }
+        }
         self.sealed_by_registrar(directory, &record)?;
         self.ordered(directory, &record)?;
         let forks = previous.children > 0;
@@ -625,7 +641,7 @@ impl Log {
         for head in &heads[1..] {
             let other = &self.entries[head].rights;
             let both = Rights {
-                bureaus: rights.bureaus.iter().filter(|(b, _)| other.bureaus.contains_key(b)).map(|(b, h)| (*b, *h)).collect(),
+                bureaus: rights.bureaus.iter().filter_map(|(b, held)| Some((*b, held.weaker(other.bureaus.get(b)?)))).collect(),
                 denied: rights.denied.union(&other.denied).cloned().collect(),
             };
             rights = Arc::new(both);

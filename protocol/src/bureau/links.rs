@@ -25,6 +25,7 @@ use super::rows::{Reached, Summary, read, write};
 use super::turn::Turn;
 use crate::access::{self, Permit, log::Learned};
 use crate::agreement::Pair;
+use crate::equality;
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, StatementId, TransportKey};
 use crate::input::LinkId;
 use crate::intake::{DocState, Intake, Item};
@@ -924,19 +925,8 @@ impl Bureau {
     fn sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
         let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
         let pair = Pair::of(self.identity.bureau, peer.bureau);
-        let mut key = blake3::Hasher::new_derive_key("accord view sum v1");
-        key.update(&self.identity.network.0);
-        key.update(&pair.low.0);
-        key.update(&pair.high.0);
-        let key = *key.finalize().as_bytes();
-        let mut sum = [0u8; 32];
-        let mut count = 0;
-        for summary in self.documents.values().filter(|summary| self.in_view(turn, link, summary)) {
-            let term = blake3::keyed_hash(&key, &summary.entry.0);
-            add(&mut sum, term.as_bytes());
-            count += 1;
-        }
-        (Digest(sum), count)
+        let held = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
+        equality::sum(&self.identity.network, &pair, held.map(|summary| &summary.entry))
     }
 
     /// At a quiet moment each side tells its sum; the other compares.
@@ -1066,14 +1056,4 @@ impl Bureau {
 
 fn cursor_aad(peer: &Peer, network: &crate::id::NetworkId) -> Vec<u8> {
     [b"accord cursor v1".as_slice(), &peer.certificate.0, &network.0].concat()
-}
-
-/// Adds a term to a 256-bit little-endian sum, wrapping.
-fn add(sum: &mut [u8; 32], term: &[u8; 32]) {
-    let mut carry = 0u16;
-    for (byte, other) in sum.iter_mut().zip(term) {
-        let total = u16::from(*byte) + u16::from(*other) + carry;
-        *byte = total.to_le_bytes()[0];
-        carry = total >> 8;
-    }
 }

@@ -469,9 +469,18 @@ fn thirty_three_writers_who_wrote_at_once_go_on_writing() {
     let hashes: Vec<ChangeHash> = written.iter().map(|raw| accord_protocol::rules::parse(raw).expect("ours").hash()).collect();
     let tip = segment::Tip { n: 0, attestation: accord_protocol::id::Digest([0; 32]) };
     let signer = crate::world::key(member.seed);
-    let sealed =
-        segment::seal_changes(&network(), &signer, case.story.document, member.id, life(member, 40), tip, written, &hashes, case.story.head())
-            .expect("seals");
+    let sealed = segment::seal_changes(
+        &network(),
+        &signer,
+        case.story.document,
+        member.id,
+        life(member, 40),
+        tip,
+        written,
+        &hashes,
+        case.story.head(),
+    )
+    .expect("seals");
     assert_eq!(case.state.learn_segment(&case.world.directory, crate::documents::check(sealed)), Intake::New);
     case.state.set_content(content);
     assert_eq!(case.state.tips(), [hashes[1]].into());

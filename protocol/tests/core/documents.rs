@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accord_keys::seal::{self, Verified};
 use accord_protocol::access::log::{FrontierLine, Genesis, Kind, Life, Record, RecordKind, Subject};
 use accord_protocol::act::{Act, ActKind};
 use accord_protocol::agreement::Verb;
@@ -10,7 +11,6 @@ use accord_protocol::id::{Bytes, Digest, DocumentId, Nonce, RecordId};
 use accord_protocol::rules::{self, ActorId, ChangeHash};
 use accord_protocol::segment::{self, CheckedSegment, CitedRun, Link, Segment};
 use accord_protocol::time::WallSeconds;
-use accord_keys::seal::{self, Verified};
 use proptest::prelude::*;
 
 use crate::world::{self, Member, World, key, network};
@@ -381,7 +381,9 @@ impl Story {
             let mut links = 0;
             while dice.roll(2) == 0 {
                 let last = run[run.len() - 1].attestation;
-                let Some(next) = self.steps.iter().find(|next| next.previous == last && next.actor == step.actor && next.n > 1) else { break };
+                let Some(next) = self.steps.iter().find(|next| next.previous == last && next.actor == step.actor && next.n > 1) else {
+                    break;
+                };
                 run.push(next);
                 links += usize::from(links > 0 || dice.roll(2) == 0);
             }

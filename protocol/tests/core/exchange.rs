@@ -33,10 +33,19 @@ pub fn terms(from: u64, to: u64, grants: &[(Direction, &[Verb], Tlp)]) -> Terms 
 const APPEND: &[Verb] = &[Verb::Append];
 const READ: &[Verb] = &[Verb::Read];
 
-pub fn offer(world: &World, from: usize, to: usize, version: u32, previous: Option<AgreementId>, terms: Terms, n: u8) -> AgreementStatement {
+pub fn offer(
+    world: &World,
+    from: usize,
+    to: usize,
+    version: u32,
+    previous: Option<AgreementId>,
+    terms: Terms,
+    n: u8,
+) -> AgreementStatement {
     let officer = world.bureaus[from].officers[0];
     let (offerer, acceptor) = (world.bureaus[from].id, world.bureaus[to].id);
-    let offer = Offer { offerer, acceptor, version, previous, terms, at: at(0), expires: at(50), officer: officer.id, nonce: Nonce([n; 16]) };
+    let offer =
+        Offer { offerer, acceptor, version, previous, terms, at: at(0), expires: at(50), officer: officer.id, nonce: Nonce([n; 16]) };
     AgreementStatement::Offer(verified(offer, &[officer.seed]))
 }
 
@@ -57,7 +66,15 @@ pub fn conclude(world: &World, by: usize, accept: &AgreementStatement) -> Agreem
 }
 
 /// Offer, accept and conclude, in order.
-pub fn concluded(world: &World, from: usize, to: usize, version: u32, previous: Option<AgreementId>, terms: Terms, n: u8) -> Vec<AgreementStatement> {
+pub fn concluded(
+    world: &World,
+    from: usize,
+    to: usize,
+    version: u32,
+    previous: Option<AgreementId>,
+    terms: Terms,
+    n: u8,
+) -> Vec<AgreementStatement> {
     let offer = offer(world, from, to, version, previous, terms, n);
     let accept = accept(world, to, offer.offer(), 0);
     let conclude = conclude(world, from, &accept);
@@ -95,8 +112,8 @@ struct Plan {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let times = (0u64..30, 1u64..40);
-    (any::<bool>(), proptest::option::of(0u8..4), times, any::<bool>(), 0u8..3, proptest::option::of(any::<bool>()), any::<bool>()).prop_map(
-        |(by_first, follows, (from, length), verb, accepts, concludes, declined)| Plan {
+    (any::<bool>(), proptest::option::of(0u8..4), times, any::<bool>(), 0u8..3, proptest::option::of(any::<bool>()), any::<bool>())
+        .prop_map(|(by_first, follows, (from, length), verb, accepts, concludes, declined)| Plan {
             by_first,
             follows,
             from: 3 + from,
@@ -105,8 +122,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             accepts,
             concludes,
             declined,
-        },
-    )
+        })
 }
 
 /// A plan as the model sees it.
@@ -143,17 +159,7 @@ fn make(world: &World, plans: &[Plan]) -> (Vec<Made>, Vec<AgreementStatement>) {
         if plan.declined {
             statements.push(decline(world, to, id));
         }
-        made.push(Made {
-            id,
-            version,
-            by,
-            from: plan.from,
-            to: plan.to,
-            append: plan.verb,
-            accepted,
-            concluded,
-            declined: plan.declined,
-        });
+        made.push(Made { id, version, by, from: plan.from, to: plan.to, append: plan.verb, accepted, concluded, declined: plan.declined });
     }
     (made, statements)
 }

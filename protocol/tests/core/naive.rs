@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accord_keys::certificate::Capability;
 use accord_keys::directory::Directory;
 use accord_protocol::access::log::{Record, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
 use accord_protocol::id::{BureauId, CertificateId, RecordId};
 use accord_protocol::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
-use accord_keys::certificate::Capability;
 
 use crate::documents::{Step, Story};
 
@@ -173,9 +173,10 @@ impl Naive<'_> {
         if forked || !self.is_record(&step.cited) {
             return false;
         }
-        let not_older = meta.deps.iter().all(|dep| {
-            self.steps.iter().filter(|other| other.change == *dep).any(|other| self.descends(&step.cited, &other.cited))
-        });
+        let not_older = meta
+            .deps
+            .iter()
+            .all(|dep| self.steps.iter().filter(|other| other.change == *dep).any(|other| self.descends(&step.cited, &other.cited)));
         let first = own.iter().find(|first| first.n == 1).expect("chains begin at 1");
         not_older && self.granted(&step.cited, &step.member.id) && !self.cut(&meta.actor, meta.seq, &step.member.id, &first.cited)
     }

@@ -92,7 +92,8 @@ pub fn bureau(n: u8) -> Bureau {
         serial: [member; 16],
         issuer: Issuer::Root(root_id),
     };
-    let node = certificate(MemberKind::Node, seed + 1, vec![Capability::Create, Capability::Write, Capability::Issue, Capability::Register]);
+    let node =
+        certificate(MemberKind::Node, seed + 1, vec![Capability::Create, Capability::Write, Capability::Issue, Capability::Register]);
     let node = seal(node, &[seed]);
     let node_id = node.certificate_id(&network());
     let mut statements = vec![root.to_bytes(), node.to_bytes()];
@@ -109,7 +110,14 @@ pub fn bureau(n: u8) -> Bureau {
     });
     let appointment = seal(Appointment { bureau: id, epoch: 1, registrar: node_id, at: START, root: root_id }, &[seed]);
     statements.push(appointment.to_bytes());
-    Bureau { id, root: root_id, node: Member { id: node_id, seed: seed + 1 }, officers, appointment: appointment.id(&network()), statements }
+    Bureau {
+        id,
+        root: root_id,
+        node: Member { id: node_id, seed: seed + 1 },
+        officers,
+        appointment: appointment.id(&network()),
+        statements,
+    }
 }
 
 /// Three bureaus that know each other.

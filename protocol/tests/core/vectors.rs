@@ -1,0 +1,391 @@
+//! Keeps `protocol/vectors/` and the code in step: what the code makes today must be byte for byte what was frozen.
+//!
+//! `ACCORD_WRITE_VECTORS=1 cargo test -p accord-protocol vectors` writes the files anew; a changed frozen vector is a new protocol.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use accord_keys::id::{HpkeKey, PublicKey, TransportKey};
+use accord_keys::seal::{Sealed, Statement, Verified};
+use accord_keys::types::StatementType;
+use accord_protocol::access::log::{FrontierLine, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
+use accord_protocol::agreement::Verb;
+use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
+use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
+use accord_protocol::id::{AgreementId, Bytes, CertificateId, Digest, Nonce, RecordId};
+use accord_protocol::intake::DocState;
+use accord_protocol::segment::{self, Segment};
+use accord_protocol::wire::{Hello, Join, Message, Push, Reason, TipLine, Welcome};
+
+use crate::documents::Story;
+use crate::world::{START, life, network, seal, verified, world};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name)
+}
+
+/// Compares with the committed file, or writes it when asked to.
+fn check(name: &str, made: &str) {
+    let path = path(name);
+    if std::env::var_os("ACCORD_WRITE_VECTORS").is_some() {
+        std::fs::write(&path, made).expect("writes the vectors");
+    }
+    let frozen = std::fs::read_to_string(&path).expect("vectors are committed");
+    for (line, (made, frozen)) in made.lines().zip(frozen.lines()).enumerate() {
+        assert_eq!(made, frozen, "{name}, line {}", line + 1);
+    }
+    assert_eq!(made.len(), frozen.len(), "{name}");
+}
+
+/// A JSON file of named lines.
+fn file(note: &str, sections: &[(&str, Vec<String>)]) -> String {
+    let sections: Vec<String> =
+        sections.iter().map(|(name, lines)| format!("  \"{name}\": [\n    {}\n  ]", lines.join(",\n    "))).collect();
+    format!("{{\n  \"note\": \"{note}\",\n  \"network_name\": \"demo\",\n  \"network\": \"{}\",\n{}\n}}\n", network(), sections.join(",\n"))
+}
+
+/// One sealed statement.
+fn line<T: Statement>(name: &str, sealed: &Sealed<T>) -> (StatementType, String) {
+    let bytes = sealed.to_bytes();
+    let read = Sealed::<T>::from_bytes(&bytes).expect("reads back");
+    assert_eq!(read.to_bytes(), bytes);
+    read.verify(&network()).expect("verifies");
+    let signers: Vec<String> = sealed.signers().map(|key| format!("\"{key}\"")).collect();
+    let line = format!(
+        "{{\"name\": \"{name}\", \"type\": {}, \"payload\": \"{}\", \"id\": \"{}\", \"signers\": [{}], \"sealed\": \"{}\"}}",
+        T::TYPE.number(),
+        hex::encode(sealed.payload()),
+        sealed.id(&network()),
+        signers.join(", "),
+        hex::encode(bytes)
+    );
+    (T::TYPE, line)
+}
+
+fn offer(version: u32, previous: Option<AgreementId>) -> Offer {
+    let world = world();
+    let every = Grant {
+        direction: Direction::Both,
+        category: Category::CrimSeries,
+        verbs: vec![Verb::Read, Verb::Append, Verb::Request],
+        tlp_ceiling: Tlp::AmberStrict,
+        until: Some(START.plus(30 * 86_400)),
+        onward: Onward::Ask,
+        offline_days_max: Some(7),
+        subjects_max: Some(20),
+    };
+    let plain = Grant {
+        direction: Direction::OffererGives,
+        category: Category::Admin,
+        verbs: vec![Verb::Read],
+        tlp_ceiling: Tlp::Clear,
+        until: None,
+        onward: Onward::None,
+        offline_days_max: None,
+        subjects_max: None,
+    };
+    let back = Grant { direction: Direction::AcceptorGives, category: Category::FireHaz, tlp_ceiling: Tlp::Red, ..plain.clone() };
+    let mut terms = Terms {
+        title: "协作协议".to_owned(),
+        text_hash: None,
+        from: START,
+        to: START.plus(365 * 86_400),
+        grants: vec![plain],
+        grace_days: 30,
+    };
+    if version > 1 {
+        terms.text_hash = Some(Digest([0xd1; 32]));
+        terms.grants = vec![every, back];
+    }
+    Offer {
+        offerer: world.bureaus[0].id,
+        acceptor: world.bureaus[1].id,
+        version,
+        previous,
+        terms,
+        at: START,
+        expires: START.plus(14 * 86_400),
+        officer: world.bureaus[0].officers[0].id,
+        nonce: Nonce([0x0f; 16]),
+    }
+}
+
+/// One of everything the agreement exchange seals.
+fn agreements() -> Vec<(StatementType, String)> {
+    let world = world();
+    let (by, to) = (world.bureaus[0].officers[0], world.bureaus[1].officers[0]);
+    let first = seal(offer(1, None), &[by.seed]);
+    let id = AgreementId(first.id(&network()).0);
+    let second = seal(offer(2, Some(id)), &[by.seed]);
+    let accept = seal(Accept { offer: id, officer: to.id, at: START.plus(1) }, &[to.seed]);
+    let node = world.bureaus[0].node;
+    let conclude = Conclude { offer: id, accept: accept.id(&network()), registrar: node.id, epoch: 1, at: START.plus(2) };
+    let second_id = AgreementId(second.id(&network()).0);
+    let decline = Decline { offer: second_id, officer: to.id, reason: "先开会".to_owned(), at: START.plus(3) };
+    vec![
+        line("offer, version 1, only what must be there", &first),
+        line("offer, version 2, every field", &second),
+        line("accept", &accept),
+        line("conclude", &seal(conclude, &[node.seed])),
+        line("decline", &seal(decline, &[to.seed])),
+    ]
+}
+
+/// A case with every kind of record and two writers.
+struct Sample {
+    story: Story,
+    statements: Vec<(StatementType, String)>,
+}
+
+fn sample() -> Sample {
+    let world = world();
+    let mut story = Story::found(world);
+    let document = story.document;
+    let mut statements = vec![line("genesis of a case", story.genesis.sealed())];
+    let bulletin = world.genesis(Kind::Bulletin, &[(1, Verb::Read), (2, Verb::Read)]).body().clone();
+    let mut bulletin = accord_protocol::access::log::Genesis { category: Category::FireHaz, tlp: Tlp::Green, ..bulletin };
+    bulletin.audience[0].agreement = Some(AgreementId([0xa9; 32]));
+    statements.push(line("genesis of a bulletin, two readers, one with its agreement", &seal(bulletin, &[world.owner().officers[0].seed])));
+    let draft = world.genesis(Kind::Draft, &[]).body().clone();
+    statements.push(line("genesis of a draft", &seal(draft, &[world.owner().officers[0].seed])));
+    let founding = story.changes[0];
+    story.then(world, RecordKind::Adopt("示例〔2030〕1号".to_owned(), vec![founding]));
+    let partner = world.bureaus[1].officers[0];
+    let head = story.head();
+    let one = story.write(partner, life(partner, 1), BTreeSet::from([founding]), head, 0).expect("writes");
+    let two = story.write(partner, life(partner, 1), BTreeSet::from([one]), head, 2).expect("writes");
+    story.then(world, RecordKind::Anchor(vec![two]));
+    let grant = world.grant(document, &[(2, Verb::Append)]);
+    story.then(world, grant);
+    let head = story.head();
+    story.write(partner, life(partner, 1), BTreeSet::from([two]), head, 3).expect("writes");
+    let step = story.steps.iter().find(|step| step.change == two).expect("written").clone();
+    let frontier = vec![FrontierLine { actor: step.actor, position: step.n, attestation: step.attestation }];
+    let (bureau, certificate) = (world.bureaus[1].id, world.bureaus[1].officers[1].id);
+    let subjects = [
+        ("bureau", Subject::Bureau(bureau)),
+        ("key", Subject::Key(PublicKey([0x4b; 32]))),
+        ("certificate", Subject::Certificate(certificate)),
+        ("seat", Subject::Seat(bureau, "duty".to_owned())),
+        ("unit", Subject::Unit(bureau, "second squad".to_owned())),
+        ("issuer", Subject::Issuer(world.bureaus[1].node.id)),
+        ("root", Subject::Root(world.bureaus[1].root)),
+    ];
+    let names = ["adopt", "anchor", "grant"];
+    for (name, record) in names.iter().zip(&story.records) {
+        statements.push(line(&format!("record: {name}"), record.sealed()));
+    }
+    for (n, (name, subject)) in subjects.into_iter().enumerate() {
+        let verbs: &[Verb] = if n % 2 == 0 { &[Verb::Append] } else { &[Verb::Read, Verb::Append] };
+        let lines = if n == 0 { frontier.clone() } else { Vec::new() };
+        let kind = world.cut(document, subject, verbs, lines, n % 2 == 1);
+        story.then(world, kind);
+        statements.push(line(&format!("record: cut of a {name}"), story.records[story.records.len() - 1].sealed()));
+    }
+    let officer = world.owner().officers[0];
+    let grantees = vec![Grantee { bureau, verb: Verb::Read, agreement: Some(AgreementId([0xa9; 32])) }];
+    for (name, act) in [
+        ("order: grant", OrderAct::Grant(grantees)),
+        ("order: strict cut", OrderAct::Cut(Subject::Bureau(bureau), vec![Verb::Read, Verb::Append], true)),
+    ] {
+        let order = Order { document, officer: officer.id, act, at: START, nonce: Nonce([3; 16]) };
+        statements.push(line(name, &seal(order, &[officer.seed])));
+    }
+    Sample { story, statements }
+}
+
+#[test]
+fn vectors_of_statements_are_frozen() {
+    let world = world();
+    let (agreements, sample) = (agreements(), sample());
+    let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).map(|(kind, _)| *kind).collect();
+    let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
+    assert_eq!(kinds, here.filter(|kind| *kind != StatementType::SegmentTip).collect(), "every frozen type of this crate");
+    let bureaus =
+        world.bureaus.iter().flat_map(|bureau| bureau.statements.iter().map(|bytes| format!("\"{}\"", hex::encode(bytes)))).collect();
+    let text = |lines: Vec<(StatementType, String)>| lines.into_iter().map(|(_, line)| line).collect();
+    let note = "the key of seed n is Ed25519 of 32 bytes n; bureau b has root key 10b, node 10b+1, officers 10b+4 and 10b+5";
+    check(
+        "statements.json",
+        &file(note, &[("bureaus", bureaus), ("agreements", text(agreements)), ("documents", text(sample.statements))]),
+    );
+}
+
+/// A segment as JSON, with what a checker derives from it.
+fn segment_line(name: &str, segment: &Segment) -> String {
+    let certificate = world().directory.certificate(&segment.certificate).expect("known").body();
+    let checked = segment::check(&network(), certificate, segment.clone()).expect("checks");
+    let positions: Vec<String> = checked
+        .positions()
+        .iter()
+        .map(|p| {
+            format!(
+                "{{\"n\": {}, \"change\": \"{}\", \"cited\": \"{}\", \"attestation\": \"{}\"}}",
+                p.n,
+                hex::encode(p.change.0),
+                p.cited,
+                p.attestation
+            )
+        })
+        .collect();
+    format!(
+        "{{\"name\": \"{name}\", \"document\": \"{}\", \"certificate\": \"{}\", \"life\": \"{}\", \"actor\": \"{}\", \"positions\": [{}], \"segment\": \"{}\"}}",
+        segment.document,
+        segment.certificate,
+        hex::encode(segment.life.0),
+        hex::encode(checked.actor().0),
+        positions.join(", "),
+        hex::encode(checked.to_bytes())
+    )
+}
+
+#[test]
+fn vectors_of_segments_actors_and_attestations_are_frozen() {
+    let Sample { story, .. } = sample();
+    let own: Vec<&crate::documents::Step> = story.steps.iter().skip(1).collect();
+    let lines = vec![
+        segment_line("the founding change", story.segment(&[&story.steps[0]], 0).segment()),
+        segment_line("three changes under two records", story.segment(&own, 0).segment()),
+        segment_line("the same, the last two as links", story.segment(&own, 2).segment()),
+        segment_line("the last of them", story.segment(&own[2..], 0).segment()),
+    ];
+    let (document, certificate, life) =
+        (accord_protocol::id::DocumentId([1; 32]), CertificateId([2; 32]), accord_protocol::access::log::Life([3; 8]));
+    let actor = format!(
+        "{{\"certificate\": \"{certificate}\", \"document\": \"{document}\", \"life\": \"{}\", \"actor\": \"{}\"}}",
+        hex::encode(life.0),
+        hex::encode(segment::actor_id(&certificate, &document, &life).0)
+    );
+    let (change, cited) = (accord_protocol::rules::ChangeHash([4; 32]), RecordId([5; 32]));
+    let mut previous = Digest([0; 32]);
+    let mut chain = Vec::new();
+    for n in 1..=3 {
+        let attestation = segment::attest(&document, &certificate, &life, n, &change, &cited, &previous);
+        chain.push(format!(
+            "{{\"n\": {n}, \"change\": \"{}\", \"cited\": \"{cited}\", \"previous\": \"{previous}\", \"attestation\": \"{attestation}\"}}",
+            hex::encode(change.0)
+        ));
+        previous = attestation;
+    }
+    let note = "keys and the case as in statements.json; actors and attestations are of the values given";
+    check("segments.json", &file(note, &[("segments", lines), ("actors", vec![actor]), ("attestations", chain)]));
+}
+
+/// One message of each type, the first a hello.
+pub fn messages() -> Vec<(&'static str, Message)> {
+    let world = world();
+    let Sample { story, .. } = sample();
+    let own = &world.bureaus[0];
+    let statements: Vec<Bytes> = own.statements.iter().cloned().map(Bytes).collect();
+    let hello = Hello {
+        network: network(),
+        bureau: own.id,
+        certificate: own.node.id,
+        wall: START,
+        cursor: Some(Bytes(vec![0xc0; 24])),
+        own_root: own.root,
+        your_root: Some(world.bureaus[1].root),
+        statements: statements.clone(),
+        version: 1,
+    };
+    let first = Hello { cursor: None, your_root: None, statements: vec![], ..hello.clone() };
+    let agreement = seal(offer(1, None), &[own.officers[0].seed]);
+    let push = Push {
+        mark: 1,
+        document: story.document,
+        evidence: world.bureaus[1].statements.iter().cloned().map(Bytes).collect(),
+        genesis: Some(Bytes(story.genesis.sealed().to_bytes())),
+        records: story.records.iter().map(|record: &Verified<Record>| Bytes(record.sealed().to_bytes())).collect(),
+        segments: story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect(),
+        cursor: Some(Bytes(vec![0xc0; 24])),
+    };
+    let bare = Push { mark: u64::MAX, evidence: vec![], genesis: None, records: vec![], segments: vec![], cursor: None, ..push.clone() };
+    let join = Join { device: PublicKey([1; 32]), transport: TransportKey([2; 32]), hpke: HpkeKey([3; 32]), officer: PublicKey([4; 32]) };
+    let welcome = Welcome {
+        statements: statements.clone(),
+        device: own.node.id,
+        officer: own.officers[0].id,
+        officer_name: "Officer Seven".to_owned(),
+        addresses: vec!["192.0.2.7:7411".to_owned()],
+    };
+    vec![
+        ("hello", Message::Hello(hello)),
+        ("hello of a first contact", Message::Hello(first)),
+        ("statements", Message::Statements(statements)),
+        ("agreements", Message::Agreements(vec![Bytes(agreement.to_bytes())])),
+        ("push", Message::Push(push)),
+        ("push of nothing", Message::Push(bare)),
+        ("ack", Message::Ack(300)),
+        ("equality", Message::Equality { sum: Digest([0xe0; 32]), count: 70_000, policy: Digest([0xe1; 32]) }),
+        ("tips", Message::Tips { lines: vec![TipLine { document: story.document, entry: Digest([0xe2; 32]) }], last: true }),
+        ("want", Message::Want(story.document)),
+        ("declined", Message::Declined { document: story.document, reason: Reason::No, reference: 0x0123_4567_89ab_cdef }),
+        ("refusal", Message::Refusal { reason: Reason::NotYetSupported, reference: 1 }),
+        ("join", Message::Join(join)),
+        ("welcome", Message::Welcome(welcome)),
+    ]
+}
+
+#[test]
+fn vectors_of_messages_are_frozen() {
+    let messages = messages();
+    let kinds: BTreeSet<u8> = messages.iter().map(|(_, message)| message.encode()[1]).collect();
+    assert_eq!(kinds, (1..=12).collect(), "every message type");
+    let lines = messages
+        .iter()
+        .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
+        .collect();
+    check("messages.json", &file("the bureaus and the case of statements.json; cursors are opaque and made up", &[("messages", lines)]));
+}
+
+#[test]
+fn vectors_of_view_entries_and_sums_are_frozen() {
+    let world = world();
+    let Sample { story, .. } = sample();
+    let mut lines = Vec::new();
+    let mut entries = Vec::new();
+    let mut state = DocState::new(&world.directory, story.genesis.clone()).expect("stands");
+    let mut note = |state: &DocState, name: &str| {
+        let heads: Vec<String> = state.log().heads().iter().map(|head| format!("\"{head}\"")).collect();
+        let tips: Vec<String> = state.tips().iter().map(|tip| format!("\"{}\"", hex::encode(tip.0))).collect();
+        entries.push(state.entry());
+        lines.push(format!(
+            "{{\"name\": \"{name}\", \"document\": \"{}\", \"heads\": [{}], \"tips\": [{}], \"entry\": \"{}\"}}",
+            state.id(),
+            heads.join(", "),
+            tips.join(", "),
+            state.entry()
+        ));
+    };
+    note(&state, "genesis only");
+    for segment in story.single_segments() {
+        state.learn_segment(&world.directory, segment);
+    }
+    note(&state, "contents without their records");
+    for record in &story.records {
+        state.learn_record(&world.directory, record.clone()).expect("in order");
+    }
+    note(&state, "everything");
+    let pair = Pair::of(world.bureaus[0].id, world.bureaus[1].id);
+    let (sum, count) = accord_protocol::equality::sum(&network(), &pair, &entries);
+    let sum = format!(
+        "{{\"low\": \"{}\", \"high\": \"{}\", \"key\": \"{}\", \"sum\": \"{sum}\", \"count\": {count}}}",
+        pair.low,
+        pair.high,
+        hex::encode(accord_protocol::equality::key(&network(), &pair))
+    );
+    check(
+        "views.json",
+        &file(
+            "the case of statements.json; the sum is over the three entries, as if of three documents",
+            &[("entries", lines), ("sums", vec![sum])],
+        ),
+    );
+}
+
+#[test]
+fn the_sealed_samples_verify_by_their_own_bytes() {
+    let officer = world().owner().officers[0];
+    let one = verified(offer(1, None), &[officer.seed]);
+    assert_eq!(one.sealed().id(&network()), one.id());
+}

@@ -1,0 +1,175 @@
+//! Bytes from a link: anything may come, nothing panics, nothing is believed that does not verify.
+
+use accord_keys::types::StatementType;
+use accord_protocol::id::{Bytes, Digest, DocumentId};
+use accord_protocol::limits;
+use accord_protocol::wire::{self, Checked, Hello, Message, Push, Reason, TipLine, WireError};
+use proptest::prelude::*;
+
+use crate::documents::Story;
+use crate::vectors::messages;
+use crate::world::{network, world};
+
+fn refused(bytes: &[u8]) -> WireError {
+    wire::check(&world().directory, &network(), bytes).expect_err("must be refused")
+}
+
+#[test]
+fn every_message_reads_back() {
+    for (name, message) in messages() {
+        assert_eq!(Message::decode(&message.encode()).as_ref(), Ok(&message), "{name}");
+        wire::check(&world().directory, &network(), &message.encode()).expect(name);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_bytes_are_answered_without_panic(kind in 0u8..20, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut bytes = vec![wire::VERSION, kind];
+        bytes.extend(&body);
+        if let Ok(message) = Message::decode(&bytes) {
+            prop_assert_eq!(message.encode(), bytes, "one message, one encoding");
+        }
+        let _ = wire::check(&world().directory, &network(), &body);
+    }
+
+    #[test]
+    fn one_flipped_bit_never_passes_for_the_message_that_was_sent(which in any::<prop::sample::Index>(), byte in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let messages = messages();
+        let (name, message) = &messages[which.index(messages.len())];
+        let honest = message.encode();
+        let mut bytes = honest.clone();
+        let at = byte.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(read) = Message::decode(&bytes) {
+            prop_assert_ne!(&read, message, "{}: bit {} of byte {}", name, bit, at);
+            prop_assert_eq!(&read.encode(), &bytes);
+        }
+        // What carries seals and segments does not verify with one of their bits flipped; only plain fields may differ.
+        if let Ok(Checked::Push(push)) = wire::check(&world().directory, &network(), &bytes) {
+            let Message::Push(sent) = message else { panic!("a push out of nothing") };
+            let names_it = push.genesis.is_some() || !push.segments.is_empty();
+            prop_assert!(!names_it || push.document == sent.document);
+            let segments = push.segments.iter().map(|s| match s {
+                wire::IncomingSegment::Checked(s) => s.to_bytes(),
+                wire::IncomingSegment::Unchecked(s) => accord_keys::canon::encode(s),
+            });
+            let unknown = push.segments.iter().any(|s| matches!(s, wire::IncomingSegment::Unchecked(_)));
+            prop_assert!(unknown || segments.eq(sent.segments.iter().map(|s| s.0.clone())), "a segment changed and still verifies");
+            let records: Vec<Vec<u8>> = push.records.iter().map(|r| r.sealed().to_bytes()).collect();
+            prop_assert!(records.iter().eq(sent.records.iter().map(|r| &r.0)));
+        }
+    }
+}
+
+#[test]
+fn headers_are_checked_first() {
+    assert_eq!(refused(&[]), WireError::Short(0));
+    assert_eq!(refused(&[1]), WireError::Short(1));
+    assert_eq!(refused(&[2, 5, 0]), WireError::Version(2));
+    assert_eq!(refused(&[0, 5, 0]), WireError::Version(0));
+    for unknown in [0, 13, 14, 255] {
+        assert_eq!(refused(&[1, unknown, 0xa0]), WireError::Type(unknown));
+    }
+}
+
+#[test]
+fn sizes_are_checked_before_anything_is_read() {
+    for (kind, bound) in
+        (1..=12).map(|kind| (kind, if [1, 2, 4, 11].contains(&kind) { limits::FRAME_BYTES_MAX } else { limits::CONTROL_BYTES_MAX }))
+    {
+        let mut bytes = vec![0u8; bound + 1];
+        (bytes[0], bytes[1]) = (1, kind);
+        assert_eq!(refused(&bytes), WireError::Size { kind, found: bound + 1, bound });
+        bytes.pop();
+        assert!(matches!(refused(&bytes), WireError::Body { .. }), "type {kind} at its bound");
+    }
+}
+
+#[test]
+fn declared_lengths_allocate_nothing() {
+    // A map with key 0 whose value claims 2^63 bytes, or 2^63 entries.
+    for kind in 1..=12u8 {
+        for head in [0x5b, 0x7b, 0x9b, 0xbb] {
+            let mut bytes = vec![1, kind, 0xa1, 0x00, head];
+            bytes.extend([0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+            assert!(matches!(refused(&bytes), WireError::Body { .. }), "type {kind}, head {head:#x}");
+        }
+        let deep: Vec<u8> = [1, kind].into_iter().chain(std::iter::repeat_n(0x81, 60_000)).collect();
+        assert!(matches!(refused(&deep), WireError::Body { .. }), "type {kind}, nested 60,000 deep");
+    }
+}
+
+#[test]
+fn lists_above_their_bounds_are_refused() {
+    let bytes = |n: usize| vec![Bytes(vec![]); n];
+    let hello = |n| Message::Hello(Hello { statements: bytes(n), ..hello() });
+    let push = |evidence, records, segments| {
+        Message::Push(Push { evidence: bytes(evidence), records: bytes(records), segments: bytes(segments), ..empty_push() })
+    };
+    let line = TipLine { document: DocumentId([1; 32]), entry: Digest([2; 32]) };
+    for (message, good) in [
+        (hello(1_024), true),
+        (hello(1_025), false),
+        (Message::Statements(bytes(1_024)), true),
+        (Message::Statements(bytes(1_025)), false),
+        (Message::Agreements(bytes(4 * limits::AGREEMENT_STATEMENTS_MAX)), true),
+        (Message::Agreements(bytes(4 * limits::AGREEMENT_STATEMENTS_MAX + 1)), false),
+        (push(limits::EVIDENCE_MAX, 1_024, 1_024), true),
+        (push(limits::EVIDENCE_MAX + 1, 0, 0), false),
+        (push(0, 1_025, 0), false),
+        (push(0, 0, 1_025), false),
+        (Message::Tips { lines: vec![line.clone(); limits::TIPS_PAGE], last: true }, true),
+        (Message::Tips { lines: vec![line; limits::TIPS_PAGE + 1], last: true }, false),
+    ] {
+        let encoded = message.encode();
+        let found = Message::decode(&encoded);
+        if good {
+            assert_eq!(found.as_ref(), Ok(&message));
+        } else {
+            assert_eq!(found, Err(WireError::Entries(encoded[1])));
+        }
+    }
+}
+
+fn hello() -> Hello {
+    let Some((_, Message::Hello(hello))) = messages().into_iter().next() else { panic!("the first message is a hello") };
+    hello
+}
+
+fn empty_push() -> Push {
+    Push { mark: 1, document: DocumentId([1; 32]), evidence: vec![], genesis: None, records: vec![], segments: vec![], cursor: None }
+}
+
+#[test]
+fn a_draft_statement_is_not_yet_supported_and_an_unknown_one_is_refused() {
+    let drafts: Vec<StatementType> = StatementType::ALL.iter().copied().filter(|kind| kind.is_draft()).collect();
+    assert_eq!(drafts.len(), 19);
+    let sealed = |number: u16| Bytes([[0x83, 0x19].as_slice(), &number.to_be_bytes(), &[0x41, 0xa0, 0x80]].concat());
+    for kind in drafts {
+        for message in [Message::Statements(vec![sealed(kind.number())]), Message::Agreements(vec![sealed(kind.number())])] {
+            let why = refused(&message.encode()).to_string();
+            assert!(why.contains("not yet supported"), "{kind}: {why}");
+        }
+    }
+    for message in [Message::Statements(vec![sealed(0x0777)]), Message::Agreements(vec![sealed(0x0777)])] {
+        assert!(matches!(refused(&message.encode()), WireError::Seal(_)));
+    }
+    let genesis = Bytes(Story::found(world()).genesis.sealed().to_bytes());
+    for message in [Message::Statements(vec![genesis.clone()]), Message::Agreements(vec![genesis])] {
+        assert!(matches!(refused(&message.encode()), WireError::Seal(_)), "a statement of another place");
+    }
+}
+
+#[test]
+fn a_push_speaks_of_one_document() {
+    let story = Story::found(world());
+    let segment = Bytes(story.single_segments()[0].to_bytes());
+    let other = Push { segments: vec![segment], ..empty_push() };
+    assert!(matches!(refused(&Message::Push(other).encode()), WireError::Segment(_)));
+    let other = Push { genesis: Some(Bytes(story.genesis.sealed().to_bytes())), ..empty_push() };
+    assert!(matches!(refused(&Message::Push(other).encode()), WireError::Seal(_)));
+    let refusal = Message::Refusal { reason: Reason::No, reference: 7 };
+    assert!(matches!(wire::check(&world().directory, &network(), &refusal.encode()), Ok(Checked::Plain(_))));
+}
