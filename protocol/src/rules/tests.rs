@@ -3,3 +3,4 @@
 use super::*;
 
 mod editing;
+mod hostile;
