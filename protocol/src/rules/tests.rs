@@ -4,3 +4,5 @@ use super::*;
 
 mod editing;
 mod hostile;
+mod mutation;
+mod past;
