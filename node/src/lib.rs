@@ -1,1 +1,3 @@
-//! node
+//! The accord node: everything that touches disks, sockets and clocks.
+
+pub mod swarm;
