@@ -1,3 +1,11 @@
-//! Where accord runs: the daemon, its store, its links and its faces.
+//! Where accord runs: the daemon, its API and the command line.
 
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod failure;
+pub mod keystore;
 pub mod store;
+pub mod terms;
+pub mod text_input;
+pub mod words;
