@@ -1,1 +1,3 @@
-//! node
+//! Where accord runs: the daemon, its API and the command line.
+
+pub mod failure;
