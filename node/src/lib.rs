@@ -14,5 +14,6 @@
 //! | [`invite`] | the one-time code of a laptop |
 
 pub mod config;
+pub mod failure;
 pub mod invite;
 pub mod telemetry;

@@ -3,4 +3,6 @@
 //! Pure: no tokio, libp2p, sled, clock or randomness. One input in, one [`step::Step`] out.
 
 pub mod id;
+pub mod limits;
 pub mod step;
+pub mod view;
