@@ -5,6 +5,19 @@
 #[doc(hidden)]
 pub use minicbor;
 
+pub mod appointment;
 pub mod canon;
+pub mod certificate;
+pub mod contact;
+pub mod cose;
 pub mod id;
+pub mod revocation;
+pub mod root;
+pub mod seal;
+pub mod secret;
+pub mod text;
 pub mod time;
+pub mod types;
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,203 @@
+//! Secret keys, and the one way a signature is made and checked.
+//!
+//! Ed25519 (RFC 8032) only, and only [`verify_strict`]: libraries disagree about crafted keys and signatures, and two honest nodes that
+//! disagree about one signature would disagree about a document for ever. The rule is normative and has vectors
+//! (`vectors/ed25519-edge.json`). Secrets are zeroized when dropped and print nothing.
+
+use crate::id::{HpkeKey, PublicKey};
+use std::fmt;
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+/// An Ed25519 signature: R ‖ S (RFC 8032 §5.1.6).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signature(pub [u8; 64]);
+
+impl Signature {
+    /// Reads exactly 64 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        <[u8; 64]>::try_from(bytes).ok().map(Self)
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({:02x}{:02x}{:02x}{:02x})", self.0[0], self.0[1], self.0[2], self.0[3])
+    }
+}
+
+/// Why a signer did not sign.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum SignError {
+    /// The token or card that holds the key is absent or locked.
+    #[error("the key {0:?} is not available: {1}")]
+    Unavailable(PublicKey, String),
+}
+
+/// Something that signs with one key: a key in memory, a token, a card.
+pub trait Signer: Send + Sync {
+    /// The public half.
+    fn public(&self) -> PublicKey;
+
+    /// Signs `message` with plain Ed25519 (RFC 8032 §5.1, no context, no prehash).
+    ///
+    /// # Errors
+    /// [`SignError`] when the key cannot be used now.
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignError>;
+}
+
+/// An Ed25519 secret key in memory. Zeroized when dropped; prints only its public half.
+pub struct SecretKey(ed25519_dalek::SigningKey);
+
+impl SecretKey {
+    /// The key of a 32-byte seed (RFC 8032 §5.1.5). The seed must come from a good source of randomness; this crate has none.
+    pub fn from_seed(mut seed: [u8; 32]) -> Self {
+        let key = Self(ed25519_dalek::SigningKey::from_bytes(&seed));
+        seed.zeroize();
+        key
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// The seed, for a key file only.
+    pub fn expose_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+}
+
+impl Signer for SecretKey {
+    fn public(&self) -> PublicKey {
+        Self::public(self)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        use ed25519_dalek::Signer as _;
+        Ok(Signature(self.0.sign(message).to_bytes()))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {:?})", self.public())
+    }
+}
+
+/// An X25519 secret key (RFC 7748) bundles are opened with. Zeroized when dropped.
+pub struct HpkeSecret(x25519_dalek::StaticSecret);
+
+impl HpkeSecret {
+    /// The key of 32 random bytes (clamped at use).
+    pub fn from_seed(mut seed: [u8; 32]) -> Self {
+        let key = Self(x25519_dalek::StaticSecret::from(seed));
+        seed.zeroize();
+        key
+    }
+
+    /// The public half.
+    pub fn public(&self) -> HpkeKey {
+        HpkeKey(x25519_dalek::PublicKey::from(&self.0).to_bytes())
+    }
+
+    /// The shared secret with `other`; `None` when `other` has small order, so that the result would be known to everyone.
+    pub fn agree(&self, other: &HpkeKey) -> Option<Zeroizing<[u8; 32]>> {
+        let shared = self.0.diffie_hellman(&x25519_dalek::PublicKey::from(other.0));
+        shared.was_contributory().then(|| Zeroizing::new(shared.to_bytes()))
+    }
+
+    /// The seed, for a key file only.
+    pub fn expose_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+}
+
+impl fmt::Debug for HpkeSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HpkeSecret(of {:?})", self.public())
+    }
+}
+
+/// Checks a signature: the only verification in accord, except the key exchange of libp2p.
+///
+/// True iff `key` is the canonical encoding (y < p) of a point that is not of small order, S < ℓ, R decodes to a point that is not of small
+/// order, and the bytes of R equal the canonical encoding of \[S\]B − \[k\]A (no cofactor). Never batched.
+pub fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+    if !y_is_canonical(&key.0) {
+        return false;
+    }
+    let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&key.0) else {
+        return false;
+    };
+    key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+}
+
+impl PublicKey {
+    /// True iff statements may name and use this key: the canonical encoding of a point of prime order.
+    ///
+    /// Stricter than [`verify_strict`], which lets some signatures of *mixed-order* keys pass; every honest key is of prime order. Checked
+    /// once, when a key enters through a root statement, a certificate or a seal.
+    pub fn is_usable(&self) -> bool {
+        point_is_usable(&self.0)
+    }
+}
+
+/// Whether `bytes` are the canonical encoding of an Edwards point of prime order.
+pub(crate) fn point_is_usable(bytes: &[u8; 32]) -> bool {
+    y_is_canonical(bytes)
+        && ed25519_dalek::VerifyingKey::from_bytes(bytes).is_ok_and(|key| !key.is_weak() && key.to_edwards().is_torsion_free())
+}
+
+/// Whether an X25519 key is of large order: with a small-order key the shared secret is zero for everyone.
+pub(crate) fn hpke_is_usable(key: &HpkeKey) -> bool {
+    x25519_dalek::x25519([0x40; 32], key.0) != [0u8; 32]
+}
+
+/// y < p = 2^255 − 19, the sign bit left aside. (The two points with x = 0 have small order, so their sign bit needs no rule.)
+fn y_is_canonical(bytes: &[u8; 32]) -> bool {
+    let high = bytes[31] & 0x7f;
+    high != 0x7f || bytes[1..31].iter().any(|byte| *byte != 0xff) || bytes[0] < 0xed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_holds_for_its_message_and_key_only() {
+        let key = SecretKey::from_seed([1; 32]);
+        let other = SecretKey::from_seed([2; 32]);
+        let signature = key.sign(b"one").expect("a key in memory signs");
+        assert!(verify_strict(&key.public(), b"one", &signature));
+        assert!(!verify_strict(&key.public(), b"two", &signature));
+        assert!(!verify_strict(&other.public(), b"one", &signature));
+    }
+
+    #[test]
+    fn secrets_print_nothing() {
+        let key = SecretKey::from_seed([0xab; 32]);
+        assert!(!format!("{key:?}").contains("abab"));
+        let hpke = HpkeSecret::from_seed([0xab; 32]);
+        assert!(!format!("{hpke:?}").contains("abab"));
+    }
+
+    #[test]
+    fn keys_of_small_order_are_unusable() {
+        let mut identity = [0u8; 32];
+        identity[0] = 1;
+        assert!(!PublicKey(identity).is_usable());
+        assert!(!PublicKey([0; 32]).is_usable(), "a point of order 4");
+        assert!(SecretKey::from_seed([1; 32]).public().is_usable());
+        assert!(!hpke_is_usable(&HpkeKey([0; 32])));
+        let hpke = HpkeSecret::from_seed([3; 32]);
+        assert!(hpke_is_usable(&hpke.public()));
+        assert!(hpke.agree(&HpkeKey([0; 32])).is_none());
+    }
+
+    #[test]
+    fn two_sides_agree_on_one_secret() {
+        let (one, two) = (HpkeSecret::from_seed([3; 32]), HpkeSecret::from_seed([4; 32]));
+        assert_eq!(one.agree(&two.public()), two.agree(&one.public()));
+    }
+}
