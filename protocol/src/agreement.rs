@@ -196,7 +196,7 @@ pub struct Terms {
     pub title: String,
     /// BLAKE3 of the text on paper, if there is one.
     #[n(1)]
-    pub text_hash: Option<[u8; 32]>,
+    pub text_hash: Option<crate::id::Digest>,
     /// In force from (inclusive).
     #[n(2)]
     pub from: WallSeconds,

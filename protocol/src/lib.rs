@@ -2,7 +2,9 @@
 //!
 //! Pure: no tokio, libp2p, sled, clock or randomness. One input in, one [`step::Step`] out.
 
+pub mod content;
 pub mod id;
 pub mod limits;
+pub mod rules;
 pub mod step;
 pub mod view;

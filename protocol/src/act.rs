@@ -1,0 +1,149 @@
+//! Acts: what a person states in a document, insert-only. State is derived from acts, never stored.
+
+use accord_keys::time::WallSeconds;
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+use crate::id::Nonce;
+use crate::limits;
+
+/// What an act states. Numbers are part of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ActKind {
+    /// A draft was written.
+    #[n(1)]
+    Draft,
+    /// A bulletin was published.
+    #[n(2)]
+    Publish,
+    /// A case thread was opened.
+    #[n(3)]
+    Open,
+    /// 记录
+    #[n(4)]
+    Note,
+    /// 发现
+    #[n(5)]
+    Finding,
+    /// 会商纪要
+    #[n(6)]
+    Minutes,
+}
+
+impl ActKind {
+    /// The stable word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ActKind::Draft => "draft",
+            ActKind::Publish => "publish",
+            ActKind::Open => "open",
+            ActKind::Note => "note",
+            ActKind::Finding => "finding",
+            ActKind::Minutes => "minutes",
+        }
+    }
+    /// An entry kind a person may add to a thread.
+    pub fn entry_from_word(word: &str) -> Option<Self> {
+        [ActKind::Note, ActKind::Finding, ActKind::Minutes].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// One act.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Act {
+    /// Counts once however often it is entered.
+    #[n(0)]
+    pub uuid: Nonce,
+    /// What it states.
+    #[n(1)]
+    pub kind: ActKind,
+    /// Headline; empty for entries.
+    #[n(2)]
+    pub title: String,
+    /// The entry's text; a bulletin's or thread's body stands in the document's shared text instead.
+    #[n(3)]
+    pub text: String,
+    /// Bulletin subkind word, else empty.
+    #[n(4)]
+    pub subkind: String,
+    /// Case number of the author's bureau.
+    #[n(5)]
+    pub case_number: Option<String>,
+    /// Signing time by the author's clock; a claim.
+    #[n(6)]
+    pub signed_at: WallSeconds,
+    /// Seat in which the author acts; empty for none.
+    #[n(7)]
+    pub seat: String,
+    /// The approved draft a publication cites, salted by its uuid; local meaning only.
+    #[n(8)]
+    pub approval: Option<Nonce>,
+}
+
+/// Why an act's bytes cannot be shown.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("act is unreadable: {0}")]
+pub struct ActError(&'static str);
+
+/// Whether text may stand in a document: no control characters but newline and tab, no bidirectional overrides.
+pub fn is_plain(text: &str) -> bool {
+    !text.chars().any(|c| {
+        (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    })
+}
+
+impl Act {
+    /// Reads an act.
+    ///
+    /// # Errors
+    /// When the bytes are no act or break its bounds; the change stays admitted and the page says so.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ActError> {
+        if bytes.len() > limits::ACT_BYTES_MAX {
+            return Err(ActError("longer than its bound"));
+        }
+        let act: Self = accord_keys::canon::decode(bytes).map_err(|_| ActError("not canonical"))?;
+        act.validate()?;
+        Ok(act)
+    }
+    /// Its bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        accord_keys::canon::encode(self)
+    }
+    /// Checks its bounds.
+    ///
+    /// # Errors
+    /// [`ActError`] naming the bound.
+    pub fn validate(&self) -> Result<(), ActError> {
+        if self.title.len() > limits::TITLE_BYTES_MAX || !is_plain(&self.title) || self.title.contains('\n') {
+            return Err(ActError("title"));
+        }
+        if self.text.len() > limits::TEXT_BYTES_MAX || !is_plain(&self.text) {
+            return Err(ActError("text"));
+        }
+        if self.subkind.len() > 40 || self.seat.len() > 96 || self.case_number.as_ref().is_some_and(|n| n.len() > 120) {
+            return Err(ActError("field length"));
+        }
+        Ok(())
+    }
+}
+
+/// Bulletin subkinds of the first version, as stable words.
+pub const SUBKINDS: [&str; 15] = [
+    "clue",
+    "series",
+    "wanted",
+    "missing",
+    "unidentified",
+    "stolen_property",
+    "vehicle",
+    "modus",
+    "warning",
+    "hazard",
+    "environment",
+    "market",
+    "traffic",
+    "experience",
+    "notice",
+];

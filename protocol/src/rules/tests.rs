@@ -1,0 +1,5 @@
+//! The rules against real Automerge changes, and against hostile ones.
+
+use super::*;
+
+mod editing;

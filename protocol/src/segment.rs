@@ -1,0 +1,340 @@
+//! Signed runs of one writer's changes: the unit of transfer, storage and admission.
+//!
+//! An **actor** is one life of one certificate in one document; its id is inside every Automerge hash, so nobody's run can be claimed. The
+//! **attestation** A_n chains change hash and cited record to everything before; one signature over the last attestation of a segment
+//! covers all of it. A segment may end in **links** (hash and citation without content), so a prefix keeps its proof when the rest must not
+//! travel. Checking a segment needs no state: [`check`] parses each change by [`crate::rules`], recomputes the chain and verifies one
+//! signature.
+
+use accord_keys::certificate::MemberCertificate;
+use accord_keys::seal;
+use accord_keys::secret::{Signature, Signer, SignError};
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+pub use crate::access::log::Life;
+use crate::id::{Bytes, CertificateId, Digest, DocumentId, NetworkId, RecordId};
+use crate::limits;
+use crate::rules::{self, ActorId, ChangeHash, ParsedChange};
+
+/// The actor id of a certificate's life in a document: first 16 bytes of BLAKE3("accord actor v1" ‖ certificate ‖ document ‖ life).
+pub fn actor_id(certificate: &CertificateId, document: &DocumentId, life: &Life) -> ActorId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"accord actor v1");
+    hasher.update(&certificate.0);
+    hasher.update(&document.0);
+    hasher.update(&life.0);
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    ActorId(id)
+}
+
+/// A_n = BLAKE3("accord attestation v1" ‖ document ‖ certificate ‖ life ‖ n (u64 BE) ‖ change hash ‖ cited record ‖ A_{n-1}); A_0 is zero.
+pub fn attest(
+    document: &DocumentId,
+    certificate: &CertificateId,
+    life: &Life,
+    position: u64,
+    change: &ChangeHash,
+    cited: &RecordId,
+    previous: &Digest,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"accord attestation v1");
+    hasher.update(&document.0);
+    hasher.update(&certificate.0);
+    hasher.update(&life.0);
+    hasher.update(&position.to_be_bytes());
+    hasher.update(&change.0);
+    hasher.update(&cited.0);
+    hasher.update(&previous.0);
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// A position without its content.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Link {
+    /// The change.
+    #[n(0)]
+    pub change: ChangeHash,
+    /// The record it cites.
+    #[n(1)]
+    pub cited: RecordId,
+}
+
+/// A run of positions that cite one record.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CitedRun {
+    /// How many positions, at least 1.
+    #[n(0)]
+    pub count: u32,
+    /// The record.
+    #[n(1)]
+    pub record: RecordId,
+}
+
+/// A run of one actor's changes as it travels and is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Segment {
+    /// The document.
+    #[n(0)]
+    pub document: DocumentId,
+    /// The writer's certificate.
+    #[n(1)]
+    pub certificate: CertificateId,
+    /// The writer's life in this document.
+    #[n(2)]
+    pub life: Life,
+    /// Position of the first change, from 1; equal to its Automerge sequence number.
+    #[n(3)]
+    pub from: u64,
+    /// Attestation before `from`; zero when `from` is 1.
+    #[n(4)]
+    pub before: Digest,
+    /// Raw change chunks, in order.
+    #[n(5)]
+    pub changes: Vec<Bytes>,
+    /// Cited records of the changes, in runs.
+    #[n(6)]
+    pub cited: Vec<CitedRun>,
+    /// Positions after the changes, without content.
+    #[n(7)]
+    pub links: Vec<Link>,
+    /// Signature over the attestation of the last position.
+    #[n(8)]
+    pub signature: Bytes,
+}
+
+/// Why a segment is malformed: the same everywhere, for ever.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SegmentError {
+    /// Not the deterministic encoding of a segment.
+    #[error("segment is not canonical")]
+    Encoding,
+    /// Outside a verdict bound.
+    #[error("segment bound broken: {0}")]
+    Bound(&'static str),
+    /// Citation runs do not add up to the changes.
+    #[error("citation runs do not match the changes")]
+    Citations,
+    /// A change is not acceptable by itself.
+    #[error("change {position} is malformed: {why}")]
+    Change {
+        /// Its position.
+        position: u64,
+        /// The rule broken.
+        why: String,
+    },
+    /// A change of another actor, or out of sequence.
+    #[error("change {position} is not the writer's change of that position")]
+    Position {
+        /// The position expected.
+        position: u64,
+    },
+    /// The signature is not the writer's over the last attestation.
+    #[error("signature does not fit")]
+    Signature,
+    /// `before` must be zero exactly when `from` is 1.
+    #[error("attestation before the segment does not fit its first position")]
+    Before,
+}
+
+/// One position of a checked segment.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// From 1.
+    pub n: u64,
+    /// The change.
+    pub change: ChangeHash,
+    /// The record it cites.
+    pub cited: RecordId,
+    /// A_n.
+    pub attestation: Digest,
+    /// A_{n-1}.
+    pub previous: Digest,
+}
+
+/// A segment whose changes passed the decoder, whose chain was recomputed and whose signature is its certificate's. Only [`check`] makes one.
+#[derive(Clone, Debug)]
+pub struct CheckedSegment {
+    segment: Segment,
+    actor: ActorId,
+    positions: Vec<Position>,
+    parsed: Vec<ParsedChange>,
+}
+
+impl CheckedSegment {
+    /// The segment.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+    /// Its actor.
+    pub fn actor(&self) -> ActorId {
+        self.actor
+    }
+    /// Every position, changes first, then links.
+    pub fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+    /// The parsed changes, in position order.
+    pub fn parsed(&self) -> &[ParsedChange] {
+        &self.parsed
+    }
+    /// The last position.
+    pub fn to(&self) -> u64 {
+        self.positions.last().expect("a checked segment has a position").n
+    }
+    /// Its bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        accord_keys::canon::encode(&self.segment)
+    }
+}
+
+/// Decodes a segment; nothing is verified yet.
+///
+/// # Errors
+/// [`SegmentError::Encoding`].
+pub fn decode(bytes: &[u8]) -> Result<Segment, SegmentError> {
+    accord_keys::canon::decode(bytes).map_err(|_| SegmentError::Encoding)
+}
+
+/// Checks a segment against the certificate it names: bounds, each change by itself, the attestation chain, the signature.
+///
+/// # Errors
+/// [`SegmentError`]: malformed, for everyone and for ever.
+pub fn check(network: &NetworkId, certificate: &MemberCertificate, segment: Segment) -> Result<CheckedSegment, SegmentError> {
+    let signature = <[u8; 64]>::try_from(segment.signature.0.as_slice()).map_err(|_| SegmentError::Signature)?;
+    let checked = check_stored(segment)?;
+    let tip = checked.positions.last().expect("a checked segment has a position").attestation;
+    if !seal::verify_tip(network, &certificate.key, &tip.0, &Signature(signature)) {
+        return Err(SegmentError::Signature);
+    }
+    Ok(checked)
+}
+
+/// [`check`] without the signature: only for segments read back from our own authenticated store, where [`check`] stood before the write.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_stored(segment: Segment) -> Result<CheckedSegment, SegmentError> {
+    let total = segment.changes.len() + segment.links.len();
+    if segment.changes.is_empty() || total > limits::SEGMENT_POSITIONS_MAX {
+        return Err(SegmentError::Bound("positions"));
+    }
+    if segment.changes.iter().map(|change| change.0.len()).sum::<usize>() > limits::SEGMENT_BYTES_MAX {
+        return Err(SegmentError::Bound("bytes"));
+    }
+    if segment.from == 0 || segment.from.checked_add(total as u64).is_none() {
+        return Err(SegmentError::Bound("from"));
+    }
+    if (segment.from == 1) != (segment.before == Digest([0; 32])) {
+        return Err(SegmentError::Before);
+    }
+    let cited = expand(&segment.cited, segment.changes.len())?;
+    let actor = actor_id(&segment.certificate, &segment.document, &segment.life);
+    let mut parsed = Vec::with_capacity(segment.changes.len());
+    let mut steps: Vec<(ChangeHash, RecordId)> = Vec::with_capacity(total);
+    for (at, (raw, record)) in segment.changes.iter().zip(cited).enumerate() {
+        let position = segment.from + at as u64;
+        let change = rules::parse(&raw.0).map_err(|error| SegmentError::Change { position, why: error.to_string() })?;
+        if change.actor() != actor || change.seq() != position {
+            return Err(SegmentError::Position { position });
+        }
+        steps.push((change.hash(), record));
+        parsed.push(change);
+    }
+    steps.extend(segment.links.iter().map(|link| (link.change, link.cited)));
+    let mut previous = segment.before;
+    let mut positions = Vec::with_capacity(total);
+    for (at, (change, cited)) in steps.into_iter().enumerate() {
+        let n = segment.from + at as u64;
+        let attestation = attest(&segment.document, &segment.certificate, &segment.life, n, &change, &cited, &previous);
+        positions.push(Position { n, change, cited, attestation, previous });
+        previous = attestation;
+    }
+    Ok(CheckedSegment { segment, actor, positions, parsed })
+}
+
+fn expand(runs: &[CitedRun], changes: usize) -> Result<Vec<RecordId>, SegmentError> {
+    let mut out = Vec::with_capacity(changes);
+    let mut last = None;
+    for run in runs {
+        let count = run.count as usize;
+        if count == 0 || last == Some(run.record) || out.len() + count > changes {
+            return Err(SegmentError::Citations);
+        }
+        out.extend(std::iter::repeat_n(run.record, count));
+        last = Some(run.record);
+    }
+    if out.len() == changes { Ok(out) } else { Err(SegmentError::Citations) }
+}
+
+/// What a writer continues: its actor's tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Last position; 0 before the first.
+    pub n: u64,
+    /// A_n; zero before the first.
+    pub attestation: Digest,
+}
+
+/// Seals changes into one segment, all citing `cited`.
+///
+/// # Errors
+/// When the signer cannot sign.
+pub fn seal_changes(
+    network: &NetworkId,
+    signer: &dyn Signer,
+    document: DocumentId,
+    certificate: CertificateId,
+    life: Life,
+    tip: Tip,
+    changes: Vec<Vec<u8>>,
+    hashes: &[ChangeHash],
+    cited: RecordId,
+) -> Result<Segment, SignError> {
+    let mut previous = tip.attestation;
+    for (at, hash) in hashes.iter().enumerate() {
+        previous = attest(&document, &certificate, &life, tip.n + 1 + at as u64, hash, &cited, &previous);
+    }
+    let signature = seal::sign_tip(network, signer, &previous.0)?;
+    let runs = vec![CitedRun { count: u32::try_from(changes.len()).expect("bounded by the writer"), record: cited }];
+    Ok(Segment {
+        document,
+        certificate,
+        life,
+        from: tip.n + 1,
+        before: tip.attestation,
+        changes: changes.into_iter().map(Bytes).collect(),
+        cited: runs,
+        links: Vec::new(),
+        signature: Bytes(signature.0.to_vec()),
+    })
+}
+
+impl Segment {
+    /// The same segment with content only up to position `last`; the rest becomes links, so the signature still proves the prefix.
+    /// `None` when nothing would remain or nothing would change.
+    pub fn shortened(&self, last: u64, hashes: &[ChangeHash]) -> Option<Segment> {
+        let keep = usize::try_from(last.checked_sub(self.from)?.checked_add(1)?).ok()?;
+        if keep >= self.changes.len() {
+            return None;
+        }
+        let cited = expand(&self.cited, self.changes.len()).ok()?;
+        let mut short = self.clone();
+        short.changes.truncate(keep);
+        let tail = hashes.iter().zip(&cited).skip(keep).map(|(change, record)| Link { change: *change, cited: *record });
+        short.links = tail.chain(self.links.iter().cloned()).collect();
+        short.cited.clear();
+        for record in cited.into_iter().take(keep) {
+            match short.cited.last_mut() {
+                Some(run) if run.record == record => run.count += 1,
+                _ => short.cited.push(CitedRun { count: 1, record }),
+            }
+        }
+        Some(short)
+    }
+}
