@@ -3,6 +3,7 @@
 //! Twelve groups of five digits over (bureau id ‖ current root id), so the code changes when the root keys change and never else. 60 digits
 //! hold 199 bits: nobody makes a second bureau with the same code.
 
+use crate::digits::{group_value, read_digits};
 use crate::id::{BureauId, RootId};
 use std::fmt;
 
@@ -27,7 +28,7 @@ pub enum Reading {
         /// The group, counted from 1.
         group: usize,
     },
-    /// Not 60 digits, or other characters among them.
+    /// Not 60 digits, or other characters among them (then 0).
     NotACode {
         /// Digits found.
         digits: usize,
@@ -54,21 +55,13 @@ impl CheckingCode {
 
     /// Compares with what was read out or typed. Blanks, dashes and separators between digits are ignored, full-width digits count as digits.
     pub fn compare(&self, heard: &str) -> Reading {
-        let mut digits = Vec::with_capacity(GROUPS * DIGITS);
-        let mut foreign = false;
-        for c in heard.chars().take(1_024) {
-            match c {
-                '0'..='9' => digits.push(c),
-                '０'..='９' => digits.push(char::from_u32(u32::from(c) - u32::from('０') + u32::from('0')).unwrap_or('0')),
-                _ if c.is_whitespace() || matches!(c, '-' | '‐'..='―' | '－' | '_' | '.' | ',' | '，' | '、' | '。' | '·') => {}
-                _ => foreign = true,
-            }
-        }
-        if foreign || digits.len() != GROUPS * DIGITS {
+        let Some(digits) = read_digits(heard) else {
+            return Reading::NotACode { digits: 0 };
+        };
+        if digits.len() != GROUPS * DIGITS {
             return Reading::NotACode { digits: digits.len() };
         }
-        let heard: Vec<String> = digits.chunks(DIGITS).map(|group| group.iter().collect()).collect();
-        match self.groups().iter().zip(&heard).position(|(own, heard)| own != heard) {
+        match self.0.iter().zip(digits.chunks(DIGITS)).position(|(own, heard)| *own != group_value(heard)) {
             None => Reading::Same,
             Some(place) => Reading::Differs { group: place + 1 },
         }
@@ -130,7 +123,7 @@ mod tests {
             check(&groups.join(" "), Reading::Differs { group: place + 1 });
         }
         check("12345", Reading::NotACode { digits: 5 });
-        check(&format!("{}x", code()), Reading::NotACode { digits: 60 });
+        check(&format!("{}x", code()), Reading::NotACode { digits: 0 });
         check(&format!("{}0", code()), Reading::NotACode { digits: 61 });
     }
 

@@ -45,7 +45,6 @@ pub const APPOINTMENTS_MAX: usize = 4_096;
 
 /// Whether a statement was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub enum Learned {
     /// It was not known before.
     New,

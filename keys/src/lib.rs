@@ -6,13 +6,17 @@
 pub use minicbor;
 
 pub mod appointment;
+pub mod armour;
 pub mod canon;
+pub mod card;
 pub mod certificate;
 pub mod code;
 pub mod contact;
 pub mod cose;
+mod digits;
 pub mod directory;
 pub mod id;
+pub mod keyfile;
 pub mod revocation;
 pub mod root;
 pub mod seal;

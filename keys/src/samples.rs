@@ -1,6 +1,7 @@
 //! One small county of fixed keys, for this crate's own tests and vectors.
 
 use crate::appointment::Appointment;
+use crate::card::Card;
 use crate::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
 use crate::contact::Contact;
 use crate::id::{BureauId, CertificateId, NetworkId, RootId, TransportKey};
@@ -124,4 +125,22 @@ pub fn seal<T: Statement>(body: T, signers: &[u8]) -> Sealed<T> {
 /// Seals and verifies.
 pub fn verified<T: Statement>(body: T, signers: &[u8]) -> Verified<T> {
     seal(body, signers).verify(&network()).expect("just sealed")
+}
+
+/// The whole sample bureau as a card: roots 1 to 3, node 10, officer 20, epoch 1.
+pub fn card() -> Card {
+    let root = seal(root_statement(), &[1, 2]);
+    let root_id = root.root_id(&network());
+    let bureau = BureauId::from(root_id);
+    let node = seal(node_of(bureau, root_id, 10), &[1, 2]);
+    let node_id = node.certificate_id(&network());
+    let officer = seal(officer_of(bureau, node_id, 20), &[10]);
+    let appointment = Appointment { bureau, epoch: 1, registrar: node_id, at: START, root: root_id };
+    let contact = Contact { bureau, certificate: node_id, ..contact() };
+    Card {
+        roots: vec![root],
+        certificates: vec![node, officer],
+        appointments: vec![seal(appointment, &[1, 2])],
+        contact: seal(contact, &[10]),
+    }
 }
