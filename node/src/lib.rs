@@ -13,7 +13,16 @@
 //! | [`doctor`] | what is wrong with this node, and what to do |
 //! | [`invite`] | the one-time code of a laptop |
 
+pub mod api;
 pub mod config;
+pub mod daemon;
+pub mod doctor;
+pub mod driver;
 pub mod failure;
+pub mod handle;
 pub mod invite;
+pub mod keystore;
+pub mod store;
+pub mod swarm;
 pub mod telemetry;
+pub mod verify;
