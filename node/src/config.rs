@@ -40,8 +40,6 @@ pub struct Config {
     pub inputs_per_turn_max: usize,
     /// Frames checked in parallel; 0 is one per processor.
     pub verify_workers: usize,
-    /// Frames of one link that wait to be checked.
-    pub link_frames_max: usize,
     /// Bytes of one link that wait to be checked.
     pub link_bytes_max: usize,
     /// Disk kept free, bytes: below it `doctor` warns and writes are refused.
@@ -210,18 +208,10 @@ pub const KEYS: &[Key] = &[
         set: |c, v| c.verify_workers = v.size(),
     },
     Key {
-        path: "limits.link_frames_max",
-        default: "64",
-        doc: "Messages of one link that wait to be checked, 1 to 1024; beyond it only that link is slowed.",
-        kind: Kind::Count { min: 1, max: 1024 },
-        get: |c| c.link_frames_max.to_string(),
-        set: |c, v| c.link_frames_max = v.size(),
-    },
-    Key {
         path: "limits.link_bytes_max",
-        default: "8388608",
+        default: "16777216",
         doc: "Bytes of one link that wait to be checked, 1048576 to 67108864; beyond it only that link is slowed.",
-        kind: Kind::Count { min: 1024 * 1024, max: 64 * 1024 * 1024 },
+        kind: Kind::Count { min: 12 * 1024 * 1024, max: 256 * 1024 * 1024 },
         get: |c| c.link_bytes_max.to_string(),
         set: |c, v| c.link_bytes_max = v.size(),
     },
@@ -309,8 +299,7 @@ impl Default for Config {
             api_header_seconds: 10,
             inputs_per_turn_max: 1024,
             verify_workers: 0,
-            link_frames_max: 64,
-            link_bytes_max: 8 * 1024 * 1024,
+            link_bytes_max: 16 * 1024 * 1024,
             disk_reserve_bytes: 64 * 1024 * 1024,
         }
     }
@@ -550,7 +539,7 @@ mod tests {
         let set = Config {
             listen: vec!["[::1]:7400".to_owned(), "quote\" here".to_owned()],
             contact_phone: "0571-0000000".to_owned(),
-            link_frames_max: 7,
+            verify_workers: 7,
             ..Config::default()
         };
         assert_eq!(Config::parse(&set.show()), Ok(set.clone()));

@@ -1,19 +1,19 @@
 //! The loop that owns the core: gather, decide, commit, send — always in that order.
 //!
-//! Nothing is answered, sent or told before it is on disk. Many inputs share one turn and so one disk sync. The driver never waits for the
-//! network: what is to be sent waits in an outbox whose content the core bounds per partner, so two full queues cannot wait for each other.
+//! Nothing is answered, sent or told before it is on disk. Many inputs share one turn and so one disk sync. The network takes commands even
+//! while nobody takes its events, so the driver may wait for it and no two queues wait for each other.
 //!
 //! A disk without room is no end: nothing of the turn was written, so the core is built anew from what is on disk, those who asked are told
 //! `disk_full`, and the links are closed (partners dial again, later and later). Any other failure of the store ends the process; a new
 //! start reads what is really there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use accord_keys::directory::Directory;
-use accord_keys::id::{CertificateId, TransportKey};
+use accord_keys::id::CertificateId;
 use accord_keys::secret::Signer;
 use accord_keys::time::WallSeconds;
 use accord_protocol::bureau::{Bureau, Identity, OpenError};
@@ -25,7 +25,6 @@ use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::daemon::tap::Tap;
 use crate::handle::Ask;
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
@@ -34,6 +33,8 @@ use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
 pub const INPUTS_MAX: usize = 1_024;
 /// A turn ends early when it has so much to write, bytes: one commit stays well under a second on a slow disk.
 const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most that is handed out of a demonstration's store, bytes; longer pieces beyond it are left out.
+const DUMP_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Even without anything to do the core is asked so often, milliseconds: time itself ends agreements.
 const IDLE_MS_MAX: u64 = 60_000;
 
@@ -45,13 +46,13 @@ pub struct Clock {
 
 impl Clock {
     /// Starts counting.
-    #[allow(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
+    #[expect(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
     pub fn start() -> Self {
         Self { start: Instant::now() }
     }
 
     /// Uptime and the wall clock as the system states it.
-    #[allow(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
+    #[expect(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
     pub fn now(&self) -> Now {
         let mono = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         // A wall clock before 1970 reads as 1970: the core's floor then applies.
@@ -99,8 +100,6 @@ pub struct Parts {
     pub stop: watch::Receiver<bool>,
     /// Most inputs in one turn.
     pub inputs_per_turn_max: usize,
-    /// Plaintext copies of what is sent; only in a demo's store.
-    pub tap: Option<Tap>,
 }
 
 /// The loop. Runs on a thread of its own, because commits block.
@@ -113,8 +112,7 @@ pub struct Driver {
     replies: BTreeMap<CommandId, oneshot::Sender<Result<View, Refused>>>,
     command_last: u64,
     wake_at: Option<MonoMillis>,
-    outbox: VecDeque<SwarmCommand>,
-    links: BTreeMap<LinkId, TransportKey>,
+    links: BTreeSet<LinkId>,
     /// Officers' keys in use, to unlock them again when the core is built anew.
     unlocked: BTreeMap<String, (CertificateId, Arc<dyn Signer>)>,
 }
@@ -122,7 +120,7 @@ pub struct Driver {
 /// One thing gathered.
 enum Work {
     Input(Input),
-    Dump(mpsc::Sender<Vec<u8>>),
+    Dump(oneshot::Sender<Vec<Vec<u8>>>),
 }
 
 /// Everything one turn caused, with the epoch each frame was permitted under.
@@ -203,8 +201,7 @@ impl Driver {
             replies: BTreeMap::new(),
             command_last: 0,
             wake_at: None,
-            outbox: VecDeque::new(),
-            links: BTreeMap::new(),
+            links: BTreeSet::new(),
             unlocked: BTreeMap::new(),
         })
     }
@@ -222,8 +219,8 @@ impl Driver {
             }
             let turn = self.decide(now)?;
             match self.commit(&turn.writes) {
-                Ok(()) => self.dispatch(turn),
-                Err(StoreError::Full { free, needed }) => self.start_over(turn, free, needed)?,
+                Ok(()) => self.dispatch(turn).await?,
+                Err(StoreError::Full { free, needed }) => self.start_over(turn, free, needed).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -240,11 +237,7 @@ impl Driver {
                 _ = self.parts.stop.wait_for(|stop| *stop) => return Ok(false),
                 Some(ask) = self.parts.asks.recv() => self.accept(ask),
                 Some(input) = self.parts.inputs.recv() => self.pending.push_back(Work::Input(input)),
-                permit = self.parts.swarm.reserve(), if !self.outbox.is_empty() => match (permit, self.outbox.pop_front()) {
-                    (Ok(permit), Some(command)) => permit.send(command),
-                    (Ok(_), None) => {}
-                    (Err(_), _) => return Err(DriverError::SwarmGone),
-                },
+                () = self.parts.swarm.closed() => return Err(DriverError::SwarmGone),
                 () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.pending.push_back(Work::Input(Input::Wake)),
             }
         }
@@ -263,7 +256,6 @@ impl Driver {
             }
             self.pending.extend(input.map(Work::Input));
         }
-        self.flush()?;
         Ok(true)
     }
 
@@ -275,7 +267,7 @@ impl Driver {
                 self.replies.insert(id, reply);
                 self.pending.push_back(Work::Input(Input::Command { id, person, dry_run, command: *command }));
             }
-            Ask::Dump { pieces } => self.pending.push_back(Work::Dump(pieces)),
+            Ask::Dump { reply } => self.pending.push_back(Work::Dump(reply)),
         }
     }
 
@@ -298,7 +290,17 @@ impl Driver {
                     self.wake_at = step.wake_at;
                     turn.take(step, command);
                 }
-                Some(Work::Dump(pieces)) => crate::daemon::tap::dump(&self.parts.store, &pieces)?,
+                Some(Work::Dump(reply)) => {
+                    let mut pieces = Vec::new();
+                    let mut room = DUMP_BYTES_MAX;
+                    self.parts.store.dump_plaintext(&mut |piece| {
+                        if let Some(left) = room.checked_sub(piece.len()) {
+                            room = left;
+                            pieces.push(piece.to_vec());
+                        }
+                    })?;
+                    let _ = reply.send(pieces);
+                }
                 None => break,
             }
         }
@@ -308,8 +310,8 @@ impl Driver {
     /// Remembers what the loop itself must know of an input; answers the command's id.
     fn note(&mut self, input: &Input, turn: &mut Turn) -> Option<CommandId> {
         match input {
-            Input::LinkUp { link, transport, .. } => {
-                self.links.insert(*link, *transport);
+            Input::LinkUp { link, .. } => {
+                self.links.insert(*link);
                 None
             }
             Input::LinkDown { link } => {
@@ -335,25 +337,22 @@ impl Driver {
     }
 
     /// Everything of the turn is on disk: now it may be heard.
-    fn dispatch(&mut self, turn: Turn) {
+    async fn dispatch(&mut self, turn: Turn) -> Result<(), DriverError> {
         // Before anything of this turn is handed over: frames permitted under an older policy are stale from here on.
         self.epoch.store(turn.epoch, Ordering::Release);
         if turn.directory_changed {
             let _ = self.parts.directory.send(self.bureau.directory());
         }
         if let Some(allow) = turn.allow {
-            self.outbox.push_back(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect()));
+            self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
         }
         for (send, epoch) in turn.sends {
-            if let (Some(tap), Some(to)) = (&mut self.parts.tap, self.links.get(&send.link)) {
-                tap.note(to, &send.bytes);
-            }
-            let gate = send.gated.then(|| Gate::new(Arc::clone(&self.epoch), epoch));
+            let gate = send.gated.then(|| Gate { epoch: Arc::clone(&self.epoch), permit_epoch: epoch });
             let frame = OutFrame { bytes: send.bytes, gate };
-            self.outbox.push_back(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame });
+            self.tell(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame }).await?;
         }
         for link in turn.close {
-            self.outbox.push_back(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 });
+            self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }
         for (id, change) in turn.unlocks {
             if turn.answers.iter().any(|(answered, answer)| *answered == id && answer.is_ok()) {
@@ -371,6 +370,11 @@ impl Driver {
             // Nobody listening is fine: events are read again from the core by position.
             let _ = self.parts.events.send(event);
         }
+        Ok(())
+    }
+
+    async fn tell(&self, command: SwarmCommand) -> Result<(), DriverError> {
+        self.parts.swarm.send(command).await.map_err(|_| DriverError::SwarmGone)
     }
 
     fn answer(&mut self, id: CommandId, answer: Result<View, Refused>) {
@@ -379,23 +383,8 @@ impl Driver {
         }
     }
 
-    /// Hands over what the network takes without waiting.
-    fn flush(&mut self) -> Result<(), DriverError> {
-        while let Some(command) = self.outbox.pop_front() {
-            match self.parts.swarm.try_send(command) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(command)) => {
-                    self.outbox.push_front(command);
-                    break;
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => return Err(DriverError::SwarmGone),
-            }
-        }
-        Ok(())
-    }
-
     /// The disk is full: forgets what was decided but not written, by reading the state again.
-    fn start_over(&mut self, turn: Turn, free: u64, needed: u64) -> Result<(), DriverError> {
+    async fn start_over(&mut self, turn: Turn, free: u64, needed: u64) -> Result<(), DriverError> {
         tracing::error!(free, needed, "disk full: nothing of this turn was written; free some space");
         for (id, answer) in turn.answers {
             let full = Refused::new(RefusedKind::Fault, "disk_full").with("free", free).with("needed", needed);
@@ -403,9 +392,8 @@ impl Driver {
         }
         self.bureau = open_bureau(&self.parts)?;
         let _ = self.parts.directory.send(self.bureau.directory());
-        self.outbox.clear();
-        for link in std::mem::take(&mut self.links).into_keys() {
-            self.outbox.push_back(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 });
+        for link in std::mem::take(&mut self.links) {
+            self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }
         // Messages of the closed links that still wait belong to conversations the new core does not know.
         self.pending.retain(|work| {

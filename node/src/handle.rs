@@ -27,10 +27,10 @@ pub enum Ask {
         /// Where the answer goes; a caller that left is no error.
         reply: oneshot::Sender<Result<View, Refused>>,
     },
-    /// Everything the store holds, decrypted, one piece at a time: for `accord demo` only.
+    /// Everything the store holds, decrypted: for `accord demo` only.
     Dump {
         /// Where the pieces go.
-        pieces: mpsc::Sender<Vec<u8>>,
+        reply: oneshot::Sender<Vec<Vec<u8>>>,
     },
 }
 
@@ -69,14 +69,14 @@ impl Handle {
         self.ask(None, false, command).await
     }
 
-    /// Everything the store holds, decrypted; the stream ends after the last piece.
+    /// Everything the store holds, decrypted.
     ///
     /// # Errors
     /// `stopping` when the daemon is on its way down.
-    pub async fn dump(&self) -> Result<mpsc::Receiver<Vec<u8>>, Failure> {
-        let (pieces, stream) = mpsc::channel(64);
-        self.asks.send(Ask::Dump { pieces }).await.map_err(|_| Failure::unreachable("stopping"))?;
-        Ok(stream)
+    pub async fn dump(&self) -> Result<Vec<Vec<u8>>, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Dump { reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))
     }
 
     /// Events from now on.

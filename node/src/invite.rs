@@ -147,7 +147,7 @@ fn checksum(body: &[u8]) -> [u8; CHECK_BYTES] {
 }
 
 /// RFC 4648 base32 without padding.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+fn encode(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(chars(bytes.len()));
     let (mut held, mut bits) = (0u32, 0u32);
     for byte in bytes {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use accord_keys::canon;
 use accord_keys::id::{BureauId, CertificateId, NetworkId};
-use accord_keys::keyfile;
+use accord_keys::keyfile::{self, KdfParams, KeyFileError, RecoveryKey};
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -103,7 +103,7 @@ impl SigningKey {
 #[derive(Clone, Debug)]
 pub struct KeyFolder {
     dir: PathBuf,
-    cost: keyfile::Cost,
+    cost: KdfParams,
 }
 
 impl KeyFolder {
@@ -111,7 +111,7 @@ impl KeyFolder {
     ///
     /// # Errors
     /// `keys_unwritable` when the folders cannot be made.
-    pub fn create(data: &Path, cost: keyfile::Cost) -> Result<Self, Failure> {
+    pub fn create(data: &Path, cost: KdfParams) -> Result<Self, Failure> {
         let dir = data.join("keys");
         private::make_folder(&dir)?;
         private::make_folder(&dir.join("officers"))?;
@@ -121,8 +121,8 @@ impl KeyFolder {
     /// Opens the folder of an existing node.
     ///
     /// # Errors
-    /// `not_initialised` when there is none; `open_modes` when others may enter it.
-    pub fn open(data: &Path, cost: keyfile::Cost) -> Result<Self, Failure> {
+    /// `not_initialised` when there is none; `key_file_open` when others may enter it.
+    pub fn open(data: &Path, cost: KdfParams) -> Result<Self, Failure> {
         let dir = data.join("keys");
         if !dir.join("node.keys").exists() {
             return Err(Failure::misuse("not_initialised").with("path", data.display()));
@@ -148,10 +148,10 @@ impl KeyFolder {
     /// Opens `node.keys`.
     ///
     /// # Errors
-    /// `wrong_passphrase`, `key_file_damaged`, `open_modes`.
+    /// `wrong_passphrase`, `key_file_damaged`, `key_file_open`.
     pub fn read_node(&self, passphrase: &str) -> Result<NodeKeys, Failure> {
         let path = self.dir.join("node.keys");
-        let keys: NodeKeys = read(&path, passphrase)?;
+        let keys: NodeKeys = read(&path, |sealed| keyfile::open_secret(sealed, passphrase))?;
         if keys.version == 1 { Ok(keys) } else { Err(newer(&path, keys.version)) }
     }
 
@@ -168,46 +168,39 @@ impl KeyFolder {
     /// Opens a root key file, here or on a stick.
     ///
     /// # Errors
-    /// `wrong_passphrase`, `key_file_damaged`, `open_modes`, `wrong_key_kind`.
+    /// `wrong_passphrase`, `key_file_damaged`, `key_file_open`, `wrong_key_kind`.
     pub fn read_root(path: &Path, passphrase: &str) -> Result<Zeroizing<[u8; 32]>, Failure> {
         read_signing(path, "root", passphrase)
     }
 
-    /// Wraps store and cursor key under a new paper recovery key, and answers that key: eight groups of four letters and digits.
+    /// Wraps store and cursor key under a new paper recovery key, and answers that key.
     ///
     /// # Errors
     /// A failed write.
-    pub fn write_recovery(&self, keys: &NodeKeys) -> Result<Zeroizing<String>, Failure> {
-        let bytes: Zeroizing<[u8; 20]> = Zeroizing::new(random()?);
-        let plain = Zeroizing::new(crate::invite::encode(&*bytes));
-        let wrap = Recovery { version: 1, store: keys.store, cursor: keys.cursor };
-        self.write(&self.dir.join("recovery.wrap"), &wrap, &plain)?;
-        let mut text = Zeroizing::new(String::with_capacity(40));
-        for (at, letter) in plain.chars().enumerate() {
-            if at > 0 && at % 4 == 0 {
-                text.push('-');
-            }
-            text.push(letter);
-        }
-        Ok(text)
+    pub fn write_recovery(&self, keys: &NodeKeys) -> Result<RecoveryKey, Failure> {
+        let path = self.dir.join("recovery.wrap");
+        let paper = RecoveryKey::from_bytes(random()?);
+        let plain = Zeroizing::new(canon::encode(&Recovery { version: 1, store: keys.store, cursor: keys.cursor }));
+        let sealed = keyfile::wrap_secret(&plain, paper.expose(), &random()?, &random()?)
+            .map_err(|error| Failure::fault("key_file_unsealed").with("path", path.display()).because(error))?;
+        write_private(&path, &sealed)?;
+        Ok(paper)
     }
 
-    /// Opens `recovery.wrap` with the key on paper; case, spaces and hyphens do not matter.
+    /// Opens `recovery.wrap` with the key on paper.
     ///
     /// # Errors
-    /// `wrong_passphrase`, `key_file_damaged`, `open_modes`.
-    pub fn read_recovery(&self, recovery_key: &str) -> Result<Recovery, Failure> {
-        let plain: Zeroizing<String> =
-            Zeroizing::new(recovery_key.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| c.to_ascii_uppercase()).collect());
+    /// `wrong_passphrase`, `key_file_damaged`, `key_file_open`.
+    pub fn read_recovery(&self, paper: &RecoveryKey) -> Result<Recovery, Failure> {
         let path = self.dir.join("recovery.wrap");
-        let recovery: Recovery = read(&path, &plain)?;
+        let recovery: Recovery = read(&path, |sealed| keyfile::unwrap_secret(sealed, paper.expose()))?;
         if recovery.version == 1 { Ok(recovery) } else { Err(newer(&path, recovery.version)) }
     }
 
     fn write<T: Encode<()>>(&self, path: &Path, what: &T, passphrase: &str) -> Result<(), Failure> {
         check_passphrase(passphrase)?;
         let plain = Zeroizing::new(canon::encode(what));
-        let sealed = keyfile::seal(passphrase.as_bytes(), &plain, &random()?, &random()?, self.cost)
+        let sealed = keyfile::seal_secret(&plain, passphrase, &random()?, &random()?, &self.cost)
             .map_err(|error| Failure::fault("key_file_unsealed").with("path", path.display()).because(error))?;
         write_private(path, &sealed)
     }
@@ -225,7 +218,7 @@ pub fn check_passphrase(passphrase: &str) -> Result<(), Failure> {
 }
 
 fn read_signing(path: &Path, kind: &str, passphrase: &str) -> Result<Zeroizing<[u8; 32]>, Failure> {
-    let key: SigningKey = read(path, passphrase)?;
+    let key: SigningKey = read(path, |sealed| keyfile::open_secret(sealed, passphrase))?;
     if key.version != 1 {
         return Err(newer(path, key.version));
     }
@@ -235,10 +228,16 @@ fn read_signing(path: &Path, kind: &str, passphrase: &str) -> Result<Zeroizing<[
     Ok(Zeroizing::new(key.seed))
 }
 
-fn read<T: for<'b> Decode<'b, ()> + Encode<()>>(path: &Path, passphrase: &str) -> Result<T, Failure> {
+fn read<T: for<'b> Decode<'b, ()> + Encode<()>>(
+    path: &Path,
+    open: impl FnOnce(&[u8]) -> Result<Zeroizing<Vec<u8>>, KeyFileError>,
+) -> Result<T, Failure> {
     let damaged = || Failure::misuse("key_file_damaged").with("path", path.display());
     let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::misuse("key_file_missing").with("path", path.display()),
+        std::io::ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(path);
+            Failure::misuse("key_file_missing").with("path", path.display()).with("folder", folder.display())
+        }
         _ => Failure::misuse("key_file_unreadable").with("path", path.display()).because(error),
     };
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
@@ -247,8 +246,8 @@ fn read<T: for<'b> Decode<'b, ()> + Encode<()>>(path: &Path, passphrase: &str) -
         return Err(damaged());
     }
     let sealed = std::fs::read(path).map_err(unreadable)?;
-    let plain = keyfile::open(passphrase.as_bytes(), &sealed).map_err(|error| match error {
-        keyfile::KeyFileError::WrongPassphrase => Failure::refused("wrong_passphrase").with("path", path.display()),
+    let plain = open(&sealed).map_err(|error| match error {
+        KeyFileError::WrongPassphrase | KeyFileError::WrongKey => Failure::refused("wrong_passphrase").with("path", path.display()),
         other => damaged().because(other),
     })?;
     canon::decode(&plain).map_err(|error| damaged().because(error))
@@ -265,8 +264,8 @@ pub(crate) mod tests {
     use super::*;
 
     /// As little argon2 as the format allows: these tests are about files.
-    pub(crate) fn cheap() -> keyfile::Cost {
-        keyfile::Cost::FAST_FOR_TESTS
+    pub(crate) fn cheap() -> KdfParams {
+        KdfParams::WEAKEST
     }
 
     pub(crate) fn node_keys() -> NodeKeys {
@@ -309,45 +308,39 @@ pub(crate) mod tests {
         assert_eq!((mode(&file), mode(&data.path().join("keys"))), (0o600, 0o700));
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("chmod");
         let failure = folder.read_node("correct horse").err().expect("an open file");
-        assert_eq!((failure.code.as_str(), failure.param("mode")), ("open_modes", Some("0640")));
+        assert_eq!((failure.code.as_str(), failure.param("found")), ("key_file_open", Some("0640")));
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o400)).expect("chmod");
         assert_eq!(code(folder.read_node("correct horse")), "ok");
         std::fs::set_permissions(data.path().join("keys"), PermissionsExt::from_mode(0o755)).expect("chmod");
-        assert_eq!(code(KeyFolder::open(data.path(), cheap())), "open_modes");
+        assert_eq!(code(KeyFolder::open(data.path(), cheap())), "key_file_open");
     }
 
     #[test]
-    fn a_damaged_key_file_is_said_to_be_damaged_or_wrong_and_never_opens() {
+    fn a_damaged_key_file_is_told_apart_from_a_wrong_passphrase() {
         let data = tempfile::tempdir().expect("a temporary folder");
         let folder = KeyFolder::create(data.path(), cheap()).expect("a new folder");
         folder.write_node(&node_keys(), "correct horse").expect("written");
         let file = data.path().join("keys/node.keys");
         let good = std::fs::read(&file).expect("it exists");
-        for (bytes, expect) in [
-            (good[..good.len() / 2].to_vec(), &["key_file_damaged", "wrong_passphrase"][..]),
-            (Vec::new(), &["key_file_damaged"]),
-            (vec![0xff; 200], &["key_file_damaged"]),
-            (good.iter().enumerate().map(|(at, byte)| if at + 1 == good.len() { byte ^ 1 } else { *byte }).collect(), &["wrong_passphrase"]),
-        ] {
+        let mut flipped = good.clone();
+        flipped[70] ^= 1;
+        for bytes in [good[..good.len() / 2].to_vec(), Vec::new(), vec![0xff; 200], flipped, vec![0; 70_000]] {
             std::fs::write(&file, &bytes).expect("overwritten");
-            let found = code(folder.read_node("correct horse"));
-            assert!(expect.contains(&found.as_str()), "{found}, expected one of {expect:?}");
+            assert_eq!(code(folder.read_node("correct horse")), "key_file_damaged", "{} bytes", bytes.len());
         }
-        std::fs::write(&file, vec![0; 70_000]).expect("overwritten");
-        assert_eq!(code(folder.read_node("correct horse")), "key_file_damaged");
+        std::fs::write(&file, &good).expect("put back");
+        assert_eq!(code(folder.read_node("correct horse")), "ok");
     }
 
     #[test]
-    fn the_recovery_key_opens_store_and_cursors_however_it_is_typed() {
+    fn the_recovery_key_on_paper_opens_store_and_cursors() {
         let data = tempfile::tempdir().expect("a temporary folder");
         let folder = KeyFolder::create(data.path(), cheap()).expect("a new folder");
         let paper = folder.write_recovery(&node_keys()).expect("written");
-        assert_eq!((paper.len(), paper.matches('-').count()), (39, 7));
-        for typed in [paper.to_string(), paper.to_lowercase(), paper.replace('-', " ")] {
-            let recovery = folder.read_recovery(&typed).expect("the key on paper");
-            assert_eq!((recovery.store, recovery.cursor), ([4; 32], [5; 32]));
-        }
-        assert_eq!(code(folder.read_recovery("AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA")), "wrong_passphrase");
+        let typed = RecoveryKey::from_groups(&paper.to_groups()).expect("the groups just printed");
+        let recovery = folder.read_recovery(&typed).expect("the key on paper");
+        assert_eq!((recovery.store, recovery.cursor), ([4; 32], [5; 32]));
+        assert_eq!(code(folder.read_recovery(&RecoveryKey::from_bytes([0; 32]))), "wrong_passphrase");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Sources<'a> {
 /// The passphrase from the first source that has one.
 ///
 /// # Errors
-/// `operator_needed` when no source has one; `open_modes`, `passphrase_unreadable` when a source is there and cannot be used: a later source
+/// `operator_needed` when no source has one; `key_file_open`, `passphrase_unreadable` when a source is there and cannot be used: a later source
 /// never covers up for a broken one.
 pub fn passphrase(sources: Sources<'_>) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = sources.credentials.map(|dir| dir.join(CREDENTIAL)).filter(|path| path.exists()) {
@@ -99,7 +99,7 @@ mod tests {
     fn a_broken_source_is_reported_and_not_covered_up_by_the_next() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let open = place(dir.path(), "open", "secret", 0o644);
-        check(None, Some(&open), Some("typed"), "open_modes");
+        check(None, Some(&open), Some("typed"), "key_file_open");
         check(None, Some(&dir.path().join("absent")), Some("typed"), "passphrase_unreadable");
         let long = place(dir.path(), "long", &"x".repeat(5_000), 0o600);
         check(None, Some(&long), Some("typed"), "passphrase_unreadable");

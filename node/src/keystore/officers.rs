@@ -38,7 +38,7 @@ impl KeyFolder {
     /// The key of a certified officer.
     ///
     /// # Errors
-    /// `wrong_passphrase`; `key_file_missing` when the key lives elsewhere (on a laptop); `key_file_damaged`; `open_modes`.
+    /// `wrong_passphrase`; `key_file_missing` when the key lives elsewhere (on a laptop); `key_file_damaged`; `key_file_open`.
     pub fn read_officer(&self, name: &str, certificate: &CertificateId, passphrase: &str) -> Result<SecretKey, Failure> {
         let path = self.officer_path(certificate);
         let pending = self.pending_path(name);

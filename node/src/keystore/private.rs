@@ -20,7 +20,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
 /// Refuses a file or folder that group or others may use.
 ///
 /// # Errors
-/// `open_modes` with the path, its mode and the command that corrects it; `key_file_unreadable` when it cannot be looked at.
+/// `key_file_open` with the path, its mode and the command that corrects it; `key_file_unreadable` when it cannot be looked at.
 pub fn check_private(path: &Path) -> Result<(), Failure> {
     let facts =
         std::fs::metadata(path).map_err(|error| Failure::misuse("key_file_unreadable").with("path", path.display()).because(error))?;
@@ -29,9 +29,9 @@ pub fn check_private(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let right = if facts.is_dir() { "0700" } else { "0600" };
-    Err(Failure::misuse("open_modes")
+    Err(Failure::misuse("key_file_open")
         .with("path", path.display())
-        .with("mode", format!("{mode:04o}"))
+        .with("found", format!("{mode:04o}"))
         .with("expected", right)
         .with("command", format!("chmod {right} {}", path.display())))
 }
