@@ -1,3 +1,8 @@
 //! Where accord runs: the daemon, its API and the command line.
 
+pub mod cli;
+pub mod client;
 pub mod failure;
+pub mod terms;
+pub mod text_input;
+pub mod words;
