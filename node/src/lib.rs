@@ -14,6 +14,8 @@
 //! | [`invite`] | the one-time code of a laptop |
 
 pub mod api;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod doctor;
@@ -25,4 +27,7 @@ pub mod keystore;
 pub mod store;
 pub mod swarm;
 pub mod telemetry;
+pub mod terms;
+pub mod text_input;
 pub mod verify;
+pub mod words;
