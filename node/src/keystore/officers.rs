@@ -87,7 +87,12 @@ impl KeyFolder {
         private::write_private(&self.officer_path(new), &sealed)
     }
 
-    /// Every key file, for `doctor`.
+    /// The folder itself.
+    pub fn folder(&self) -> PathBuf {
+        self.dir.clone()
+    }
+
+    /// Everything in the folder and in `officers/`, for `doctor`.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = [&self.dir, &self.dir.join("officers")]
             .into_iter()
