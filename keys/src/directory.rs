@@ -22,8 +22,9 @@ use crate::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
 use crate::id::{BureauId, CertificateId, NetworkId, RootId, StatementId, TransportKey};
 use crate::revocation::{Revocation, RevocationClass, RevocationTarget};
 use crate::root::RootStatement;
-use crate::seal::{Statement, Verified};
+use crate::seal::{SealError, Sealed, Statement, Verified, peek_type};
 use crate::time::WallSeconds;
+use crate::types::StatementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use thiserror::Error;
@@ -106,6 +107,27 @@ impl DirectoryError {
     /// True when the statement may become learnable once something else is learnt.
     pub fn is_waiting(&self) -> bool {
         matches!(self, Self::UnknownBureau(_) | Self::UnknownRoot(_) | Self::UnknownCertificate(_))
+    }
+}
+
+/// Why sealed bytes were not learnt.
+#[derive(Debug, Error, PartialEq)]
+pub enum LearnError {
+    /// The bytes or their seals.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A statement of a type that is kept elsewhere.
+    #[error("statements of type {0} are not kept in the directory")]
+    NotForDirectory(StatementType),
+    /// Who signed, or what is missing.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+impl LearnError {
+    /// True when the statement may become learnable once something else is learnt.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Self::Directory(error) if error.is_waiting())
     }
 }
 
@@ -258,6 +280,24 @@ impl Directory {
         }
         rivals.insert(appointment.id(), Arc::new(appointment));
         Ok(Learned::New)
+    }
+
+    /// Reads, verifies and learns one sealed root, certificate, revocation or appointment.
+    ///
+    /// # Errors
+    /// [`LearnError::Seal`] when the bytes or their seals are bad (never good later), [`LearnError::Directory`] otherwise.
+    pub fn learn_bytes(&mut self, bytes: &[u8]) -> Result<Learned, LearnError> {
+        let number = peek_type(bytes).unwrap_or(0);
+        let learned = match StatementType::from_number(number) {
+            Some(StatementType::Root) => self.learn_root(Sealed::from_bytes(bytes)?.verify(&self.network)?),
+            Some(StatementType::Certificate) => self.learn_certificate(Sealed::from_bytes(bytes)?.verify(&self.network)?),
+            Some(StatementType::Revocation) => self.learn_revocation(Sealed::from_bytes(bytes)?.verify(&self.network)?),
+            Some(StatementType::Appointment) => self.learn_appointment(Sealed::from_bytes(bytes)?.verify(&self.network)?),
+            Some(other) if other.is_draft() => return Err(SealError::NotYetSupported(other).into()),
+            Some(other) => return Err(LearnError::NotForDirectory(other)),
+            None => return Err(SealError::UnknownType(number).into()),
+        };
+        Ok(learned?)
     }
 
     /// Says that people checked this root version by its checking code, so that its bureau goes on with it in spite of rivals. A local
@@ -534,3 +574,6 @@ impl Directory {
 fn check_bureau(expected: &BureauId, found: &BureauId) -> Result<(), DirectoryError> {
     if expected == found { Ok(()) } else { Err(DirectoryError::OtherBureau { expected: *expected, found: *found }) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -450,3 +450,172 @@ fn check_length(found: usize, most: usize) -> Result<(), SealError> {
 fn shape(error: minicbor::decode::Error) -> CanonError {
     CanonError::Shape { at: error.position().unwrap_or(0), what: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::Contact;
+    use crate::revocation::Revocation;
+    use crate::samples;
+
+    fn sealed() -> Sealed<Contact> {
+        samples::seal(samples::contact(), &[1, 2])
+    }
+
+    fn check(bytes: &[u8], expect: &str) {
+        let error = Sealed::<Contact>::from_bytes(bytes).expect_err("bad bytes").to_string();
+        assert!(error.contains(expect), "{error}, expected: {expect}");
+    }
+
+    /// `[type, payload, signers]` put together by hand.
+    fn assemble(kind: u16, payload: &[u8], seals: &[(PublicKey, Vec<u8>)]) -> Vec<u8> {
+        let mut e = Encoder::new(Vec::new());
+        e.array(3).and_then(|e| e.u16(kind)).and_then(|e| e.bytes(payload)).and_then(|e| e.array(seals.len() as u64)).expect("Vec");
+        for (key, cose) in seals {
+            e.array(2).and_then(|e| e.bytes(&key.0)).and_then(|e| e.bytes(cose)).expect("Vec");
+        }
+        e.into_writer()
+    }
+
+    #[test]
+    fn what_is_sealed_reads_back_and_verifies() {
+        let bytes = sealed().to_bytes();
+        assert_eq!(peek_type(&bytes), Some(0x0105));
+        let read = Sealed::<Contact>::from_bytes(&bytes).expect("reads");
+        assert_eq!(read, sealed());
+        let verified = read.verify(&samples::network()).expect("verifies");
+        assert_eq!(verified.body(), &samples::contact());
+        assert_eq!(verified.signers().len(), 2);
+        assert_eq!(verified.id(), sealed().id(&samples::network()));
+    }
+
+    #[test]
+    fn a_seal_means_nothing_as_another_type_or_in_another_network() {
+        let sealed = sealed();
+        let other = NetworkId::named("other");
+        assert!(matches!(sealed.clone().verify(&other), Err(SealError::BadSignature(_))));
+        assert_ne!(sealed.id(&other), sealed.id(&samples::network()));
+        assert!(matches!(Sealed::<Revocation>::from_bytes(&sealed.to_bytes()), Err(SealError::Type { .. })));
+        let signature = sealed.signatures.values().next().copied().expect("signed");
+        let key = *sealed.signers().next().expect("signed");
+        let message = cose::to_be_signed(StatementType::Revocation, &samples::network(), sealed.payload());
+        assert!(!verify_strict(&key, &message, &signature));
+    }
+
+    #[test]
+    fn adding_a_seal_leaves_the_id_alone_and_copies_join() {
+        let network = samples::network();
+        let mut one = samples::seal(samples::contact(), &[1]);
+        let two = samples::seal(samples::contact(), &[2]);
+        assert_eq!(one.id(&network), two.id(&network));
+        one.merge(two.clone()).expect("same payload");
+        assert_eq!(one, sealed());
+        one.add(&network, &samples::key(2)).expect("the same key twice is one seal");
+        assert_eq!(one, sealed());
+        let mut forged = two.clone();
+        forged.signatures.values_mut().for_each(|signature| signature.0[0] ^= 1);
+        assert!(matches!(one.merge(forged), Err(SealError::OtherSignature(_))));
+        let other = samples::seal(Contact { phone: String::new(), ..samples::contact() }, &[3]);
+        assert_eq!(one.merge(other), Err(SealError::OtherPayload));
+    }
+
+    #[test]
+    fn there_are_at_most_sixteen_signers_and_at_least_one() {
+        let network = samples::network();
+        let all: Vec<u8> = (1..=16).collect();
+        let mut full = samples::seal(samples::contact(), &all);
+        assert!(Sealed::<Contact>::from_bytes(&full.to_bytes()).is_ok());
+        assert_eq!(full.add(&network, &samples::key(17)), Err(SealError::TooManySigners(17)));
+        assert_eq!(full.merge(samples::seal(samples::contact(), &[17])), Err(SealError::TooManySigners(17)));
+        assert_eq!(Sealed::seal(&network, samples::contact(), &[]), Err(SealError::NoSigner));
+        check(&assemble(0x0105, sealed().payload(), &[]), "no signer");
+        let mut huge = assemble(0x0105, sealed().payload(), &[]);
+        huge.pop();
+        huge.extend_from_slice(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+        check(&huge, "signers, at most 16");
+    }
+
+    #[test]
+    fn every_other_byte_form_is_refused() {
+        let network = samples::network();
+        let sealed = sealed();
+        let seals: Vec<_> = sealed.signatures.iter().map(|(key, signature)| (*key, cose::write(None, signature))).collect();
+        let payload = sealed.payload();
+        assert_eq!(assemble(0x0105, payload, &seals), sealed.to_bytes());
+        check(&assemble(0x0199, payload, &seals), "type 0x0199 is unknown");
+        check(&assemble(0x0205, payload, &seals), "Suspend (0x0205) are not supported yet");
+        check(&assemble(0x0103, payload, &seals), "Revocation (0x0103), expected Contact (0x0105)");
+        check(&assemble(0x0105, payload, &[seals[1].clone(), seals[0].clone()]), "ascending");
+        check(&assemble(0x0105, payload, &[seals[0].clone(), seals[0].clone()]), "ascending");
+        check(&assemble(0x0105, &[payload, &[0]].concat(), &seals), "1 bytes after the value");
+        check(&[sealed.to_bytes(), vec![0]].concat(), "deterministic");
+        check(&vec![0; STATEMENT_BYTES_MAX + 1], "at most");
+        check(b"", "not the expected CBOR shape");
+        let attached = sealed.export_cose(0).expect("one signer");
+        check(&assemble(0x0105, payload, &[(seals[0].0, attached.clone())]), "payload attached, expected detached");
+        let mut unprotected = attached;
+        assert_eq!(unprotected[6], 0xa0);
+        unprotected.splice(6..7, [0xa1, 0x04, 0x41, 0x01]);
+        assert_eq!(
+            Sealed::<Contact>::from_cose(&unprotected, seals[0].0),
+            Err(SealError::Cose(CoseError::Unprotected)),
+            "bytes no signature covers"
+        );
+        let unknown_field = minicbor::to_vec(std::collections::BTreeMap::from([(9u8, 1u8)])).expect("Vec");
+        check(&assemble(0x0105, &unknown_field, &seals), "missing value");
+        let long = Contact { addresses: vec!["a".repeat(257)], ..samples::contact() };
+        check(&assemble(0x0105, &canon::encode(&long), &seals), "malformed Contact (0x0105): addresses has 257 bytes");
+        assert!(matches!(Sealed::seal(&network, long, &[&samples::key(1)]), Err(SealError::Malformed { .. })));
+    }
+
+    #[test]
+    fn an_export_is_verified_on_its_own() {
+        let network = samples::network();
+        let sealed = sealed();
+        let keys: Vec<_> = sealed.signers().copied().collect();
+        let export = sealed.export_cose(0).expect("two signers");
+        let read = Sealed::<Contact>::from_cose(&export, keys[0]).expect("reads");
+        assert_eq!(read.verify(&network).expect("verifies").body(), &samples::contact());
+        let other_key = Sealed::<Contact>::from_cose(&export, keys[1]).expect("reads");
+        assert_eq!(other_key.verify(&network), Err(SealError::BadSignature(keys[1])));
+        assert_eq!(sealed.export_cose(2), None);
+    }
+
+    #[test]
+    fn a_tip_is_bound_to_key_network_and_attestation() {
+        let network = samples::network();
+        let key = samples::key(1);
+        let signature = sign_tip(&network, &key, &[9; 32]).expect("signs");
+        assert!(verify_tip(&network, &key.public(), &[9; 32], &signature));
+        assert!(!verify_tip(&network, &key.public(), &[8; 32], &signature));
+        assert!(!verify_tip(&network, &samples::key(2).public(), &[9; 32], &signature));
+        assert!(!verify_tip(&NetworkId::named("other"), &key.public(), &[9; 32], &signature));
+    }
+
+    #[test]
+    fn a_body_of_another_network_is_neither_sealed_nor_believed() {
+        let other = NetworkId::named("other");
+        let root = samples::root_statement();
+        assert!(matches!(Sealed::seal(&other, root, &[&samples::key(1)]), Err(SealError::Network { .. })));
+        assert!(matches!(samples::seal(samples::root_statement(), &[1]).verify(&other), Err(SealError::Network { .. })));
+    }
+
+    /// A token that answers with a signature of something else.
+    struct FaultyToken;
+
+    impl Signer for FaultyToken {
+        fn public(&self) -> PublicKey {
+            samples::key(1).public()
+        }
+
+        fn sign(&self, _: &[u8]) -> Result<Signature, SignError> {
+            samples::key(1).sign(b"something else")
+        }
+    }
+
+    #[test]
+    fn a_faulty_token_is_found_when_it_signs() {
+        let bad = Err(SealError::BadSignature(samples::key(1).public()));
+        assert_eq!(Sealed::seal(&samples::network(), samples::contact(), &[&FaultyToken]), bad);
+    }
+}

@@ -89,9 +89,9 @@ pub struct ActError(&'static str);
 
 /// Whether text may stand in a document: no control characters but newline and tab, no bidirectional overrides.
 pub fn is_plain(text: &str) -> bool {
-    !text.chars().any(|c| {
-        (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    })
+    !text
+        .chars()
+        .any(|c| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
 }
 
 impl Act {

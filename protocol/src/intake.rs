@@ -121,7 +121,6 @@ struct Status {
 #[derive(Clone, Debug)]
 struct Kept {
     seq: u64,
-    actor: ActorId,
     segment: Arc<Segment>,
     hashes: Arc<[ChangeHash]>,
 }
@@ -308,9 +307,11 @@ impl DocState {
         let mut fresh = Vec::new();
         for (at, position) in checked.positions().iter().enumerate() {
             let known_before = position.n == 1
-                || self.actors.get(&actor_id).and_then(|actor| actor.positions.get(&(position.n - 1))).is_some_and(|all| {
-                    all.iter().any(|placed| placed.attestation == position.previous)
-                });
+                || self
+                    .actors
+                    .get(&actor_id)
+                    .and_then(|actor| actor.positions.get(&(position.n - 1)))
+                    .is_some_and(|all| all.iter().any(|placed| placed.attestation == position.previous));
             if !known_before {
                 outcome = Some(Intake::Waiting);
                 break;
@@ -446,8 +447,7 @@ impl DocState {
         }
         // Newest first until a run of admitted ones would make the scan longer than needed is not sound with holds in the past; the index
         // iterates in causal order, and holds are rare, so one pass over what is not admitted settles it.
-        let pending: Vec<ChangeHash> =
-            self.index.iter().rev().take_while_pending(&self.admitted, self.index.len() - self.admitted.len());
+        let pending: Vec<ChangeHash> = self.index.iter().rev().take_while_pending(&self.admitted, self.index.len() - self.admitted.len());
         for hash in pending.into_iter().rev() {
             if self.admissible(&hash) {
                 self.status.entry(hash).or_default().admitted = true;
@@ -474,7 +474,9 @@ impl DocState {
             None => false,
         });
         let owner = &self.log.genesis().body().owner;
-        not_older && cited.rights.allow(owner, &actor.certificate, &actor.member, Verb::Append) && !self.is_cut(&meta.actor, actor, meta.seq)
+        not_older
+            && cited.rights.allow(owner, &actor.certificate, &actor.member, Verb::Append)
+            && !self.is_cut(&meta.actor, actor, meta.seq)
     }
 
     fn cited_by(&self, change: &ChangeHash) -> Option<RecordId> {
@@ -519,7 +521,7 @@ impl DocState {
     /// Notes a segment as stored under `seq`.
     pub fn keep_segment(&mut self, seq: u64, checked: &CheckedSegment) {
         let hashes = checked.positions().iter().map(|position| position.change).collect();
-        self.segments.push(Kept { seq, actor: checked.actor(), segment: Arc::new(checked.segment().clone()), hashes });
+        self.segments.push(Kept { seq, segment: Arc::new(checked.segment().clone()), hashes });
         self.newest_seq = self.newest_seq.max(seq);
     }
     /// Sequence of the newest stored item.
@@ -610,7 +612,7 @@ impl DocState {
     }
     /// Admitted changes that no admitted change depends on.
     pub fn tips(&self) -> BTreeSet<ChangeHash> {
-        self.index.tips(&self.admitted)
+        if self.admitted.len() == self.index.len() { self.index.heads().clone() } else { self.index.tips(&self.admitted) }
     }
     /// Actors with two attestations for one position.
     pub fn forked_actors(&self) -> Vec<(ActorId, CertificateId, u64)> {

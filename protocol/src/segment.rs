@@ -8,7 +8,8 @@
 
 use accord_keys::certificate::MemberCertificate;
 use accord_keys::seal;
-use accord_keys::secret::{Signature, Signer, SignError};
+use accord_keys::seal::SealError;
+use accord_keys::secret::{Signature, Signer};
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
@@ -295,7 +296,7 @@ pub fn seal_changes(
     changes: Vec<Vec<u8>>,
     hashes: &[ChangeHash],
     cited: RecordId,
-) -> Result<Segment, SignError> {
+) -> Result<Segment, SealError> {
     let mut previous = tip.attestation;
     for (at, hash) in hashes.iter().enumerate() {
         previous = attest(&document, &certificate, &life, tip.n + 1 + at as u64, hash, &cited, &previous);

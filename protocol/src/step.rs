@@ -1,6 +1,9 @@
 //! What one input caused: what must be on disk, then what is sent, told and woken for.
 
-use crate::id::DocumentId;
+use crate::id::{DocumentId, TransportKey};
+use crate::input::{CommandId, LinkId};
+use crate::time::MonoMillis;
+use crate::view::{EventView, Refused, View};
 
 /// A keyed table of the store. Numbers are part of the storage format and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,11 +29,13 @@ pub enum Table {
     Devices = 9,
     /// How far each partner acknowledged, by bureau id.
     Acknowledged = 10,
+    /// Events by position, the newest of them.
+    Events = 11,
 }
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -41,6 +46,7 @@ impl Table {
         Table::Held,
         Table::Devices,
         Table::Acknowledged,
+        Table::Events,
     ];
 
     /// The table with this number, if there is one.
@@ -72,4 +78,74 @@ pub enum Write {
     },
     /// One line of the account that auditors read; only in the journal.
     Account(Vec<u8>),
+}
+
+/// A message on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// On which link.
+    pub link: LinkId,
+    /// The encoded message.
+    pub bytes: Vec<u8>,
+    /// Carries document content under the policy epoch of this step: dropped at hand-off if the epoch has moved on.
+    pub gated: bool,
+}
+
+/// Who may connect, and where to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedPeer {
+    /// Its transport key.
+    pub transport: TransportKey,
+    /// `host:port` or multiaddrs.
+    pub addresses: Vec<String>,
+    /// Whether we keep dialling it.
+    pub dial: bool,
+}
+
+/// What one input caused. Everything in `writes` is on disk before anything else here happens.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Step {
+    /// One atomic batch.
+    pub writes: Vec<Write>,
+    /// Messages, in order per link.
+    pub sends: Vec<Send>,
+    /// Answers to commands.
+    pub answers: Vec<(CommandId, Result<View, Refused>)>,
+    /// News for watchers; also in `writes`.
+    pub events: Vec<EventView>,
+    /// The whole allow-list, when it changed.
+    pub allow: Option<Vec<AllowedPeer>>,
+    /// Links to close after their sends.
+    pub close: Vec<LinkId>,
+    /// Documents whose bodies the core needs next: load, [`crate::bureau::Bureau::hold`], then wake it.
+    pub wants: Vec<DocumentId>,
+    /// When the core wants to be woken at the latest.
+    pub wake_at: Option<MonoMillis>,
+    /// The verify workers need a new snapshot of the directory.
+    pub directory_changed: bool,
+    /// Policy epoch after this step: published to the gates before `sends` go out.
+    pub policy_epoch: u64,
+}
+
+impl Step {
+    /// Adds a later step of the same turn; the later one's epoch, allow-list and wake-up stand.
+    pub fn merge(&mut self, later: Step) {
+        self.writes.extend(later.writes);
+        self.sends.extend(later.sends);
+        self.answers.extend(later.answers);
+        self.events.extend(later.events);
+        if later.allow.is_some() {
+            self.allow = later.allow;
+        }
+        self.close.extend(later.close);
+        for document in later.wants {
+            if !self.wants.contains(&document) {
+                self.wants.push(document);
+            }
+        }
+        self.wake_at = later.wake_at;
+        self.directory_changed |= later.directory_changed;
+        self.policy_epoch = later.policy_epoch;
+    }
 }

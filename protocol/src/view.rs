@@ -61,7 +61,7 @@ pub struct StatusView {
     pub changes: u64,
     pub sequence: u64,
     /// Sum over documents of H(document, log head, admitted tips), hex: equal on devices of one bureau that hold the same.
-    pub fingerprint: String,
+    pub content_sum: String,
     /// `good`, `held` (a jump waits for confirmation), `behind` (wall clock before the floor).
     pub clock: String,
     /// Effective time.

@@ -15,7 +15,7 @@ use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 use crate::agreement::{Category, Tlp, Verb};
-use crate::id::{AgreementId, BureauId, Bytes, CertificateId, Digest, DocumentId, Nonce, PublicKey, RecordId, RootId};
+use crate::id::{AgreementId, BureauId, Bytes, CertificateId, Digest, DocumentId, Nonce, PublicKey, RecordId, RootId, StatementId};
 use crate::limits;
 use crate::rules::{ActorId, ChangeHash};
 
@@ -102,7 +102,7 @@ pub struct Genesis {
 impl Statement for Genesis {
     const TYPE: StatementType = StatementType::Genesis;
     fn validate(&self) -> Result<(), Malformed> {
-        let bad = |what: &'static str| Err(Malformed::new(what));
+        let bad = |what: &'static str| Err(Malformed::new("genesis", what));
         if self.schema != 1 || self.rules != 1 {
             return bad("schema and rules version must be 1");
         }
@@ -129,11 +129,7 @@ impl Statement for Genesis {
 pub struct Life(pub [u8; 8]);
 
 impl<C> minicbor::Encode<C> for Life {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut minicbor::Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+    fn encode<W: minicbor::encode::Write>(&self, e: &mut minicbor::Encoder<W>, _: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
         e.bytes(&self.0)?.ok()
     }
 }
@@ -245,6 +241,13 @@ pub enum OrderAct {
 
 impl Statement for Order {
     const TYPE: StatementType = StatementType::Order;
+    fn validate(&self) -> Result<(), Malformed> {
+        let bounded = match &self.act {
+            OrderAct::Grant(grantees) => !grantees.is_empty() && grantees.len() <= limits::AUDIENCE_MAX,
+            OrderAct::Cut(_, verbs, _) => !verbs.is_empty() && verbs.len() <= 3,
+        };
+        Malformed::unless(bounded, "order", "grantees and verbs must be present and bounded")
+    }
 }
 
 /// What a record does.
@@ -274,6 +277,15 @@ impl RecordKind {
             RecordKind::Cut(..) => "cut",
         }
     }
+    /// The officer whose sealed order it embeds, as claimed.
+    pub fn ordering_officer(&self) -> Option<CertificateId> {
+        match self {
+            RecordKind::Adopt(..) | RecordKind::Anchor(_) => None,
+            RecordKind::Grant(_, order) | RecordKind::Cut(_, _, _, _, order) => {
+                Sealed::<Order>::from_bytes(&order.0).ok().map(|sealed| sealed.claimed().officer)
+            }
+        }
+    }
     /// The tips it settles.
     pub fn anchors(&self) -> &[ChangeHash] {
         match self {
@@ -299,9 +311,9 @@ pub struct Record {
     /// The sealing registrar.
     #[n(3)]
     pub registrar: CertificateId,
-    /// Its epoch.
+    /// The appointment it acts under: evidence by hash, so a later rival changes nothing here.
     #[n(4)]
-    pub epoch: u32,
+    pub appointment: StatementId,
     /// What it does.
     #[n(5)]
     pub kind: RecordKind,
@@ -313,7 +325,7 @@ pub struct Record {
 impl Statement for Record {
     const TYPE: StatementType = StatementType::Record;
     fn validate(&self) -> Result<(), Malformed> {
-        let bad = |what: &'static str| Err(Malformed::new(what));
+        let bad = |what: &'static str| Err(Malformed::new("record", what));
         if self.index == 0 || self.index >= limits::RECORDS_MAX {
             return bad("record index outside its bound");
         }
@@ -508,7 +520,7 @@ impl Log {
         if !creator.capabilities.contains(&needed) {
             return Err(RecordError::Malformed("creator may not create such documents"));
         }
-        if !genesis.signers().contains(&creator.key) {
+        if !genesis.signers().any(|key| *key == creator.key) {
             return Err(RecordError::Malformed("genesis is not sealed by its creator"));
         }
         let document = DocumentId(genesis.id().0);
@@ -638,14 +650,15 @@ impl Log {
     fn sealed_by_registrar(&self, directory: &Directory, record: &Verified<Record>) -> Result<(), RecordError> {
         let body = record.body();
         let owner = self.genesis.body().owner;
-        let certificate =
-            directory.certificate(&body.registrar).ok_or(RecordError::MissingEvidence("registrar's certificate"))?.body();
-        let appointed =
-            directory.registrar_of_epoch(&owner, body.epoch).ok_or(RecordError::MissingEvidence("registrar's appointment"))?;
-        if appointed != body.registrar || certificate.bureau != owner {
-            return Err(RecordError::Malformed("not the registrar of that epoch"));
+        let certificate = directory.certificate(&body.registrar).ok_or(RecordError::MissingEvidence("registrar's certificate"))?.body();
+        let appointment = directory
+            .bureau(&owner)
+            .and_then(|bureau| bureau.appointments().find(|appointment| appointment.id() == body.appointment))
+            .ok_or(RecordError::MissingEvidence("registrar's appointment"))?;
+        if appointment.body().registrar != body.registrar || certificate.bureau != owner {
+            return Err(RecordError::Malformed("not the registrar of that appointment"));
         }
-        if !record.signers().contains(&certificate.key) {
+        if !record.signers().any(|key| *key == certificate.key) {
             return Err(RecordError::Malformed("record is not sealed by its registrar"));
         }
         Ok(())
@@ -666,7 +679,7 @@ impl Log {
             && order.body().act == expected
             && officer.bureau == self.genesis.body().owner
             && officer.capabilities.contains(&Capability::Publish)
-            && order.signers().contains(&officer.key);
+            && order.signers().any(|key| *key == officer.key);
         if right { Ok(()) } else { Err(RecordError::Malformed("embedded order does not support the record")) }
     }
 

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use accord_keys::directory::Directory;
 use accord_keys::certificate::Capability;
+use accord_keys::directory::Directory;
 use accord_keys::seal::{Malformed, Statement, Verified};
 use accord_keys::time::WallSeconds;
 use accord_keys::types::StatementType;
@@ -55,7 +55,7 @@ pub struct Offer {
 impl Statement for Offer {
     const TYPE: StatementType = StatementType::Offer;
     fn validate(&self) -> Result<(), Malformed> {
-        let bad = |what: &'static str| Err(Malformed::new(what));
+        let bad = |what: &'static str| Err(Malformed::new("offer", what));
         if self.offerer == self.acceptor {
             return bad("an agreement needs two bureaus");
         }
@@ -65,7 +65,7 @@ impl Statement for Offer {
         if self.expires <= self.at {
             return bad("the offer expires before it is made");
         }
-        self.terms.validate().map_err(|error| Malformed::new(error.to_string()))
+        self.terms.validate().map_err(|error| Malformed::new("terms", error.to_string()))
     }
 }
 
@@ -85,6 +85,9 @@ pub struct Accept {
 }
 impl Statement for Accept {
     const TYPE: StatementType = StatementType::Accept;
+    fn validate(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
 }
 
 /// The offerer's registrar spends the version number.
@@ -109,6 +112,9 @@ pub struct Conclude {
 }
 impl Statement for Conclude {
     const TYPE: StatementType = StatementType::Conclude;
+    fn validate(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
 }
 
 /// No, with a reason.
@@ -132,7 +138,7 @@ impl Statement for Decline {
     const TYPE: StatementType = StatementType::Decline;
     fn validate(&self) -> Result<(), Malformed> {
         if self.reason.len() > 500 || self.reason.chars().any(char::is_control) {
-            return Err(Malformed::new("reason longer than 500 bytes or with control characters"));
+            return Err(Malformed::new("reason", "longer than 500 bytes or with control characters"));
         }
         Ok(())
     }
@@ -338,7 +344,9 @@ impl AgreementBook {
                 let offerer = entry.offer.body().offerer;
                 let registrar = directory.registrar_of_epoch(&offerer, conclude.body().epoch);
                 let sealed_by_it = registrar == Some(conclude.body().registrar)
-                    && directory.certificate(&conclude.body().registrar).is_some_and(|c| conclude.signers().contains(&c.body().key));
+                    && directory
+                        .certificate(&conclude.body().registrar)
+                        .is_some_and(|c| conclude.signers().any(|key| *key == c.body().key));
                 if !sealed_by_it {
                     return Err(ExchangeError::WrongRegistrar(offerer));
                 }
@@ -423,7 +431,15 @@ impl AgreementBook {
 
     /// The clause under which `giver` gives `receiver` the verb; `None` when nothing in force grants it. Where one version was concluded
     /// twice, every one of them must grant it.
-    pub fn clause(&self, giver: BureauId, receiver: BureauId, category: Category, tlp: Tlp, verb: Verb, now: WallSeconds) -> Option<Clause> {
+    pub fn clause(
+        &self,
+        giver: BureauId,
+        receiver: BureauId,
+        category: Category,
+        tlp: Tlp,
+        verb: Verb,
+        now: WallSeconds,
+    ) -> Option<Clause> {
         let current = self.in_force(Pair::of(giver, receiver), now);
         let mut first = None;
         for entry in &current {
@@ -464,6 +480,6 @@ fn signed_by_officer<T: Statement>(
     let certificate = directory.certificate(&officer).ok_or(ExchangeError::WrongSigner(bureau))?.body();
     let may = certificate.bureau == bureau
         && certificate.capabilities.contains(&Capability::SignAgreement)
-        && statement.signers().contains(&certificate.key);
+        && statement.signers().any(|key| *key == certificate.key);
     if may { Ok(()) } else { Err(ExchangeError::WrongSigner(bureau)) }
 }

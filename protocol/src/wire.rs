@@ -1,0 +1,623 @@
+//! Messages between nodes: one version byte, one type byte, a canonical CBOR body.
+//!
+//! [`check`] turns received bytes into a [`Checked`] message: sizes before allocation, every seal verified, every segment parsed, chained and
+//! signature-checked. It needs only a snapshot of the directory and runs off the core thread; the core takes nothing else.
+
+use accord_keys::appointment::Appointment;
+use accord_keys::canon;
+use accord_keys::certificate::MemberCertificate;
+use accord_keys::contact::Contact;
+use accord_keys::directory::{Directory, DirectoryError};
+use accord_keys::revocation::Revocation;
+use accord_keys::root::RootStatement;
+use accord_keys::seal::{self, Sealed, Statement, Verified};
+use accord_keys::time::WallSeconds;
+use accord_keys::types::StatementType;
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+use crate::access::log::{Genesis, Record};
+use crate::agreement::exchange::AgreementStatement;
+use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, StatementId, TransportKey};
+use crate::limits;
+use crate::segment::{self, CheckedSegment, Segment};
+
+/// Wire version of this build.
+pub const VERSION: u8 = 1;
+
+/// Why a partner hears no. One value for "unknown, not entitled, purged", so a question reveals nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reason {
+    /// Unknown, not entitled or purged: never told apart.
+    #[n(0)]
+    No,
+    /// The link does not speak this protocol version or network.
+    #[n(1)]
+    Incompatible,
+    /// The certificate does not stand (unknown, expired, revoked) or its bureau is frozen.
+    #[n(2)]
+    Certificate,
+    /// A rule of the protocol was broken on this link.
+    #[n(3)]
+    Protocol,
+    /// Not now: full or busy.
+    #[n(4)]
+    Busy,
+    /// A statement type or kind this build does not yet support.
+    #[n(5)]
+    NotYetSupported,
+}
+
+/// First message of both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Hello {
+    /// The network.
+    #[n(0)]
+    pub network: NetworkId,
+    /// The sender's bureau.
+    #[n(1)]
+    pub bureau: BureauId,
+    /// The sender's device certificate; its transport key is the link's.
+    #[n(2)]
+    pub certificate: CertificateId,
+    /// The sender's wall clock: corroboration, never a verdict.
+    #[n(3)]
+    pub wall: WallSeconds,
+    /// The cursor the receiver gave the sender last; opaque to the sender.
+    #[n(4)]
+    pub cursor: Option<Bytes>,
+    /// Root head of the sender's bureau and, as the sender knows it, of the receiver's.
+    #[n(5)]
+    pub own_root: RootId,
+    /// See `own_root`.
+    #[n(6)]
+    pub your_root: Option<RootId>,
+    /// Sealed statements of the sender's bureau in an order that can be learnt from scratch: roots, certificates of its nodes, appointments,
+    /// revocations.
+    #[n(7)]
+    pub statements: Vec<Bytes>,
+    /// Highest wire version the sender speaks; the lower of both is used.
+    #[n(8)]
+    pub version: u8,
+}
+
+/// Part of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Push {
+    /// Numbers the pushes of one link and direction, from 1; acknowledged by it.
+    #[n(0)]
+    pub mark: u64,
+    /// The document.
+    #[n(1)]
+    pub document: DocumentId,
+    /// Sealed certificates and what they rest on, in an order that can be learnt.
+    #[n(2)]
+    pub evidence: Vec<Bytes>,
+    /// Sealed genesis, if the receiver may lack it.
+    #[n(3)]
+    pub genesis: Option<Bytes>,
+    /// Sealed records, in log order.
+    #[n(4)]
+    pub records: Vec<Bytes>,
+    /// Segments, causally closed over what went before.
+    #[n(5)]
+    pub segments: Vec<Bytes>,
+    /// What to give back in the next hello, once this and all before it is durable.
+    #[n(6)]
+    pub cursor: Option<Bytes>,
+}
+
+/// One line of a tips exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TipLine {
+    /// The document.
+    #[n(0)]
+    pub document: DocumentId,
+    /// H(document, log heads, admitted tips).
+    #[n(1)]
+    pub entry: Digest,
+}
+
+/// A message as encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// See [`Hello`].
+    Hello(Hello),
+    /// Sealed statements of any bureau, learnable in order.
+    Statements(Vec<Bytes>),
+    /// Offers, accepts, declines, conclusions of this pair.
+    Agreements(Vec<Bytes>),
+    /// See [`Push`].
+    Push(Push),
+    /// Everything up to this mark is durable at the sender of this message.
+    Ack(u64),
+    /// Sum and count of the view, at a quiet moment.
+    Equality {
+        /// Additive keyed sum.
+        sum: Digest,
+        /// Documents in it.
+        count: u64,
+        /// Hash over the agreement versions in force for the pair: sums are compared only under equal agreements.
+        policy: Digest,
+    },
+    /// A page of the view; `last` ends it.
+    Tips {
+        /// At most [`limits::TIPS_PAGE`] lines.
+        lines: Vec<TipLine>,
+        /// No more pages follow.
+        last: bool,
+    },
+    /// Send this document from its beginning: something before what came is missing here.
+    Want(DocumentId),
+    /// This document is left out of both sums: a local no.
+    Declined {
+        /// The document.
+        document: DocumentId,
+        /// All the sender hears.
+        reason: Reason,
+        /// A random reference both sides log.
+        reference: u64,
+    },
+    /// The link ends or does not begin.
+    Refusal {
+        /// All the partner hears.
+        reason: Reason,
+        /// A random reference both sides log.
+        reference: u64,
+    },
+    /// A laptop asks to be enrolled, over the transport key of its invitation.
+    Join(Join),
+    /// The answer to [`Join`].
+    Welcome(Welcome),
+}
+
+/// A laptop's keys.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Join {
+    /// The device's signing key.
+    #[n(0)]
+    pub device: PublicKey,
+    /// Its transport key from now on.
+    #[n(1)]
+    pub transport: TransportKey,
+    /// Its key for bundles.
+    #[n(2)]
+    pub hpke: HpkeKey,
+    /// The key of the officer who carries it.
+    #[n(3)]
+    pub officer: PublicKey,
+}
+
+/// A laptop's certificates and what they rest on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Welcome {
+    /// Sealed statements of the bureau, learnable in order, the two new certificates among them.
+    #[n(0)]
+    pub statements: Vec<Bytes>,
+    /// The device's certificate.
+    #[n(1)]
+    pub device: CertificateId,
+    /// The officer's certificate for this laptop.
+    #[n(2)]
+    pub officer: CertificateId,
+    /// The officer's name, for `login`.
+    #[n(3)]
+    pub officer_name: String,
+    /// Where the home node is reached.
+    #[n(4)]
+    pub addresses: Vec<String>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct List {
+    #[n(0)]
+    items: Vec<Bytes>,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WantBody {
+    #[n(0)]
+    document: DocumentId,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Number {
+    #[n(0)]
+    value: u64,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct EqualityBody {
+    #[n(0)]
+    sum: Digest,
+    #[n(1)]
+    count: u64,
+    #[n(2)]
+    policy: Digest,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct TipsBody {
+    #[n(0)]
+    lines: Vec<TipLine>,
+    #[n(1)]
+    last: bool,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct DeclinedBody {
+    #[n(0)]
+    document: DocumentId,
+    #[n(1)]
+    reason: Reason,
+    #[n(2)]
+    reference: u64,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct RefusalBody {
+    #[n(0)]
+    reason: Reason,
+    #[n(1)]
+    reference: u64,
+}
+
+const HELLO: u8 = 1;
+const STATEMENTS: u8 = 2;
+const AGREEMENTS: u8 = 3;
+const PUSH: u8 = 4;
+const ACK: u8 = 5;
+const EQUALITY: u8 = 6;
+const TIPS: u8 = 7;
+const DECLINED: u8 = 8;
+const REFUSAL: u8 = 9;
+const JOIN: u8 = 10;
+const WELCOME: u8 = 11;
+const WANT: u8 = 12;
+
+/// Why received bytes are no message.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum WireError {
+    /// Shorter than version and type.
+    #[error("message of {0} bytes has no header")]
+    Short(usize),
+    /// Another version.
+    #[error("wire version {0} is not {VERSION}")]
+    Version(u8),
+    /// Unknown type.
+    #[error("message type {0} is not known")]
+    Type(u8),
+    /// Above the bound of its type.
+    #[error("message type {kind} of {found} bytes is above {bound}")]
+    Size {
+        /// Its type.
+        kind: u8,
+        /// Its size.
+        found: usize,
+        /// The bound.
+        bound: usize,
+    },
+    /// The body is not the canonical encoding of its type.
+    #[error("message type {kind}: {why}")]
+    Body {
+        /// Its type.
+        kind: u8,
+        /// What the decoder says.
+        why: String,
+    },
+    /// More entries than the bound.
+    #[error("message type {0}: too many entries")]
+    Entries(u8),
+    /// A seal inside does not verify.
+    #[error("seal: {0}")]
+    Seal(String),
+    /// A segment inside is malformed.
+    #[error("segment: {0}")]
+    Segment(String),
+}
+
+impl Message {
+    /// The message's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let (kind, body) = match self {
+            Message::Hello(body) => (HELLO, canon::encode(body)),
+            Message::Statements(items) => (STATEMENTS, canon::encode(&List { items: items.clone() })),
+            Message::Agreements(items) => (AGREEMENTS, canon::encode(&List { items: items.clone() })),
+            Message::Push(body) => (PUSH, canon::encode(body)),
+            Message::Ack(value) => (ACK, canon::encode(&Number { value: *value })),
+            Message::Equality { sum, count, policy } => {
+                (EQUALITY, canon::encode(&EqualityBody { sum: *sum, count: *count, policy: *policy }))
+            }
+            Message::Tips { lines, last } => (TIPS, canon::encode(&TipsBody { lines: lines.clone(), last: *last })),
+            Message::Declined { document, reason, reference } => {
+                (DECLINED, canon::encode(&DeclinedBody { document: *document, reason: *reason, reference: *reference }))
+            }
+            Message::Refusal { reason, reference } => (REFUSAL, canon::encode(&RefusalBody { reason: *reason, reference: *reference })),
+            Message::Want(document) => (WANT, canon::encode(&WantBody { document: *document })),
+            Message::Join(body) => (JOIN, canon::encode(body)),
+            Message::Welcome(body) => (WELCOME, canon::encode(body)),
+        };
+        let mut out = Vec::with_capacity(body.len() + 2);
+        out.extend_from_slice(&[VERSION, kind]);
+        out.extend_from_slice(&body);
+        out
+    }
+
+    /// Reads a message; nothing in it is verified.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let [version, kind, body @ ..] = bytes else { return Err(WireError::Short(bytes.len())) };
+        let (version, kind) = (*version, *kind);
+        if version != VERSION {
+            return Err(WireError::Version(version));
+        }
+        let bound = match kind {
+            PUSH | HELLO | STATEMENTS | WELCOME => limits::FRAME_BYTES_MAX,
+            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT => limits::CONTROL_BYTES_MAX,
+            other => return Err(WireError::Type(other)),
+        };
+        if bytes.len() > bound {
+            return Err(WireError::Size { kind, found: bytes.len(), bound });
+        }
+        let why = |error: canon::CanonError| WireError::Body { kind, why: error.to_string() };
+        let entries = |count: usize, most: usize| if count > most { Err(WireError::Entries(kind)) } else { Ok(()) };
+        Ok(match kind {
+            HELLO => {
+                let hello: Hello = canon::decode(body).map_err(why)?;
+                entries(hello.statements.len(), 1_024)?;
+                Message::Hello(hello)
+            }
+            STATEMENTS => {
+                let list: List = canon::decode(body).map_err(why)?;
+                entries(list.items.len(), 1_024)?;
+                Message::Statements(list.items)
+            }
+            AGREEMENTS => {
+                let list: List = canon::decode(body).map_err(why)?;
+                entries(list.items.len(), 4 * limits::AGREEMENT_STATEMENTS_MAX)?;
+                Message::Agreements(list.items)
+            }
+            PUSH => {
+                let push: Push = canon::decode(body).map_err(why)?;
+                entries(push.evidence.len(), limits::EVIDENCE_MAX)?;
+                entries(push.records.len(), 1_024)?;
+                entries(push.segments.len(), 1_024)?;
+                Message::Push(push)
+            }
+            ACK => Message::Ack(canon::decode::<Number>(body).map_err(why)?.value),
+            EQUALITY => {
+                let body: EqualityBody = canon::decode(body).map_err(why)?;
+                Message::Equality { sum: body.sum, count: body.count, policy: body.policy }
+            }
+            TIPS => {
+                let body: TipsBody = canon::decode(body).map_err(why)?;
+                entries(body.lines.len(), limits::TIPS_PAGE)?;
+                Message::Tips { lines: body.lines, last: body.last }
+            }
+            DECLINED => {
+                let body: DeclinedBody = canon::decode(body).map_err(why)?;
+                Message::Declined { document: body.document, reason: body.reason, reference: body.reference }
+            }
+            REFUSAL => {
+                let body: RefusalBody = canon::decode(body).map_err(why)?;
+                Message::Refusal { reason: body.reason, reference: body.reference }
+            }
+            WANT => Message::Want(canon::decode::<WantBody>(body).map_err(why)?.document),
+            JOIN => Message::Join(canon::decode(body).map_err(why)?),
+            _ => {
+                let welcome: Welcome = canon::decode(body).map_err(why)?;
+                entries(welcome.statements.len(), 1_024)?;
+                Message::Welcome(welcome)
+            }
+        })
+    }
+}
+
+/// A verified statement about identities.
+#[derive(Clone, Debug)]
+pub enum IdentityStatement {
+    /// A root version.
+    Root(Verified<RootStatement>),
+    /// A member certificate.
+    Certificate(Verified<MemberCertificate>),
+    /// A revocation.
+    Revocation(Verified<Revocation>),
+    /// A registrar's appointment.
+    Appointment(Verified<Appointment>),
+    /// Where a bureau is reached.
+    Contact(Verified<Contact>),
+}
+
+impl IdentityStatement {
+    /// Verifies one sealed statement of a type that speaks of identities.
+    ///
+    /// # Errors
+    /// [`WireError::Seal`].
+    pub fn from_bytes(network: &NetworkId, bytes: &[u8]) -> Result<Self, WireError> {
+        fn one<T: Statement>(network: &NetworkId, bytes: &[u8]) -> Result<Verified<T>, WireError> {
+            let sealed = Sealed::<T>::from_bytes(bytes).map_err(|e| WireError::Seal(e.to_string()))?;
+            sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))
+        }
+        match seal::peek_type(bytes).and_then(StatementType::from_number) {
+            Some(StatementType::Root) => one(network, bytes).map(Self::Root),
+            Some(StatementType::Certificate) => one(network, bytes).map(Self::Certificate),
+            Some(StatementType::Revocation) => one(network, bytes).map(Self::Revocation),
+            Some(StatementType::Appointment) => one(network, bytes).map(Self::Appointment),
+            Some(StatementType::Contact) => one(network, bytes).map(Self::Contact),
+            Some(other) if other.is_draft() => Err(WireError::Seal(format!("{other:?} is not yet supported"))),
+            _ => Err(WireError::Seal("not a statement about identities".into())),
+        }
+    }
+    /// Its id.
+    pub fn id(&self) -> StatementId {
+        match self {
+            Self::Root(s) => s.id(),
+            Self::Certificate(s) => s.id(),
+            Self::Revocation(s) => s.id(),
+            Self::Appointment(s) => s.id(),
+            Self::Contact(s) => s.id(),
+        }
+    }
+    /// Its sealed bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Root(s) => s.sealed().to_bytes(),
+            Self::Certificate(s) => s.sealed().to_bytes(),
+            Self::Revocation(s) => s.sealed().to_bytes(),
+            Self::Appointment(s) => s.sealed().to_bytes(),
+            Self::Contact(s) => s.sealed().to_bytes(),
+        }
+    }
+    /// Teaches it to a directory; `Ok(true)` when it was new. Contacts are no matter of the directory.
+    ///
+    /// # Errors
+    /// What the directory says.
+    pub fn teach(self, directory: &mut Directory) -> Result<bool, DirectoryError> {
+        use accord_keys::directory::Learned;
+        let learned = match self {
+            Self::Root(s) => directory.learn_root(s)?,
+            Self::Certificate(s) => directory.learn_certificate(s)?,
+            Self::Revocation(s) => directory.learn_revocation(s)?,
+            Self::Appointment(s) => directory.learn_appointment(s)?,
+            Self::Contact(_) => Learned::Known,
+        };
+        Ok(learned == Learned::New)
+    }
+}
+
+/// A segment of a push: checked already, or waiting for the core to know its writer's certificate.
+#[derive(Clone, Debug)]
+pub enum IncomingSegment {
+    /// Checked against the certificate it names.
+    Checked(CheckedSegment),
+    /// The certificate was not in the snapshot; the core checks it with its own directory.
+    Unchecked(Segment),
+}
+
+/// A message with every seal and segment verified.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// See [`Hello`].
+    Hello(Hello, Vec<IdentityStatement>),
+    /// See [`Message::Statements`].
+    Statements(Vec<IdentityStatement>),
+    /// See [`Message::Agreements`].
+    Agreements(Vec<AgreementStatement>),
+    /// See [`Push`].
+    Push(Box<CheckedPush>),
+    /// Messages without seals.
+    Plain(Message),
+}
+
+/// A [`Push`] with everything verified.
+#[derive(Clone, Debug)]
+pub struct CheckedPush {
+    /// See [`Push`].
+    pub mark: u64,
+    /// See [`Push`].
+    pub document: DocumentId,
+    /// Evidence in order.
+    pub evidence: Vec<IdentityStatement>,
+    /// Genesis.
+    pub genesis: Option<Verified<Genesis>>,
+    /// Records in order.
+    pub records: Vec<Verified<Record>>,
+    /// Segments in order.
+    pub segments: Vec<IncomingSegment>,
+    /// The cursor to keep.
+    pub cursor: Option<Vec<u8>>,
+    /// Size of the message, bytes.
+    pub size: usize,
+}
+
+/// Verifies one sealed statement of the agreement exchange.
+///
+/// # Errors
+/// [`WireError::Seal`].
+pub fn agreement_statement(network: &NetworkId, bytes: &[u8]) -> Result<AgreementStatement, WireError> {
+    fn one<T: Statement>(network: &NetworkId, bytes: &[u8]) -> Result<Verified<T>, WireError> {
+        let sealed = Sealed::<T>::from_bytes(bytes).map_err(|e| WireError::Seal(e.to_string()))?;
+        sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))
+    }
+    match seal::peek_type(bytes).and_then(StatementType::from_number) {
+        Some(StatementType::Offer) => one(network, bytes).map(AgreementStatement::Offer),
+        Some(StatementType::Accept) => one(network, bytes).map(AgreementStatement::Accept),
+        Some(StatementType::Conclude) => one(network, bytes).map(AgreementStatement::Conclude),
+        Some(StatementType::Decline) => one(network, bytes).map(AgreementStatement::Decline),
+        Some(other) if other.is_draft() => Err(WireError::Seal(format!("{other:?} is not yet supported"))),
+        _ => Err(WireError::Seal("not a statement of the agreement exchange".into())),
+    }
+}
+
+/// Decodes received bytes and verifies every seal and segment in them. `directory` is a snapshot; a segment whose writer it does not know
+/// comes back unchecked for the core.
+///
+/// # Errors
+/// [`WireError`]: the bytes are no acceptable message, whoever sent them.
+pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result<Checked, WireError> {
+    let identities = |items: &[Bytes]| -> Result<Vec<IdentityStatement>, WireError> {
+        items.iter().map(|item| IdentityStatement::from_bytes(network, &item.0)).collect()
+    };
+    Ok(match Message::decode(bytes)? {
+        Message::Hello(hello) => {
+            let statements = identities(&hello.statements)?;
+            Checked::Hello(hello, statements)
+        }
+        Message::Statements(items) => Checked::Statements(identities(&items)?),
+        Message::Agreements(items) => {
+            Checked::Agreements(items.iter().map(|item| agreement_statement(network, &item.0)).collect::<Result<_, _>>()?)
+        }
+        Message::Push(push) => {
+            let evidence = identities(&push.evidence)?;
+            let genesis = match &push.genesis {
+                None => None,
+                Some(bytes) => {
+                    let sealed = Sealed::<Genesis>::from_bytes(&bytes.0).map_err(|e| WireError::Seal(e.to_string()))?;
+                    let genesis = sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))?;
+                    if genesis.id().0 != push.document.0 {
+                        return Err(WireError::Seal("genesis of another document".into()));
+                    }
+                    Some(genesis)
+                }
+            };
+            let mut records = Vec::with_capacity(push.records.len());
+            for bytes in &push.records {
+                let sealed = Sealed::<Record>::from_bytes(&bytes.0).map_err(|e| WireError::Seal(e.to_string()))?;
+                records.push(sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))?);
+            }
+            let mut segments = Vec::with_capacity(push.segments.len());
+            for bytes in &push.segments {
+                let segment = segment::decode(&bytes.0).map_err(|e| WireError::Segment(e.to_string()))?;
+                if segment.document != push.document {
+                    return Err(WireError::Segment("segment of another document".into()));
+                }
+                segments.push(match directory.certificate(&segment.certificate) {
+                    Some(certificate) => IncomingSegment::Checked(
+                        segment::check(network, certificate.body(), segment).map_err(|e| WireError::Segment(e.to_string()))?,
+                    ),
+                    None => IncomingSegment::Unchecked(segment),
+                });
+            }
+            Checked::Push(Box::new(CheckedPush {
+                mark: push.mark,
+                document: push.document,
+                evidence,
+                genesis,
+                records,
+                segments,
+                cursor: push.cursor.map(|bytes| bytes.0),
+                size: bytes.len(),
+            }))
+        }
+        plain => Checked::Plain(plain),
+    })
+}
