@@ -151,7 +151,9 @@ fn write_and_sync(data: &Path, elapsed_ms: impl Fn() -> u64) -> Finding {
             Finding::bad("disk", detail, "other programs may be busy on this disk; a failing disk is slow first: see `smartctl -a`")
         }
         Ok(()) => Finding::good("disk", format!("writes and syncs in {} ms", elapsed_ms())),
-        Err(error) => Finding::bad("disk", format!("cannot write to {}: {error}", data.display()), "free space, or correct the folder's owner"),
+        Err(error) => {
+            Finding::bad("disk", format!("cannot write to {}: {error}", data.display()), "free space, or correct the folder's owner")
+        }
     }
 }
 
@@ -165,7 +167,10 @@ fn key_files(folder: &Path, files: &[PathBuf]) -> Vec<Finding> {
         })
         .collect();
     if bad.is_empty() {
-        bad.push(Finding::good("keys", format!("{} files, readable by their owner only", files.iter().filter(|path| path.is_file()).count())));
+        bad.push(Finding::good(
+            "keys",
+            format!("{} files, readable by their owner only", files.iter().filter(|path| path.is_file()).count()),
+        ));
     }
     bad
 }
@@ -176,16 +181,20 @@ fn ports(ports: &Ports) -> Finding {
     match (ports.configured.is_empty(), bound.is_empty()) {
         (true, _) => Finding::good("ports", "no listen address is set: this node only dials"),
         (false, false) => Finding::good("ports", format!("listening on {list}")),
-        (false, true) => {
-            Finding::bad("ports", format!("not listening on {}", ports.configured.join(", ")), "correct `listen` in accord.toml and restart")
-        }
+        (false, true) => Finding::bad(
+            "ports",
+            format!("not listening on {}", ports.configured.join(", ")),
+            "correct `listen` in accord.toml and restart",
+        ),
     }
 }
 
 fn own_standing(status: &StatusView) -> [Finding; 2] {
     let clock = match status.clock.as_str() {
         "good" => Finding::good("clock", "in step with corroborated time"),
-        "held" => Finding::bad("clock", "a large jump of the system clock is held back", "set the clock, or confirm it: `accord clock correct`"),
+        "held" => {
+            Finding::bad("clock", "a large jump of the system clock is held back", "set the clock, or confirm it: `accord clock correct`")
+        }
         other => Finding::bad("clock", other, "set the system clock; `accord clock correct` if it is right"),
     };
     let left = status.certificate_ends.saturating_sub(status.now);
@@ -284,7 +293,7 @@ fn explain(address: &str, outcome: ProbeOutcome) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -323,7 +332,9 @@ mod tests {
         check(&[ports(&Ports::default()), ports(&wanted)], &[("ports", true), ("ports", false)]);
         wanted.note("10.0.0.1:7400".to_owned(), Over::Quic);
         check(&[ports(&wanted)], &[("ports", true)]);
-        let standing = |clock: &str, ends| own_standing(&StatusView { clock: clock.to_owned(), certificate_ends: ends, now: 100, ..Default::default() });
+        let standing = |clock: &str, ends| {
+            own_standing(&StatusView { clock: clock.to_owned(), certificate_ends: ends, now: 100, ..Default::default() })
+        };
         check(&standing("good", 100 + 86_400 * 90), &[("clock", true), ("certificate", true)]);
         check(&standing("held", 100 + 86_400 * 5), &[("clock", false), ("certificate", false)]);
         check(&standing("behind", 50), &[("clock", false), ("certificate", false)]);

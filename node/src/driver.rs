@@ -25,7 +25,7 @@ use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::handle::Ask;
+use crate::handle::{Ask, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
 
@@ -136,6 +136,7 @@ struct Turn {
     events: Vec<EventView>,
     allow: Option<Vec<AllowedPeer>>,
     close: Vec<LinkId>,
+    wants: Vec<DocumentId>,
     directory_changed: bool,
     epoch: u64,
 }
@@ -160,6 +161,7 @@ impl Turn {
             self.allow = step.allow;
         }
         self.close.extend(step.close);
+        self.wants.extend(step.wants);
         self.directory_changed |= step.directory_changed;
         self.epoch = step.policy_epoch;
     }
@@ -234,7 +236,7 @@ impl Driver {
             let wait_ms = self.wake_at.map_or(IDLE_MS_MAX, |at| at.0.saturating_sub(now).min(IDLE_MS_MAX));
             tokio::select! {
                 biased;
-                _ = self.parts.stop.wait_for(|stop| *stop) => return Ok(false),
+                () = stopped(&mut self.parts.stop) => return Ok(false),
                 Some(ask) = self.parts.asks.recv() => self.accept(ask),
                 Some(input) = self.parts.inputs.recv() => self.pending.push_back(Work::Input(input)),
                 () = self.parts.swarm.closed() => return Err(DriverError::SwarmGone),
@@ -366,6 +368,14 @@ impl Driver {
         for (id, answer) in turn.answers {
             self.answer(id, answer);
         }
+        if !turn.wants.is_empty() {
+            let wants: BTreeSet<DocumentId> = turn.wants.into_iter().collect();
+            for document in wants {
+                let items = self.parts.store.items(&document, 0)?;
+                self.bureau.hold(document, items);
+            }
+            self.pending.push_back(Work::Input(Input::Wake));
+        }
         for event in turn.events {
             // Nobody listening is fine: events are read again from the core by position.
             let _ = self.parts.events.send(event);
@@ -396,9 +406,7 @@ impl Driver {
             self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }
         // Messages of the closed links that still wait belong to conversations the new core does not know.
-        self.pending.retain(|work| {
-            matches!(work, Work::Dump(_) | Work::Input(Input::Command { .. } | Input::LinkUp { .. } | Input::Wake))
-        });
+        self.pending.retain(|work| matches!(work, Work::Dump(_) | Work::Input(Input::Command { .. } | Input::LinkUp { .. } | Input::Wake)));
         for (name, (certificate, signer)) in self.unlocked.clone() {
             self.command_last += 1;
             let command = Command::Unlock { name, certificate, signer };

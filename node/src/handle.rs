@@ -4,7 +4,7 @@
 
 use accord_protocol::input::Command;
 use accord_protocol::view::{EventView, Refused, View};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::driver::Clock;
 use crate::failure::Failure;
@@ -32,6 +32,11 @@ pub enum Ask {
         /// Where the pieces go.
         reply: oneshot::Sender<Vec<Vec<u8>>>,
     },
+}
+
+/// Waits until the daemon is told to stop, or whoever would tell is gone.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The way to the driver.

@@ -17,7 +17,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::failure::Failure;
 
-pub use private::{check_private, random, write_private};
+pub use private::{check_private, make_folder, random, write_private};
 
 /// Fewest characters of a passphrase.
 pub const PASSPHRASE_CHARS_MIN: usize = 8;
@@ -259,7 +259,7 @@ fn newer(path: &Path, found: u32) -> Failure {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

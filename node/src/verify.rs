@@ -150,7 +150,8 @@ async fn serve(link: LinkId, mut queue: mpsc::Receiver<Entry>, shared: Shared) {
             checked
         });
         // A panic while decoding a partner's bytes is our bug, and still only that partner's link.
-        let checked = checked.await.unwrap_or_else(|_| vec![(Input::Garbage { link, why: "checking failed inside accord".to_owned() }, None)]);
+        let checked =
+            checked.await.unwrap_or_else(|_| vec![(Input::Garbage { link, why: "checking failed inside accord".to_owned() }, None)]);
         for (input, frame) in checked {
             if shared.inputs.send(input).await.is_err() {
                 return;

@@ -179,11 +179,8 @@ fn grant(form: GrantForm) -> Result<Grant, Failure> {
         "ask" => Onward::Ask,
         other => return Err(unknown("onward", other)),
     };
-    let mut verbs = form
-        .verbs
-        .iter()
-        .map(|word| Verb::from_word(word).ok_or_else(|| unknown("verb", word)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut verbs =
+        form.verbs.iter().map(|word| Verb::from_word(word).ok_or_else(|| unknown("verb", word))).collect::<Result<Vec<_>, _>>()?;
     // Their order means nothing to a person; sealed terms have one form.
     verbs.sort();
     verbs.dedup();

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use super::App;
 use super::extract::{Answer, Problems, Query};
 use crate::failure::Failure;
-use crate::handle::Handle;
+use crate::handle::{Handle, stopped};
 
 /// Events in one page.
 const PAGE_MAX: u64 = 1_000;
@@ -42,7 +42,14 @@ pub(super) async fn stream(
     // Subscribed before the first page is read, so nothing falls between page and stream.
     let live = app.handle.subscribe();
     let after = resumed.or(query.after);
-    let tail = Tail { handle: app.handle.clone(), live, stop: app.stop.clone(), last: after.unwrap_or(0), behind: after.is_some(), held: VecDeque::new() };
+    let tail = Tail {
+        handle: app.handle.clone(),
+        live,
+        stop: app.stop.clone(),
+        last: after.unwrap_or(0),
+        behind: after.is_some(),
+        held: VecDeque::new(),
+    };
     let events = futures::stream::unfold(tail, |mut tail| async move {
         let event = tail.next().await?;
         let data = serde_json::to_string(&event).unwrap_or_default();
@@ -75,13 +82,15 @@ impl Tail {
             }
             if self.behind {
                 let limit = usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
-                let Ok(View::Events { events }) = self.handle.command(Command::Events { after: self.last, limit }).await else { return None };
+                let Ok(View::Events { events }) = self.handle.command(Command::Events { after: self.last, limit }).await else {
+                    return None;
+                };
                 self.behind = !events.is_empty();
                 self.held = events.into();
                 continue;
             }
             tokio::select! {
-                _ = self.stop.wait_for(|stop| *stop) => return None,
+                () = stopped(&mut self.stop) => return None,
                 event = self.live.recv() => match event {
                     Ok(event) => self.held.push_back(event),
                     // Slower than the events came: read what was missed.

@@ -101,7 +101,7 @@ impl From<Failure> for Problems {
 
 impl IntoResponse for Problems {
     fn into_response(self) -> Response {
-        let title = Words::of(Lang::En).sentences(&self.0).what;
+        let title = Words::of(Lang::En).sentences(&self.0).error;
         let problem = Problem::of(&self.0, title);
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         json(status, "application/problem+json", &problem)

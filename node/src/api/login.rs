@@ -50,9 +50,8 @@ async fn first_login(app: &App, login: &Login) -> Result<(CertificateId, SecretK
     let (keys, name, passphrase) = (app.keys.clone(), login.name.clone(), zeroize::Zeroizing::new(login.passphrase.clone()));
     let key = in_worker(app, move || keys.make_officer(&name, &passphrase)).await?;
     app.handle.command(Command::OfficerEnrol { name: login.name.clone(), key: key.public() }).await?;
-    let certificate = certificate_of(app, &login.name)
-        .await?
-        .ok_or_else(|| Failure::fault("internal").with("cause", "enrolment gave no certificate"))?;
+    let certificate =
+        certificate_of(app, &login.name).await?.ok_or_else(|| Failure::fault("internal").with("cause", "enrolment gave no certificate"))?;
     app.keys.name_pending(&login.name, &certificate)?;
     Ok((certificate, key))
 }

@@ -102,7 +102,11 @@ struct Invitation {
     expires: u64,
 }
 
-async fn device_invite(State(app): State<App>, who: Who, Json(bodies::Device { officer }): Json<bodies::Device>) -> Result<Response, Problems> {
+async fn device_invite(
+    State(app): State<App>,
+    who: Who,
+    Json(bodies::Device { officer }): Json<bodies::Device>,
+) -> Result<Response, Problems> {
     let View::Card(card) = app.handle.command(Command::CardShow).await? else {
         return Err(Failure::fault("internal").with("cause", "CardShow answered something else").into());
     };

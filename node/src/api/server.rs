@@ -1,6 +1,6 @@
 //! The Unix socket itself: who may connect, how many, and for how long a silent client is borne.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::handle::stopped;
 
 /// Answers under way may finish within this after the stop, seconds.
 const DRAIN_S: u64 = 3;
@@ -58,7 +59,7 @@ pub async fn serve(socket: Socket, router: Router, config: &Config, mut stop: wa
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         let stream = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -87,7 +88,7 @@ async fn connection(stream: UnixStream, router: Router, head: Duration, mut stop
     let mut served = std::pin::pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => served.as_mut().graceful_shutdown(),
+        () = stopped(&mut stop) => served.as_mut().graceful_shutdown(),
     }
     let _ = served.await;
 }

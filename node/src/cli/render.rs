@@ -152,7 +152,7 @@ fn status(found: &StatusView, words: &Words) -> String {
     text += &line(&words.fill("status.clock", &[("state", &words.term("clock_state", &found.clock)), ("now", &time(found.now))]));
     text += &line(&words.fill(
         "status.documents",
-        &[("documents", &found.documents), ("changes", &found.changes), ("fingerprint", &short(&found.fingerprint))],
+        &[("documents", &found.documents), ("changes", &found.changes), ("fingerprint", &short(&found.content_sum))],
     ));
     let unlocked: Vec<String> = found.officers.iter().filter(|officer| officer.logged_in).map(|officer| clean(&officer.name)).collect();
     text += &if unlocked.is_empty() {

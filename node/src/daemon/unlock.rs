@@ -59,7 +59,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

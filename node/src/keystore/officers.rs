@@ -83,7 +83,8 @@ impl KeyFolder {
     /// `keys_unwritable`; `key_file_missing`.
     pub fn follow_renewal(&self, old: &CertificateId, new: &CertificateId) -> Result<(), Failure> {
         let from = self.officer_path(old);
-        let sealed = std::fs::read(&from).map_err(|error| Failure::misuse("key_file_missing").with("path", from.display()).because(error))?;
+        let sealed =
+            std::fs::read(&from).map_err(|error| Failure::misuse("key_file_missing").with("path", from.display()).because(error))?;
         private::write_private(&self.officer_path(new), &sealed)
     }
 

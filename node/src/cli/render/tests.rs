@@ -279,7 +279,7 @@ fn the_status_screen_holds_every_part() {
         registrar: true,
         documents: 5,
         changes: 40,
-        fingerprint: ID.into(),
+        content_sum: ID.into(),
         clock: "good".into(),
         now: AT,
         inbox: 1,
