@@ -2,7 +2,10 @@
 
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod failure;
+pub mod keystore;
+pub mod store;
 pub mod terms;
 pub mod text_input;
 pub mod words;
