@@ -1,0 +1,6 @@
+//! scratch
+use super::*;
+/// x
+pub fn init(_: InitPlan) -> Result<StartSheet, Failure> {
+    Err(Failure::fault("x"))
+}
