@@ -20,6 +20,7 @@ mod officer;
 mod output;
 mod partner;
 mod render;
+mod root;
 mod sending;
 mod status;
 
@@ -76,6 +77,10 @@ enum Verb {
     Login(officer::Login),
     Logout(officer::Logout),
     Whoami,
+    #[command(subcommand)]
+    Root(root::RootVerb),
+    #[command(subcommand)]
+    Cert(root::CertVerb),
     #[command(subcommand)]
     Officer(officer::OfficerVerb),
     #[command(subcommand)]
@@ -160,6 +165,8 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Login(args)) => officer::login(args, &cx),
         Some(Verb::Logout(args)) => officer::logout(args, &cx),
         Some(Verb::Whoami) => officer::whoami(&cx),
+        Some(Verb::Root(verb)) => root::run(verb, &cx),
+        Some(Verb::Cert(verb)) => root::cert(verb, &cx),
         Some(Verb::Officer(verb)) => officer::run(verb, &cx),
         Some(Verb::Device(verb)) => device::run(verb, &cx),
         Some(Verb::Card(verb)) => card::run(verb, &cx),

@@ -159,7 +159,7 @@ pub struct Problem {
     /// `accord:problem/CODE`.
     #[serde(rename = "type")]
     pub uri: String,
-    /// One English sentence from the catalogue.
+    /// One sentence from the catalogue.
     pub title: String,
     /// The HTTP status.
     pub status: u16,

@@ -20,7 +20,9 @@ mod marks;
 mod options;
 mod place;
 mod recover;
+mod repair;
 mod rows;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +37,8 @@ use accord_protocol::step::{Table, Write};
 pub use cipher::StoreKey;
 pub use error::{Damage, StoreError};
 pub use options::{IndexState, OpenReport, Options, Progress, Stage, StoreSize};
+pub use repair::{LostBatches, RepairReport};
+pub use survey::{LostPart, VerifyReport};
 
 use batch::{Draft, Record};
 use cipher::{Random, Subkey};
@@ -141,6 +145,34 @@ impl Store {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Self, OpenReport), StoreError> {
         recover::open(Setting::real(dir, options), key, recover::Mode::Start, progress)
+    }
+
+    /// Reads every byte of a closed store and says what is not as it was made durable. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`], except that damage to the journal is reported, not an error.
+    pub fn verify(dir: &Path, key: &StoreKey, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
+        repair::verify(&Setting::real(dir, &Options::default()), key, progress)
+    }
+
+    /// As [`Store::verify`], for the store that is open here.
+    ///
+    /// # Errors
+    /// As [`Store::get`], except that damage to the journal is reported, not an error.
+    pub fn verify_open(&self, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
+        self.usable()?;
+        let mut keyring = self.keyring.clone();
+        let survey = survey::take(&*self.setting.disk, self.journal.keys(), &mut keyring, self.state.place.seq, progress)?;
+        Ok(survey.report)
+    }
+
+    /// Makes a damaged store usable again: keeps everything readable, copies what is not to `.damaged` files, rebuilds the index, and lists
+    /// what is lost so that it can be fetched from partners. A store without damage is only given a new index.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`StoreError::Damaged`] if no copy of the keyring can be read, without which nothing can.
+    pub fn repair(dir: &Path, key: &StoreKey, progress: &mut dyn FnMut(Progress)) -> Result<RepairReport, StoreError> {
+        repair::repair(&Setting::real(dir, &Options::default()), key, progress)
     }
 
     /// Makes one batch durable: all of it, or on an error none of it, with one `fdatasync`. An empty batch does nothing.
@@ -400,6 +432,24 @@ impl Store {
         let Self { setting, index, state, marks, .. } = self;
         index.close()?;
         marks::write_clean(&*setting.disk, &marks, &state)
+    }
+
+    /// After a repair: says durably which parts are gone and what the index now adds up to.
+    fn restate(&mut self, lost: &[LostPart]) -> Result<(), StoreError> {
+        const PER_BATCH: usize = 10_000;
+        let mut rest = lost;
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(PER_BATCH));
+            let mut draft = self.draft()?;
+            for part in now {
+                draft.push(part.record(), &mut self.random)?;
+            }
+            self.record(draft, self.state.item_seq, false)?;
+            rest = later;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     fn usable(&self) -> Result<(), StoreError> {

@@ -29,8 +29,16 @@ pub struct Text {
 /// # Errors
 /// `file_not_found`, `file_unreadable`, `text_too_long`, and those of [`decode`].
 pub fn read(path: &Path) -> Result<Text, Failure> {
+    decode(&read_up_to(path, RAW_BYTES_MAX)?)
+}
+
+/// The bytes of `path`, or of standard input for `-`, if they are not more than `bytes_max`.
+///
+/// # Errors
+/// `file_not_found`, `file_unreadable`, `text_too_long`.
+pub fn read_up_to(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     if path == Path::new("-") {
-        return decode(&bounded(std::io::stdin().lock(), "-")?);
+        return bounded(std::io::stdin().lock(), "-", bytes_max);
     }
     let name = path.display();
     let unreadable = |error: std::io::Error| match error.kind() {
@@ -42,10 +50,10 @@ pub fn read(path: &Path) -> Result<Text, Failure> {
     if about.is_dir() {
         return Err(Failure::misuse("file_unreadable").with("path", name));
     }
-    if about.len() > RAW_BYTES_MAX as u64 {
-        return Err(too_long(about.len()));
+    if about.len() > bytes_max as u64 {
+        return Err(too_long(about.len(), bytes_max));
     }
-    decode(&bounded(file, &name.to_string())?)
+    bounded(file, &name.to_string(), bytes_max)
 }
 
 /// Decodes `bytes`.
@@ -77,7 +85,7 @@ pub fn decode(bytes: &[u8]) -> Result<Text, Failure> {
         text.push(kept);
     }
     if text.len() > TEXT_BYTES_MAX {
-        return Err(too_long(text.len() as u64));
+        return Err(too_long(text.len() as u64, TEXT_BYTES_MAX));
     }
     if text.trim().is_empty() {
         return Err(Failure::misuse("text_empty"));
@@ -103,13 +111,13 @@ pub fn title_of(text: &str) -> Result<String, Failure> {
     Ok(title)
 }
 
-fn bounded(from: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
+fn bounded(from: impl Read, name: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    from.take(RAW_BYTES_MAX as u64 + 1)
+    from.take(bytes_max as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::misuse("file_unreadable").with("path", name).because(error))?;
-    if bytes.len() > RAW_BYTES_MAX {
-        return Err(too_long(bytes.len() as u64));
+    if bytes.len() > bytes_max {
+        return Err(too_long(bytes.len() as u64, bytes_max));
     }
     Ok(bytes)
 }
@@ -139,8 +147,10 @@ fn control(line: usize, found: char) -> Failure {
     Failure::misuse("text_control").with("line", line).with("character", format!("U+{:04X}", found as u32))
 }
 
-fn too_long(found: u64) -> Failure {
-    Failure::misuse("text_too_long").with("found", found.div_ceil(1024)).with("limit", TEXT_BYTES_MAX / 1024)
+/// Of a text only [`TEXT_BYTES_MAX`] may be left when it is decoded, so that is the limit people are told.
+fn too_long(found: u64, bytes_max: usize) -> Failure {
+    let limit = if bytes_max == RAW_BYTES_MAX { TEXT_BYTES_MAX } else { bytes_max };
+    Failure::misuse("text_too_long").with("found", found.div_ceil(1024)).with("limit", limit / 1024)
 }
 
 #[cfg(test)]

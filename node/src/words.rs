@@ -121,11 +121,14 @@ impl Words {
                 (!values.is_empty()).then(|| values.join(", "))
             }
         };
-        let line = |part: &str| self.find(&format!("refused.{}.{part}", failure.code)).map(|text| replace(text, value));
+        let text = |part: &str| self.find(&format!("refused.{}.{part}", failure.code));
+        let line = |part: &str| text(part).map(|text| replace(text, value));
+        // A cause or next step that names a value nobody gave would say nothing.
+        let whole = |part: &str| text(part).filter(|text| names(text).all(|name| value(name).is_some())).map(|text| replace(text, value));
         let chain = failure.chain();
-        let cause = line("cause").or((!chain.is_empty()).then_some(chain));
+        let cause = whole("cause").or((!chain.is_empty()).then_some(chain));
         match line("what") {
-            Some(error) => Sentences { error, cause, hint: line("next") },
+            Some(error) => Sentences { error, cause, hint: whole("next") },
             None => {
                 let values: Vec<String> = failure.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 let cause = cause.or((!values.is_empty()).then(|| values.join(", ")));
@@ -155,6 +158,11 @@ fn replace(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> String 
     out
 }
 
+/// The names in braces.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
 fn flatten(text: &str) -> Result<BTreeMap<String, String>, String> {
     fn walk(prefix: &str, table: &toml::Table, out: &mut BTreeMap<String, String>) -> Result<(), String> {
         for (key, value) in table {
@@ -182,13 +190,8 @@ mod tests {
 
     use super::*;
 
-    fn placeholders(text: &str) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        replace(text, |name| {
-            names.insert(name.to_owned());
-            None
-        });
-        names
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        names(text).collect()
     }
 
     /// Every Rust file of this crate and of the core.
@@ -302,6 +305,15 @@ mod tests {
         let told = Words::of(Lang::En).sentences(&Failure::refused("no_such_code_exists").with("partner", "lake"));
         assert!(told.error.contains("no_such_code_exists"), "{told:?}");
         assert_eq!(told.cause.as_deref(), Some("partner=lake"));
+    }
+
+    #[test]
+    fn a_cause_that_would_name_nothing_is_left_out() {
+        let words = Words::of(Lang::En);
+        let bare = words.sentences(&Failure::misuse("usage_unknown_verb").with("found", "bulletn"));
+        assert_eq!((bare.error.as_str(), bare.cause), ("there is no verb \"bulletn\"", None));
+        let full = words.sentences(&Failure::misuse("usage_unknown_verb").with("found", "bulletn").with("suggested", "bulletin"));
+        assert_eq!(full.cause.as_deref(), Some("similar: bulletin"));
     }
 
     #[test]

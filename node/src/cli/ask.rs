@@ -5,7 +5,7 @@
 
 use std::fs::Permissions;
 use std::io::{BufRead, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,12 +13,8 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::keystore::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN, check_passphrase, check_private};
 use crate::text_input::{self, Text};
-
-/// Largest passphrase file, bytes.
-const PASSPHRASE_BYTES_MAX: usize = 1_024;
-/// Shortest passphrase that a new key may get, characters.
-const PASSPHRASE_CHARS_MIN: usize = 8;
 
 // Where a text comes from.
 #[derive(Clone, Debug, Default, Args)]
@@ -104,15 +100,14 @@ pub(super) fn passphrase(cx: &Context, file: Option<&Path>, prompt: &str) -> Res
 
 /// A passphrase for a key about to be made: typed twice, or from `file`.
 pub(super) fn new_passphrase(cx: &Context, file: Option<&Path>, prompt: &str) -> Result<Zeroizing<String>, Failure> {
-    let long_enough = |passphrase: &str| passphrase.chars().count() >= PASSPHRASE_CHARS_MIN;
     if file.is_some() || !cx.out.person() {
         let passphrase = passphrase(cx, file, prompt)?;
-        let short = || Failure::misuse("passphrase_short").with("min", PASSPHRASE_CHARS_MIN);
-        return if long_enough(&passphrase) { Ok(passphrase) } else { Err(short()) };
+        check_passphrase(&passphrase)?;
+        return Ok(passphrase);
     }
     loop {
         let first = typed(prompt)?;
-        if !long_enough(&first) {
+        if check_passphrase(&first).is_err() {
             cx.out.note(&cx.words.fill("prompt.passphrase_short", &[("min", &PASSPHRASE_CHARS_MIN)]));
         } else if *typed(cx.words.say("prompt.passphrase_again"))? == *first {
             return Ok(first);
@@ -136,11 +131,7 @@ fn passphrase_from(path: &Path) -> Result<Zeroizing<String>, Failure> {
         _ => Failure::misuse("file_unreadable").with("path", name.to_string()).because(error),
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let open = Failure::misuse("passphrase_file_open").with("path", name.to_string());
-        return Err(open.with("found", format!("{mode:04o}")).with("expected", "0600"));
-    }
+    check_private(path)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
     file.take(PASSPHRASE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let bad = || Failure::misuse("passphrase_file_bad").with("path", name.to_string()).with("max", PASSPHRASE_BYTES_MAX);
@@ -172,8 +163,8 @@ mod tests {
     fn a_passphrase_file_counts_only_when_nobody_else_can_read_it() {
         check("山高月小 水落石出\n".as_bytes(), 0o600, Ok("山高月小 水落石出"));
         check(b"\xef\xbb\xbfcorrect horse\r\nsecond line", 0o400, Ok("correct horse"));
-        check(b"correct horse", 0o640, Err("passphrase_file_open"));
-        check(b"correct horse", 0o604, Err("passphrase_file_open"));
+        check(b"correct horse", 0o640, Err("key_file_open"));
+        check(b"correct horse", 0o604, Err("key_file_open"));
     }
 
     #[test]

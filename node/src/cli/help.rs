@@ -14,9 +14,9 @@ use crate::words::Words;
 
 /// The parser with every sentence from the catalogue.
 pub(super) fn translated(words: Words) -> Command {
-    let command = Line::command().about(words.say("help.about")).long_about(words.say("help.long"));
+    let command = Line::command().about(words.say("help.long"));
     let command = command.after_help(words.say("example.accord"));
-    translate(command, "", &words).subcommand_help_heading(words.say("help.verbs"))
+    translate(command, "", &words).subcommand_help_heading(words.say("help.verbs")).subcommand_value_name(words.say("help.verb"))
 }
 
 /// `bulletin publish` is `bulletin_publish` in the catalogue.
@@ -49,7 +49,7 @@ fn translate(command: Command, path: &str, words: &Words) -> Command {
             if let Some(example) = words.find(&format!("example.{at}")) {
                 verb = verb.after_help(format!("{}\n{}", words.say("help.example"), indent(example)));
             }
-            translate(verb, &at, words).subcommand_help_heading(words.say("help.verbs"))
+            translate(verb, &at, words).subcommand_help_heading(words.say("help.verbs")).subcommand_value_name(words.say("help.verb"))
         });
     }
     command
@@ -123,6 +123,10 @@ mod tests {
         "doctor",
         "clock correct",
         "login",
+        "root rotate",
+        "root sign",
+        "root appoint",
+        "cert renew",
         "logout",
         "whoami",
         "officer add",

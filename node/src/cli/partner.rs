@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use accord_keys::card::CARD_BYTES_MAX;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -10,6 +11,9 @@ use super::{Context, ask, status};
 use crate::client::escape;
 use crate::failure::Failure;
 use crate::text_input;
+
+/// Largest file that may hold a card: base64 with its line ends, and words around it.
+const CARD_TEXT_BYTES_MAX: usize = CARD_BYTES_MAX / 2 * 3;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PartnerVerb {
@@ -67,7 +71,9 @@ pub(super) fn run(verb: PartnerVerb, cx: &Context) -> Result<(), Failure> {
 
 /// Takes in a card. Without a code on the line a person at a terminal is asked for it; a script must say `--unchecked`.
 fn add(cx: &Context, path: &std::path::Path, code: Option<String>, alias: Option<String>, unchecked: bool) -> Result<(), Failure> {
-    let card = text_input::read(path)?.text;
+    // The card is armoured ASCII; whatever stands around it in the file does not count.
+    let card = text_input::read_up_to(path, CARD_TEXT_BYTES_MAX)?;
+    let card = String::from_utf8_lossy(&card);
     let code = match code {
         Some(code) => Some(code),
         None if unchecked => None,

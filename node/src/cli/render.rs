@@ -150,10 +150,10 @@ fn status(found: &StatusView, words: &Words) -> String {
     ));
     text += &line(&words.fill("status.registrar", &[("answer", &answer(found.registrar))]));
     text += &line(&words.fill("status.clock", &[("state", &words.term("clock_state", &found.clock)), ("now", &time(found.now))]));
-    text += &line(&words.fill(
-        "status.documents",
-        &[("documents", &found.documents), ("changes", &found.changes), ("fingerprint", &short(&found.content_sum))],
-    ));
+    text += &line(
+        &words
+            .fill("status.documents", &[("documents", &found.documents), ("changes", &found.changes), ("sum", &short(&found.content_sum))]),
+    );
     let unlocked: Vec<String> = found.officers.iter().filter(|officer| officer.logged_in).map(|officer| clean(&officer.name)).collect();
     text += &if unlocked.is_empty() {
         line(words.say("status.no_officer"))

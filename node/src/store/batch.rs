@@ -14,8 +14,6 @@ use super::place::Tally;
 
 /// Version of the record list inside a frame.
 pub const BATCH_VERSION: u16 = 1;
-/// Bytes a blob is longer than what it holds.
-pub const BLOB_OVERHEAD: usize = NONCE + SALT + TAG;
 /// Bytes of a document key wrapped under the keyring key.
 pub const WRAPPED: usize = NONCE + 32 + TAG;
 

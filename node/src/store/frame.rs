@@ -72,11 +72,6 @@ impl Head {
     }
 }
 
-/// Length of the frame that [`seal`] makes of these parts.
-pub fn frame_len(plain: usize, blobs: usize) -> u64 {
-    (HEAD + NONCE + TAG + CHECK + plain + blobs) as u64
-}
-
 /// A whole frame.
 pub fn seal(key: &Subkey, seq: u64, nonce: [u8; NONCE], plain: &[u8], blobs: &[u8]) -> Vec<u8> {
     // The caller bounds both parts to FRAME_MAX together.

@@ -180,11 +180,6 @@ impl<'a> FileReader<'a> {
         Ok(len.map(|len| Self { disk, name, len, window: Vec::new(), at: 0 }))
     }
 
-    /// Its name inside the store folder.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Its length.
     pub fn len(&self) -> u64 {
         self.len

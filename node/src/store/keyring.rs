@@ -18,7 +18,7 @@ use super::batch::{Record, WRAPPED};
 use super::bytes::Reader;
 use super::cipher::{NONCE, Random, StoreKey, Subkey, TAG};
 use super::disk::Disk;
-use super::error::{StoreError, is_full};
+use super::error::{Damage, StoreError, is_full};
 use super::journal::fatal;
 use super::place::Place;
 
@@ -26,6 +26,9 @@ use super::place::Place;
 pub const FILE: &str = "keyring";
 /// Where a new one is written first.
 pub const NEXT: &str = "keyring.next";
+/// A second copy: one bad sector must not cost every document.
+pub const COPY: &str = "keyring.copy";
+const COPY_NEXT: &str = "keyring.copy.next";
 /// Version of its format.
 pub const KEYRING_VERSION: u16 = 1;
 const MAGIC: [u8; 8] = *b"ACCKEYRG";
@@ -36,6 +39,7 @@ const CONTEXT_BODY: &str = "accord store v1 keyring body";
 const CONTEXT_WRAP: &str = "accord store v1 document key";
 
 /// All document keys of a store.
+#[derive(Clone)]
 pub struct Keyring {
     /// The store's id.
     pub store: [u8; 16],
@@ -49,6 +53,8 @@ pub struct Keyring {
     purged: BTreeSet<DocumentId>,
     condemned: BTreeSet<DocumentId>,
     dirty: bool,
+    /// Older files may hold what a purge was to destroy.
+    scrub: bool,
 }
 
 impl Keyring {
@@ -65,32 +71,58 @@ impl Keyring {
             purged: BTreeSet::new(),
             condemned: BTreeSet::new(),
             dirty: true,
+            scrub: false,
         })
     }
 
-    /// Reads the keyring; of two files the newer whole one. `None` if there is neither.
+    /// Reads the keyring: of its files the newest whole one. `None` if there is none. An older one does as well, since the journal holds
+    /// the keys drawn since; what is missing or behind is written anew by the next [`Keyring::save`], which [`Keyring::is_dirty`] asks for.
     ///
     /// # Errors
     /// [`StoreError::WrongKey`], [`StoreError::Newer`], [`StoreError::Damaged`].
     pub fn load(disk: &dyn Disk, key: &StoreKey) -> Result<Option<Self>, StoreError> {
-        let read = |name: &str| disk.read_all(name, BYTES_MAX).map_err(StoreError::io("reading", name));
-        let parse = |name: &str, bytes: Option<Vec<u8>>| bytes.map(|bytes| Self::parse(name, &bytes, key));
-        let (current, next) = (parse(FILE, read(FILE)?), parse(NEXT, read(NEXT)?));
-        let ring = match (current, next) {
-            (None, None) => return Ok(None),
-            // A half-written successor is what a crash leaves; the current file stands.
-            (Some(Ok(current)), None | Some(Err(_))) => return Ok(Some(current)),
-            (Some(Ok(current)), Some(Ok(next))) if current.generation >= next.generation => return Ok(Some(current)),
-            (_, Some(Ok(next))) => next,
-            // While the current file is overwritten its successor is whole, so this is damage, not a crash. Before the first
-            // keyring was in place there was no store.
-            (Some(Err(error)), _) => return Err(error),
-            (None, Some(Err(StoreError::Damaged(_)))) => return Ok(None),
-            (None, Some(Err(error))) => return Err(error),
+        let mut found = Vec::new();
+        for name in [FILE, COPY, NEXT] {
+            if let Some(bytes) = disk.read_all(name, BYTES_MAX).map_err(StoreError::io("reading", name))? {
+                found.push((name, Self::parse(name, &bytes, key)));
+            }
+        }
+        let generations: Vec<_> = found.iter().map(|(name, ring)| (*name, ring.as_ref().ok().map(|ring| ring.generation))).collect();
+        let best = generations.iter().filter_map(|(name, generation)| Some(((*generation)?, *name))).max();
+        let Some((generation, name)) = best else {
+            // Half of a first keyring and nothing else: the store was never finished.
+            let whole = |found: &(&str, Result<Self, StoreError>)| found.0 != NEXT || !matches!(found.1, Err(StoreError::Damaged(_)));
+            return found.into_iter().find(whole).map_or(Ok(None), |(_, ring)| ring.map(Some));
         };
-        // A crash came between writing the successor and putting it in place: finish, overwriting first, as a purge may be why.
-        ring.retire(disk)?;
+        let mut ring = found.into_iter().find(|(found, _)| *found == name).expect("found above").1?;
+        ring.dirty = [FILE, COPY].iter().any(|name| !generations.contains(&(*name, Some(generation)))) || generations.len() > 2;
+        ring.scrub = ring.dirty;
+        for (name, generation) in &generations {
+            if generation.is_none() && *name != NEXT {
+                tracing::warn!(file = name, "a copy of the keyring is damaged and will be written anew");
+            }
+        }
+        if name == NEXT {
+            // A crash came between writing the successor and putting it in place; a purge may be why, so overwrite first.
+            ring.put_in_place(disk)?;
+        }
         Ok(Some(ring))
+    }
+
+    /// Files of the keyring that are there and do not read, with the reason.
+    pub fn damage(disk: &dyn Disk, key: &StoreKey) -> Result<Vec<Damage>, StoreError> {
+        let mut damage = Vec::new();
+        for name in [FILE, COPY] {
+            match disk.read_all(name, BYTES_MAX).map_err(StoreError::io("reading", name))? {
+                None => damage.push(Damage { file: name.to_owned(), offset: 0, what: "missing".to_owned() }),
+                Some(bytes) => match Self::parse(name, &bytes, key) {
+                    Ok(_) => {}
+                    Err(StoreError::Damaged(found)) => damage.push(found),
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        Ok(damage)
     }
 
     fn parse(name: &str, bytes: &[u8], key: &StoreKey) -> Result<Self, StoreError> {
@@ -130,7 +162,7 @@ impl Keyring {
             Some((epoch, through, keys, purged))
         };
         let (epoch, through, keys, purged) = fields(&mut from).ok_or_else(garbled)?;
-        Ok(Self { store, under, ring, epoch, generation, through, keys, purged, condemned: BTreeSet::new(), dirty: false })
+        Ok(Self { store, under, ring, epoch, generation, through, keys, purged, condemned: BTreeSet::new(), dirty: false, scrub: false })
     }
 
     /// Documents that have a key.
@@ -162,11 +194,6 @@ impl Keyring {
     /// Whether keys came in since the file was written.
     pub fn is_dirty(&self) -> bool {
         self.dirty
-    }
-
-    /// Documents whose purge is recorded but whose key still lies in the file.
-    pub fn has_condemned(&self) -> bool {
-        !self.condemned.is_empty()
     }
 
     /// A fresh key for a document and the record that makes it durable. It counts only once [`Keyring::replay`] took the record.
@@ -210,6 +237,7 @@ impl Keyring {
         if rotate {
             self.ring = Subkey::new(random.take()?);
             self.epoch += 1;
+            self.scrub = true;
             for document in std::mem::take(&mut self.condemned) {
                 self.keys.remove(&document);
                 self.purged.insert(document);
@@ -230,21 +258,33 @@ impl Keyring {
             }
             Err(error) => return Err(fatal("writing", NEXT, &error)),
         }
-        if rotate {
-            self.retire(disk)?;
-        } else {
-            disk.rename(NEXT, FILE).and_then(|()| disk.sync_dir("")).map_err(|error| fatal("renaming", NEXT, &error))?;
+        self.put_in_place(disk)?;
+        let copy = || {
+            if self.scrub {
+                overwrite(disk, COPY)?;
+            }
+            disk.replace(COPY, COPY_NEXT, &bytes)
+        };
+        match copy() {
+            Ok(()) => {}
+            // The keyring itself is in place; a copy that found no room is tried again later.
+            Err(error) if is_full(&error) => {
+                disk.remove(COPY_NEXT).map_err(|error| fatal("removing", COPY_NEXT, &error))?;
+                self.dirty = true;
+                return Err(StoreError::Full { free: 0, needed: bytes.len() as u64 });
+            }
+            Err(error) => return Err(fatal("writing", COPY, &error)),
         }
         self.dirty = false;
+        self.scrub = false;
         Ok(())
     }
 
-    /// Overwrites the current file and puts the successor in its place.
-    fn retire(&self, disk: &dyn Disk) -> Result<(), StoreError> {
+    /// Puts the successor in the place of the current file, which is overwritten first if it may hold what was purged.
+    fn put_in_place(&self, disk: &dyn Disk) -> Result<(), StoreError> {
         let step = || {
-            if let Some(len) = disk.len(FILE)? {
-                disk.write_at(FILE, 0, &vec![0; usize::try_from(len).map_err(std::io::Error::other)?])?;
-                disk.sync_data(FILE)?;
+            if self.scrub {
+                overwrite(disk, FILE)?;
             }
             disk.rename(NEXT, FILE)?;
             disk.sync_dir("")
@@ -279,6 +319,14 @@ impl Keyring {
         out.extend_from_slice(&check.as_bytes()[..16]);
         Ok(out)
     }
+}
+
+fn overwrite(disk: &dyn Disk, name: &str) -> std::io::Result<()> {
+    if let Some(len) = disk.len(name)? {
+        disk.write_at(name, 0, &vec![0; usize::try_from(len).map_err(std::io::Error::other)?])?;
+        disk.sync_data(name)?;
+    }
+    Ok(())
 }
 
 fn write_next(disk: &dyn Disk, bytes: &[u8]) -> std::io::Result<()> {

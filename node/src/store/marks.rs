@@ -4,7 +4,7 @@
 //! written durably at a clean stop and removed at start. Both only ever add caution or speed: losing them loses nothing.
 
 use super::bytes::Reader;
-use super::cipher::Subkey;
+use super::cipher::{StoreKey, Subkey};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::journal::fatal;
@@ -15,6 +15,11 @@ pub const LOCK: &str = "lock";
 /// Name of the clean-stop marker.
 pub const CLEAN: &str = "clean";
 const CLEAN_NEXT: &str = "clean.next";
+
+/// The key both are authenticated under.
+pub fn key(key: &StoreKey, store: &[u8; 16]) -> Subkey {
+    Subkey::derive("accord store v1 marks", key.expose(), store)
+}
 
 /// What the lock file notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,7 @@ pub fn create(setting: Setting, key: &StoreKey) -> Result<Store, StoreError> {
     let mut index = Index::open(&setting.index, key, &store).map_err(Unusable::fatal)?;
     index.apply(&index::Rows::new(), &state, &mut random)?;
     keyring.save(&*disk, journal.head(), &mut random)?;
-    let marks = Subkey::derive("accord store v1 marks", key.expose(), &store);
+    let marks = marks::key(key, &store);
     Note { boot: setting.boot.unwrap_or_default(), seq: 0 }.write(&*disk, &marks);
     Ok(assemble(setting, key, journal, keyring, index, state, marks, random, reserve, lock))
 }
@@ -139,7 +139,7 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     let began = Instant::now();
     let disk = setting.disk.clone();
     let there = |name: &str| disk.len(name).map(|len| len.is_some()).map_err(StoreError::io("looking for", name));
-    if !there(keyring::FILE)? && !there(keyring::NEXT)? {
+    if !there(keyring::FILE)? && !there(keyring::NEXT)? && !there(keyring::COPY)? {
         return Err(match unfinished(&*disk)? {
             true => StoreError::NotFound { dir: setting.dir.clone() },
             false => StoreError::damaged(keyring::FILE, 0, "keyring missing"),
@@ -148,7 +148,7 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     disk.check_modes()?;
     let lock = disk.lock(marks::LOCK)?;
     let mut keyring = Keyring::load(&*disk, key)?.ok_or_else(|| StoreError::NotFound { dir: setting.dir.clone() })?;
-    let marks_key = Subkey::derive("accord store v1 marks", key.expose(), &keyring.store);
+    let marks_key = marks::key(key, &keyring.store);
     let (note, clean) = (Note::read(&*disk, &marks_key), marks::read_clean(&*disk, &marks_key));
     marks::remove_clean(&*disk)?;
     let mut opening = Opening {
@@ -198,9 +198,12 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     let bytes = bytes_all(&*disk)?;
     let Opening { keys, mut random, .. } = opening;
     let state = *index.state().expect("every base sets the state");
-    if keyring.has_condemned() {
-        tracing::info!("finishing a purge that was interrupted");
-        keyring.save(&*disk, end.head, &mut random)?;
+    if keyring.is_dirty() {
+        // Also finishes a purge that a crash interrupted.
+        match keyring.save(&*disk, state.place, &mut random) {
+            Err(StoreError::Full { .. }) => tracing::warn!("no room to write the keyring; it is tried again later"),
+            other => other?,
+        }
     }
     index.flush().map_err(Unusable::fatal)?;
     Note { boot: setting.boot.unwrap_or_default(), seq: end.head.seq }.write(&*disk, &marks_key);

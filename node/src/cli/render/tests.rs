@@ -291,7 +291,7 @@ fn the_status_screen_holds_every_part() {
          |时钟：正常，当前 2026-12-01 00:00\n|文档 5 件，改动 40 条，内容摘要 7c1e0a11\n|无人登录。签署、发布和授权须先执行 `accord login`。\n|收件箱：1 件待处理\n|\n\
          |尚无协作单位。导入名片：`accord partner add 名片文件`",
         "|Bureau: 临溪县公安局 (330000)\n|Bureau id: 7c1e0a11, network: 7c1e0a11, root version 1\n|This device: node, certificate 7c1e0a11 until 2026-12-01 00:00\n|Registrar: yes\n\
-         |Clock: good, now 2026-12-01 00:00\n|5 documents, 40 changes, fingerprint 7c1e0a11\n|Nobody is logged in. Sealing, publishing and granting need `accord login` first.\n|Inbox: 1 waiting\n|\n\
+         |Clock: good, now 2026-12-01 00:00\n|5 documents, 40 changes, content sum 7c1e0a11\n|Nobody is logged in. Sealing, publishing and granting need `accord login` first.\n|Inbox: 1 waiting\n|\n\
          |No partners yet; import a card: `accord partner add CARD`",
     );
     let items = [InboxItem { kind: "offer".into(), ..InboxItem::default() }];
