@@ -26,7 +26,6 @@ use crate::swarm::SwarmCommand;
 
 pub use routes::router;
 
-
 /// What the routes work with. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);

@@ -13,9 +13,13 @@ mod unlock;
 
 use std::path::{Path, PathBuf};
 
+use accord_protocol::step::Write;
 use zeroize::Zeroizing;
 
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::keystore::NodeKeys;
+use crate::store::{Store, StoreKey};
 
 pub use init::init;
 pub use join::join;
@@ -125,6 +129,19 @@ fn is_demo(data: &Path) -> bool {
     data.join("store").join(DEMO_MARKER).exists()
 }
 
+/// Makes the store of a new node with its first state.
+fn make_store(data: &Path, keys: &NodeKeys, writes: &[Write]) -> Result<(), Failure> {
+    let dir = data.join("store");
+    let mut store = Store::create(&dir, &StoreKey::new(keys.store)).map_err(|error| failures::store(&dir, error))?;
+    store.commit(writes).and_then(|()| store.close()).map_err(|error| failures::store(&dir, error))
+}
+
+/// Writes `accord.toml` with every key explained.
+fn settings(data: &Path, listen: &[String]) -> Result<(), Failure> {
+    let config = Config { listen: listen.to_vec(), ..Config::default() };
+    crate::keystore::write_private(&Config::path(data), config.template().as_bytes())
+}
+
 /// A folder to build in, that becomes the data folder in one step or not at all.
 struct Building {
     at: PathBuf,
@@ -168,6 +185,24 @@ impl Building {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A bureau as a test founds it.
+    pub(super) fn plan(data: &Path) -> InitPlan {
+        let passphrase = |text: &str| Zeroizing::new(text.to_owned());
+        InitPlan {
+            data: data.to_path_buf(),
+            network: "test".to_owned(),
+            unit_code: "330100-01".to_owned(),
+            name: "河东县公安局".to_owned(),
+            addresses: vec!["127.0.0.1:7400".to_owned()],
+            listen: Vec::new(),
+            phone: "0571-0000000".to_owned(),
+            officer: "值班一".to_owned(),
+            node_passphrase: passphrase("correct horse"),
+            root_passphrase: passphrase("battery staple"),
+            officer_passphrase: Some(passphrase("stapled horse")),
+        }
+    }
 
     #[test]
     fn a_data_folder_comes_into_being_whole_or_not_at_all() {

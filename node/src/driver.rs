@@ -165,17 +165,6 @@ impl Turn {
         self.directory_changed |= step.directory_changed;
         self.epoch = step.policy_epoch;
     }
-
-    /// Parts of `document` that this turn made and the store does not have yet.
-    fn fresh_items(&self, document: &DocumentId) -> Vec<(u64, Vec<u8>)> {
-        self.writes
-            .iter()
-            .filter_map(|write| match write {
-                Write::Item { document: of, seq, body } if of == document => Some((*seq, body.clone())),
-                _ => None,
-            })
-            .collect()
-    }
 }
 
 fn write_bytes(write: &Write) -> usize {
@@ -194,11 +183,11 @@ impl Driver {
     pub fn open(parts: Parts) -> Result<Self, DriverError> {
         let bureau = open_bureau(&parts)?;
         let _ = parts.directory.send(bureau.directory());
+        let epoch = Arc::new(AtomicU64::new(bureau.policy_epoch()));
         Ok(Self {
             bureau,
             parts,
-            epoch: Arc::new(AtomicU64::new(0)),
-            // The first turn tells the network whom to let in.
+            epoch,
             pending: VecDeque::from([Work::Input(Input::Wake)]),
             replies: BTreeMap::new(),
             command_last: 0,
@@ -213,6 +202,7 @@ impl Driver {
     /// # Errors
     /// [`DriverError`]: the process must end.
     pub async fn run(mut self) -> Result<Store, DriverError> {
+        self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
         while self.gather().await? {
             let now = self.parts.clock.now();
             if self.wake_at.is_some_and(|at| at <= now.mono) {
@@ -226,7 +216,11 @@ impl Driver {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(self.parts.store)
+        let last = self.bureau.stopping(self.parts.clock.now());
+        match self.commit(&last.writes) {
+            Ok(()) | Err(StoreError::Full { .. }) => Ok(self.parts.store),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Waits until there is something to do; false when the daemon stops.
@@ -282,9 +276,7 @@ impl Driver {
                 Some(Work::Input(input)) => {
                     let command = self.note(&input, &mut turn);
                     for document in self.bureau.needs(&input) {
-                        let mut items = self.parts.store.items(&document, 0)?;
-                        items.extend(turn.fresh_items(&document));
-                        self.bureau.hold(document, items);
+                        self.load(document)?;
                     }
                     let mut seed = [0; 32];
                     getrandom::fill(&mut seed).map_err(|_| DriverError::Randomness)?;
@@ -307,6 +299,15 @@ impl Driver {
             }
         }
         Ok(turn)
+    }
+
+    /// Gives the core a document's body. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
+    fn load(&mut self, document: DocumentId) -> Result<(), StoreError> {
+        let items = self.parts.store.items(&document, 0)?;
+        if let Err(error) = self.bureau.hold(document, items) {
+            tracing::error!(doc = %document.short(), %error, "a document on disk cannot be read back; run `accord store verify`");
+        }
+        Ok(())
     }
 
     /// Remembers what the loop itself must know of an input; answers the command's id.
@@ -335,7 +336,9 @@ impl Driver {
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        if writes.is_empty() { Ok(()) } else { self.parts.store.commit(writes) }
+        self.parts.store.commit(writes)?;
+        self.bureau.committed();
+        Ok(())
     }
 
     /// Everything of the turn is on disk: now it may be heard.
@@ -371,8 +374,7 @@ impl Driver {
         if !turn.wants.is_empty() {
             let wants: BTreeSet<DocumentId> = turn.wants.into_iter().collect();
             for document in wants {
-                let items = self.parts.store.items(&document, 0)?;
-                self.bureau.hold(document, items);
+                self.load(document)?;
             }
             self.pending.push_back(Work::Input(Input::Wake));
         }
@@ -401,7 +403,11 @@ impl Driver {
             self.answer(id, if turn.writers.contains(&id) { Err(full) } else { answer });
         }
         self.bureau = open_bureau(&self.parts)?;
+        // Frames of the links being closed were permitted by decisions that never were.
+        self.epoch.store(u64::MAX, Ordering::Release);
+        self.epoch = Arc::new(AtomicU64::new(self.bureau.policy_epoch()));
         let _ = self.parts.directory.send(self.bureau.directory());
+        self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
         for link in std::mem::take(&mut self.links) {
             self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }

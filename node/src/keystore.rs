@@ -132,9 +132,9 @@ impl KeyFolder {
         Ok(Self { dir, cost })
     }
 
-    /// The file of the root key.
-    pub fn root_path(&self) -> PathBuf {
-        self.dir.join("root.key")
+    /// The file of the root key of a data folder, until it is moved to a stick.
+    pub fn root_file(data: &Path) -> PathBuf {
+        data.join("keys/root.key")
     }
 
     /// Seals and writes `node.keys`.
@@ -160,7 +160,7 @@ impl KeyFolder {
     /// # Errors
     /// `weak_passphrase`, or a failed write.
     pub fn write_root(&self, seed: &[u8; 32], passphrase: &str) -> Result<PathBuf, Failure> {
-        let path = self.root_path();
+        let path = self.dir.join("root.key");
         self.write(&path, &SigningKey::new("root", *seed), passphrase)?;
         Ok(path)
     }

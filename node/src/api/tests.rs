@@ -150,7 +150,9 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
 #[test]
 fn refusals_keep_kind_code_and_values_and_wrong_requests_say_what_is_wrong() {
     let fake = Fake::start(false, |_, _, command| match command {
-        Command::PartnerShow { .. } => Err(Refused::new(RefusedKind::Ambiguous, "ambiguous_name").with("candidate", "a").with("candidate", "b")),
+        Command::PartnerShow { .. } => {
+            Err(Refused::new(RefusedKind::Ambiguous, "ambiguous_name").with("candidate", "a").with("candidate", "b"))
+        }
         Command::DocumentShow { .. } => Err(Refused::new(RefusedKind::NotFound, "not_found")),
         _ => done("x"),
     });
@@ -265,9 +267,7 @@ fn an_invitation_carries_the_key_the_core_was_told() {
 fn a_stream_taken_up_again_gives_every_event_once_and_in_order() {
     let event = |position| EventView { position, kind: "clock".to_owned(), ..EventView::default() };
     let fake = Fake::start(false, move |_, _, command| match command {
-        Command::Events { after, limit } => {
-            Ok(View::Events { events: (after + 1..=1_500).take(limit.min(700)).map(event).collect() })
-        }
+        Command::Events { after, limit } => Ok(View::Events { events: (after + 1..=1_500).take(limit.min(700)).map(event).collect() }),
         _ => done("another"),
     });
     let client = fake.client();

@@ -9,6 +9,7 @@ use accord_keys::keyfile::KdfParams;
 use accord_keys::secret::SecretKey;
 use accord_protocol::bureau::Identity;
 use accord_protocol::input::{Command, Input, LinkId};
+use accord_protocol::view::View;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -38,6 +39,11 @@ const PROGRESS_EVERY: u64 = 64;
 /// # Errors
 /// Kind misuse (exit 2) for what the operator can correct before it starts; kind fault (exit 4) when the disk or we ourselves failed.
 pub fn run(plan: RunPlan) -> Result<(), Failure> {
+    run_until(plan, stop_signal())
+}
+
+/// Runs until `stop` is ready.
+fn run_until(plan: RunPlan, stop: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let clock = Clock::start();
     // Before anything else: a process with this variable never touches a key.
     if std::env::var_os("SSLKEYLOGFILE").is_some() {
@@ -53,7 +59,7 @@ pub fn run(plan: RunPlan) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::fault("no_runtime").because(error))?;
     let parts = Parts { plan, config, folder, keys, store, clock, demo, tap };
-    let ended = runtime.block_on(serve(parts));
+    let ended = runtime.block_on(serve(parts, stop));
     // Workers that still check a message nobody waits for must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
@@ -100,7 +106,7 @@ fn open_store(data: &Path, keys: &NodeKeys) -> Result<Store, Failure> {
     Ok(store)
 }
 
-async fn serve(parts: Parts) -> Result<(), Failure> {
+async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let Parts { plan, config, folder, keys, store, clock, demo, tap } = parts;
     let store_dir = plan.data.join("store");
     let signing = Arc::new(SecretKey::from_seed(keys.signing));
@@ -173,7 +179,7 @@ async fn serve(parts: Parts) -> Result<(), Failure> {
 
     // Until somebody says stop, or the loop cannot go on.
     let early = tokio::select! {
-        stopped = stop_signal() => { stopped?; None }
+        stopped = stop => { stopped?; None }
         ended = &mut driver_ended => Some(ended),
     };
 
@@ -212,6 +218,13 @@ async fn stop_signal() -> Result<(), Failure> {
 /// Addresses and phone of the configuration become part of our card.
 async fn state_contact(handle: &Handle, config: &Config) {
     if config.contact_addresses.is_empty() && config.contact_phone.is_empty() {
+        return;
+    }
+    // Stated anew only when it changed: each statement is a sealed one and goes to every partner.
+    if let Ok(View::Card(card)) = handle.command(Command::CardShow).await
+        && card.addresses == config.contact_addresses
+        && card.phone == config.contact_phone
+    {
         return;
     }
     let contact = Command::SetContact { addresses: config.contact_addresses.clone(), phone: config.contact_phone.clone() };
@@ -267,3 +280,6 @@ async fn pump(mut events: mpsc::Receiver<SwarmEvent>, swarm: mpsc::Sender<SwarmC
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,14 @@ impl KeyFolder {
         Ok(SecretKey::from_seed(*seed))
     }
 
+    /// Seals and writes the key of an officer whose certificate is there already.
+    ///
+    /// # Errors
+    /// `weak_passphrase`, or a failed write.
+    pub fn write_officer(&self, certificate: &CertificateId, seed: &[u8; 32], passphrase: &str) -> Result<(), Failure> {
+        self.write(&self.officer_path(certificate), &SigningKey::new("officer", *seed), passphrase)
+    }
+
     /// The pending key got its certificate: gives the file its lasting name, durably.
     ///
     /// # Errors
