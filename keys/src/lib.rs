@@ -26,4 +26,8 @@ pub mod time;
 pub mod types;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod vectors;

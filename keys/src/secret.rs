@@ -155,6 +155,9 @@ pub(crate) fn hpke_is_usable(key: &HpkeKey) -> bool {
 }
 
 /// y < p = 2^255 − 19, the sign bit left aside. (The two points with x = 0 have small order, so their sign bit needs no rule.)
+///
+/// Only y = 0 to 18 have a second encoding, and none of those points has prime order, so honest keys never meet this rule and no vector can
+/// hold a signature that it alone refuses. It keeps [`verify_strict`] equal to libraries that refuse such keys while decoding.
 fn y_is_canonical(bytes: &[u8; 32]) -> bool {
     let high = bytes[31] & 0x7f;
     high != 0x7f || bytes[1..31].iter().any(|byte| *byte != 0xff) || bytes[0] < 0xed

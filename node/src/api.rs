@@ -26,6 +26,7 @@ use crate::swarm::SwarmCommand;
 
 pub use routes::router;
 
+
 /// What the routes work with. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -73,3 +74,6 @@ pub struct Inner {
     /// Turns true when the daemon stops.
     pub stop: watch::Receiver<bool>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,7 @@ const RESERVE: &str = "reserve";
 /// The reserve is given up in steps of this size.
 const RESERVE_STEP: u64 = 1 << 20;
 /// What a frame and a record of it may add to the bytes they hold.
-const FRAME_EXTRA: u64 = 4096;
+const FRAME_EXTRA: u64 = 512;
 const RECORD_EXTRA: u64 = 256;
 
 /// A checkpoint being written by a thread, which is waited for: it holds the index open, and a store opened again must not meet it.

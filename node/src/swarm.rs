@@ -466,6 +466,11 @@ pub fn transport_key(transport_seed: &[u8; 32]) -> Result<TransportKey, SwarmErr
     addresses::transport_key(&keypair.public().to_peer_id()).ok_or(SwarmError::Seed)
 }
 
+/// Text of an error, which may hold words a partner chose: one line, no control characters, at most 200 characters.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect()
+}
+
 /// libp2p writes the keys of every TLS and QUIC session to the file this variable names, so it must not be set, whatever its value.
 fn refuse_key_log(value: Option<&OsStr>) -> Result<(), SwarmError> {
     match value {

@@ -476,3 +476,6 @@ fn write_pieces(transaction: &mut impl Transactable, objects: &Objects, pieces: 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

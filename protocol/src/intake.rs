@@ -524,6 +524,12 @@ impl DocState {
         self.segments.push(Kept { seq, segment: Arc::new(checked.segment().clone()), hashes });
         self.newest_seq = self.newest_seq.max(seq);
     }
+    /// As [`DocState::keep_segment`], from bytes this document took in before.
+    pub fn keep_segment_bytes(&mut self, seq: u64, bytes: &[u8]) {
+        if let Ok(checked) = segment::decode(bytes).and_then(segment::check_stored) {
+            self.keep_segment(seq, &checked);
+        }
+    }
     /// Sequence of the newest stored item.
     pub fn newest_seq(&self) -> u64 {
         self.newest_seq
@@ -595,6 +601,13 @@ impl DocState {
     pub fn admitted(&self) -> &BTreeSet<ChangeHash> {
         &self.admitted
     }
+    /// Well-formed changes that are not admitted.
+    pub fn unadmitted(&self) -> BTreeSet<ChangeHash> {
+        if self.held() == 0 {
+            return BTreeSet::new();
+        }
+        self.index.iter().map(|meta| meta.hash).filter(|hash| !self.admitted.contains(hash)).collect()
+    }
     /// How many changes an anchor settled.
     pub fn settled(&self) -> u64 {
         self.settled
@@ -631,12 +644,24 @@ impl DocState {
                     && self.index.get(hash).is_some_and(|meta| meta.group != Group(owner.0))
             })
     }
+    /// Whether a bureau other than the owner wrote here.
+    pub fn has_foreign(&self) -> bool {
+        let owner = self.owner();
+        self.actors.values().any(|actor| actor.member.bureau != owner)
+    }
+    /// The newest settled position of each actor: the frontier of a strict cut.
+    pub fn settled_frontier(&self) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
+        self.frontier_where(|hash| self.status.get(hash).is_some_and(|s| s.anchor.is_some()))
+    }
     /// The newest admitted position of each actor: the frontier of a cut made now.
     pub fn frontier(&self) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
+        self.frontier_where(|hash| self.admitted.contains(hash))
+    }
+    fn frontier_where(&self, stands: impl Fn(&ChangeHash) -> bool) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
         let mut out = BTreeMap::new();
         for (id, actor) in &self.actors {
             for (n, all) in actor.positions.iter().rev() {
-                if let Some(placed) = all.iter().find(|placed| self.admitted.contains(&placed.change)) {
+                if let Some(placed) = all.iter().find(|placed| stands(&placed.change)) {
                     out.insert(*id, (*n, placed.attestation, actor.certificate));
                     break;
                 }
@@ -666,7 +691,7 @@ impl DocState {
             .find(|life| self.writing_tip(certificate, life).is_some())
     }
     /// H(document, log head, admitted tips): equal wherever the same is held.
-    pub fn fingerprint(&self) -> Digest {
+    pub fn entry(&self) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key("accord view entry v1");
         hasher.update(&self.log.document().0);
         for head in self.log.heads() {
@@ -694,6 +719,14 @@ impl DocState {
             self.content = Some(Content::replay(raw)?);
         }
         Ok(self.content.as_mut().expect("filled above"))
+    }
+    /// Takes the admitted content out, for a local edit; it goes back by [`DocState::set_content`] if the edit was taken in.
+    ///
+    /// # Errors
+    /// [`CannotShow`].
+    pub fn take_content(&mut self) -> Result<Content, CannotShow> {
+        self.content()?;
+        Ok(self.content.take().expect("filled above"))
     }
     /// Gives the cache a content that already holds a local edit.
     pub fn set_content(&mut self, content: Content) {

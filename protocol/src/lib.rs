@@ -7,6 +7,7 @@
 pub mod access;
 pub mod act;
 pub mod agreement;
+pub mod bureau;
 pub mod clock;
 pub mod content;
 pub mod id;

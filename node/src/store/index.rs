@@ -223,6 +223,13 @@ impl Index {
         sync_tree(&path).map_err(|error| StoreError::Fatal(format!("syncing the index: {error}")))
     }
 
+    /// Loses a row as sled may after a power cut.
+    #[cfg(test)]
+    pub fn remove_behind_its_back(&self, key: &[u8]) {
+        self.db.remove(key).expect("the row can be removed");
+        self.db.flush().expect("and stays so");
+    }
+
     fn sealed(&self, rows: &Rows, random: &mut Random) -> Result<sled::Batch, StoreError> {
         let mut batch = sled::Batch::default();
         for (key, value) in rows {

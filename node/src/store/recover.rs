@@ -148,6 +148,10 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     disk.check_modes()?;
     let lock = disk.lock(marks::LOCK)?;
     let mut keyring = Keyring::load(&*disk, key)?.ok_or_else(|| StoreError::NotFound { dir: setting.dir.clone() })?;
+    let numbers = journal::file_numbers(&*disk)?;
+    if let Some(missing) = (1..=numbers.last().copied().unwrap_or(1)).find(|number| numbers.binary_search(number).is_err()) {
+        return Err(StoreError::damaged(&journal::file_name(missing), 0, "journal file missing"));
+    }
     let marks_key = marks::key(key, &keyring.store);
     let (note, clean) = (Note::read(&*disk, &marks_key), marks::read_clean(&*disk, &marks_key));
     marks::remove_clean(&*disk)?;

@@ -11,13 +11,13 @@ use super::disk::Disk;
 use super::error::{Damage, StoreError};
 use super::frame::{self, Header};
 use super::index;
-use super::journal::{self, JournalKeys};
+use super::journal::{self, JournalKeys, TornTail};
 use super::keyring::Keyring;
 use super::marks::{self, Note};
 use super::options::{OpenReport, Progress, Setting};
 use super::place::{Place, Tally};
 use super::recover;
-use super::survey::{self, FileSurvey, LostPart, Part, Run, Survey, VerifyReport};
+use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
 
 /// Batches that no longer exist here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     let last = survey.files.len();
     for (position, file) in survey.files.iter().enumerate() {
         let end = (position + 1 == last).then(|| witness.max(through)).filter(|known| *known > survey.seq);
-        rewriting.file(file, end, &survey)?;
+        rewriting.file(file, survey.files.get(position + 1), end, survey.torn.as_ref())?;
     }
     let Rewriting { lost, set_aside, mut random, seq, chain, .. } = rewriting;
     // Frames moved, so every place noted elsewhere is void: the index, its checkpoints, and where the keyring ends.
@@ -142,9 +142,9 @@ struct Rewriting<'a> {
 
 impl Rewriting<'_> {
     /// Brings one file into order. `end`: the last batch known to have been acknowledged, if the journal no longer reaches it.
-    fn file(&mut self, file: &FileSurvey, end: Option<u64>, survey: &Survey) -> Result<(), StoreError> {
+    fn file(&mut self, file: &FileSurvey, next: Option<&FileSurvey>, end: Option<u64>, torn: Option<&TornTail>) -> Result<(), StoreError> {
         let name = journal::file_name(file.number);
-        let torn = survey.torn.as_ref().is_some_and(|torn| torn.file == file.number);
+        let torn = torn.is_some_and(|torn| torn.file == file.number);
         let continues = file.whole_header && file.continues == Some((self.seq + 1, self.chain));
         let whole = |part: &Part| matches!(part, Part::Frames(_));
         let parts = match file.parts.split_last() {
@@ -167,15 +167,20 @@ impl Rewriting<'_> {
         let header = Header { store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
         self.disk.append(&repaired, &header.encode(&self.keys.header)).map_err(writing)?;
         for part in parts {
-            let run = match part {
-                Part::Frames(run) | Part::Salvaged(run) => run,
-                Part::Bad => continue,
-            };
+            let Some(run) = part.run() else { continue };
             if (run.first, run.before) != (self.seq + 1, self.chain) {
                 self.gap(&repaired, run.first - 1, run.before, Some(run.items_before))?;
             }
             self.copy(&name, &repaired, run, !whole(part))?;
             self.pass(part);
+        }
+        // Where the next file is whole, what is missing before it is said here, so that it stays as it is.
+        if let Some((first, chain)) = next.and_then(|next| next.continues)
+            && first > self.seq
+            && (first, chain) != (self.seq + 1, self.chain)
+        {
+            let items = next.and_then(|next| next.parts.iter().find_map(Part::run)).map(|run| run.items_before);
+            self.gap(&repaired, first - 1, chain, items)?;
         }
         if let Some(end) = end {
             let after = blake3::derive_key("accord store v1 chain after a lost end", &self.chain);
@@ -193,7 +198,7 @@ impl Rewriting<'_> {
     }
 
     fn pass(&mut self, part: &Part) {
-        if let Part::Frames(run) | Part::Salvaged(run) = part {
+        if let Some(run) = part.run() {
             (self.seq, self.chain, self.items) = (run.last, run.after, run.items_after);
         }
     }

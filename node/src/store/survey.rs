@@ -74,6 +74,16 @@ pub enum Part {
     Bad,
 }
 
+impl Part {
+    /// Its frames, if it has any.
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Frames(run) | Self::Salvaged(run) => Some(run),
+            Self::Bad => None,
+        }
+    }
+}
+
 /// Frames `first..=last` between two offsets.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -111,6 +121,7 @@ pub struct Survey {
     pub seq: u64,
     pub chain: [u8; 32],
     value_key: Subkey,
+    told: bool,
 }
 
 /// Reads every byte of the journal. `witness` is a batch known to have been acknowledged; the keyring takes in keys on the way.
@@ -124,8 +135,16 @@ pub fn take(
     let through = keyring.through.seq;
     let start = journal::beginning(keys);
     let report = VerifyReport::default();
-    let mut survey =
-        Survey { report, files: Vec::new(), lost: Vec::new(), torn: None, seq: 0, chain: start.chain, value_key: keys.value.clone() };
+    let mut survey = Survey {
+        report,
+        files: Vec::new(),
+        lost: Vec::new(),
+        torn: None,
+        seq: 0,
+        chain: start.chain,
+        value_key: keys.value.clone(),
+        told: false,
+    };
     let last = journal::file_numbers(disk)?.last().copied().unwrap_or(1);
     let mut total = 0;
     for number in 1..=last {
@@ -176,6 +195,7 @@ impl Survey {
                 found.continues = Some((header.first, header.chain));
                 if (header.first, header.chain) != (self.seq + 1, self.chain) {
                     self.damage(&name, 0, &format!("batches from {} on are missing before this file", self.seq + 1));
+                    self.told = true;
                 }
             }
             Some(_) => self.damage(&name, 0, "header of another place in the journal"),
@@ -246,7 +266,9 @@ impl Survey {
         batch: &Batch,
     ) -> Result<(), StoreError> {
         let gap = matches!(batch.records[..], [Record::Gap { .. }]);
-        if !gap && head.seq != self.seq + 1 {
+        if std::mem::take(&mut self.told) {
+            // The header said it.
+        } else if !gap && head.seq != self.seq + 1 {
             self.damage(name, at, &format!("batches {} to {} are missing", self.seq + 1, head.seq - 1));
         } else if batch.before != self.chain {
             self.damage(name, at, &format!("batch {} does not continue the chain", head.seq));

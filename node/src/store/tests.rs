@@ -1,7 +1,15 @@
 //! What the store promises, tried on a real folder and on a disk that loses power.
 
+mod damage;
+mod memory;
 mod model;
+mod power;
+mod property;
+mod refusals;
 mod round_trip;
+mod secrecy;
+mod trust;
+mod vectors;
 
 use super::*;
 
@@ -43,6 +51,11 @@ pub fn small() -> Options {
 
 pub fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
     Store::open_with(dir, &key(), &small(), &mut |_| {})
+}
+
+/// A temporary folder in memory where the machine has such: the index of a test need not survive anything.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder can be made")
 }
 
 /// A folder inside a temporary one, as the store makes it itself.

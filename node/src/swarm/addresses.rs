@@ -156,15 +156,6 @@ pub(super) fn place(address: &Multiaddr) -> Option<(SocketAddr, Over)> {
     Some((SocketAddr::new(parsed.ip()?, parsed.port), parsed.over?))
 }
 
-/// The IP address a multiaddr begins with.
-pub(super) fn ip(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next()? {
-        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
-        Protocol::Ip6(ip) => Some(unmap(ip)),
-        _ => None,
-    }
-}
-
 /// The libp2p name of a transport key.
 ///
 /// Returns `None` for 32 bytes that are no Ed25519 point.

@@ -1,10 +1,11 @@
 //! Connection attempts by place: the behaviour that keeps a flood from starving partners.
 //!
 //! Before the handshake only the IP address is known. A place is the exact address of a partner we know, or the /24 (IPv6: /64) of
-//! anyone else; each has its own bucket, so strangers can use up neither the attempts of partners nor all pending connections.
+//! anyone else, over one transport; each has its own bucket, so strangers can use up neither the attempts of partners nor all pending
+//! connections. UDP senders can lie about their address before the handshake, TCP senders cannot: hence one place for each transport.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     convert::Infallible,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     task::{Context, Poll},
@@ -22,8 +23,8 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::{
-    addresses,
-    limits::{ATTEMPTS_BURST, ATTEMPTS_PER_SECOND, PENDING_STRANGERS_MAX, PLACES_MAX},
+    Over, addresses,
+    limits::{ATTEMPTS_BURST, ATTEMPTS_PER_SECOND, PENDING_PER_PLACE_MAX, PENDING_STRANGERS_MAX, PLACES_MAX},
 };
 
 /// This place tries too often, or too many strangers are trying at once.
@@ -65,8 +66,17 @@ impl Bucket {
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     known: BTreeSet<IpAddr>,
-    places: HashMap<IpAddr, Bucket>,
-    pending_strangers: HashSet<ConnectionId>,
+    places: HashMap<Place, Bucket>,
+    pending: HashMap<ConnectionId, Place>,
+}
+
+/// Where attempts are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    ip: IpAddr,
+    over: Over,
+    /// A partner is known by this address.
+    known: bool,
 }
 
 impl Attempts {
@@ -75,16 +85,25 @@ impl Attempts {
         self.known = known;
     }
 
-    /// Whether one more attempt from `ip` may start its handshake.
-    fn admit(&mut self, ip: IpAddr, now: Instant) -> bool {
-        let place = if self.known.contains(&ip) { ip } else { neighbourhood(ip) };
+    fn place(&self, ip: IpAddr, over: Over) -> Place {
+        let known = self.known.contains(&ip);
+        Place { ip: if known { ip } else { neighbourhood(ip) }, over, known }
+    }
+
+    /// Whether one more attempt from `place` may start its handshake.
+    fn admit(&mut self, place: Place, now: Instant) -> bool {
+        if self.pending.values().filter(|pending| **pending == place).count() >= PENDING_PER_PLACE_MAX
+            || !place.known && self.pending.values().filter(|pending| !pending.known).count() >= PENDING_STRANGERS_MAX
+        {
+            return false;
+        }
         if !self.places.contains_key(&place) && self.places.len() >= PLACES_MAX {
             self.places.retain(|_, bucket| {
                 bucket.refill(ATTEMPTS_PER_SECOND, ATTEMPTS_BURST, now);
                 bucket.tokens < ATTEMPTS_BURST
             });
             // Partners always find a place; their number is bounded by the allow-list.
-            if self.places.len() >= PLACES_MAX && !self.known.contains(&ip) {
+            if self.places.len() >= PLACES_MAX && !place.known {
                 return false;
             }
         }
@@ -97,14 +116,12 @@ impl NetworkBehaviour for Attempts {
     type ToSwarm = Infallible;
 
     fn handle_pending_inbound_connection(&mut self, id: ConnectionId, _: &Multiaddr, remote: &Multiaddr) -> Result<(), ConnectionDenied> {
-        let Some(ip) = addresses::ip(remote) else { return Err(ConnectionDenied::new(TooManyAttempts)) };
-        let stranger = !self.known.contains(&ip);
-        if stranger && self.pending_strangers.len() >= PENDING_STRANGERS_MAX || !self.admit(ip, Instant::now()) {
+        let Some((socket, over)) = addresses::place(remote) else { return Err(ConnectionDenied::new(TooManyAttempts)) };
+        let place = self.place(socket.ip(), over);
+        if !self.admit(place, Instant::now()) {
             return Err(ConnectionDenied::new(TooManyAttempts));
         }
-        if stranger {
-            self.pending_strangers.insert(id);
-        }
+        self.pending.insert(id, place);
         Ok(())
     }
 
@@ -115,7 +132,7 @@ impl NetworkBehaviour for Attempts {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.pending_strangers.remove(&id);
+        self.pending.remove(&id);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -132,7 +149,7 @@ impl NetworkBehaviour for Attempts {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         if let FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) = event {
-            self.pending_strangers.remove(&connection_id);
+            self.pending.remove(&connection_id);
         }
     }
 
@@ -167,7 +184,8 @@ mod tests {
     }
 
     fn admitted(attempts: &mut Attempts, from: &str, now: Instant) -> usize {
-        (0..1000).filter(|_| attempts.admit(ip(from), now)).count()
+        let place = attempts.place(ip(from), Over::Tcp);
+        (0..1000).filter(|_| attempts.admit(place, now)).count()
     }
 
     #[test]
@@ -194,11 +212,34 @@ mod tests {
         let (mut attempts, start) = (Attempts::default(), Instant::now());
         attempts.set_known(BTreeSet::from([ip("203.0.113.1")]));
         for number in 0..100_000u32 {
-            attempts.admit(IpAddr::V4(Ipv4Addr::from(number << 8)), start);
+            let place = attempts.place(IpAddr::V4(Ipv4Addr::from(number << 8)), Over::Quic);
+            attempts.admit(place, start);
         }
         assert_eq!(attempts.places.len(), PLACES_MAX);
-        assert!(!attempts.admit(ip("198.51.100.1"), start), "a full table keeps strangers outside");
-        assert!(attempts.admit(ip("203.0.113.1"), start));
-        assert!(attempts.admit(ip("198.51.100.1"), start + Duration::from_secs(1)), "room again once buckets refilled");
+        assert_eq!(admitted(&mut attempts, "198.51.100.1", start), 0, "a full table keeps strangers outside");
+        assert_eq!(admitted(&mut attempts, "203.0.113.1", start), 20);
+        assert_eq!(admitted(&mut attempts, "198.51.100.1", start + Duration::from_secs(1)), 20, "room again once buckets refilled");
+    }
+
+    #[test]
+    fn handshakes_under_way_are_bounded_for_each_place_and_for_all_strangers() {
+        let (mut attempts, start) = (Attempts::default(), Instant::now());
+        attempts.set_known(BTreeSet::from([ip("203.0.113.1")]));
+        let mut begin = |from: &str, over| {
+            let place = attempts.place(ip(from), over);
+            let admitted = attempts.admit(place, start);
+            if admitted {
+                attempts.pending.insert(ConnectionId::new_unchecked(attempts.pending.len()), place);
+            }
+            admitted
+        };
+        let begun = (0..100).filter(|_| begin("192.0.2.1", Over::Quic)).count();
+        assert_eq!(begun, PENDING_PER_PLACE_MAX);
+        let begun: usize = (0..100u8).filter(|network| begin(&format!("198.51.{network}.1"), Over::Quic)).count();
+        assert_eq!(begun, PENDING_STRANGERS_MAX - PENDING_PER_PLACE_MAX);
+        let begun = (0..100).filter(|_| begin("203.0.113.1", Over::Quic)).count();
+        assert_eq!(begun, PENDING_PER_PLACE_MAX, "room is left for partners");
+        assert!(!begin("192.0.2.1", Over::Tcp), "no room is left for strangers");
+        assert!(begin("203.0.113.1", Over::Tcp), "lies over UDP do not close TCP to a partner");
     }
 }

@@ -42,6 +42,7 @@ use super::{
     codec::Garbage,
     limits::{ADDRESSES_PER_PEER_MAX, FRAME_BYTES_MAX, Limits, PENDING_OUT_MAX},
     link::{Ended, Ending, Link, Queued},
+    plain,
     redial::{Backoff, Standing, replaces},
     transport,
 };
@@ -641,7 +642,8 @@ impl Hub {
     fn problem(&self, error: &DialError, started: Instant) -> DialProblem {
         match error {
             DialError::WrongPeerId { obtained, .. } => DialProblem::WrongIdentity { found: addresses::transport_key(obtained) },
-            DialError::LocalPeerId { .. } => DialProblem::WrongIdentity { found: Some(self.ours) },
+            // libp2p leaves out our own listen addresses, and targets are never empty.
+            DialError::LocalPeerId { .. } | DialError::NoAddresses => DialProblem::WrongIdentity { found: Some(self.ours) },
             DialError::Denied { cause } if cause.downcast_ref::<allow_block_list::NotAllowed>().is_some() => DialProblem::NotAllowedHere,
             DialError::Denied { cause } if cause.downcast_ref::<connection_limits::Exceeded>().is_some() => {
                 DialProblem::Unreachable("too many connections here".to_owned())
@@ -652,12 +654,12 @@ impl Hub {
                     TransportError::MultiaddrNotSupported(_) => None,
                 });
                 match known {
-                    Some(known) => DialProblem::Unreachable(known),
+                    Some(known) => DialProblem::Unreachable(plain(&known)),
                     None if started.elapsed() >= self.limits.handshake => DialProblem::TimedOut,
-                    None => DialProblem::Unreachable(errors.iter().map(|(_, error)| chain(error)).collect::<Vec<_>>().join("; ")),
+                    None => DialProblem::Unreachable(plain(&errors.iter().map(|(_, error)| chain(error)).collect::<Vec<_>>().join("; "))),
                 }
             }
-            other => DialProblem::Unreachable(other.to_string()),
+            other => DialProblem::Unreachable(plain(&other.to_string())),
         }
     }
 }

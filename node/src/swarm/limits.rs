@@ -25,6 +25,9 @@ pub const PENDING_IN_MAX: u32 = 32;
 /// Of [`PENDING_IN_MAX`], how many may come from addresses no partner is known by, so a flood leaves room for partners.
 pub const PENDING_STRANGERS_MAX: usize = 24;
 
+/// Incoming connections of one place in the middle of their handshake.
+pub const PENDING_PER_PLACE_MAX: usize = 6;
+
 /// Outgoing connections in the middle of their handshake.
 pub const PENDING_OUT_MAX: u32 = 8;
 

@@ -33,12 +33,15 @@ use super::{
     bucket::Bucket,
     codec::{self, HEADER_BYTES, Header},
     limits::{FRAME_OVERHEAD_BYTES, Limits},
+    plain,
 };
 
 /// Read-ahead of one link, in bytes.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
 /// How long a goodbye to a partner that broke a rule may take.
 const CURT: Duration = Duration::from_millis(250);
+/// How long reading rests when a partner sends too many frames.
+const BREATH: Duration = Duration::from_millis(5);
 /// Dropped frames are reported at the latest after so many.
 const DROPPED_TOGETHER: u64 = 256;
 
@@ -218,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
             }
             while !pace.take(self.limits.frames_per_second, self.limits.frames_burst, Instant::now()) {
                 // Not reading is all the partner gets to feel.
-                tokio::time::sleep(Duration::from_secs_f64(1.0 / self.limits.frames_per_second)).await;
+                tokio::time::sleep(BREATH).await;
             }
         }
     }
@@ -456,5 +459,5 @@ async fn patiently<T>(patience: Duration, step: impl Future<Output = io::Result<
 }
 
 fn lost(error: &io::Error) -> DownReason {
-    DownReason::Lost(error.to_string())
+    DownReason::Lost(plain(&error.to_string()))
 }

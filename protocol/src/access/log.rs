@@ -141,6 +141,7 @@ impl<'b, C> minicbor::Decode<'b, C> for Life {
 
 /// Whom a cut takes access from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(flat)]
 pub enum Subject {
     /// A whole bureau.
     #[n(0)]
@@ -230,6 +231,7 @@ pub struct Order {
 
 /// What an officer orders.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
 pub enum OrderAct {
     /// Let these in.
     #[n(0)]
@@ -252,6 +254,7 @@ impl Statement for Order {
 
 /// What a record does.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
 pub enum RecordKind {
     /// The owner confirms the document: first anchor, official number.
     #[n(1)]
@@ -678,7 +681,7 @@ impl Log {
         let right = order.body().document == self.document
             && order.body().act == expected
             && officer.bureau == self.genesis.body().owner
-            && officer.capabilities.contains(&Capability::Publish)
+            && officer.capabilities.contains(&Capability::Order)
             && order.signers().any(|key| *key == officer.key);
         if right { Ok(()) } else { Err(RecordError::Malformed("embedded order does not support the record")) }
     }

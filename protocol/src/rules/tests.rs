@@ -3,3 +3,6 @@
 use super::*;
 
 mod editing;
+mod hostile;
+mod mutation;
+mod past;

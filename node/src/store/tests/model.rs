@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Model {
     pub tables: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     pub items: BTreeMap<DocumentId, BTreeMap<u64, Vec<u8>>>,
@@ -54,5 +54,19 @@ impl Model {
         model.accounts = accounts;
         model.purged = store.keyring.purged().copied().collect();
         model
+    }
+}
+
+/// Short, for a failing test to print: lengths instead of contents.
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for ((table, key), value) in &self.tables {
+            write!(f, "{table:?} {:02x?} {}+{:?}; ", &key[..key.len().min(3)], value.len(), value.last())?;
+        }
+        for (document, items) in &self.items {
+            let items: Vec<_> = items.iter().map(|(seq, body)| (*seq, body.len())).collect();
+            write!(f, "{}: {items:?}; ", document.short())?;
+        }
+        write!(f, "{} lines; purged {:?}", self.accounts.len(), self.purged)
     }
 }

@@ -1,0 +1,326 @@
+//! A bureau's node: all of its state, one input in, one step out.
+//!
+//! [`Bureau::handle`] is a match and no logic; each family of inputs has its file. Nothing here reads a clock, a disk, a socket or a random
+//! source: `now`, `seed` and document bodies are given. What a step writes is on disk before anything it sends is handed to a socket; the
+//! driver says so by [`Bureau::committed`].
+//!
+//! | file | inputs |
+//! |---|---|
+//! | `open` | start: rows of the store become state |
+//! | `people` | officers, devices, statements made elsewhere, enrolment |
+//! | `partners` | our card, theirs |
+//! | `pacts` | agreements |
+//! | `author` | documents, entries, grants and cuts by our officers |
+//! | `registrar` | adopt, anchor, conclude: what the machine signs |
+//! | `links` | hello, push, acknowledge, compare, repair |
+//! | `show` | answers |
+
+mod author;
+mod found;
+mod links;
+mod open;
+mod pacts;
+mod partners;
+mod people;
+mod registrar;
+mod rows;
+mod show;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use accord_keys::contact::Contact;
+use accord_keys::directory::Directory;
+use accord_keys::seal::Verified;
+use accord_keys::secret::Signer;
+
+pub use found::{FoundError, FoundPlan, Founded, LaptopPlan, found, found_laptop};
+pub use open::OpenError;
+pub use rows::RowError;
+
+use crate::agreement::exchange::AgreementBook;
+use crate::clock::{Clock, ClockEvent};
+use crate::id::{BureauId, CertificateId, DocumentId, NetworkId, TransportKey};
+use crate::input::{Command, Input, LinkId};
+use crate::intake::{DocState, LoadError};
+use crate::limits;
+use crate::step::{AllowedPeer, Step};
+use crate::time::{MonoMillis, Now, WallSeconds};
+use crate::view::EventView;
+use links::Link;
+use rows::{InviteRow, OfficerRow, PartnerRow, Reached, Summary};
+use turn::Turn;
+
+/// Who this node is and what it signs with.
+#[derive(Clone)]
+pub struct Identity {
+    /// The network all statements are bound to.
+    pub network: NetworkId,
+    /// Our bureau.
+    pub bureau: BureauId,
+    /// This device's certificate.
+    pub certificate: CertificateId,
+    /// The device's signing key.
+    pub signer: Arc<dyn Signer>,
+    /// Seals cursors we give out; of this device only.
+    pub cursor_key: [u8; 32],
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({:?}, {:?})", self.bureau, self.certificate)
+    }
+}
+
+/// An officer whose key is unlocked.
+#[derive(Clone)]
+struct Unlocked {
+    name: String,
+    certificate: CertificateId,
+    signer: Arc<dyn Signer>,
+    seat: String,
+}
+
+/// See the module.
+pub struct Bureau {
+    identity: Identity,
+    index_id: [u8; 16],
+    directory: Arc<Directory>,
+    contacts: BTreeMap<CertificateId, Verified<Contact>>,
+    book: AgreementBook,
+    clock: Clock,
+    floor_written: MonoMillis,
+    partners: BTreeMap<BureauId, PartnerRow>,
+    officers: BTreeMap<String, OfficerRow>,
+    unlocked: BTreeMap<CertificateId, Unlocked>,
+    invites: BTreeMap<TransportKey, InviteRow>,
+    documents: BTreeMap<DocumentId, Summary>,
+    by_seq: BTreeMap<u64, DocumentId>,
+    bodies: BTreeMap<DocumentId, DocState>,
+    used: VecDeque<DocumentId>,
+    cannot_load: BTreeMap<DocumentId, String>,
+    sequence: u64,
+    next_number: u64,
+    links: BTreeMap<LinkId, Link>,
+    reached: BTreeMap<CertificateId, Reached>,
+    cursors: BTreeMap<CertificateId, Vec<u8>>,
+    anchor_due: BTreeMap<DocumentId, MonoMillis>,
+    anchored_at: BTreeMap<DocumentId, VecDeque<MonoMillis>>,
+    events: VecDeque<EventView>,
+    event_position: u64,
+    policy_epoch: u64,
+    next_policy: Option<WallSeconds>,
+    allow: Vec<AllowedPeer>,
+    loading: BTreeSet<DocumentId>,
+}
+
+impl std::fmt::Debug for Bureau {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bureau({:?}, {} documents)", self.identity.bureau, self.documents.len())
+    }
+}
+
+impl Bureau {
+    /// Takes one input and says what follows from it.
+    pub fn handle(&mut self, now: Now, seed: [u8; 32], input: Input) -> Step {
+        let clock_event = self.clock.observe(now);
+        let mut turn = Turn::new(now, self.clock.stamp(now), self.clock.effective(now), seed);
+        self.clock_changed(&mut turn, clock_event);
+        self.time_passed(&mut turn);
+        match input {
+            Input::Command { id, person, dry_run, command } => {
+                let answer = self.command(&mut turn, person.as_deref(), dry_run, command);
+                turn.step.answers.push((id, answer));
+            }
+            Input::LinkUp { link, transport, outgoing } => self.link_up(&mut turn, link, transport, outgoing),
+            Input::LinkDown { link } => self.link_down(&mut turn, link),
+            Input::FrameDropped { link } => self.frame_dropped(&mut turn, link),
+            Input::Message { link, message } => self.message(&mut turn, link, message),
+            Input::Garbage { link, why } => self.garbage(&mut turn, link, &why),
+            Input::Wake => {}
+        }
+        self.registrar_duties(&mut turn);
+        self.pump_all(&mut turn);
+        self.compare_quiet(&mut turn);
+        self.finish(turn)
+    }
+
+    /// Documents whose bodies an input touches and that are not in memory. The driver loads them and calls [`Bureau::hold`] first.
+    pub fn needs(&self, input: &Input) -> Vec<DocumentId> {
+        let document = match input {
+            Input::Command { command, .. } => self.command_document(command),
+            Input::Message { message: crate::wire::Checked::Push(push), .. } => {
+                Some(push.document).filter(|document| self.documents.contains_key(document))
+            }
+            _ => None,
+        };
+        document.into_iter().filter(|document| !self.bodies.contains_key(document)).collect()
+    }
+
+    /// Gives the core a document's stored items, in sequence order. A document that cannot be read back stays listed and is reported by
+    /// `store verify`; it neither stops the node nor is it sent.
+    ///
+    /// # Errors
+    /// [`LoadError`], for the driver's log.
+    pub fn hold(&mut self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<(), LoadError> {
+        self.loading.remove(&document);
+        if self.bodies.contains_key(&document) {
+            return Ok(());
+        }
+        match DocState::load(&self.directory, document, items) {
+            Ok(state) => {
+                self.bodies.insert(document, state);
+                self.used.push_back(document);
+                self.cannot_load.remove(&document);
+                Ok(())
+            }
+            Err(error) => {
+                self.cannot_load.insert(document, error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything handed out so far is on disk: bodies beyond the cache may go.
+    pub fn committed(&mut self) {
+        while self.bodies.len() > limits::BODIES_CACHED_MAX {
+            let Some(oldest) = self.used.pop_front() else { break };
+            self.bodies.remove(&oldest);
+        }
+    }
+
+    /// Snapshot for the verify workers; taken anew when a step says the directory changed.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
+    }
+
+    /// Who may connect now; later changes come with steps.
+    pub fn allowed(&self) -> Vec<AllowedPeer> {
+        self.allow.clone()
+    }
+
+    /// The policy epoch now.
+    pub fn policy_epoch(&self) -> u64 {
+        self.policy_epoch
+    }
+
+    /// Our bureau.
+    pub fn id(&self) -> BureauId {
+        self.identity.bureau
+    }
+
+    /// What a stop keeps: the clock floor.
+    pub fn stopping(&mut self, now: Now) -> Step {
+        let mut turn = Turn::new(now, self.clock.stamp(now), self.clock.effective(now), [0; 32]);
+        self.write_floor(&mut turn);
+        self.finish(turn)
+    }
+
+    fn command(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        dry_run: bool,
+        command: Command,
+    ) -> Result<crate::view::View, crate::view::Refused> {
+        match command {
+            Command::Status => Ok(self.show_status(turn)),
+            Command::WhoAmI => Ok(self.show_whoami(turn)),
+            Command::ClockCorrect { confirm } => self.clock_correct(turn, person, confirm),
+            Command::OfficerAdd { name, seats, capabilities } => self.officer_add(turn, person, name, seats, capabilities),
+            Command::OfficerReset { name } => self.officer_reset(turn, person, &name),
+            Command::OfficerEnrol { name, key } => self.officer_enrol(turn, &name, key),
+            Command::OfficerFind { name } => self.officer_find(turn, &name),
+            Command::OfficerList => Ok(self.show_officers(turn)),
+            Command::Unlock { name, certificate, signer } => self.unlock(turn, &name, certificate, signer),
+            Command::Lock { name } => self.lock(turn, name.as_deref()),
+            Command::Install { bytes } => self.install(turn, &bytes),
+            Command::OwnStatements => Ok(self.show_statements()),
+            Command::CertRenew { name } => self.cert_renew(turn, person, &name),
+            Command::DeviceInvite { officer, transport } => self.device_invite(turn, person, &officer, transport),
+            Command::DeviceList => Ok(self.show_devices(turn)),
+            Command::CardShow => self.show_card(),
+            Command::SetContact { addresses, phone } => self.set_contact(turn, addresses, phone),
+            Command::PartnerAdd { card, checking_code, alias } => self.partner_add(turn, person, &card, checking_code.as_deref(), alias),
+            Command::PartnerSet { partner, alias, address } => self.partner_set(turn, &partner, alias, address),
+            Command::PartnerShow { partner } => self.show_partner(turn, &partner),
+            Command::PartnerList => Ok(self.show_partners(turn)),
+            Command::AgreementOffer { partner, terms } => self.agreement_offer(turn, person, dry_run, &partner, terms),
+            Command::AgreementAccept { id } => self.agreement_accept(turn, person, dry_run, &id),
+            Command::AgreementDecline { id, reason } => self.agreement_decline(turn, person, dry_run, &id, reason),
+            Command::AgreementList => Ok(self.show_agreements(turn)),
+            Command::AgreementShow { id } => self.show_agreement(turn, &id),
+            Command::BulletinNew(draft) => self.draft_new(turn, person, dry_run, draft),
+            Command::BulletinPublish { draft, text, to } => self.publish(turn, person, dry_run, draft.as_deref(), text, &to),
+            Command::BulletinList => Ok(self.show_documents(&[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft])),
+            Command::CaseOpen { draft, with } => self.case_open(turn, person, dry_run, draft, &with),
+            Command::CaseNote { id, kind, text } => self.case_note(turn, person, dry_run, &id, &kind, text),
+            Command::CaseList => Ok(self.show_documents(&[crate::access::log::Kind::Case])),
+            Command::DocumentShow { id } => self.show_document(turn, person, &id),
+            Command::AccessList { id } => self.show_access(turn, &id),
+            Command::AccessGrant { id, partner, verb } => self.access_grant(turn, person, dry_run, &id, &partner, &verb),
+            Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
+            Command::Inbox => Ok(self.show_inbox(turn)),
+            Command::Events { after, limit } => Ok(self.show_events(after, limit)),
+        }
+    }
+
+    fn clock_changed(&mut self, turn: &mut Turn, event: Option<ClockEvent>) {
+        let Some(event) = event else { return };
+        let word = match event {
+            ClockEvent::Jumped => "jumped",
+            ClockEvent::Returned => "returned",
+            ClockEvent::Confirmed => "confirmed",
+        };
+        self.event(turn, "clock", None, None, word);
+        self.account(turn, "clock", None, None, None, word);
+        self.policy_changed(turn, None);
+    }
+
+    /// What time alone changes: agreements that begin or end, the floor, invitations.
+    fn time_passed(&mut self, turn: &mut Turn) {
+        if self.next_policy.is_some_and(|at| turn.effective >= at) {
+            self.policy_changed(turn, None);
+        }
+        if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
+            self.write_floor(turn);
+        }
+        let stamp = turn.stamp;
+        let ended: Vec<TransportKey> = self.invites.iter().filter(|(_, i)| i.expires <= stamp).map(|(key, _)| *key).collect();
+        if !ended.is_empty() {
+            for key in ended {
+                self.drop_invite(turn, &key);
+            }
+            self.refresh_allow(turn);
+        }
+    }
+
+    /// Agreements stand differently than before: permits given so far are stale, views are compared anew.
+    fn policy_changed(&mut self, turn: &mut Turn, partner: Option<BureauId>) {
+        self.policy_epoch += 1;
+        self.next_policy = self.book.next_change(turn.effective);
+        for link in self.links.values_mut() {
+            if partner.is_none_or(|partner| link.is_with(&partner)) {
+                link.compare_again();
+            }
+        }
+    }
+
+    fn finish(&mut self, turn: Turn) -> Step {
+        let mut step = turn.step;
+        step.policy_epoch = self.policy_epoch;
+        step.wake_at = self.next_wake(turn.now, turn.effective);
+        for document in &step.wants {
+            self.loading.insert(*document);
+        }
+        step
+    }
+
+    fn next_wake(&self, now: Now, effective: WallSeconds) -> Option<MonoMillis> {
+        let policy = self.next_policy.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).min(3_600_000)));
+        let links = self.links.values().filter_map(Link::next_wake).min();
+        let anchors = self.anchor_due.values().min().copied();
+        [policy, links, anchors, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS))].into_iter().flatten().min()
+    }
+}

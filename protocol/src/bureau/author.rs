@@ -1,0 +1,553 @@
+//! What our officers write: drafts, bulletins, threads, entries; and whom they let in or cut.
+
+use accord_keys::certificate::Capability;
+use accord_keys::seal::Sealed;
+
+use super::turn::Turn;
+use super::{Bureau, Unlocked};
+use crate::access::log::{FrontierLine, Genesis, Grantee, Kind, Order, OrderAct, RecordKind, Subject};
+use crate::access::{self};
+use crate::act::{self, Act, ActKind};
+use crate::agreement::{Category, Tlp, Verb};
+use crate::content::{Content, Edit};
+use crate::id::{BureauId, Bytes, CertificateId, DocumentId};
+use crate::input::Draft;
+use crate::intake::{DocState, Intake, Item};
+use crate::limits;
+use crate::rules;
+use crate::segment::{self, Life, Tip};
+use crate::view::{ReceiverView, Refused, RefusedKind, SendingView, View};
+
+/// Characters put into one change: a change may hold 20,000 operations, one for each character.
+const CHARS_PER_CHANGE: usize = 12_000;
+
+/// A draft whose words were understood.
+struct Read {
+    title: String,
+    text: String,
+    category: Category,
+    tlp: Tlp,
+    subkind: String,
+    case_number: Option<String>,
+}
+
+impl Bureau {
+    fn read_draft(&self, draft: Draft, subkind_wanted: bool) -> Result<Read, Refused> {
+        let misuse = |code: &str| Refused::new(RefusedKind::Misuse, code);
+        let title = draft.title.trim().to_owned();
+        if title.is_empty() {
+            return Err(misuse("empty_title"));
+        }
+        if title.len() > limits::TITLE_BYTES_MAX {
+            return Err(misuse("title_too_long").with("bytes", title.len()).with("most", limits::TITLE_BYTES_MAX));
+        }
+        if draft.text.len() > limits::TEXT_BYTES_MAX {
+            return Err(misuse("text_too_long").with("bytes", draft.text.len()).with("most", limits::TEXT_BYTES_MAX));
+        }
+        if draft.text.trim().is_empty() {
+            return Err(misuse("empty_text"));
+        }
+        if !act::is_plain(&title) || title.contains(['\n', '\t']) || !act::is_plain(&draft.text) {
+            return Err(misuse("text_not_plain"));
+        }
+        let category = Category::from_code(&draft.category)
+            .ok_or_else(|| misuse("unknown_category").with("category", draft.category.chars().take(40).collect::<String>()))?;
+        let tlp = match &draft.tlp {
+            None => category.default_tlp(),
+            Some(word) => {
+                Tlp::from_word(word).ok_or_else(|| misuse("unknown_tlp").with("tlp", word.chars().take(40).collect::<String>()))?
+            }
+        };
+        if subkind_wanted && !draft.subkind.is_empty() && !act::SUBKINDS.contains(&draft.subkind.as_str()) {
+            return Err(misuse("unknown_subkind").with("subkind", draft.subkind.chars().take(40).collect::<String>()));
+        }
+        if draft.case_number.as_ref().is_some_and(|n| n.len() > 120 || !act::is_plain(n)) {
+            return Err(misuse("bad_case_number"));
+        }
+        Ok(Read { title, text: draft.text, category, tlp, subkind: draft.subkind, case_number: draft.case_number })
+    }
+
+    pub(super) fn draft_new(&mut self, turn: &mut Turn, person: Option<&str>, dry_run: bool, draft: Draft) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Create)?;
+        let read = self.read_draft(draft, true)?;
+        if dry_run {
+            return Ok(View::Sending(SendingView { dry_run: true, ..SendingView::default() }));
+        }
+        let document = self.create(turn, &by, Kind::Draft, ActKind::Draft, read, Vec::new(), None)?;
+        Ok(self.sent(document, Vec::new()))
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        dry_run: bool,
+        draft: Option<&str>,
+        text: Option<Draft>,
+        to: &[String],
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Publish)?;
+        let (read, approval) = match (draft, text) {
+            (None, Some(text)) => (self.read_draft(text, true)?, None),
+            (Some(id), None) => {
+                let document = self.resolve_document(id)?;
+                let state = self.body(&document)?;
+                if state.kind() != Kind::Draft || state.owner() != self.identity.bureau {
+                    return Err(Refused::new(RefusedKind::Refused, "not_a_draft").with("id", document.short()));
+                }
+                let genesis = state.log().genesis().body().clone();
+                let state = self.bodies.get_mut(&document).expect("checked by body()");
+                let shown = state.acts().map_err(|_| cannot_show(&document))?;
+                let opening = shown.into_iter().find(|s| s.act.kind == ActKind::Draft).ok_or_else(|| cannot_show(&document))?;
+                let text = state.text().map_err(|_| cannot_show(&document))?;
+                let read = Read {
+                    title: opening.act.title,
+                    text,
+                    category: genesis.category,
+                    tlp: genesis.tlp,
+                    subkind: opening.act.subkind,
+                    case_number: opening.act.case_number,
+                };
+                (read, Some(opening.act.uuid))
+            }
+            _ => return Err(Refused::new(RefusedKind::Misuse, "draft_or_text")),
+        };
+        let (receivers, audience) = self.audience(turn, to, read.category, read.tlp, Verb::Read)?;
+        if dry_run {
+            return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
+        }
+        refuse_partial(&receivers)?;
+        let document = self.create(turn, &by, Kind::Bulletin, ActKind::Publish, read, audience, approval)?;
+        Ok(self.sent(document, receivers))
+    }
+
+    pub(super) fn case_open(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        dry_run: bool,
+        draft: Draft,
+        with: &[String],
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Create)?;
+        let read = self.read_draft(draft, false)?;
+        let (receivers, audience) = self.audience(turn, with, read.category, read.tlp, Verb::Append)?;
+        if dry_run {
+            return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
+        }
+        refuse_partial(&receivers)?;
+        let document = self.create(turn, &by, Kind::Case, ActKind::Open, read, audience, None)?;
+        Ok(self.sent(document, receivers))
+    }
+
+    /// Who of `to` would receive, and the audience of those who do. Nobody named is refused: an empty list means nobody.
+    fn audience(
+        &self,
+        turn: &Turn,
+        to: &[String],
+        category: Category,
+        tlp: Tlp,
+        verb: Verb,
+    ) -> Result<(Vec<ReceiverView>, Vec<Grantee>), Refused> {
+        if to.is_empty() {
+            return Err(Refused::new(RefusedKind::Misuse, "empty_audience"));
+        }
+        let mut receivers = Vec::new();
+        let mut audience: Vec<Grantee> = Vec::new();
+        for name in to {
+            let bureau = self.resolve_partner(name)?;
+            if audience.iter().any(|g| g.bureau == bureau) || receivers.iter().any(|r: &ReceiverView| r.bureau == bureau.to_string()) {
+                continue;
+            }
+            match access::may_grant(&self.book, self.identity.bureau, bureau, category, tlp, verb, turn.effective) {
+                Ok(clause) => {
+                    receivers.push(self.receiver(&bureau, true, "ok", &format!("{}#{}", clause.agreement.short(), clause.line)));
+                    audience.push(Grantee { bureau, verb, agreement: Some(clause.agreement) });
+                }
+                Err(refusal) => receivers.push(self.receiver(&bureau, false, refusal.word(), "")),
+            }
+        }
+        audience.sort();
+        Ok((receivers, audience))
+    }
+
+    pub(super) fn receiver(&self, bureau: &BureauId, will_receive: bool, why: &str, clause: &str) -> ReceiverView {
+        ReceiverView {
+            bureau: bureau.to_string(),
+            name: self.name_of(bureau),
+            will_receive,
+            why: why.to_owned(),
+            clause: clause.to_owned(),
+        }
+    }
+
+    fn sent(&self, document: DocumentId, receivers: Vec<ReceiverView>) -> View {
+        let number = self.documents.get(&document).map(|s| s.number.clone()).unwrap_or_default();
+        View::Sending(SendingView { id: document.to_string(), number, dry_run: false, receivers, visible_entries: 0 })
+    }
+
+    /// Seals a genesis, writes the founding change and, on the registrar, adopts: one step.
+    #[expect(clippy::too_many_arguments, reason = "one call site per kind; a struct would only rename the arguments")]
+    fn create(
+        &mut self,
+        turn: &mut Turn,
+        by: &Unlocked,
+        kind: Kind,
+        act: ActKind,
+        read: Read,
+        audience: Vec<Grantee>,
+        approval: Option<crate::id::Nonce>,
+    ) -> Result<DocumentId, Refused> {
+        let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_write").with("why", why);
+        let life = turn.life();
+        let genesis = Genesis {
+            owner: self.identity.bureau,
+            creator: by.certificate,
+            kind,
+            schema: 1,
+            rules: 1,
+            category: read.category,
+            tlp: read.tlp,
+            audience,
+            life,
+            at: turn.stamp,
+            nonce: turn.nonce(),
+        };
+        let sealed = Sealed::seal(&self.identity.network, genesis, &[by.signer.as_ref()]).map_err(|e| fault(e.to_string()))?;
+        let genesis_bytes = sealed.to_bytes();
+        let verified = sealed.verify(&self.identity.network).map_err(|e| fault(e.to_string()))?;
+        let document = DocumentId(verified.id().0);
+        let state =
+            DocState::new(&self.directory, verified).map_err(|e| Refused::new(RefusedKind::Refused, "may_not_create").with("why", e))?;
+        self.bodies.insert(document, state);
+        self.used.push_back(document);
+        self.store_item(turn, document, Item::Genesis(genesis_bytes));
+
+        let act = Act {
+            uuid: turn.nonce(),
+            kind: act,
+            title: read.title,
+            text: String::new(),
+            subkind: read.subkind,
+            case_number: read.case_number,
+            signed_at: turn.stamp,
+            seat: by.seat.clone(),
+            approval,
+        };
+        act.validate().map_err(|e| fault(e.to_string()))?;
+        let chars: Vec<char> = read.text.chars().collect();
+        let mut pieces = chars.chunks(CHARS_PER_CHANGE).map(|piece| piece.iter().collect::<String>());
+        let first = pieces.next().unwrap_or_default();
+        let actor = segment::actor_id(&by.certificate, &document, &life);
+        let (mut content, raw) = Content::found(actor, &[act.to_bytes()], &first).map_err(|e| fault(e.to_string()))?;
+        let mut changes = vec![raw];
+        let mut at = first.chars().count();
+        for piece in pieces {
+            let length = piece.chars().count();
+            changes.extend(content.edit(actor, &[Edit::Insert { at, text: piece }]).map_err(|e| fault(e.to_string()))?);
+            at += length;
+        }
+        let written = self.write_changes(turn, by, document, life, Tip { n: 0, attestation: crate::id::Digest([0; 32]) }, changes);
+        if let Err(refused) = written {
+            self.bodies.remove(&document);
+            return Err(refused);
+        }
+        self.bodies.get_mut(&document).expect("inserted above").set_content(content);
+        self.account(turn, "created", Some(document), None, Some(by.certificate), kind.word());
+        self.touched(turn, document, "created");
+        self.registrar_duties(turn);
+        Ok(document)
+    }
+
+    pub(super) fn case_note(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        dry_run: bool,
+        id: &str,
+        kind: &str,
+        text: String,
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Write)?;
+        let kind = ActKind::entry_from_word(kind).ok_or_else(|| {
+            Refused::new(RefusedKind::Misuse, "unknown_entry_kind").with("kind", kind.chars().take(40).collect::<String>())
+        })?;
+        if text.len() > limits::TEXT_BYTES_MAX {
+            return Err(Refused::new(RefusedKind::Misuse, "text_too_long").with("bytes", text.len()).with("most", limits::TEXT_BYTES_MAX));
+        }
+        if text.trim().is_empty() {
+            return Err(Refused::new(RefusedKind::Misuse, "empty_text"));
+        }
+        if !act::is_plain(&text) {
+            return Err(Refused::new(RefusedKind::Misuse, "text_not_plain"));
+        }
+        let document = self.resolve_document(id)?;
+        let state = self.body(&document)?;
+        if state.kind() != Kind::Case {
+            return Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", document.short()));
+        }
+        let certificate = self.directory.certificate(&by.certificate).expect("acting() checked it").body();
+        if !state.log().rights().allow(&state.owner(), &by.certificate, certificate, Verb::Append) {
+            return Err(Refused::new(RefusedKind::Refused, "may_not_append").with("id", document.short()));
+        }
+        let receivers = self.holders_now(turn, &document);
+        if dry_run {
+            return Ok(View::Sending(SendingView { id: document.to_string(), dry_run: true, receivers, ..SendingView::default() }));
+        }
+        let act = Act {
+            uuid: turn.nonce(),
+            kind,
+            title: String::new(),
+            text,
+            subkind: String::new(),
+            case_number: None,
+            signed_at: turn.stamp,
+            seat: by.seat.clone(),
+            approval: None,
+        };
+        self.edit(turn, &by, document, &[Edit::Act(act.to_bytes())])?;
+        self.account(turn, "entry", Some(document), None, Some(by.certificate), kind.word());
+        self.touched(turn, document, "entry");
+        Ok(self.sent(document, receivers))
+    }
+
+    /// Who a change of this document would go to now.
+    fn holders_now(&self, turn: &Turn, document: &DocumentId) -> Vec<ReceiverView> {
+        let Some(summary) = self.documents.get(document) else { return Vec::new() };
+        let own = self.identity.bureau;
+        let mut bureaus: Vec<BureauId> = summary.rights.bureaus.keys().copied().collect();
+        if summary.owner != own {
+            bureaus = vec![summary.owner];
+        }
+        bureaus
+            .into_iter()
+            .filter(|bureau| *bureau != own)
+            .map(|bureau| match access::check(&self.book, &summary.facts(), own, bureau, turn.effective, self.policy_epoch) {
+                Ok(permit) => {
+                    let clause = permit.clause().map(|c| format!("{}#{}", c.agreement.short(), c.line)).unwrap_or_default();
+                    self.receiver(&bureau, true, "ok", &clause)
+                }
+                Err(refusal) => self.receiver(&bureau, false, refusal.word(), ""),
+            })
+            .collect()
+    }
+
+    /// Edits a document in the officer's living actor, or a new life where the old one cannot go on.
+    fn edit(&mut self, turn: &mut Turn, by: &Unlocked, document: DocumentId, edits: &[Edit]) -> Result<(), Refused> {
+        let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_write").with("why", why);
+        let fresh = turn.life();
+        let state = self.bodies.get_mut(&document).ok_or_else(|| fault("body is not loaded".into()))?;
+        let life = state.living(&by.certificate).unwrap_or(fresh);
+        let tip = state.writing_tip(&by.certificate, &life).ok_or_else(|| fault("the writer's life has ended".into()))?;
+        let actor = segment::actor_id(&by.certificate, &document, &life);
+        let mut content = state.take_content().map_err(|_| cannot_show(&document))?;
+        let changes = content.edit(actor, edits).map_err(|e| fault(e.to_string()))?;
+        self.write_changes(turn, by, document, life, tip, changes)?;
+        self.bodies.get_mut(&document).expect("held above").set_content(content);
+        Ok(())
+    }
+
+    /// Seals changes into segments and takes them in by the same door as foreign ones.
+    fn write_changes(
+        &mut self,
+        turn: &mut Turn,
+        by: &Unlocked,
+        document: DocumentId,
+        life: Life,
+        mut tip: Tip,
+        changes: Vec<Vec<u8>>,
+    ) -> Result<(), Refused> {
+        let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_write").with("why", why);
+        let cited = self.cited(&document).ok_or_else(|| fault("body is not loaded".into()))?;
+        let certificate = self.directory.certificate(&by.certificate).expect("acting() checked it").body().clone();
+        let mut rest = changes.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut batch = Vec::new();
+            let mut size = 0;
+            while let Some(next) = rest.peek() {
+                if !batch.is_empty() && size + next.len() > limits::SEGMENT_BYTES_TARGET {
+                    break;
+                }
+                size += next.len();
+                batch.extend(rest.next());
+            }
+            let mut hashes = Vec::with_capacity(batch.len());
+            for raw in &batch {
+                hashes.push(rules::parse(raw).map_err(|e| fault(e.to_string()))?.hash());
+            }
+            let sealed = segment::seal_changes(
+                &self.identity.network,
+                by.signer.as_ref(),
+                document,
+                by.certificate,
+                life,
+                tip,
+                batch,
+                &hashes,
+                cited,
+            )
+            .map_err(|e| fault(e.to_string()))?;
+            let checked = segment::check(&self.identity.network, &certificate, sealed).map_err(|e| fault(e.to_string()))?;
+            let last = checked.positions().last().expect("a checked segment has a position").clone();
+            let state = self.bodies.get_mut(&document).expect("cited() found it");
+            let bytes = checked.to_bytes();
+            if state.learn_segment(&self.directory, checked) != Intake::New || !state.admitted().contains(&last.change) {
+                return Err(Refused::new(RefusedKind::Refused, "not_admitted").with("id", document.short()));
+            }
+            tip = Tip { n: last.n, attestation: last.attestation };
+            self.store_item(turn, document, Item::Segment(bytes));
+        }
+        Ok(())
+    }
+
+    pub(super) fn access_grant(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        dry_run: bool,
+        id: &str,
+        partner: &str,
+        verb: &str,
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Order)?;
+        let document = self.resolve_document(id)?;
+        let bureau = self.resolve_partner(partner)?;
+        let verb = match Verb::from_word(verb) {
+            Some(verb @ (Verb::Read | Verb::Append)) => verb,
+            _ => return Err(Refused::new(RefusedKind::Misuse, "unknown_verb").with("verb", verb.chars().take(40).collect::<String>())),
+        };
+        let state = self.owned(&document)?;
+        let genesis = state.log().genesis().body();
+        let (kind, category, tlp) = (genesis.kind, genesis.category, genesis.tlp);
+        if kind == Kind::Draft || (kind == Kind::Bulletin && verb == Verb::Append) {
+            return Err(Refused::new(RefusedKind::Refused, "kind_forbids").with("kind", kind.word()));
+        }
+        // Entries of other bureaus go to a further one only with their consent, which is not yet supported.
+        if state.has_foreign() && !state.log().rights().bureaus.contains_key(&bureau) {
+            return Err(Refused::new(RefusedKind::Refused, "needs_consent").with("id", document.short()));
+        }
+        let entries = self.bodies.get_mut(&document).expect("owned() found it").acts().map(|a| a.len() as u64).unwrap_or(0);
+        let clause = match access::may_grant(&self.book, self.identity.bureau, bureau, category, tlp, verb, turn.effective) {
+            Ok(clause) => clause,
+            Err(refusal) => {
+                let receivers = vec![self.receiver(&bureau, false, refusal.word(), "")];
+                if dry_run {
+                    return Ok(View::Sending(SendingView { id: document.to_string(), dry_run, receivers, ..SendingView::default() }));
+                }
+                refuse_partial(&receivers)?;
+                unreachable!("a receiver that will not receive is refused");
+            }
+        };
+        let receivers = vec![self.receiver(&bureau, true, "ok", &format!("{}#{}", clause.agreement.short(), clause.line))];
+        if dry_run {
+            return Ok(View::Sending(SendingView {
+                id: document.to_string(),
+                dry_run,
+                receivers,
+                visible_entries: entries,
+                ..SendingView::default()
+            }));
+        }
+        let grantees = vec![Grantee { bureau, verb, agreement: Some(clause.agreement) }];
+        let order = self.order(turn, &by, document, OrderAct::Grant(grantees.clone()))?;
+        self.record(turn, document, RecordKind::Grant(grantees, order))?;
+        let View::Sending(mut view) = self.sent(document, receivers) else { unreachable!("sent() makes a sending view") };
+        view.visible_entries = entries;
+        Ok(View::Sending(view))
+    }
+
+    pub(super) fn access_cut(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        dry_run: bool,
+        id: &str,
+        subject: &str,
+        strict: bool,
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Order)?;
+        let document = self.resolve_document(id)?;
+        let subject = match CertificateId::from_hex(subject).filter(|c| self.directory.certificate(c).is_some()) {
+            Some(certificate) => Subject::Certificate(certificate),
+            None => Subject::Bureau(self.resolve_partner(subject)?),
+        };
+        let state = self.owned(&document)?;
+        let stands = if strict { state.settled_frontier() } else { state.frontier() };
+        let frontier: Vec<FrontierLine> = stands
+            .into_iter()
+            .filter(|(_, (_, _, certificate))| {
+                self.directory.certificate(certificate).is_some_and(|c| subject.covers(certificate, c.body()))
+            })
+            .map(|(actor, (position, attestation, _))| FrontierLine { actor, position, attestation })
+            .collect();
+        if let Subject::Bureau(bureau) = &subject {
+            if !state.log().rights().bureaus.contains_key(bureau) {
+                return Err(Refused::new(RefusedKind::Refused, "holds_nothing").with("name", self.name_of(bureau)));
+            }
+        }
+        if dry_run {
+            return Ok(View::Sending(SendingView { id: document.to_string(), dry_run, ..SendingView::default() }));
+        }
+        let verbs = vec![Verb::Read, Verb::Append];
+        let order = self.order(turn, &by, document, OrderAct::Cut(subject.clone(), verbs.clone(), strict))?;
+        self.record(turn, document, RecordKind::Cut(subject, verbs, frontier, strict, order))?;
+        self.policy_changed(turn, None);
+        Ok(self.sent(document, Vec::new()))
+    }
+
+    fn order(&mut self, turn: &mut Turn, by: &Unlocked, document: DocumentId, act: OrderAct) -> Result<Bytes, Refused> {
+        let order = Order { document, officer: by.certificate, act, at: turn.stamp, nonce: turn.nonce() };
+        let sealed = Sealed::seal(&self.identity.network, order, &[by.signer.as_ref()])
+            .map_err(|e| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", e))?;
+        Ok(Bytes(sealed.to_bytes()))
+    }
+
+    fn record(&mut self, turn: &mut Turn, document: DocumentId, kind: RecordKind) -> Result<(), Refused> {
+        // Record 1 is adopt: a document that was not adopted yet is now.
+        if self.bodies.get(&document).is_some_and(|state| state.adopted_number().is_none()) {
+            self.anchor(turn, document);
+        }
+        if self.write_record(turn, document, kind) {
+            Ok(())
+        } else {
+            Err(Refused::new(RefusedKind::Fault, "record_not_taken").with("id", document.short()))
+        }
+    }
+
+    /// A loaded document of ours, on the node that writes its records.
+    fn owned(&self, document: &DocumentId) -> Result<&DocState, Refused> {
+        let state = self.body(document)?;
+        if state.owner() != self.identity.bureau {
+            return Err(Refused::new(RefusedKind::Refused, "not_the_owner")
+                .with("id", document.short())
+                .with("owner", self.name_of(&state.owner())));
+        }
+        if self.registrar_epoch().is_none() {
+            return Err(Refused::new(RefusedKind::Refused, "not_the_registrar"));
+        }
+        Ok(state)
+    }
+
+    /// A loaded document.
+    pub(super) fn body(&self, document: &DocumentId) -> Result<&DocState, Refused> {
+        self.bodies.get(document).ok_or_else(|| {
+            Refused::new(RefusedKind::Fault, "cannot_load")
+                .with("id", document.short())
+                .with("why", self.cannot_load.get(document).map_or("not in the store", String::as_str))
+        })
+    }
+}
+
+fn refuse_partial(receivers: &[ReceiverView]) -> Result<(), Refused> {
+    match receivers.iter().find(|r| !r.will_receive) {
+        None => Ok(()),
+        Some(receiver) => Err(Refused::new(RefusedKind::Refused, "receiver_not_entitled")
+            .with("name", &receiver.name)
+            .with("bureau", &receiver.bureau)
+            .with("why", &receiver.why)),
+    }
+}
+
+fn cannot_show(document: &DocumentId) -> Refused {
+    Refused::new(RefusedKind::Fault, "cannot_show").with("id", document.short())
+}

@@ -1,0 +1,173 @@
+//! Start: the rows of the store become state.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use accord_keys::directory::Directory;
+use thiserror::Error;
+
+use super::rows::{InviteRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
+use super::turn::EventRow;
+use super::{Bureau, Identity};
+use crate::agreement::exchange::AgreementBook;
+use crate::clock::Clock;
+use crate::id::{BureauId, CertificateId, DocumentId, TransportKey};
+use crate::step::Table;
+use crate::time::{Now, WallSeconds};
+use crate::wire::{self, IdentityStatement};
+
+/// Why the rows of a store are not the state of this node.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A row is unreadable.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// A stored statement no longer verifies, or its network is another.
+    #[error("a stored statement does not verify: {0}")]
+    Statement(String),
+    /// The store belongs to another node.
+    #[error("the store does not hold the certificate of this node")]
+    Foreign,
+}
+
+impl Bureau {
+    /// The node as its store left it. `rows` are all rows of all tables, in any order.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the rows are not this node's.
+    pub fn open(now: Now, identity: Identity, rows: Vec<(Table, Vec<u8>, Vec<u8>)>) -> Result<Self, OpenError> {
+        let mut tables: BTreeMap<Table, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+        for (table, key, value) in rows {
+            tables.entry(table).or_default().push((key, value));
+        }
+        let mut take = |table| tables.remove(&table).unwrap_or_default();
+        let id =
+            |table: &'static str, key: &[u8]| <[u8; 32]>::try_from(key).map_err(|_| RowError { table, why: "key is not 32 bytes".into() });
+
+        let mut directory = Directory::new(identity.network);
+        let mut contacts = BTreeMap::new();
+        let mut waiting: Vec<IdentityStatement> = Vec::new();
+        for (_, bytes) in take(Table::Statements) {
+            let statement = IdentityStatement::from_bytes(&identity.network, &bytes).map_err(|e| OpenError::Statement(e.to_string()))?;
+            waiting.push(statement);
+        }
+        // Rows come by id; a statement may stand before what it rests on.
+        loop {
+            let before = waiting.len();
+            let mut later = Vec::new();
+            for statement in waiting {
+                if let IdentityStatement::Contact(contact) = &statement {
+                    contacts.insert(contact.body().certificate, contact.clone());
+                } else if let Err(error) = statement.clone().teach(&mut directory) {
+                    if !error.is_waiting() {
+                        return Err(OpenError::Statement(error.to_string()));
+                    }
+                    later.push(statement);
+                }
+            }
+            waiting = later;
+            if waiting.is_empty() || waiting.len() == before {
+                break;
+            }
+        }
+        if directory.certificate(&identity.certificate).is_none_or(|c| c.body().bureau != identity.bureau) {
+            return Err(OpenError::Foreign);
+        }
+
+        let mut book = AgreementBook::new(identity.bureau);
+        let mut statements: Vec<_> = Vec::new();
+        for (_, bytes) in take(Table::Agreements) {
+            statements.push(wire::agreement_statement(&identity.network, &bytes).map_err(|e| OpenError::Statement(e.to_string()))?);
+        }
+        let mut remaining = statements.len() + 1;
+        while !statements.is_empty() && statements.len() < remaining {
+            remaining = statements.len();
+            statements.retain(|statement| book.learn(&directory, statement.clone()).is_err());
+        }
+        if let Some(stuck) = statements.first() {
+            return Err(OpenError::Statement(format!("agreement statement {:?} does not stand", stuck.id())));
+        }
+
+        let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
+        let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
+        let clock = Clock::open(number(b"floor").map(WallSeconds), now);
+        let index_id = local
+            .get(b"index".as_slice())
+            .and_then(|v| <[u8; 16]>::try_from(v.as_slice()).ok())
+            .ok_or_else(|| RowError { table: "local", why: "no index id".into() })?;
+
+        let mut partners: BTreeMap<BureauId, PartnerRow> = BTreeMap::new();
+        for (key, value) in take(Table::Partners) {
+            partners.insert(BureauId(id("partners", &key)?), read("partners", &value)?);
+        }
+        let mut officers: BTreeMap<String, OfficerRow> = BTreeMap::new();
+        for (_, value) in take(Table::Officers) {
+            let row: OfficerRow = read("officers", &value)?;
+            officers.insert(row.name.clone(), row);
+        }
+        let mut invites: BTreeMap<TransportKey, InviteRow> = BTreeMap::new();
+        for (key, value) in take(Table::Devices) {
+            invites.insert(TransportKey(id("devices", &key)?), read("devices", &value)?);
+        }
+        let mut documents = BTreeMap::new();
+        let mut by_seq = BTreeMap::new();
+        for (key, value) in take(Table::Documents) {
+            let document = DocumentId(id("documents", &key)?);
+            let summary = Summary::from_bytes(document, &value)?;
+            by_seq.insert(summary.newest_seq, document);
+            documents.insert(document, summary);
+        }
+        let mut reached: BTreeMap<CertificateId, Reached> = BTreeMap::new();
+        for (key, value) in take(Table::Acknowledged) {
+            reached.insert(CertificateId(id("acknowledged", &key)?), read("acknowledged", &value)?);
+        }
+        let mut cursors = BTreeMap::new();
+        for (key, value) in take(Table::Cursors) {
+            cursors.insert(CertificateId(id("cursors", &key)?), value);
+        }
+        let mut events = BTreeMap::new();
+        for (key, value) in take(Table::Events) {
+            let position = <[u8; 8]>::try_from(key.as_slice()).map_err(|_| RowError { table: "events", why: "key".into() })?;
+            let position = u64::from_be_bytes(position);
+            let row: EventRow = read("events", &value)?;
+            events.insert(position, row.view(position));
+        }
+
+        let sequence = by_seq.keys().next_back().copied().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
+        let mut bureau = Self {
+            index_id,
+            directory: Arc::new(directory),
+            contacts,
+            book,
+            clock,
+            floor_written: now.mono,
+            partners,
+            officers,
+            unlocked: BTreeMap::new(),
+            invites,
+            anchor_due: BTreeMap::new(),
+            anchored_at: BTreeMap::new(),
+            documents,
+            by_seq,
+            bodies: BTreeMap::new(),
+            used: VecDeque::new(),
+            cannot_load: BTreeMap::new(),
+            sequence,
+            next_number: number(b"number").unwrap_or(0),
+            links: BTreeMap::new(),
+            reached,
+            cursors,
+            event_position: events.keys().next_back().copied().unwrap_or(0),
+            events: events.into_values().collect(),
+            policy_epoch: 1,
+            next_policy: None,
+            allow: Vec::new(),
+            loading: BTreeSet::new(),
+            identity,
+        };
+        bureau.next_policy = bureau.book.next_change(bureau.clock.effective(now));
+        bureau.allow = bureau.compute_allow();
+        bureau.schedule_all(now.mono);
+        Ok(bureau)
+    }
+}

@@ -1,0 +1,221 @@
+//! Our card and theirs; who may connect.
+
+use accord_keys::card::{Card, CardError};
+use accord_keys::certificate::MemberKind;
+use accord_keys::code::Reading;
+use accord_keys::contact::Contact;
+use accord_keys::directory::CertStanding;
+use accord_keys::seal::{Sealed, Verified};
+
+use super::Bureau;
+use super::rows::{PartnerRow, write};
+use super::turn::Turn;
+use crate::id::BureauId;
+use crate::step::{AllowedPeer, Table};
+use crate::view::{Refused, RefusedKind, View};
+use crate::wire::IdentityStatement;
+
+impl Bureau {
+    /// Keeps the newest contact a node sealed for itself. Its authority: the key of the certificate it names.
+    pub(super) fn learn_contact(&mut self, turn: &mut Turn, contact: Verified<Contact>) -> bool {
+        let body = contact.body();
+        let Some(certificate) = self.directory.certificate(&body.certificate) else { return false };
+        if certificate.body().bureau != body.bureau || !contact.is_sealed_by_only(&certificate.body().key) {
+            return false;
+        }
+        if self.contacts.get(&body.certificate).is_some_and(|old| old.body().at >= body.at) {
+            return false;
+        }
+        if let Some(old) = self.contacts.get(&body.certificate) {
+            turn.remove(Table::Statements, &old.id().0);
+        }
+        turn.put(Table::Statements, &contact.id().0, contact.sealed().to_bytes());
+        self.contacts.insert(body.certificate, contact);
+        self.refresh_allow(turn);
+        true
+    }
+
+    pub(super) fn set_contact(&mut self, turn: &mut Turn, addresses: Vec<String>, phone: String) -> Result<View, Refused> {
+        let contact = Contact {
+            bureau: self.identity.bureau,
+            certificate: self.identity.certificate,
+            addresses,
+            phone,
+            at: turn.stamp.max(self.contacts.get(&self.identity.certificate).map_or(turn.stamp, |old| old.body().at.plus(1))),
+        };
+        let sealed = Sealed::seal(&self.identity.network, contact, &[self.identity.signer.as_ref()])
+            .map_err(|e| Refused::new(RefusedKind::Misuse, "bad_contact").with("why", e))?;
+        let bytes = sealed.to_bytes();
+        let verified = sealed.verify(&self.identity.network).map_err(|e| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", e))?;
+        self.learn_contact(turn, verified);
+        self.tell_statement(turn, &bytes);
+        Ok(View::Done { id: None })
+    }
+
+    /// Our card as it stands.
+    pub(super) fn own_card(&self) -> Option<Card> {
+        let record = self.directory.bureau(&self.identity.bureau)?;
+        let contact = self.contacts.get(&self.identity.certificate)?;
+        let certificates = self
+            .directory
+            .members(&self.identity.bureau)
+            .into_iter()
+            .filter_map(|id| self.directory.certificate(&id))
+            .filter(|c| c.body().kind == MemberKind::Node)
+            .map(|c| c.sealed().clone())
+            .collect();
+        Some(Card {
+            roots: record.roots().map(|root| root.sealed().clone()).collect(),
+            certificates,
+            appointments: record.appointments().map(|a| a.sealed().clone()).collect(),
+            contact: contact.sealed().clone(),
+        })
+    }
+
+    pub(super) fn partner_add(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        card: &str,
+        heard: Option<&str>,
+        alias: Option<String>,
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, accord_keys::certificate::Capability::SignAgreement)?;
+        let read = Card::from_text(card).and_then(|card| card.verify(&self.identity.network)).map_err(|error| match error {
+            CardError::NotACard => Refused::new(RefusedKind::Misuse, "not_a_card"),
+            CardError::Damaged(_) | CardError::Form(_) | CardError::TooLong => {
+                Refused::new(RefusedKind::Misuse, "damaged_card").with("why", error)
+            }
+            other => Refused::new(RefusedKind::Refused, "foreign_card").with("why", other),
+        })?;
+        let bureau = read.bureau();
+        if bureau == self.identity.bureau {
+            return Err(Refused::new(RefusedKind::Misuse, "own_card"));
+        }
+        let mut row = self.partners.get(&bureau).cloned().unwrap_or(PartnerRow { version: 1, ..PartnerRow::default() });
+        if let Some(heard) = heard {
+            match read.checking_code().compare(heard) {
+                Reading::Same => row.checked = true,
+                other => {
+                    self.account(turn, "checking_code_mismatch", None, Some(bureau), Some(by.certificate), "");
+                    return Err(Refused::new(RefusedKind::Refused, "checking_code_differs")
+                        .with("name", read.name())
+                        .with("where", format!("{other:?}")));
+                }
+            }
+        }
+        let mut roots: Vec<_> = read.roots().to_vec();
+        roots.sort_by_key(|root| root.body().version);
+        let mut certificates: Vec<_> = read.certificates().to_vec();
+        // Issuers before what they issued: a chain is root, issuer, member.
+        certificates.sort_by_key(|c| matches!(c.body().issuer, accord_keys::certificate::Issuer::Member(_)));
+        let statements = roots
+            .into_iter()
+            .map(IdentityStatement::Root)
+            .chain(certificates.into_iter().map(IdentityStatement::Certificate))
+            .chain(read.appointments().iter().cloned().map(IdentityStatement::Appointment));
+        for statement in statements {
+            self.learn_identity(turn, statement).map_err(|e| Refused::new(RefusedKind::Refused, "foreign_card").with("why", e))?;
+        }
+        self.learn_contact(turn, read.contact().clone());
+        if let Some(alias) = alias {
+            self.set_alias(&bureau, &mut row, alias)?;
+        }
+        turn.put(Table::Partners, &bureau.0, write(&row));
+        let word = if row.checked { "checked" } else { "unchecked" };
+        self.partners.insert(bureau, row);
+        self.account(turn, "partner_add", None, Some(bureau), Some(by.certificate), word);
+        self.event(turn, "partner", None, Some(bureau), word);
+        self.refresh_allow(turn);
+        Ok(View::Partners { partners: vec![self.partner_view(turn, &bureau)] })
+    }
+
+    fn set_alias(&self, bureau: &BureauId, row: &mut PartnerRow, alias: String) -> Result<(), Refused> {
+        if alias.len() > 64 || !crate::act::is_plain(&alias) || alias.contains(['\n', '\t', '/']) {
+            return Err(Refused::new(RefusedKind::Misuse, "bad_name"));
+        }
+        if !alias.is_empty() && self.partners.iter().any(|(other, r)| other != bureau && r.alias == alias) {
+            return Err(Refused::new(RefusedKind::Refused, "alias_taken").with("alias", alias));
+        }
+        row.alias = alias;
+        Ok(())
+    }
+
+    pub(super) fn partner_set(
+        &mut self,
+        turn: &mut Turn,
+        partner: &str,
+        alias: Option<String>,
+        address: Option<String>,
+    ) -> Result<View, Refused> {
+        let bureau = self.resolve_partner(partner)?;
+        let mut row = self.partners[&bureau].clone();
+        if let Some(alias) = alias {
+            self.set_alias(&bureau, &mut row, alias)?;
+        }
+        if let Some(address) = address {
+            if address.len() > 200 || !crate::act::is_plain(&address) {
+                return Err(Refused::new(RefusedKind::Misuse, "bad_address"));
+            }
+            row.address = address;
+        }
+        turn.put(Table::Partners, &bureau.0, write(&row));
+        self.partners.insert(bureau, row);
+        self.refresh_allow(turn);
+        Ok(View::Partners { partners: vec![self.partner_view(turn, &bureau)] })
+    }
+
+    pub(super) fn store_partner(&mut self, turn: &mut Turn, bureau: BureauId) {
+        if let Some(row) = self.partners.get(&bureau) {
+            turn.put(Table::Partners, &bureau.0, write(row));
+        }
+    }
+
+    /// Who may connect: good nodes of partners, other devices of our own bureau, open invitations. Laptops dial their nodes and nobody else.
+    pub(super) fn compute_allow(&self) -> Vec<AllowedPeer> {
+        let own_kind = self.own_certificate().kind;
+        let mut out = Vec::new();
+        let mut add = |bureau: &BureauId, partner: Option<&PartnerRow>| {
+            for id in self.directory.members(bureau) {
+                let Some(certificate) = self.directory.certificate(&id) else { continue };
+                let body = certificate.body();
+                let Some(transport) = body.transport else { continue };
+                if id == self.identity.certificate || matches!(self.directory.revoked(&id), Some(_)) {
+                    continue;
+                }
+                if partner.is_some() && (body.kind != MemberKind::Node || own_kind != MemberKind::Node) {
+                    continue;
+                }
+                let mut addresses: Vec<String> = self.contacts.get(&id).map(|c| c.body().addresses.clone()).unwrap_or_default();
+                if let Some(row) = partner.filter(|row| !row.address.is_empty()) {
+                    addresses = vec![row.address.clone()];
+                }
+                let dial = !addresses.is_empty() && body.kind == MemberKind::Node;
+                out.push(AllowedPeer { transport, addresses, dial });
+            }
+        };
+        add(&self.identity.bureau, None);
+        for (bureau, row) in &self.partners {
+            add(bureau, Some(row));
+        }
+        out.extend(self.invites.keys().map(|transport| AllowedPeer { transport: *transport, addresses: Vec::new(), dial: false }));
+        out.sort_by_key(|peer| peer.transport);
+        // A renewed certificate keeps its transport key.
+        out.dedup_by_key(|peer| peer.transport);
+        out
+    }
+
+    /// Recomputes the allow-list and hands it out if it changed.
+    pub(super) fn refresh_allow(&mut self, turn: &mut Turn) {
+        let fresh = self.compute_allow();
+        if fresh != self.allow {
+            self.allow.clone_from(&fresh);
+            turn.step.allow = Some(fresh);
+        }
+    }
+
+    /// Whether a device certificate may hold a session now.
+    pub(super) fn may_connect(&self, turn: &Turn, id: &crate::id::CertificateId) -> bool {
+        self.directory.standing(id, turn.stamp) == CertStanding::Good
+    }
+}

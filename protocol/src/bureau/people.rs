@@ -1,0 +1,444 @@
+//! Officers, devices and statements made elsewhere.
+
+use std::sync::Arc;
+
+use accord_keys::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
+use accord_keys::directory::CertStanding;
+use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
+use accord_keys::seal::{Sealed, Statement};
+use accord_keys::secret::Signer;
+
+use super::rows::{InviteRow, OfficerRow, write};
+use super::turn::Turn;
+use super::{Bureau, Unlocked};
+use crate::id::{Bytes, CertificateId, HpkeKey, PublicKey, TransportKey};
+use crate::input::LinkId;
+use crate::limits;
+use crate::step::Table;
+use crate::view::{Refused, RefusedKind, View};
+use crate::wire::{IdentityStatement, Join, Message, Welcome};
+
+/// How long an officer's or laptop's certificate is good, seconds.
+const MEMBER_S: u64 = 90 * 24 * 3_600;
+
+impl Bureau {
+    /// The officer who acts: the one named, or the only one logged in; with a good certificate and the capability.
+    pub(super) fn acting(&self, turn: &Turn, person: Option<&str>, needed: Capability) -> Result<Unlocked, Refused> {
+        let (name, seat) = match person.map(|p| p.split_once('/').unwrap_or((p, ""))) {
+            Some((name, seat)) => (Some(name), seat),
+            None => (None, ""),
+        };
+        let mut matching = self.unlocked.values().filter(|u| name.is_none_or(|name| u.name == name));
+        let Some(found) = matching.next() else {
+            return Err(Refused::new(RefusedKind::Refused, "not_logged_in").with("officer", name.unwrap_or("")));
+        };
+        if matching.next().is_some() {
+            let names: Vec<&str> = self.unlocked.values().map(|u| u.name.as_str()).collect();
+            return Err(Refused::new(RefusedKind::Ambiguous, "which_officer").with("candidates", names.join(", ")));
+        }
+        let certificate = self.directory.certificate(&found.certificate).expect("unlocked only with a known certificate").body();
+        match self.directory.standing(&found.certificate, turn.stamp) {
+            CertStanding::Good => {}
+            other => {
+                return Err(Refused::new(RefusedKind::Refused, "certificate_not_good")
+                    .with("officer", &found.name)
+                    .with("standing", standing_word(other)));
+            }
+        }
+        if !certificate.may(needed) {
+            return Err(Refused::new(RefusedKind::Refused, "not_allowed")
+                .with("officer", &found.name)
+                .with("capability", needed.word().unwrap_or("?")));
+        }
+        if !seat.is_empty() && !certificate.seats.iter().any(|s| s == seat) {
+            return Err(Refused::new(RefusedKind::Refused, "no_such_seat").with("officer", &found.name).with("seat", seat));
+        }
+        let mut acting = found.clone();
+        acting.seat = if seat.is_empty() { certificate.seats.first().cloned().unwrap_or_default() } else { seat.to_owned() };
+        Ok(acting)
+    }
+
+    fn store_officer(&mut self, turn: &mut Turn, row: OfficerRow) {
+        turn.put(Table::Officers, row.name.as_bytes(), write(&row));
+        self.officers.insert(row.name.clone(), row);
+    }
+
+    pub(super) fn officer_add(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        name: String,
+        mut seats: Vec<String>,
+        mut capabilities: Vec<String>,
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Order)?;
+        self.may_issue()?;
+        let name = name.trim().to_owned();
+        if name.is_empty() || name.len() > 96 || !crate::act::is_plain(&name) || name.contains(['/', '\n', '\t']) {
+            return Err(Refused::new(RefusedKind::Misuse, "bad_name"));
+        }
+        if self.officers.contains_key(&name) {
+            return Err(Refused::new(RefusedKind::Refused, "officer_exists").with("officer", &name));
+        }
+        if capabilities.is_empty() {
+            capabilities = ["create", "write"].map(str::to_owned).to_vec();
+        }
+        for word in &capabilities {
+            match Capability::from_word(word) {
+                Some(capability) if !capability.is_root_only() => {}
+                Some(_) => return Err(Refused::new(RefusedKind::Refused, "root_only_capability").with("capability", word)),
+                None => return Err(Refused::new(RefusedKind::Misuse, "unknown_capability").with("capability", word)),
+            }
+        }
+        seats.sort();
+        seats.dedup();
+        capabilities.sort();
+        capabilities.dedup();
+        self.account(turn, "officer_add", None, None, Some(by.certificate), "");
+        let row = OfficerRow { version: 1, name, seats, capabilities, certificates: Vec::new(), awaiting: true };
+        let id = row.name.clone();
+        self.store_officer(turn, row);
+        self.event(turn, "officer", None, None, "added");
+        Ok(View::Done { id: Some(id) })
+    }
+
+    pub(super) fn officer_reset(&mut self, turn: &mut Turn, person: Option<&str>, name: &str) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Order)?;
+        self.may_issue()?;
+        let mut row = self.find_officer(name)?.clone();
+        for certificate in row.certificates.clone() {
+            if self.directory.standing(&certificate, turn.stamp) != CertStanding::Good {
+                continue;
+            }
+            let revocation = Revocation {
+                bureau: self.identity.bureau,
+                target: RevocationTarget::Certificate(certificate),
+                class: RevocationClass::Retired,
+                at: turn.stamp,
+                issuer: Issuer::Member(self.identity.certificate),
+            };
+            let sealed = self.seal(revocation)?;
+            let bytes = sealed.to_bytes();
+            self.learn_own(turn, &bytes)?;
+            self.unlocked.remove(&certificate);
+        }
+        row.awaiting = true;
+        self.account(turn, "officer_reset", None, None, Some(by.certificate), "");
+        self.store_officer(turn, row);
+        self.event(turn, "officer", None, None, "reset");
+        Ok(View::Done { id: Some(name.to_owned()) })
+    }
+
+    pub(super) fn officer_enrol(&mut self, turn: &mut Turn, name: &str, key: PublicKey) -> Result<View, Refused> {
+        let row = self.find_officer(name)?.clone();
+        if !row.awaiting {
+            return Err(Refused::new(RefusedKind::Refused, "officer_has_key").with("officer", name));
+        }
+        self.may_issue()?;
+        let certificate = self.issue_officer(turn, row, key)?;
+        Ok(View::Done { id: Some(certificate.to_string()) })
+    }
+
+    fn issue_officer(&mut self, turn: &mut Turn, mut row: OfficerRow, key: PublicKey) -> Result<CertificateId, Refused> {
+        let mut capabilities: Vec<Capability> = row.capabilities.iter().filter_map(|word| Capability::from_word(word)).collect();
+        capabilities.sort();
+        let unit = self.own_certificate().unit.clone();
+        let body = MemberCertificate {
+            bureau: self.identity.bureau,
+            network: self.identity.network,
+            kind: MemberKind::Officer,
+            key,
+            transport: None,
+            hpke: None,
+            unit,
+            seats: row.seats.clone(),
+            capabilities,
+            name_commitment: None,
+            scope_commitment: None,
+            not_before: turn.stamp,
+            not_after: turn.stamp.plus(MEMBER_S),
+            serial: turn.nonce().0,
+            issuer: Issuer::Member(self.identity.certificate),
+        };
+        let certificate = self.issue(turn, body)?;
+        row.certificates.push(certificate);
+        row.awaiting = false;
+        self.store_officer(turn, row);
+        Ok(certificate)
+    }
+
+    fn issue(&mut self, turn: &mut Turn, body: MemberCertificate) -> Result<CertificateId, Refused> {
+        let sealed = self.seal(body)?;
+        let id = sealed.certificate_id(&self.identity.network);
+        self.learn_own(turn, &sealed.to_bytes())?;
+        self.account(turn, "issued", None, None, Some(id), "");
+        Ok(id)
+    }
+
+    /// Seals with this device's key.
+    pub(super) fn seal<T: Statement>(&self, body: T) -> Result<Sealed<T>, Refused> {
+        Sealed::seal(&self.identity.network, body, &[self.identity.signer.as_ref()])
+            .map_err(|e| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", e))
+    }
+
+    pub(super) fn find_officer(&self, name: &str) -> Result<&OfficerRow, Refused> {
+        self.officers.get(name).ok_or_else(|| Refused::new(RefusedKind::NotFound, "unknown_officer").with("officer", name))
+    }
+
+    /// This device's own certificate.
+    pub(super) fn own_certificate(&self) -> &MemberCertificate {
+        self.directory.certificate(&self.identity.certificate).expect("checked when the store was opened").body()
+    }
+
+    fn may_issue(&self) -> Result<(), Refused> {
+        if self.own_certificate().may(Capability::Issue) { Ok(()) } else { Err(Refused::new(RefusedKind::Refused, "not_an_issuer")) }
+    }
+
+    pub(super) fn officer_find(&self, turn: &Turn, name: &str) -> Result<View, Refused> {
+        let row = self.find_officer(name)?;
+        Ok(View::Officers { officers: vec![self.officer_view(turn, row)] })
+    }
+
+    pub(super) fn unlock(
+        &mut self,
+        turn: &mut Turn,
+        name: &str,
+        certificate: CertificateId,
+        signer: Arc<dyn Signer>,
+    ) -> Result<View, Refused> {
+        let row = self.find_officer(name)?;
+        if !row.certificates.contains(&certificate) {
+            return Err(Refused::new(RefusedKind::Refused, "foreign_key").with("officer", name));
+        }
+        let body = self.directory.certificate(&certificate).map(|c| c.body().clone());
+        if body.is_none_or(|body| body.key != signer.public()) {
+            return Err(Refused::new(RefusedKind::Refused, "foreign_key").with("officer", name));
+        }
+        let standing = self.directory.standing(&certificate, turn.stamp);
+        if standing != CertStanding::Good {
+            return Err(Refused::new(RefusedKind::Refused, "certificate_not_good")
+                .with("officer", name)
+                .with("standing", standing_word(standing)));
+        }
+        self.unlocked.insert(certificate, Unlocked { name: name.to_owned(), certificate, signer, seat: String::new() });
+        self.account(turn, "login", None, None, Some(certificate), "");
+        Ok(self.show_whoami(turn))
+    }
+
+    pub(super) fn lock(&mut self, turn: &mut Turn, name: Option<&str>) -> Result<View, Refused> {
+        let gone: Vec<CertificateId> =
+            self.unlocked.values().filter(|u| name.is_none_or(|name| u.name == name)).map(|u| u.certificate).collect();
+        if gone.is_empty() && name.is_some() {
+            return Err(Refused::new(RefusedKind::Refused, "not_logged_in").with("officer", name.unwrap_or("")));
+        }
+        for certificate in gone {
+            self.unlocked.remove(&certificate);
+            self.account(turn, "logout", None, None, Some(certificate), "");
+        }
+        Ok(self.show_whoami(turn))
+    }
+
+    pub(super) fn clock_correct(&mut self, turn: &mut Turn, person: Option<&str>, confirm: bool) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::ClockCorrect)?;
+        if !self.clock.is_held() {
+            return Err(Refused::new(RefusedKind::Refused, "clock_not_held"));
+        }
+        self.account(turn, "clock_correct", None, None, Some(by.certificate), if confirm { "confirm" } else { "undo" });
+        let event = self.clock.correct(confirm, turn.now);
+        turn.stamp = self.clock.stamp(turn.now);
+        turn.effective = self.clock.effective(turn.now);
+        self.clock_changed(turn, event);
+        self.write_floor(turn);
+        Ok(View::Done { id: None })
+    }
+
+    /// A sealed statement made elsewhere (on the machine that holds the root key).
+    pub(super) fn install(&mut self, turn: &mut Turn, bytes: &[u8]) -> Result<View, Refused> {
+        let statement = IdentityStatement::from_bytes(&self.identity.network, bytes)
+            .map_err(|e| Refused::new(RefusedKind::Misuse, "bad_statement").with("why", e))?;
+        let id = statement.id();
+        if let IdentityStatement::Certificate(certificate) = &statement {
+            if certificate.body().bureau != self.identity.bureau {
+                return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
+            }
+        }
+        let new = self.learn_own(turn, bytes)?;
+        if new {
+            self.event(turn, "statement", None, None, "installed");
+        }
+        Ok(View::Done { id: Some(id.to_string()) })
+    }
+
+    /// Learns a statement of our own bureau and tells everyone linked.
+    pub(super) fn learn_own(&mut self, turn: &mut Turn, bytes: &[u8]) -> Result<bool, Refused> {
+        let statement = IdentityStatement::from_bytes(&self.identity.network, bytes)
+            .map_err(|e| Refused::new(RefusedKind::Misuse, "bad_statement").with("why", e))?;
+        let new =
+            self.learn_identity(turn, statement).map_err(|e| Refused::new(RefusedKind::Refused, "statement_not_taken").with("why", e))?;
+        if new {
+            self.refresh_allow(turn);
+            self.tell_statement(turn, bytes);
+        }
+        Ok(new)
+    }
+
+    /// Learns any statement about identities; persists it when new.
+    pub(super) fn learn_identity(
+        &mut self,
+        turn: &mut Turn,
+        statement: IdentityStatement,
+    ) -> Result<bool, accord_keys::directory::DirectoryError> {
+        let id = statement.id();
+        let bytes = statement.to_bytes();
+        if let IdentityStatement::Contact(contact) = statement {
+            return Ok(self.learn_contact(turn, contact));
+        }
+        let new = statement.teach(Arc::make_mut(&mut self.directory))?;
+        if new {
+            turn.put(Table::Statements, &id.0, bytes);
+            turn.step.directory_changed = true;
+        }
+        Ok(new)
+    }
+
+    pub(super) fn cert_renew(&mut self, turn: &mut Turn, person: Option<&str>, name: &str) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Order)?;
+        self.may_issue()?;
+        let (old, officer) = match self.officers.get(name) {
+            Some(row) => (
+                *row.certificates.last().ok_or_else(|| Refused::new(RefusedKind::Refused, "officer_has_no_key").with("officer", name))?,
+                Some(row.clone()),
+            ),
+            None => (self.find_device(name)?, None),
+        };
+        let mut body = self.directory.certificate(&old).expect("listed certificates are known").body().clone();
+        if body.issuer != Issuer::Member(self.identity.certificate) && officer.is_none() {
+            return Err(Refused::new(RefusedKind::Refused, "issued_by_root").with("name", name));
+        }
+        if matches!(self.directory.standing(&old, turn.stamp), CertStanding::Revoked(_) | CertStanding::Disputed) {
+            return Err(Refused::new(RefusedKind::Refused, "certificate_not_good").with("officer", name).with("standing", "revoked"));
+        }
+        body.capabilities.retain(|c| !c.is_root_only());
+        body.issuer = Issuer::Member(self.identity.certificate);
+        body.not_before = turn.stamp;
+        body.not_after = turn.stamp.plus(MEMBER_S);
+        body.serial = turn.nonce().0;
+        let new = self.issue(turn, body)?;
+        if let Some(mut row) = officer {
+            row.certificates.push(new);
+            if let Some(unlocked) = self.unlocked.remove(&old) {
+                self.unlocked.insert(new, Unlocked { certificate: new, ..unlocked });
+            }
+            self.store_officer(turn, row);
+        }
+        self.account(turn, "renewed", None, None, Some(by.certificate), "");
+        Ok(View::Done { id: Some(new.to_string()) })
+    }
+
+    fn find_device(&self, name: &str) -> Result<CertificateId, Refused> {
+        let matching: Vec<CertificateId> = self
+            .directory
+            .members(&self.identity.bureau)
+            .into_iter()
+            .filter(|id| {
+                let body = self.directory.certificate(id).expect("members are known").body();
+                body.transport.is_some() && name.len() >= 4 && id.to_string().starts_with(&name.to_ascii_lowercase())
+            })
+            .collect();
+        match matching.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(Refused::new(RefusedKind::NotFound, "unknown_device").with("name", name)),
+            many => Err(Refused::new(RefusedKind::Ambiguous, "ambiguous_name")
+                .with("candidates", many.iter().map(CertificateId::short).collect::<Vec<_>>().join(", "))),
+        }
+    }
+
+    pub(super) fn device_invite(
+        &mut self,
+        turn: &mut Turn,
+        person: Option<&str>,
+        officer: &str,
+        transport: TransportKey,
+    ) -> Result<View, Refused> {
+        let by = self.acting(turn, person, Capability::Order)?;
+        self.may_issue()?;
+        self.find_officer(officer)?;
+        let row = InviteRow { version: 1, officer: officer.to_owned(), expires: turn.stamp.plus(limits::INVITE_EXPIRES_S) };
+        turn.put(Table::Devices, &transport.0, write(&row));
+        self.invites.insert(transport, row);
+        self.refresh_allow(turn);
+        self.account(turn, "device_invite", None, None, Some(by.certificate), "");
+        Ok(View::Done { id: Some(transport.to_string()) })
+    }
+
+    pub(super) fn drop_invite(&mut self, turn: &mut Turn, transport: &TransportKey) {
+        if self.invites.remove(transport).is_some() {
+            turn.remove(Table::Devices, &transport.0);
+        }
+    }
+
+    /// A laptop asks over its invitation's transport key: certificates for the device and for the officer's key on it.
+    pub(super) fn join(&mut self, turn: &mut Turn, link: LinkId, invitation: TransportKey, join: Join) {
+        let Some(invite) = self.invites.get(&invitation).cloned() else { return self.refuse_link(turn, link, crate::wire::Reason::No) };
+        let welcome = self.enrol_laptop(turn, &invite, join);
+        match welcome {
+            Ok(welcome) => {
+                self.drop_invite(turn, &invitation);
+                self.send(turn, link, &Message::Welcome(welcome), false);
+                self.event(turn, "device", None, None, "joined");
+            }
+            Err(_) => self.refuse_link(turn, link, crate::wire::Reason::Protocol),
+        }
+    }
+
+    fn enrol_laptop(&mut self, turn: &mut Turn, invite: &InviteRow, join: Join) -> Result<Welcome, Refused> {
+        let own = self.own_certificate().clone();
+        let device = MemberCertificate {
+            bureau: self.identity.bureau,
+            network: self.identity.network,
+            kind: MemberKind::Laptop,
+            key: join.device,
+            transport: Some(join.transport),
+            hpke: Some(HpkeKey(join.hpke.0)),
+            unit: own.unit,
+            seats: Vec::new(),
+            capabilities: vec![Capability::Create, Capability::Write],
+            name_commitment: None,
+            scope_commitment: None,
+            not_before: turn.stamp,
+            not_after: turn.stamp.plus(MEMBER_S),
+            serial: turn.nonce().0,
+            issuer: Issuer::Member(self.identity.certificate),
+        };
+        let device = self.issue(turn, device)?;
+        let row = self.find_officer(&invite.officer)?.clone();
+        let awaiting = row.awaiting;
+        let officer = self.issue_officer(turn, row, join.officer)?;
+        // The key at home is still to be made if it was: the laptop's is another one.
+        if awaiting {
+            let mut row = self.find_officer(&invite.officer)?.clone();
+            row.awaiting = true;
+            self.store_officer(turn, row);
+        }
+        let addresses = self.contacts.get(&self.identity.certificate).map(|c| c.body().addresses.clone()).unwrap_or_default();
+        Ok(Welcome {
+            statements: self.directory.statements(&self.identity.bureau).into_iter().map(Bytes).collect(),
+            device,
+            officer,
+            officer_name: invite.officer.clone(),
+            addresses,
+        })
+    }
+}
+
+/// Stable word for a certificate's standing.
+pub(super) fn standing_word(standing: CertStanding) -> &'static str {
+    match standing {
+        CertStanding::Good => "good",
+        CertStanding::NotYet => "not_yet",
+        CertStanding::Expired => "expired",
+        CertStanding::Revoked(_) => "revoked",
+        CertStanding::Disputed => "disputed",
+        CertStanding::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,203 @@
+//! What the registrar's machine signs by itself: adopt and anchor (and conclude, in `pacts`).
+//!
+//! Anchors come after [`limits::ANCHOR_AFTER_CHANGES`], [`limits::ANCHOR_IDLE_MS`] of idle time, and within ten seconds of another bureau's
+//! act, at most [`limits::ANCHORS_PER_MINUTE`] a minute.
+
+use accord_keys::seal::Sealed;
+
+use super::Bureau;
+use super::turn::Turn;
+use crate::access::log::{Record, RecordKind};
+use crate::id::{DocumentId, RecordId, StatementId};
+use crate::intake::Item;
+use crate::limits;
+use crate::rules::ChangeHash;
+use crate::step::Table;
+use crate::time::{MonoMillis, WallSeconds};
+
+impl Bureau {
+    /// Our registrar epoch, if this device is the registrar now.
+    pub(super) fn registrar_epoch(&self) -> Option<u32> {
+        let (epoch, certificate) = self.directory.registrar(&self.identity.bureau)?;
+        let same_key = certificate == self.identity.certificate
+            || self.directory.certificate(&certificate).is_some_and(|c| c.body().key == self.own_certificate().key);
+        (same_key && !self.directory.is_frozen(&self.identity.bureau)).then_some(epoch)
+    }
+
+    /// The certificate and appointment our records name.
+    fn registrar_evidence(&self) -> Option<(crate::id::CertificateId, StatementId)> {
+        let (epoch, certificate) = self.directory.registrar(&self.identity.bureau)?;
+        self.registrar_epoch()?;
+        let record = self.directory.bureau(&self.identity.bureau)?;
+        let appointment = record.appointments().find(|a| a.body().epoch == epoch && a.body().registrar == certificate)?;
+        Some((certificate, appointment.id()))
+    }
+
+    /// At start: documents with unsettled changes get an anchor in time.
+    pub(super) fn schedule_all(&mut self, mono: MonoMillis) {
+        if self.registrar_epoch().is_none() {
+            return;
+        }
+        let own = self.identity.bureau;
+        let due = mono.plus(limits::ANCHOR_ACT_MS);
+        let unsettled = self.documents.values().filter(|s| s.owner == own && (!s.adopted || s.settled < s.changes));
+        self.anchor_due = unsettled.map(|s| (s.document, due)).collect();
+    }
+
+    /// Plans an anchor after a document changed.
+    pub(super) fn schedule_anchor(&mut self, turn: &Turn, document: DocumentId) {
+        if self.registrar_epoch().is_none() {
+            return;
+        }
+        let Some(state) = self.bodies.get(&document) else { return };
+        if state.owner() != self.identity.bureau {
+            return;
+        }
+        let now = turn.now.mono;
+        let due = if state.adopted_number().is_none() || state.unsettled() >= limits::ANCHOR_AFTER_CHANGES {
+            now
+        } else if state.unsettled() == 0 {
+            self.anchor_due.remove(&document);
+            return;
+        } else if state.has_unsettled_foreign() {
+            self.anchor_due.get(&document).copied().unwrap_or(MonoMillis(u64::MAX)).min(now.plus(limits::ANCHOR_ACT_MS))
+        } else {
+            let soon = self.anchor_due.get(&document).copied().filter(|at| *at <= now.plus(limits::ANCHOR_ACT_MS));
+            soon.unwrap_or(now.plus(limits::ANCHOR_IDLE_MS))
+        };
+        self.anchor_due.insert(document, due);
+    }
+
+    /// Does what is due; asks for bodies it lacks.
+    pub(super) fn registrar_duties(&mut self, turn: &mut Turn) {
+        let now = turn.now.mono;
+        let due: Vec<DocumentId> = self.anchor_due.iter().filter(|(_, at)| **at <= now).map(|(d, _)| *d).take(64).collect();
+        for document in due {
+            if !self.bodies.contains_key(&document) {
+                if self.cannot_load.contains_key(&document) {
+                    self.anchor_due.remove(&document);
+                } else {
+                    self.want(turn, document);
+                }
+                continue;
+            }
+            let recent = self.anchored_at.entry(document).or_default();
+            while recent.front().is_some_and(|at| at.plus(60_000) <= now) {
+                recent.pop_front();
+            }
+            if recent.len() >= limits::ANCHORS_PER_MINUTE {
+                let again = recent.front().expect("not empty").plus(60_000);
+                self.anchor_due.insert(document, again);
+                continue;
+            }
+            recent.push_back(now);
+            self.anchor_due.remove(&document);
+            self.anchor(turn, document);
+        }
+        self.anchored_at.retain(|_, recent| recent.back().is_some_and(|at| at.plus(60_000) > now));
+    }
+
+    /// Settles everything admitted in a document; adopts it first if nobody did. `true` when a record was written.
+    pub(super) fn anchor(&mut self, turn: &mut Turn, document: DocumentId) -> bool {
+        let Some(state) = self.bodies.get(&document) else { return false };
+        let tips: Vec<ChangeHash> = state.tips().into_iter().take(limits::TIPS_MAX).collect();
+        let kind = if state.adopted_number().is_none() {
+            RecordKind::Adopt(self.official_number(turn), tips)
+        } else if state.unsettled() > 0 && !tips.is_empty() {
+            RecordKind::Anchor(tips)
+        } else {
+            return false;
+        };
+        let adopting = matches!(kind, RecordKind::Adopt(..));
+        let written = self.write_record(turn, document, kind);
+        if written && adopting {
+            self.next_number += 1;
+            turn.put(Table::Local, b"number", self.next_number.to_be_bytes().to_vec());
+        }
+        written
+    }
+
+    /// Seals a record behind the log's head and takes it in.
+    pub(super) fn write_record(&mut self, turn: &mut Turn, document: DocumentId, kind: RecordKind) -> bool {
+        let Some((registrar, appointment)) = self.registrar_evidence() else { return false };
+        let Some(state) = self.bodies.get_mut(&document) else { return false };
+        let head = state.log().head();
+        let index = state.log().get(&head).expect("the head stands").index + 1;
+        let word = kind.word();
+        let record = Record { document, index, previous: head, registrar, appointment, kind, at: turn.stamp };
+        let Ok(sealed) = Sealed::seal(&self.identity.network, record, &[self.identity.signer.as_ref()]) else { return false };
+        let bytes = sealed.to_bytes();
+        let Ok(verified) = sealed.verify(&self.identity.network) else { return false };
+        let held_before = state.held();
+        let unadmitted = state.unadmitted();
+        if state.learn_record(&self.directory, verified).is_err() {
+            return false;
+        }
+        self.store_item(turn, document, Item::Record(bytes));
+        if held_before > 0 {
+            self.restore_admitted(turn, document, &unadmitted);
+        }
+        self.account(turn, word, Some(document), None, Some(registrar), "");
+        self.touched(turn, document, word);
+        true
+    }
+
+    /// Segments that were held and are admitted now get a new sequence, so that readers who passed them receive them.
+    pub(super) fn restore_admitted(&mut self, turn: &mut Turn, document: DocumentId, before: &std::collections::BTreeSet<ChangeHash>) {
+        let Some(state) = self.bodies.get(&document) else { return };
+        let now_in = before.iter().filter(|hash| state.admitted().contains(*hash)).copied().collect();
+        for bytes in state.segments_with(&now_in) {
+            self.store_item(turn, document, Item::Segment(bytes));
+        }
+    }
+
+    /// `机关〔year〕n号`.
+    fn official_number(&self, turn: &Turn) -> String {
+        let name = self.directory.bureau(&self.identity.bureau).map(|b| b.name().to_owned()).unwrap_or_default();
+        let short: String = name.chars().take(12).collect();
+        format!("{short}〔{}〕{}号", year_of(turn.stamp), self.next_number + 1)
+    }
+
+    /// Appends an item of a held document under the next sequence.
+    pub(super) fn store_item(&mut self, turn: &mut Turn, document: DocumentId, item: Item) -> u64 {
+        self.sequence += 1;
+        let seq = self.sequence;
+        turn.step.writes.push(crate::step::Write::Item { document, seq, body: item.to_bytes() });
+        if let Some(state) = self.bodies.get_mut(&document) {
+            match item {
+                Item::Segment(bytes) => state.keep_segment_bytes(seq, &bytes),
+                other => state.keep_statement(seq, other),
+            }
+        }
+        seq
+    }
+
+    /// The record after which a local change is written: the head we know.
+    pub(super) fn cited(&self, document: &DocumentId) -> Option<RecordId> {
+        self.bodies.get(document).map(|state| state.log().head())
+    }
+}
+
+/// Civil year in UTC+8 of a Unix time (days-to-civil after Howard Hinnant's public description of the proleptic Gregorian calendar).
+fn year_of(at: WallSeconds) -> u64 {
+    let days = (at.0 + 8 * 3_600) / 86_400 + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    year_of_era + era * 400 + u64::from(month >= 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_begins_at_midnight_in_the_counties() {
+        assert_eq!(year_of(WallSeconds(0)), 1970);
+        assert_eq!(year_of(WallSeconds(1_767_196_799)), 2025, "2025-12-31 23:59:59 +08:00");
+        assert_eq!(year_of(WallSeconds(1_767_196_800)), 2026, "2026-01-01 00:00:00 +08:00");
+        assert_eq!(year_of(WallSeconds(1_709_164_800)), 2024, "leap day");
+    }
+}

@@ -1,0 +1,304 @@
+//! Rows of the store as the core writes and reads them. Each begins with a version number, so a later build can tell and migrate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+use crate::access::Facts;
+use crate::access::log::{Held, Kind, Rights};
+use crate::agreement::{Category, Tlp, Verb};
+use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, RecordId};
+use crate::intake::DocState;
+use crate::time::WallSeconds;
+
+/// A row that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("row of {table} is unreadable: {why}")]
+pub struct RowError {
+    /// The table.
+    pub table: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// Encodes a row.
+pub fn write<T: Encode<()>>(row: &T) -> Vec<u8> {
+    accord_keys::canon::encode(row)
+}
+/// Decodes a row.
+pub fn read<T: Encode<()> + for<'b> Decode<'b, ()>>(table: &'static str, bytes: &[u8]) -> Result<T, RowError> {
+    accord_keys::canon::decode(bytes).map_err(|e| RowError { table, why: e.to_string() })
+}
+
+/// What we keep about a partner besides its sealed statements.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PartnerRow {
+    #[n(0)]
+    pub version: u8,
+    /// The checking code was compared by people.
+    #[n(1)]
+    pub checked: bool,
+    #[n(2)]
+    pub alias: String,
+    /// Overrides the card's addresses when not empty.
+    #[n(3)]
+    pub address: String,
+    #[n(4)]
+    pub last_contact: u64,
+    /// Sums stayed unequal after a repair.
+    #[n(5)]
+    pub divergent: bool,
+}
+
+/// An officer of our bureau.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OfficerRow {
+    #[n(0)]
+    pub version: u8,
+    #[n(1)]
+    pub name: String,
+    #[n(2)]
+    pub seats: Vec<String>,
+    /// Capability words.
+    #[n(3)]
+    pub capabilities: Vec<String>,
+    /// Certificates, newest last.
+    #[n(4)]
+    pub certificates: Vec<CertificateId>,
+    /// The next login makes a key.
+    #[n(5)]
+    pub awaiting: bool,
+}
+
+/// An invitation of a laptop.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct InviteRow {
+    #[n(0)]
+    pub version: u8,
+    #[n(1)]
+    pub officer: String,
+    #[n(2)]
+    pub expires: WallSeconds,
+}
+
+/// How far a peer acknowledged our sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Reached {
+    /// Everything entitled up to here was acknowledged.
+    #[n(0)]
+    pub base: u64,
+    /// Every document whose newest change is at most here was acknowledged whole.
+    #[n(1)]
+    pub walked: u64,
+}
+
+/// One holder in a stored summary.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct HolderRow {
+    #[n(0)]
+    bureau: BureauId,
+    #[n(1)]
+    verb: Verb,
+    #[n(2)]
+    record: RecordId,
+    #[n(3)]
+    since: WallSeconds,
+    #[n(4)]
+    agreement: Option<AgreementId>,
+    /// Sequence at which the record that lets it in was stored here.
+    #[n(5)]
+    granted_seq: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct SummaryRow {
+    #[n(0)]
+    version: u8,
+    #[n(1)]
+    owner: BureauId,
+    #[n(2)]
+    kind: Kind,
+    #[n(3)]
+    category: Category,
+    #[n(4)]
+    tlp: Tlp,
+    #[n(5)]
+    subkind: String,
+    #[n(6)]
+    title: String,
+    #[n(7)]
+    number: String,
+    #[n(8)]
+    created: WallSeconds,
+    #[n(9)]
+    changes: u64,
+    #[n(10)]
+    settled: u64,
+    #[n(11)]
+    held: u64,
+    #[n(12)]
+    adopted: bool,
+    #[n(13)]
+    entry: Digest,
+    #[n(14)]
+    newest_seq: u64,
+    #[n(15)]
+    holders: Vec<HolderRow>,
+    #[n(16)]
+    foreign: bool,
+}
+
+/// What is kept in memory of every document: enough to decide, list and sum without its body.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    pub document: DocumentId,
+    pub owner: BureauId,
+    pub kind: Kind,
+    pub category: Category,
+    pub tlp: Tlp,
+    pub subkind: String,
+    pub title: String,
+    pub number: String,
+    pub created: WallSeconds,
+    pub changes: u64,
+    pub settled: u64,
+    pub held: u64,
+    pub adopted: bool,
+    /// H(document, log heads, admitted tips).
+    pub entry: Digest,
+    pub newest_seq: u64,
+    pub rights: Arc<Rights>,
+    pub granted_seq: BTreeMap<BureauId, u64>,
+    /// Bureaus other than the owner wrote in it.
+    pub foreign: bool,
+}
+
+impl Summary {
+    /// Summary of a document as it stands; `before` carries over when holders were let in.
+    pub fn of(state: &mut DocState, before: Option<&Summary>, seq: u64) -> Self {
+        let genesis = state.log().genesis().body().clone();
+        let rights = state.log().rights();
+        let granted_seq = rights
+            .bureaus
+            .iter()
+            .map(|(bureau, held)| {
+                let same = before.and_then(|b| {
+                    let unchanged = b.rights.bureaus.get(bureau).is_some_and(|old| old.record == held.record);
+                    b.granted_seq.get(bureau).copied().filter(|_| unchanged)
+                });
+                (*bureau, same.unwrap_or(seq))
+            })
+            .collect();
+        let opening = state.acts().ok().and_then(|acts| {
+            acts.into_iter().find(|shown| {
+                shown.bureau == genesis.owner
+                    && matches!(shown.act.kind, crate::act::ActKind::Draft | crate::act::ActKind::Publish | crate::act::ActKind::Open)
+            })
+        });
+        let (title, subkind) = opening.map_or_else(
+            || before.map(|b| (b.title.clone(), b.subkind.clone())).unwrap_or_default(),
+            |shown| (shown.act.title, shown.act.subkind),
+        );
+        let number = state.adopted_number();
+        Self {
+            document: state.id(),
+            owner: genesis.owner,
+            kind: genesis.kind,
+            category: genesis.category,
+            tlp: genesis.tlp,
+            subkind,
+            title,
+            adopted: number.is_some(),
+            number: number.unwrap_or_else(|| format!("临-{}-{}", genesis.creator.short(), state.id().short())),
+            created: genesis.at,
+            changes: state.admitted().len() as u64,
+            settled: state.settled(),
+            held: state.held(),
+            entry: state.entry(),
+            newest_seq: state.newest_seq(),
+            rights,
+            granted_seq,
+            foreign: state.has_foreign(),
+        }
+    }
+
+    /// What an access decision needs.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts { document: self.document, owner: self.owner, category: self.category, tlp: self.tlp, rights: &self.rights }
+    }
+
+    /// As a row.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let holders = self
+            .rights
+            .bureaus
+            .iter()
+            .map(|(bureau, held)| HolderRow {
+                bureau: *bureau,
+                verb: held.verb,
+                record: held.record,
+                since: held.since,
+                agreement: held.agreement,
+                granted_seq: self.granted_seq.get(bureau).copied().unwrap_or(0),
+            })
+            .collect();
+        write(&SummaryRow {
+            version: 1,
+            owner: self.owner,
+            kind: self.kind,
+            category: self.category,
+            tlp: self.tlp,
+            subkind: self.subkind.clone(),
+            title: self.title.clone(),
+            number: self.number.clone(),
+            created: self.created,
+            changes: self.changes,
+            settled: self.settled,
+            held: self.held,
+            adopted: self.adopted,
+            entry: self.entry,
+            newest_seq: self.newest_seq,
+            holders,
+            foreign: self.foreign,
+        })
+    }
+
+    /// Reads a row. Rights read back hold the holders only: enough for egress decisions, which never ask about single certificates.
+    pub fn from_bytes(document: DocumentId, bytes: &[u8]) -> Result<Self, RowError> {
+        let row: SummaryRow = read("documents", bytes)?;
+        let mut rights = Rights::default();
+        let mut granted_seq = BTreeMap::new();
+        for holder in row.holders {
+            let held = Held { verb: holder.verb, record: holder.record, since: holder.since, agreement: holder.agreement };
+            rights.bureaus.insert(holder.bureau, held);
+            granted_seq.insert(holder.bureau, holder.granted_seq);
+        }
+        Ok(Self {
+            document,
+            owner: row.owner,
+            kind: row.kind,
+            category: row.category,
+            tlp: row.tlp,
+            subkind: row.subkind,
+            title: row.title,
+            number: row.number,
+            created: row.created,
+            changes: row.changes,
+            settled: row.settled,
+            held: row.held,
+            adopted: row.adopted,
+            entry: row.entry,
+            newest_seq: row.newest_seq,
+            rights: Arc::new(rights),
+            granted_seq,
+            foreign: row.foreign,
+        })
+    }
+}

@@ -1,0 +1,577 @@
+//! Answers for people: names resolved, state as plain data.
+
+use accord_keys::certificate::MemberKind;
+use accord_keys::code::CheckingCode;
+
+use super::Bureau;
+use super::people::standing_word;
+use super::rows::{OfficerRow, Summary};
+use super::turn::Turn;
+use crate::access::{self, log::Kind, log::RecordKind};
+use crate::agreement::exchange::{Entry, Standing};
+use crate::agreement::{Direction, Pair};
+use crate::id::{AgreementId, BureauId, Digest, DocumentId};
+use crate::input::Command;
+use crate::view::{
+    AccessView, AgreementView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, GrantView, HolderView, InboxItem,
+    NodeAddress, OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View,
+};
+
+/// Fewest hex digits an id may be shortened to.
+const PREFIX_MIN: usize = 4;
+
+impl Bureau {
+    // ---- names ----
+
+    /// A bureau's name: from its own checked or known card.
+    pub(super) fn name_of(&self, bureau: &BureauId) -> String {
+        self.directory.bureau(bureau).map_or_else(|| bureau.short(), |record| record.name().to_owned())
+    }
+
+    pub(super) fn resolve_partner(&self, word: &str) -> Result<BureauId, Refused> {
+        let word = word.trim();
+        let lower = word.to_ascii_lowercase();
+        let exact: Vec<BureauId> = self
+            .partners
+            .iter()
+            .filter(|(id, row)| (!row.alias.is_empty() && row.alias == word) || self.name_of(id) == word)
+            .map(|(id, _)| *id)
+            .collect();
+        let matching = if exact.is_empty() && lower.len() >= PREFIX_MIN {
+            self.partners.keys().filter(|id| id.to_string().starts_with(&lower)).copied().collect()
+        } else {
+            exact
+        };
+        one(matching, "unknown_partner", word, |id| format!("{} {}", id.short(), self.name_of(id)))
+    }
+
+    pub(super) fn resolve_agreement(&self, word: &str) -> Result<AgreementId, Refused> {
+        let lower = word.trim().to_ascii_lowercase();
+        let matching = if lower.len() >= PREFIX_MIN {
+            self.book.entries().map(Entry::id).filter(|id| id.to_string().starts_with(&lower)).collect()
+        } else {
+            Vec::new()
+        };
+        one(matching, "unknown_agreement", word, AgreementId::short)
+    }
+
+    pub(super) fn resolve_document(&self, word: &str) -> Result<DocumentId, Refused> {
+        let word = word.trim();
+        let lower = word.to_ascii_lowercase();
+        if let Some(id) = DocumentId::from_hex(&lower).filter(|id| self.documents.contains_key(id)) {
+            return Ok(id);
+        }
+        let by_number: Vec<DocumentId> = self.documents.values().filter(|s| s.number == word).map(|s| s.document).collect();
+        let matching = if by_number.is_empty() && lower.len() >= PREFIX_MIN {
+            self.documents.keys().filter(|id| id.to_string().starts_with(&lower)).copied().collect()
+        } else {
+            by_number
+        };
+        one(matching, "unknown_document", word, |id| format!("{} {}", id.short(), self.documents[id].number))
+    }
+
+    /// The document a command reads or writes, so the driver can load its body first.
+    pub(super) fn command_document(&self, command: &Command) -> Option<DocumentId> {
+        let word = match command {
+            Command::BulletinPublish { draft: Some(id), .. }
+            | Command::CaseNote { id, .. }
+            | Command::DocumentShow { id }
+            | Command::AccessList { id }
+            | Command::AccessGrant { id, .. }
+            | Command::AccessCut { id, .. } => id,
+            _ => return None,
+        };
+        self.resolve_document(word).ok()
+    }
+
+    // ---- views ----
+
+    pub(super) fn show_status(&mut self, turn: &Turn) -> View {
+        let record = self.directory.bureau(&self.identity.bureau).expect("our own bureau is known");
+        let certificate = self.own_certificate();
+        let mut sum = [0u8; 32];
+        for summary in self.documents.values() {
+            for (byte, other) in sum.iter_mut().zip(summary.entry.0) {
+                *byte ^= other;
+            }
+        }
+        let clock = if !self.clock.is_held() {
+            "good"
+        } else if turn.now.wall < self.clock.floor(turn.now.mono) {
+            "behind"
+        } else {
+            "held"
+        };
+        let status = StatusView {
+            bureau: self.identity.bureau.to_string(),
+            name: record.name().to_owned(),
+            unit_code: record.unit_code().to_owned(),
+            network: self.identity.network.to_string(),
+            root_version: record.head_statement().version,
+            device: if certificate.kind == MemberKind::Laptop { "laptop" } else { "node" }.to_owned(),
+            certificate: self.identity.certificate.to_string(),
+            certificate_ends: certificate.not_after.0,
+            registrar: self.registrar_epoch().is_some(),
+            documents: self.documents.len() as u64,
+            changes: self.documents.values().map(|s| s.changes).sum(),
+            sequence: self.sequence,
+            content_sum: Digest(sum).to_string(),
+            clock: clock.to_owned(),
+            now: turn.stamp.0,
+            partners: self.partners.keys().map(|id| self.partner_view(turn, id)).collect(),
+            devices: self.device_views(turn),
+            officers: self.officers.values().map(|row| self.officer_view(turn, row)).collect(),
+            inbox: 0,
+        };
+        let inbox = self.inbox(turn).len() as u64;
+        View::Status(StatusView { inbox, ..status })
+    }
+
+    pub(super) fn show_whoami(&self, turn: &Turn) -> View {
+        let mut names: Vec<&str> = self.unlocked.values().map(|u| u.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        View::WhoAmI {
+            officers: names.into_iter().filter_map(|name| self.officers.get(name)).map(|row| self.officer_view(turn, row)).collect(),
+        }
+    }
+
+    pub(super) fn show_officers(&self, turn: &Turn) -> View {
+        View::Officers { officers: self.officers.values().map(|row| self.officer_view(turn, row)).collect() }
+    }
+
+    pub(super) fn officer_view(&self, turn: &Turn, row: &OfficerRow) -> OfficerView {
+        let unlocked = row.certificates.iter().rev().find(|c| self.unlocked.contains_key(c));
+        let certificate = unlocked.or_else(|| row.certificates.last());
+        let state = match certificate {
+            _ if row.awaiting => "awaiting_login",
+            None => "awaiting_login",
+            Some(id) => standing_word(self.directory.standing(id, turn.stamp)),
+        };
+        OfficerView {
+            name: row.name.clone(),
+            seats: row.seats.clone(),
+            capabilities: row.capabilities.clone(),
+            certificate: certificate.map(ToString::to_string).unwrap_or_default(),
+            certificate_ends: certificate.and_then(|id| self.directory.certificate(id)).map_or(0, |c| c.body().not_after.0),
+            logged_in: unlocked.is_some(),
+            state: state.to_owned(),
+        }
+    }
+
+    fn device_views(&self, turn: &Turn) -> Vec<DeviceView> {
+        self.directory
+            .members(&self.identity.bureau)
+            .into_iter()
+            .filter_map(|id| {
+                let body = self.directory.certificate(&id)?.body();
+                let transport = body.transport?;
+                Some(DeviceView {
+                    certificate: id.to_string(),
+                    kind: if body.kind == MemberKind::Laptop { "laptop" } else { "node" }.to_owned(),
+                    unit: body.unit.clone(),
+                    transport: transport.to_string(),
+                    ends: body.not_after.0,
+                    state: standing_word(self.directory.standing(&id, turn.stamp)).to_owned(),
+                    connected: self.links.values().any(|link| link.certificate() == Some(id)),
+                    here: id == self.identity.certificate,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn show_devices(&self, turn: &Turn) -> View {
+        View::Devices { devices: self.device_views(turn) }
+    }
+
+    pub(super) fn show_statements(&self) -> View {
+        let statements = self.directory.statements(&self.identity.bureau);
+        View::Statements { statements: statements.iter().map(|bytes| hex(bytes)).collect() }
+    }
+
+    pub(super) fn show_card(&self) -> Result<View, Refused> {
+        let card = self.own_card().ok_or_else(|| Refused::new(RefusedKind::Refused, "no_contact"))?;
+        let contact = card.contact.claimed().clone();
+        let head = self.directory.root_head(&self.identity.bureau).expect("our own root is known");
+        Ok(View::Card(CardView {
+            bureau: self.identity.bureau.to_string(),
+            name: self.name_of(&self.identity.bureau),
+            checking_code: CheckingCode::of(&self.identity.bureau, &head).to_string(),
+            addresses: contact.addresses,
+            phone: contact.phone,
+            text: card.to_text(),
+        }))
+    }
+
+    pub(super) fn partner_view(&self, turn: &Turn, bureau: &BureauId) -> PartnerView {
+        let row = self.partners.get(bureau).cloned().unwrap_or_default();
+        let newest = self.newest_agreement(bureau, turn);
+        let nodes = self
+            .allow
+            .iter()
+            .filter(|peer| {
+                self.directory
+                    .all_by_transport(&peer.transport)
+                    .any(|id| self.directory.certificate(&id).is_some_and(|c| c.body().bureau == *bureau))
+            })
+            .map(|peer| NodeAddress { transport: peer.transport.to_string(), addresses: peer.addresses.clone() })
+            .collect();
+        let phone = self.contacts.values().find(|c| c.body().bureau == *bureau).map(|c| c.body().phone.clone()).unwrap_or_default();
+        PartnerView {
+            bureau: bureau.to_string(),
+            name: self.name_of(bureau),
+            alias: row.alias,
+            checked: row.checked,
+            checking_code: self.directory.root_head(bureau).map(|head| CheckingCode::of(bureau, &head).to_string()).unwrap_or_default(),
+            connected: self.links.values().any(|link| link.is_with(bureau)),
+            standing: newest.as_ref().map_or("none", |(_, standing, _)| standing.word()).to_owned(),
+            agreement: newest.as_ref().map(|(id, _, _)| id.to_string()).unwrap_or_default(),
+            agreement_ends: newest.map_or(0, |(_, _, ends)| ends),
+            nodes,
+            last_contact: row.last_contact,
+            behind: self.behind(turn, bureau),
+            divergent: row.divergent,
+            phone,
+        }
+    }
+
+    /// The agreement that best says how we stand: in force before anything else, else the newest.
+    fn newest_agreement(&self, bureau: &BureauId, turn: &Turn) -> Option<(AgreementId, Standing, u64)> {
+        let pair = Pair::of(self.identity.bureau, *bureau);
+        self.book
+            .entries()
+            .filter(|entry| entry.pair() == pair)
+            .filter_map(|entry| {
+                let standing = self.book.standing(&entry.id(), turn.effective)?;
+                Some((standing == Standing::InForce, entry.offer.body().version, entry.offer.body().at, entry, standing))
+            })
+            .max_by_key(|(in_force, version, at, entry, _)| (*in_force, *version, *at, entry.id()))
+            .map(|(_, _, _, entry, standing)| (entry.id(), standing, entry.offer.body().terms.to.0))
+    }
+
+    fn behind(&self, turn: &Turn, bureau: &BureauId) -> u64 {
+        let own = self.identity.bureau;
+        self.documents
+            .values()
+            .filter(|summary| summary.owner == own && summary.rights.bureaus.contains_key(bureau))
+            .filter(|summary| access::check(&self.book, &summary.facts(), own, *bureau, turn.effective, self.policy_epoch).is_ok())
+            .filter(|summary| !self.is_delivered(summary, bureau))
+            .count() as u64
+    }
+
+    fn is_delivered(&self, summary: &Summary, bureau: &BureauId) -> bool {
+        self.reached.iter().any(|(certificate, reached)| {
+            self.directory.certificate(certificate).is_some_and(|c| c.body().bureau == *bureau)
+                && summary.newest_seq <= reached.walked.max(reached.base)
+        })
+    }
+
+    pub(super) fn show_partner(&self, turn: &Turn, partner: &str) -> Result<View, Refused> {
+        let bureau = self.resolve_partner(partner)?;
+        Ok(View::Partners { partners: vec![self.partner_view(turn, &bureau)] })
+    }
+
+    pub(super) fn show_partners(&self, turn: &Turn) -> View {
+        View::Partners { partners: self.partners.keys().map(|id| self.partner_view(turn, id)).collect() }
+    }
+
+    fn agreement_view(&self, turn: &Turn, entry: &Entry) -> AgreementView {
+        let offer = entry.offer.body();
+        let own = self.identity.bureau;
+        let we_offer = offer.offerer == own;
+        let partner = if we_offer { offer.acceptor } else { offer.offerer };
+        let standing = match self.book.standing(&entry.id(), turn.effective) {
+            Some(Standing::Offered) if we_offer => "offered_by_us",
+            Some(Standing::Offered) => "offered_to_us",
+            Some(other) => other.word(),
+            None => "unknown",
+        };
+        let grants = offer.terms.grants.iter().flat_map(|grant| {
+            let directions: &[&str] = match (grant.direction, we_offer) {
+                (Direction::Both, _) => &["we_give", "they_give"],
+                (Direction::OffererGives, true) | (Direction::AcceptorGives, false) => &["we_give"],
+                _ => &["they_give"],
+            };
+            directions.iter().map(|direction| GrantView {
+                direction: (*direction).to_owned(),
+                category: grant.category.code().to_owned(),
+                verbs: grant.verbs.iter().map(|verb| verb.word().to_owned()).collect(),
+                tlp_ceiling: grant.tlp_ceiling.word().to_owned(),
+                until: grant.until.map_or(0, |at| at.0),
+            })
+        });
+        AgreementView {
+            id: entry.id().to_string(),
+            version: offer.version,
+            partner: partner.to_string(),
+            partner_name: self.name_of(&partner),
+            standing: standing.to_owned(),
+            title: offer.terms.title.clone(),
+            from: offer.terms.from.0,
+            to: offer.terms.to.0,
+            offer_expires: offer.expires.0,
+            grants: grants.collect(),
+            reason: entry.decline.as_ref().map(|d| d.body().reason.clone()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn show_agreements(&self, turn: &Turn) -> View {
+        let mut agreements: Vec<AgreementView> = self.book.entries().map(|entry| self.agreement_view(turn, entry)).collect();
+        agreements.sort_by(|a, b| (&a.partner, b.version).cmp(&(&b.partner, a.version)));
+        View::Agreements { agreements }
+    }
+
+    pub(super) fn show_agreement(&self, turn: &Turn, id: &str) -> Result<View, Refused> {
+        let id = self.resolve_agreement(id)?;
+        let entry = self.book.get(&id).expect("resolved");
+        Ok(View::Agreements { agreements: vec![self.agreement_view(turn, entry)] })
+    }
+
+    fn line(&self, summary: &Summary) -> DocumentLine {
+        DocumentLine {
+            id: summary.document.to_string(),
+            number: summary.number.clone(),
+            kind: summary.kind.word().to_owned(),
+            subkind: summary.subkind.clone(),
+            category: summary.category.code().to_owned(),
+            tlp: summary.tlp.word().to_owned(),
+            title: summary.title.clone(),
+            owner: summary.owner.to_string(),
+            owner_name: self.name_of(&summary.owner),
+            created: summary.created.0,
+            changes: summary.changes,
+            settled: summary.settled,
+            adopted: summary.adopted,
+            held: summary.held,
+            sequence: summary.newest_seq,
+        }
+    }
+
+    pub(super) fn show_documents(&self, kinds: &[Kind]) -> View {
+        let documents =
+            self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).filter(|s| kinds.contains(&s.kind)).map(|s| self.line(s));
+        View::Documents { documents: documents.collect() }
+    }
+
+    pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
+        let document = self.resolve_document(id)?;
+        self.body(&document)?;
+        let reader = self.reader(person);
+        self.account(turn, "read", Some(document), None, reader, "");
+        let state = self.bodies.get_mut(&document).expect("body() found it");
+        let heads: Vec<String> = state.tips().iter().map(ToString::to_string).collect();
+        let log_head = state.log().head().to_string();
+        let shown = state.acts().and_then(|acts| state.text().map(|text| (acts, text)));
+        let summary = &self.documents[&document];
+        let own = self.identity.bureau;
+        let (acts, text, cannot_show) = match shown {
+            Ok((acts, text)) => (acts, text, false),
+            Err(_) => (Vec::new(), String::new(), true),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("accord shown content v1");
+        for act in &acts {
+            hasher.update(&act.act.to_bytes());
+            hasher.update(&act.change.0);
+        }
+        hasher.update(text.as_bytes());
+        for head in &heads {
+            hasher.update(head.as_bytes());
+        }
+        let entries = acts
+            .into_iter()
+            .map(|shown| {
+                let seats = self.directory.certificate(&shown.certificate).map(|c| c.body().seats.clone()).unwrap_or_default();
+                let person = self.officers.values().find(|row| row.certificates.contains(&shown.certificate)).map(|row| row.name.clone());
+                EntryView {
+                    kind: shown.act.kind.word().to_owned(),
+                    title: shown.act.title,
+                    text: shown.act.text,
+                    signed_at: shown.act.signed_at.0,
+                    bureau: shown.bureau.to_string(),
+                    bureau_name: self.name_of(&shown.bureau),
+                    seats,
+                    certificate: shown.certificate.to_string(),
+                    person: person.unwrap_or_default(),
+                    settled: shown.settled,
+                    change: shown.change.to_string(),
+                }
+            })
+            .collect();
+        let deliveries = if summary.owner == own {
+            summary
+                .rights
+                .bureaus
+                .keys()
+                .map(|bureau| DeliveryView {
+                    bureau: bureau.to_string(),
+                    name: self.name_of(bureau),
+                    delivered: self.is_delivered(summary, bureau),
+                })
+                .collect()
+        } else {
+            vec![DeliveryView {
+                bureau: summary.owner.to_string(),
+                name: self.name_of(&summary.owner),
+                delivered: self.is_delivered(summary, &summary.owner),
+            }]
+        };
+        Ok(View::Document(DocumentView {
+            line: self.line(summary),
+            text,
+            entries,
+            heads,
+            log_head,
+            content_hash: Digest(*hasher.finalize().as_bytes()).to_string(),
+            cannot_show,
+            deliveries,
+        }))
+    }
+
+    /// Whose reading goes into the account: the officer named, or the only one logged in.
+    fn reader(&self, person: Option<&str>) -> Option<crate::id::CertificateId> {
+        let name = person.map(|p| p.split_once('/').map_or(p, |(name, _)| name));
+        let mut matching = self.unlocked.values().filter(|u| name.is_none_or(|name| u.name == name));
+        matching.next().map(|u| u.certificate)
+    }
+
+    pub(super) fn show_access(&self, turn: &Turn, id: &str) -> Result<View, Refused> {
+        let document = self.resolve_document(id)?;
+        let state = self.body(&document)?;
+        let summary = &self.documents[&document];
+        let own = self.identity.bureau;
+        let holders = summary
+            .rights
+            .bureaus
+            .iter()
+            .map(|(bureau, held)| {
+                let facts = summary.facts();
+                let egress = if summary.owner == own {
+                    match access::check(&self.book, &facts, own, *bureau, turn.effective, self.policy_epoch) {
+                        Ok(_) => "now",
+                        Err(refusal) => refusal.word(),
+                    }
+                } else {
+                    ""
+                };
+                HolderView {
+                    bureau: bureau.to_string(),
+                    name: self.name_of(bureau),
+                    verb: held.verb.word().to_owned(),
+                    record: held.record.to_string(),
+                    since: held.since.0,
+                    agreement: held.agreement.map(|a| a.to_string()).unwrap_or_default(),
+                    egress: egress.to_owned(),
+                }
+            })
+            .collect();
+        let genesis = state.log().genesis().body();
+        let records = state
+            .log()
+            .entries()
+            .into_iter()
+            .map(|(record_id, entry)| {
+                let (kind, at, words) = match &entry.record {
+                    None => ("genesis", genesis.at, String::new()),
+                    Some(record) => {
+                        let body = record.body();
+                        let words = match &body.kind {
+                            RecordKind::Adopt(number, _) => number.clone(),
+                            RecordKind::Anchor(tips) => tips.len().to_string(),
+                            RecordKind::Grant(grantees, _) => grantees
+                                .iter()
+                                .map(|g| format!("{} {}", self.name_of(&g.bureau), g.verb.word()))
+                                .collect::<Vec<_>>()
+                                .join(", "),
+                            RecordKind::Cut(subject, _, _, strict, _) => {
+                                format!("{}{}", subject.word(), if *strict { " strict" } else { "" })
+                            }
+                        };
+                        (body.kind.word(), body.at, words)
+                    }
+                };
+                RecordView { id: record_id.to_string(), index: u64::from(entry.index), kind: kind.to_owned(), at: at.0, words }
+            })
+            .collect();
+        Ok(View::Access(AccessView {
+            document: document.to_string(),
+            owner: summary.owner.to_string(),
+            owner_name: self.name_of(&summary.owner),
+            holders,
+            records,
+        }))
+    }
+
+    fn inbox(&self, turn: &Turn) -> Vec<InboxItem> {
+        let own = self.identity.bureau;
+        let mut items = Vec::new();
+        let mut item = |kind: &str, id: String, title: String, from: String, since: u64| {
+            items.push(InboxItem { kind: kind.to_owned(), id, title, from, since });
+        };
+        if self.clock.needs_word() {
+            item("clock", String::new(), String::new(), String::new(), turn.stamp.0);
+        }
+        for entry in self.book.entries() {
+            let offer = entry.offer.body();
+            if offer.acceptor == own && self.book.standing(&entry.id(), turn.effective) == Some(Standing::Offered) {
+                item("offer", entry.id().to_string(), offer.terms.title.clone(), self.name_of(&offer.offerer), offer.at.0);
+            }
+        }
+        for (bureau, row) in &self.partners {
+            if !row.checked {
+                item("unchecked_card", bureau.to_string(), String::new(), self.name_of(bureau), 0);
+            }
+            if row.divergent {
+                item("divergent", bureau.to_string(), String::new(), self.name_of(bureau), row.last_contact);
+            }
+        }
+        for summary in self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(1_000) {
+            if summary.held > 0 {
+                item("held", summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
+            }
+            if summary.owner != own {
+                let kind = if summary.kind == Kind::Case { "case" } else { "bulletin" };
+                item(kind, summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
+            }
+        }
+        let month = 30 * 24 * 3_600;
+        if self.own_certificate().not_after.0 < turn.stamp.0 + month {
+            item(
+                "certificate_ends",
+                self.identity.certificate.to_string(),
+                String::new(),
+                String::new(),
+                self.own_certificate().not_after.0,
+            );
+        }
+        items
+    }
+
+    pub(super) fn show_inbox(&self, turn: &Turn) -> View {
+        View::Inbox { items: self.inbox(turn) }
+    }
+
+    pub(super) fn show_events(&self, after: u64, limit: usize) -> View {
+        let events = self.events.iter().filter(|event| event.position > after).take(limit.min(1_000)).cloned().collect();
+        View::Events { events }
+    }
+}
+
+/// Exactly one, or why not.
+fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
+    match matching.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(Refused::new(RefusedKind::NotFound, unknown).with("name", word.chars().take(80).collect::<String>())),
+        many => {
+            let candidates: Vec<String> = many.iter().take(10).map(name).collect();
+            Err(Refused::new(RefusedKind::Ambiguous, "ambiguous_name").with("candidates", candidates.join(", ")))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

@@ -1,0 +1,148 @@
+//! What the handling of one input carries along: the clocks, dice from the seed, the step being built.
+
+use minicbor::{Decode, Encode};
+
+use super::{Bureau, rows};
+use crate::id::{BureauId, CertificateId, DocumentId, Nonce};
+use crate::limits;
+use crate::segment::Life;
+use crate::step::{Step, Table, Write};
+use crate::time::{Now, WallSeconds};
+use crate::view::EventView;
+
+/// See the module.
+pub struct Turn {
+    pub now: Now,
+    /// What statements are stamped with.
+    pub stamp: WallSeconds,
+    /// What egress asks.
+    pub effective: WallSeconds,
+    pub step: Step,
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Turn {
+    pub fn new(now: Now, stamp: WallSeconds, effective: WallSeconds, seed: [u8; 32]) -> Self {
+        Self { now, stamp, effective, step: Step::default(), seed, drawn: 0 }
+    }
+
+    /// 32 fresh bytes, a function of the seed and how many were drawn before.
+    pub fn draw(&mut self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(b"accord dice v1");
+        hasher.update(&self.drawn.to_be_bytes());
+        self.drawn += 1;
+        *hasher.finalize().as_bytes()
+    }
+    pub fn nonce(&mut self) -> Nonce {
+        let mut out = [0; 16];
+        out.copy_from_slice(&self.draw()[..16]);
+        Nonce(out)
+    }
+    pub fn life(&mut self) -> Life {
+        let mut out = [0; 8];
+        out.copy_from_slice(&self.draw()[..8]);
+        Life(out)
+    }
+    pub fn reference(&mut self) -> u64 {
+        let mut out = [0; 8];
+        out.copy_from_slice(&self.draw()[..8]);
+        u64::from_be_bytes(out)
+    }
+
+    pub fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.step.writes.push(Write::Put { table, key: key.to_vec(), value: Some(value) });
+    }
+    pub fn remove(&mut self, table: Table, key: &[u8]) {
+        self.step.writes.push(Write::Put { table, key: key.to_vec(), value: None });
+    }
+}
+
+/// One line of the account auditors read: who, what, which document, under which agreement; never content.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AccountLine {
+    #[n(0)]
+    pub version: u8,
+    #[n(1)]
+    pub at: WallSeconds,
+    #[n(2)]
+    pub kind: String,
+    #[n(3)]
+    pub document: Option<DocumentId>,
+    #[n(4)]
+    pub bureau: Option<BureauId>,
+    #[n(5)]
+    pub certificate: Option<CertificateId>,
+    #[n(6)]
+    pub detail: String,
+}
+
+/// An event as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct EventRow {
+    #[n(0)]
+    pub at: WallSeconds,
+    #[n(1)]
+    pub kind: String,
+    #[n(2)]
+    pub document: Option<DocumentId>,
+    #[n(3)]
+    pub bureau: Option<BureauId>,
+    #[n(4)]
+    pub detail: String,
+}
+
+impl EventRow {
+    pub fn view(self, position: u64) -> EventView {
+        EventView {
+            position,
+            at: self.at.0,
+            kind: self.kind,
+            document: self.document.map(|d| d.to_string()).unwrap_or_default(),
+            bureau: self.bureau.map(|b| b.to_string()).unwrap_or_default(),
+            detail: self.detail,
+        }
+    }
+}
+
+impl Bureau {
+    /// Notes something for watchers; it is stored and keeps its position.
+    pub(super) fn event(&mut self, turn: &mut Turn, kind: &str, document: Option<DocumentId>, bureau: Option<BureauId>, detail: &str) {
+        self.event_position += 1;
+        let row = EventRow { at: turn.stamp, kind: kind.to_owned(), document, bureau, detail: detail.to_owned() };
+        turn.put(Table::Events, &self.event_position.to_be_bytes(), rows::write(&row));
+        let view = row.view(self.event_position);
+        turn.step.events.push(view.clone());
+        self.events.push_back(view);
+        if self.events.len() as u64 > limits::EVENTS_KEPT {
+            if let Some(old) = self.events.pop_front() {
+                turn.remove(Table::Events, &old.position.to_be_bytes());
+            }
+        }
+    }
+
+    /// Writes one line into the account.
+    pub(super) fn account(
+        &self,
+        turn: &mut Turn,
+        kind: &str,
+        document: Option<DocumentId>,
+        bureau: Option<BureauId>,
+        certificate: Option<CertificateId>,
+        detail: &str,
+    ) {
+        let line =
+            AccountLine { version: 1, at: turn.stamp, kind: kind.to_owned(), document, bureau, certificate, detail: detail.to_owned() };
+        turn.step.writes.push(Write::Account(rows::write(&line)));
+    }
+
+    /// Persists the corroborated time.
+    pub(super) fn write_floor(&mut self, turn: &mut Turn) {
+        self.floor_written = turn.now.mono;
+        let floor = self.clock.floor(turn.now.mono);
+        turn.put(Table::Local, b"floor", floor.0.to_be_bytes().to_vec());
+    }
+}
