@@ -13,9 +13,11 @@ mod card;
 mod case;
 mod clock;
 mod completion;
+mod config;
 mod device;
 mod events;
 mod help;
+mod init;
 mod officer;
 mod output;
 mod partner;
@@ -23,6 +25,7 @@ mod render;
 mod root;
 mod sending;
 mod status;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,6 +34,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::client::Client;
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::words::{Lang, Words};
 use output::Output;
@@ -70,6 +74,8 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Init),
+    Run(init::Run),
     Status,
     Doctor,
     #[command(subcommand)]
@@ -99,6 +105,10 @@ enum Verb {
     Access(access::AccessVerb),
     Inbox,
     Events(events::Events),
+    #[command(subcommand)]
+    Store(store::StoreVerb),
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
     Completion(completion::Completion),
 }
 
@@ -117,7 +127,10 @@ impl Context {
 
     /// A way to the daemon of the data folder.
     fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.data()?.join("run").join("api.sock"))?.acting_as(self.globals.person.as_deref()))
+        let data = self.data()?;
+        // A configuration that cannot be read is told by `config check` and by the daemon; asking a daemon that runs still works.
+        let socket = Config::load(&data).unwrap_or_default().socket(&data);
+        Ok(Client::new(socket)?.acting_as(self.globals.person.as_deref()))
     }
 
     /// Refuses `--dry-run` where there is nothing to foresee, rather than act after all.
@@ -159,6 +172,8 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
     let cx = Context { globals: line.globals, words, out };
     match line.verb {
         None => status::bare(&cx),
+        Some(Verb::Init(args)) => init::init(args, &cx),
+        Some(Verb::Run(args)) => init::run(args, &cx),
         Some(Verb::Status) => status::status(&cx),
         Some(Verb::Doctor) => status::doctor(&cx),
         Some(Verb::Clock(verb)) => clock::run(verb, &cx),
@@ -177,17 +192,28 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Access(verb)) => access::run(verb, &cx),
         Some(Verb::Inbox) => status::inbox(&cx),
         Some(Verb::Events(args)) => events::run(args, &cx),
+        Some(Verb::Store(verb)) => store::run(verb, &cx),
+        Some(Verb::Config(verb)) => config::run(verb, &cx),
         Some(Verb::Completion(args)) => completion::run(args, &cx),
     }
 }
 
-/// The language: `--lang`, else the locale. Read before parsing, since help and refusals of the parser need it.
+/// The language: `--lang`, else the configuration's, else the locale's. Read before parsing, since help and refusals of the parser need it.
 fn language(line: &[OsString]) -> Lang {
-    let typed = line.iter().enumerate().find_map(|(at, word)| match word.to_str()? {
-        "--lang" => line.get(at + 1)?.to_str().map(str::to_owned),
-        word => word.strip_prefix("--lang=").map(str::to_owned),
-    });
-    typed.and_then(|word| Lang::from_word(&word)).unwrap_or_else(|| Lang::from_locale(|name| std::env::var(name).ok()))
+    let configured = || {
+        let data = data_folder(typed(line, "--data").map(PathBuf::from), |name| std::env::var_os(name))?;
+        Lang::from_word(&Config::load(&data).ok()?.language)
+    };
+    let locale = || Lang::from_locale(|name| std::env::var(name).ok());
+    typed(line, "--lang").and_then(Lang::from_word).or_else(configured).unwrap_or_else(locale)
+}
+
+/// The value of a flag as typed, before anything is parsed.
+fn typed<'a>(line: &'a [OsString], flag: &str) -> Option<&'a str> {
+    line.iter().enumerate().find_map(|(at, word)| {
+        let word = word.to_str()?;
+        if word == flag { line.get(at + 1)?.to_str() } else { word.strip_prefix(flag)?.strip_prefix('=') }
+    })
 }
 
 fn data_folder(typed: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
@@ -226,5 +252,20 @@ mod tests {
         check("accord --lang en status", Lang::En);
         check("accord status --lang=zh", Lang::Zh);
         check("accord partner nonsense --lang en", Lang::En);
+    }
+
+    #[test]
+    fn the_configured_language_stands_unless_the_line_names_another() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (configured, expect) in [("en", Lang::En), ("zh", Lang::Zh)] {
+            std::fs::write(Config::path(dir.path()), format!("language = \"{configured}\"\n")).expect("written");
+            let line = |more: &[&str]| {
+                let data = format!("--data={}", dir.path().display());
+                ["accord", &data].into_iter().chain(more.iter().copied()).map(OsString::from).collect::<Vec<_>>()
+            };
+            assert_eq!(language(&line(&["status"])), expect);
+            assert_eq!(language(&line(&["--lang", "en"])), Lang::En);
+            assert_eq!(language(&line(&["--lang=zh"])), Lang::Zh);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The steps of [`run`] stop in the opposite order they start: first nobody asks any more, then the loop ends after a whole turn, then the
 //! links say goodbye, and last the store is closed with its clean-stop mark. A failure on the way leaves nothing half started.
 
-mod failures;
+pub(crate) mod failures;
 mod init;
 mod join;
 mod notify;

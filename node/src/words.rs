@@ -285,6 +285,40 @@ mod tests {
     }
 
     #[test]
+    fn every_word_that_comes_as_data_has_its_words() {
+        let groups: &[(&str, &str)] = &[
+            ("standing", "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force expired superseded offered"),
+            ("officer_state", "awaiting_login good expired revoked"),
+            ("clock_state", "good held behind"),
+            ("kind", "bulletin draft case"),
+            ("entry", "publish open note finding minutes"),
+            ("inbox_kind", "offer bulletin case clock divergent unchecked_card held certificate_ends"),
+            ("inbox_next", "offer bulletin case clock divergent unchecked_card held certificate_ends"),
+            ("event", "document_changed delivered agreement partner_up partner_down refused clock divergent fork device officer"),
+            ("record", "adopt anchor grant cut void reclassify erase end"),
+            ("verb", "read append request"),
+            ("why", "ok now not_in_log no_agreement not_granted no_pass"),
+            ("check", "disk keys ports clock certificate store partner address transport identity agreement version"),
+            ("word", "node laptop"),
+        ];
+        let words = Words::of(Lang::Zh);
+        let mut missing: Vec<String> = groups
+            .iter()
+            .flat_map(|(group, list)| list.split(' ').map(move |word| format!("{group}.{word}")))
+            .filter(|key| words.find(key).is_none())
+            .collect();
+        let categories = accord_protocol::agreement::Category::ALL.iter().map(|category| category.code().replace('.', "_"));
+        missing.extend(categories.map(|code| format!("category.{code}")).filter(|key| words.find(key).is_none()));
+        for (_, text) in sources().iter().filter(|(path, _)| path.ends_with("render.rs")) {
+            for list in text.split("Table::new(words, &[").skip(1) {
+                let columns = list.split(']').next().unwrap_or_default().split(',').map(|word| word.trim().trim_matches('"'));
+                missing.extend(columns.map(|word| format!("column.{word}")).filter(|key| words.find(key).is_none()));
+            }
+        }
+        assert!(missing.is_empty(), "missing: {missing:#?}");
+    }
+
+    #[test]
     fn a_locale_chooses_english_only_when_it_says_so() {
         let check = |pairs: &[(&str, &str)], expect: Lang| {
             let found = Lang::from_locale(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));

@@ -119,6 +119,13 @@ mod tests {
 
     /// Every verb due, as a person types it.
     const VERBS: &[&str] = &[
+        "init",
+        "run",
+        "device join",
+        "store verify",
+        "store repair",
+        "config check",
+        "config show",
         "status",
         "doctor",
         "clock correct",

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::swarm::SwarmError;
 
 /// A configuration that cannot be used: exit 2, with its line.
-pub(super) fn config(path: &Path, error: ConfigError) -> Failure {
+pub(crate) fn config(path: &Path, error: ConfigError) -> Failure {
     let failure = |code: &str, line: Option<usize>| {
         let failure = Failure::misuse(code).with("path", path.display());
         line.map_or_else(|| Failure::misuse(code).with("path", path.display()), |line| failure.with("line", line))
@@ -36,7 +36,7 @@ pub(super) fn config(path: &Path, error: ConfigError) -> Failure {
 }
 
 /// The store did not open, or stopped.
-pub(super) fn store(dir: &Path, error: StoreError) -> Failure {
+pub(crate) fn store(dir: &Path, error: StoreError) -> Failure {
     let failure = match &error {
         StoreError::NotFound { .. } => Failure::misuse("not_initialised"),
         StoreError::Exists { .. } => Failure::misuse("data_exists"),
