@@ -199,6 +199,9 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
         tracing::warn!(file = torn.file, offset = torn.offset, bytes = torn.bytes, "cut an unfinished batch off the journal");
         cut(&*disk, torn)?;
     }
+    if clean.is_none() {
+        write_again(&*disk, &end.head)?;
+    }
     let bytes = bytes_all(&*disk)?;
     let Opening { keys, mut random, .. } = opening;
     let state = *index.state().expect("every base sets the state");
@@ -296,7 +299,7 @@ impl Opening<'_> {
             stated = Some(met.batch.tally);
             let rows = rows::of(&met.batch.records, met.place.file, met.place.start, &index);
             let applied = rows.and_then(|rows| {
-                let state = State { place: met.place, tally: index.tally_after(&rows)?, item_seq: met.batch.item_seq };
+                let state = State { place: met.place, tally: index.tally_after(&rows, false)?, item_seq: met.batch.item_seq };
                 index.apply(&rows, &state, random).map_err(|error| Unusable(error.to_string()))
             });
             broken = applied.err();
@@ -381,6 +384,9 @@ impl Opening<'_> {
         if !boot && clean != Some(&state) {
             return Err(self.set_aside(index, "the index does not stand where the clean stop left it".to_owned()));
         }
+        if index.is_bloated() {
+            return Err(self.set_aside(index, "the index had grown far beyond its rows".to_owned()));
+        }
         let counted = index.recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows }));
         match counted {
             Ok(tally) if tally == state.tally => {}
@@ -428,6 +434,27 @@ fn cut(disk: &dyn Disk, torn: &TornTail) -> Result<(), StoreError> {
         }
     };
     step().map_err(|error| fatal("cutting", &name, &error))
+}
+
+/// Writes the last batch once more over itself. After a failed sync Linux may show bytes that never reach the disk, and a sync alone does
+/// not send them again. Every earlier batch was synced before the next began.
+fn write_again(disk: &dyn Disk, head: &Place) -> Result<(), StoreError> {
+    let name = journal::file_name(head.file);
+    // The first frame of a file takes the header with it.
+    let from = if head.start > frame::HEADER as u64 { head.start } else { 0 };
+    let mut bytes = vec![0; usize::try_from(head.end - from).unwrap_or(0)];
+    let read = disk.read_at(&name, from, &mut bytes).map_err(StoreError::io("reading", &name))?;
+    bytes.truncate(read);
+    let step = || {
+        disk.write_at(&name, from, &bytes)?;
+        disk.sync_data(&name)?;
+        disk.sync_dir("journal")
+    };
+    match step() {
+        // Over existing blocks this needs no room except on file systems that copy on write; there the old bytes stay.
+        Err(error) if is_full(&error) => Ok(()),
+        other => other.map_err(|error| fatal("writing again", &name, &error)),
+    }
 }
 
 fn len(disk: &dyn Disk, number: u64) -> Result<u64, StoreError> {
