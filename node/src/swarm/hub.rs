@@ -75,7 +75,7 @@ pub(super) struct Hub {
     link_tasks: JoinSet<Ended>,
     tasks: HashMap<task::Id, LinkId>,
     dials: HashMap<ConnectionId, Dial>,
-    resolving: JoinSet<(Purpose, Instant, Result<Vec<Multiaddr>, AddressError>)>,
+    resolving: JoinSet<Resolved>,
     next_link: u64,
     queued_everywhere: Arc<AtomicUsize>,
     refusals: Bucket,
@@ -126,6 +126,13 @@ impl Entry {
 struct Dial {
     purpose: Purpose,
     started: Instant,
+}
+
+/// A dial whose addresses are known: at least one target, or the reason why there is none.
+struct Resolved {
+    purpose: Purpose,
+    started: Instant,
+    targets: Result<Vec<Multiaddr>, AddressError>,
 }
 
 /// Why we dial.
@@ -368,16 +375,16 @@ impl Hub {
                     Err(error) => problem = Some(error),
                 }
             }
-            let resolved = match problem {
+            let targets = match problem {
                 Some(problem) if targets.is_empty() => Err(problem),
                 _ => Ok(targets),
             };
-            (purpose, started, resolved)
+            Resolved { purpose, started, targets }
         });
     }
 
-    fn on_resolved(&mut self, resolved: Result<(Purpose, Instant, Result<Vec<Multiaddr>, AddressError>), task::JoinError>) {
-        let Ok((purpose, started, targets)) = resolved else { return };
+    fn on_resolved(&mut self, resolved: Result<Resolved, task::JoinError>) {
+        let Ok(Resolved { purpose, started, targets }) = resolved else { return };
         let key = match &purpose {
             Purpose::Link(key) | Purpose::Probe(key, _) => *key,
         };
@@ -539,7 +546,7 @@ impl Hub {
     }
 
     /// A control stream stands: decide whether it becomes the link of its key.
-    fn opened(&mut self, key: TransportKey, connection: ConnectionId, remote: &Multiaddr, outgoing: bool, stream: Stream) {
+    fn opened(&mut self, key: TransportKey, connection: ConnectionId, remote: &Multiaddr, outgoing: bool, stream: Box<Stream>) {
         let Some((socket, over)) = addresses::place(remote) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if !peer.learnt.contains(&socket.ip()) {
