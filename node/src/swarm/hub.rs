@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     error::Error,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +19,6 @@ use accord_keys::id::TransportKey;
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm, TransportError, allow_block_list, connection_limits,
-    core::transport::ListenerId,
     identity::Keypair,
     swarm::{
         self, ConnectionDenied, ConnectionId, DialError, ListenError,
@@ -162,8 +161,12 @@ impl Hub {
             .with_smart_dial()
             .with_max_negotiating_inbound_streams(4);
         let mut swarm = Swarm::new(transport, Node::new(config.limits.first_frame), peer_id, settings);
-        for text in &config.listen {
-            listen(&mut swarm, text, &enabled)?;
+        // All are claimed before the first one is taken: `[::]` and `0.0.0.0` with one port must not look like each other's enemies.
+        let claimed = config.listen.iter().map(|text| claim(text, &enabled)).collect::<Result<Vec<_>, _>>()?;
+        for (socket, wanted) in claimed {
+            for over in wanted {
+                listen(&mut swarm, socket, over)?;
+            }
         }
         let (outbox, waiting) = mpsc::channel(OUTBOX_MAX);
         tokio::spawn(forward(waiting, events.clone()));
@@ -680,26 +683,24 @@ async fn forward(mut waiting: mpsc::Receiver<SwarmEvent>, events: mpsc::Sender<S
     }
 }
 
-/// Listens at one configured address.
-fn listen(swarm: &mut Swarm<Node>, text: &str, enabled: &[Over]) -> Result<Vec<ListenerId>, SwarmError> {
+/// Where one configured address listens, over which transports, with a port.
+fn claim(text: &str, enabled: &[Over]) -> Result<(SocketAddr, Vec<Over>), SwarmError> {
     let address: Address = text.parse()?;
     let wanted: Vec<Over> = enabled.iter().copied().filter(|over| address.wants(*over)).collect();
     if wanted.is_empty() {
         return Err(AddressError::TransportOff(text.to_owned()).into());
     }
-    let socket = transport::claim(address.listen_socket()?, &wanted)?;
-    wanted
-        .into_iter()
-        .map(|over| {
-            swarm.listen_on(addresses::multiaddr(socket, over)).map_err(|error| {
-                let source = match error {
-                    TransportError::Other(source) => source,
-                    TransportError::MultiaddrNotSupported(address) => io::Error::other(format!("{address} is not supported")),
-                };
-                transport::listen_error(socket, over, source)
-            })
-        })
-        .collect()
+    Ok((transport::claim(address.listen_socket()?, &wanted)?, wanted))
+}
+
+fn listen(swarm: &mut Swarm<Node>, socket: SocketAddr, over: Over) -> Result<(), SwarmError> {
+    match swarm.listen_on(addresses::multiaddr(socket, over)) {
+        Ok(_) => Ok(()),
+        Err(TransportError::Other(source)) => Err(transport::listen_error(socket, over, source)),
+        Err(TransportError::MultiaddrNotSupported(address)) => {
+            Err(transport::listen_error(socket, over, io::Error::other(format!("{address} is not supported"))))
+        }
+    }
 }
 
 /// What the system said, if it said so itself: refused, no route and the like.

@@ -428,6 +428,24 @@ async fn an_address_in_use_is_named() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_address_families_may_share_a_port() {
+    let port = Node::start(1, SwarmConfig::default()).await.address.rsplit_once(':').expect("host:port").1.to_owned();
+    let mut listen = vec![format!("0.0.0.0:{port}")];
+    // Machines without IPv6 still run the other half.
+    if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+        listen.push(format!("[::]:{port}"));
+    }
+    within("the port", async {
+        // The first node lets go of it a moment after it was dropped.
+        while let Err(error) = start(SwarmConfig { listen: listen.clone(), ..SwarmConfig::default() }, &[2; 32]).await {
+            assert!(matches!(error, SwarmError::AddressInUse { .. }), "{error}");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
     let refused = async |config| start(config, &[1; 32]).await.expect_err("a wrong configuration");
