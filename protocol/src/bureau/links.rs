@@ -383,6 +383,9 @@ impl Bureau {
             }
         } else {
             agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
+            if !agreements.is_empty() {
+                self.send(turn, id, &Message::Statements(self.sealing_officers(peer.bureau)), false);
+            }
         }
         let mut page = Vec::new();
         let mut size = 0;

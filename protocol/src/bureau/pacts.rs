@@ -7,7 +7,7 @@ use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Offer, Standing};
 use crate::agreement::{Pair, Terms};
-use crate::id::{AgreementId, BureauId, Bytes};
+use crate::id::{AgreementId, BureauId, Bytes, StatementId};
 use crate::limits;
 use crate::step::Table;
 use crate::view::{Refused, RefusedKind, SendingView, View};
@@ -208,8 +208,24 @@ impl Bureau {
         clean
     }
 
+    /// The certificates of the officers who sealed what stands between us and `partner`: without them nobody can check those seals.
+    pub(super) fn sealing_officers(&self, partner: BureauId) -> Vec<Bytes> {
+        let pair = Pair::of(self.identity.bureau, partner);
+        let mut officers = std::collections::BTreeSet::new();
+        for entry in self.book.entries().filter(|entry| entry.pair() == pair) {
+            officers.insert(entry.offer.body().officer);
+            officers.extend(entry.accept.iter().map(|accept| accept.body().officer));
+            officers.extend(entry.decline.iter().map(|decline| decline.body().officer));
+        }
+        officers.iter().filter_map(|officer| self.directory.statement_bytes(&StatementId(officer.0))).map(Bytes).collect()
+    }
+
     fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, bytes: &[u8]) {
         let own = self.identity.bureau;
+        let officers = Message::Statements(self.sealing_officers(partner));
+        for link in self.live_links(|peer| peer == partner || peer == own) {
+            self.send(turn, link, &officers, false);
+        }
         let message = Message::Agreements(vec![Bytes(bytes.to_vec())]);
         for link in self.live_links(|peer| peer == partner || peer == own) {
             self.send(turn, link, &message, false);
