@@ -13,6 +13,7 @@ mod card;
 mod case;
 mod clock;
 mod completion;
+mod demo;
 mod config;
 mod device;
 mod events;
@@ -78,6 +79,7 @@ enum Verb {
     Run(init::Run),
     Status,
     Doctor,
+    Demo(demo::Demo),
     #[command(subcommand)]
     Clock(clock::ClockVerb),
     Login(officer::Login),
@@ -176,6 +178,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Run(args)) => init::run(args, &cx),
         Some(Verb::Status) => status::status(&cx),
         Some(Verb::Doctor) => status::doctor(&cx),
+        Some(Verb::Demo(args)) => demo::run(args, &cx),
         Some(Verb::Clock(verb)) => clock::run(verb, &cx),
         Some(Verb::Login(args)) => officer::login(args, &cx),
         Some(Verb::Logout(args)) => officer::logout(args, &cx),
