@@ -15,6 +15,7 @@ mod clock;
 mod completion;
 mod demo;
 mod config;
+mod demo;
 mod device;
 mod events;
 mod help;
