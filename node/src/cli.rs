@@ -13,6 +13,7 @@ mod card;
 mod case;
 mod clock;
 mod completion;
+mod demo;
 mod config;
 mod demo;
 mod device;

@@ -434,3 +434,6 @@ fn open_bureau(parts: &Parts) -> Result<Bureau, DriverError> {
 fn to_swarm(peer: AllowedPeer) -> swarm::AllowedPeer {
     swarm::AllowedPeer { transport: peer.transport, addresses: peer.addresses, dial: peer.dial }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ pub(super) async fn login(app: axum::extract::State<App>, Json(login): Json<Logi
 }
 
 /// The officer's certificate; `None` before the first login.
-async fn certificate_of(app: &App, name: &str) -> Result<Option<CertificateId>, Failure> {
+pub(super) async fn certificate_of(app: &App, name: &str) -> Result<Option<CertificateId>, Failure> {
     let View::Officers { officers } = app.handle.command(Command::OfficerFind { name: name.to_owned() }).await? else {
         return Err(Failure::fault("internal").with("cause", "OfficerFind answered something else"));
     };

@@ -384,6 +384,11 @@ impl Bureau {
         } else {
             agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
         }
+        let offers: Vec<crate::id::AgreementId> =
+            self.book.entries().filter(|e| own || e.pair() == Pair::of(self.identity.bureau, peer.bureau)).map(|e| e.id()).collect();
+        for page in self.agreement_evidence(offers).chunks(100) {
+            self.send(turn, id, &Message::Statements(page.to_vec()), false);
+        }
         let mut page = Vec::new();
         let mut size = 0;
         for bytes in agreements {

@@ -422,7 +422,13 @@ impl Bureau {
         }
         let addresses = self.contacts.get(&self.identity.certificate).map(|c| c.body().addresses.clone()).unwrap_or_default();
         Ok(Welcome {
-            statements: self.directory.statements(&self.identity.bureau).into_iter().map(Bytes).collect(),
+            statements: self
+                .directory
+                .statements(&self.identity.bureau)
+                .into_iter()
+                .chain(self.contacts.values().filter(|c| c.body().bureau == self.identity.bureau).map(|c| c.sealed().to_bytes()))
+                .map(Bytes)
+                .collect(),
             device,
             officer,
             officer_name: invite.officer.clone(),

@@ -206,3 +206,60 @@ fn two_bureaus_agree_and_a_published_bulletin_arrives() {
     a.stop().expect("a clean stop");
     b.stop().expect("a clean stop");
 }
+
+#[test]
+fn a_laptop_joins_with_its_code_once_and_gets_what_its_bureau_holds() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (home_data, laptop_data) = (dir.path().join("home"), dir.path().join("laptop"));
+    let sheet = found(&home_data, "河东县公安局");
+    let home = Node::start(&home_data);
+    home.login();
+    let text = json!({"title": "草稿", "text": "仅本单位。", "category": "CRIM.SERIES", "subkind": "series"});
+    home.post("/v1/drafts", text);
+    let invitation: serde_json::Value = home.client().post("/v1/devices", &json!({"officer": "值班一"}), false).expect("invited");
+    let code = invitation["code"].as_str().expect("a code").to_owned();
+    let joining = |data: &Path| super::super::JoinPlan {
+        data: data.to_path_buf(),
+        code: zeroize::Zeroizing::new(code.clone()),
+        node_passphrase: zeroize::Zeroizing::new("correct horse".to_owned()),
+        officer_passphrase: zeroize::Zeroizing::new("laptop horse".to_owned()),
+        listen: Vec::new(),
+    };
+    let joined = super::super::join(joining(&laptop_data)).unwrap_or_else(|failure| panic!("{failure}: {}", failure.chain()));
+    assert_eq!((joined.bureau, joined.name.as_str(), joined.officer.as_str()), (sheet.bureau, "河东县公安局", "值班一"));
+
+    let laptop = Node::start(&laptop_data);
+    laptop.post("/v1/login", json!({"name": "值班一", "passphrase": "laptop horse"}));
+    until("the draft arrives", || match laptop.get("/v1/bulletins") {
+        View::Documents { documents } => documents.first().map(|line| assert_eq!(line.title, "草稿")),
+        other => panic!("{other:?}"),
+    });
+    until("both hold the same", || match (home.get("/v1/status"), laptop.get("/v1/status")) {
+        (View::Status(one), View::Status(other)) => (one.content_sum == other.content_sum && one.documents == 1).then_some(()),
+        other => panic!("{other:?}"),
+    });
+    laptop.stop().expect("a clean stop");
+    let again = super::super::join(joining(&dir.path().join("thief"))).expect_err("the code was used");
+    assert!(["invitation_expired", "home_not_reached"].contains(&again.code.as_str()), "{again}");
+    assert!(!dir.path().join("thief").exists());
+    home.stop().expect("a clean stop");
+}
+
+#[test]
+fn a_renewed_certificate_logs_in_with_the_same_passphrase() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("a");
+    found(&data, "河东县公安局");
+    let node = Node::start(&data);
+    node.login();
+    let certificate = || match node.get("/v1/officers") {
+        View::Officers { officers } => officers[0].certificate.clone(),
+        other => panic!("{other:?}"),
+    };
+    let before = certificate();
+    node.post("/v1/certificates/%E5%80%BC%E7%8F%AD%E4%B8%80/renew", json!({}));
+    assert_ne!(certificate(), before);
+    node.post("/v1/logout", json!({}));
+    node.login();
+    node.stop().expect("a clean stop");
+}
