@@ -644,20 +644,21 @@ impl Bureau {
             if bureau == peer.bureau {
                 continue;
             }
-            if bureau != self.identity.bureau {
-                if let Some(record) = self.directory.bureau(&bureau) {
-                    ids.extend(record.roots().map(accord_keys::seal::Verified::id));
-                }
+            if bureau != self.identity.bureau
+                && let Some(record) = self.directory.bureau(&bureau)
+            {
+                ids.extend(record.roots().map(accord_keys::seal::Verified::id));
             }
             if let Issuer::Member(issuer) = known.body().issuer {
                 ids.push(StatementId(issuer.0));
             }
             ids.push(StatementId(certificate.0));
         }
-        if state.owner() != self.identity.bureau && state.owner() != peer.bureau {
-            if let Some(record) = self.directory.bureau(&state.owner()) {
-                ids.extend(record.appointments().map(accord_keys::seal::Verified::id));
-            }
+        if state.owner() != self.identity.bureau
+            && state.owner() != peer.bureau
+            && let Some(record) = self.directory.bureau(&state.owner())
+        {
+            ids.extend(record.appointments().map(accord_keys::seal::Verified::id));
         }
         let mut seen = BTreeSet::new();
         ids.retain(|id| !given.contains(id) && seen.insert(*id));

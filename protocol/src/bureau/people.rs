@@ -257,10 +257,10 @@ impl Bureau {
         let statement = IdentityStatement::from_bytes(&self.identity.network, bytes)
             .map_err(|e| Refused::new(RefusedKind::Misuse, "bad_statement").with("why", e))?;
         let id = statement.id();
-        if let IdentityStatement::Certificate(certificate) = &statement {
-            if certificate.body().bureau != self.identity.bureau {
-                return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
-            }
+        if let IdentityStatement::Certificate(certificate) = &statement
+            && certificate.body().bureau != self.identity.bureau
+        {
+            return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
         }
         let new = self.learn_own(turn, bytes)?;
         if new {
