@@ -176,6 +176,15 @@ impl AgreementStatement {
             Self::Decline(s) => s.sealed().to_bytes(),
         }
     }
+    /// The officer who sealed it; none for a conclusion, which is the registrar's.
+    pub fn officer(&self) -> Option<CertificateId> {
+        match self {
+            Self::Offer(s) => Some(s.body().officer),
+            Self::Accept(s) => Some(s.body().officer),
+            Self::Decline(s) => Some(s.body().officer),
+            Self::Conclude(_) => None,
+        }
+    }
     /// The offer it is or speaks of.
     pub fn offer(&self) -> AgreementId {
         match self {
@@ -386,6 +395,19 @@ impl AgreementBook {
             out.extend(entry.conclude.iter().map(|s| s.sealed().to_bytes()));
         }
         out
+    }
+
+    /// Officers who sealed what [`AgreementBook::statements_with`] gives.
+    pub fn officers_with(&self, partner: BureauId) -> Vec<CertificateId> {
+        let pair = Pair::of(self.own, partner);
+        let entries = self.entries.values().filter(|entry| entry.pair() == pair);
+        entries
+            .flat_map(|entry| {
+                let accept = entry.accept.iter().map(|s| s.body().officer);
+                let decline = entry.decline.iter().map(|s| s.body().officer);
+                accept.chain(decline).chain([entry.offer.body().officer])
+            })
+            .collect()
     }
 
     /// The newest concluded version of a pair; 0 when there is none.

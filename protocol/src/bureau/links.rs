@@ -382,6 +382,10 @@ impl Bureau {
                 self.send(turn, id, &Message::Statements(batch), false);
             }
         } else {
+            let evidence = self.officer_evidence(id, self.book.officers_with(peer.bureau));
+            for page in evidence.chunks(256) {
+                self.send(turn, id, &Message::Statements(page.to_vec()), false);
+            }
             agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
         }
         let mut page = Vec::new();

@@ -7,7 +7,8 @@ use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Offer, Standing};
 use crate::agreement::{Pair, Terms};
-use crate::id::{AgreementId, BureauId, Bytes};
+use crate::id::{AgreementId, BureauId, Bytes, CertificateId};
+use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
 use crate::view::{Refused, RefusedKind, SendingView, View};
@@ -135,7 +136,7 @@ impl Bureau {
         statement: AgreementStatement,
     ) -> Result<bool, crate::agreement::exchange::ExchangeError> {
         let bytes = statement.to_bytes();
-        let (id, offer) = (statement.id(), statement.offer());
+        let (id, offer, officer) = (statement.id(), statement.offer(), statement.officer());
         if !self.book.learn(&self.directory, statement)? {
             return Ok(false);
         }
@@ -143,7 +144,7 @@ impl Bureau {
         let entry = self.book.get(&offer).expect("just learnt");
         let body = entry.offer.body();
         let partner = if body.offerer == self.identity.bureau { body.acceptor } else { body.offerer };
-        self.tell_agreement(turn, partner, &bytes);
+        self.tell_agreement(turn, partner, officer, &bytes);
         self.conclude_if_due(turn, offer);
         self.policy_changed(turn, Some(partner));
         Ok(true)
@@ -208,11 +209,27 @@ impl Bureau {
         clean
     }
 
-    fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, bytes: &[u8]) {
+    fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, officer: Option<CertificateId>, bytes: &[u8]) {
         let own = self.identity.bureau;
         let message = Message::Agreements(vec![Bytes(bytes.to_vec())]);
         for link in self.live_links(|peer| peer == partner || peer == own) {
+            let evidence = self.officer_evidence(link, officer);
+            if !evidence.is_empty() {
+                self.send(turn, link, &Message::Statements(evidence), false);
+            }
             self.send(turn, link, &message, false);
         }
+    }
+
+    /// Sealed certificates of officers who sealed agreement statements, for a peer that may not know them. Officers' certificates are not
+    /// told to partners as such; whoever sealed something for a partner is shown to that partner.
+    pub(super) fn officer_evidence(&self, link: LinkId, officers: impl IntoIterator<Item = CertificateId>) -> Vec<Bytes> {
+        let theirs = self.links.get(&link).and_then(super::links::Link::bureau);
+        let seen: std::collections::BTreeSet<CertificateId> = officers.into_iter().collect();
+        seen.into_iter()
+            .filter_map(|id| self.directory.certificate(&id))
+            .filter(|certificate| Some(certificate.body().bureau) != theirs)
+            .map(|certificate| Bytes(certificate.sealed().to_bytes()))
+            .collect()
     }
 }
