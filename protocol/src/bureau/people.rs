@@ -11,7 +11,7 @@ use accord_keys::secret::Signer;
 use super::rows::{InviteRow, OfficerRow, write};
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
-use crate::id::{Bytes, CertificateId, HpkeKey, PublicKey, TransportKey};
+use crate::id::{CertificateId, HpkeKey, PublicKey, TransportKey};
 use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
@@ -422,7 +422,8 @@ impl Bureau {
         }
         let addresses = self.contacts.get(&self.identity.certificate).map(|c| c.body().addresses.clone()).unwrap_or_default();
         Ok(Welcome {
-            statements: self.directory.statements(&self.identity.bureau).into_iter().map(Bytes).collect(),
+            // With the contact of this node, else the laptop would know nobody to dial.
+            statements: self.public_statements(true),
             device,
             officer,
             officer_name: invite.officer.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accord_keys::secret::{HpkeSecret, SecretKey, Signer};
+use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
 use accord_protocol::bureau::{FoundPlan, Identity, LaptopPlan, found, found_laptop};
 use accord_protocol::id::{AgreementId, BureauId, CertificateId, DocumentId, HpkeKey, TransportKey};
