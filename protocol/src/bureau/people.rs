@@ -15,6 +15,7 @@ use crate::id::{CertificateId, HpkeKey, PublicKey, TransportKey};
 use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
+use crate::time::WallSeconds;
 use crate::view::{Refused, RefusedKind, View};
 use crate::wire::{IdentityStatement, Join, Message, Welcome};
 
@@ -155,7 +156,7 @@ impl Bureau {
             capabilities,
             name_commitment: None,
             scope_commitment: None,
-            not_before: turn.stamp,
+            not_before: begins(turn.stamp),
             not_after: turn.stamp.plus(MEMBER_S),
             serial: turn.nonce().0,
             issuer: Issuer::Member(self.identity.certificate),
@@ -320,7 +321,7 @@ impl Bureau {
         }
         body.capabilities.retain(|c| !c.is_root_only());
         body.issuer = Issuer::Member(self.identity.certificate);
-        body.not_before = turn.stamp;
+        body.not_before = begins(turn.stamp);
         body.not_after = turn.stamp.plus(MEMBER_S);
         body.serial = turn.nonce().0;
         let new = self.issue(turn, body)?;
@@ -405,7 +406,7 @@ impl Bureau {
             capabilities: vec![Capability::Create, Capability::Write],
             name_commitment: None,
             scope_commitment: None,
-            not_before: turn.stamp,
+            not_before: begins(turn.stamp),
             not_after: turn.stamp.plus(MEMBER_S),
             serial: turn.nonce().0,
             issuer: Issuer::Member(self.identity.certificate),
@@ -430,6 +431,11 @@ impl Bureau {
             addresses,
         })
     }
+}
+
+/// When a certificate made now begins: as much earlier as clocks may differ, so that nobody whose clock is behind is told "not yet".
+pub(super) fn begins(now: WallSeconds) -> WallSeconds {
+    WallSeconds(now.0.saturating_sub(limits::CLOCK_JUMP_S))
 }
 
 /// Stable word for a certificate's standing.

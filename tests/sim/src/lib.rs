@@ -7,6 +7,7 @@
 
 pub mod canary;
 pub mod chaos;
+pub mod checks;
 pub mod disk;
 pub mod node;
 pub mod oracle;

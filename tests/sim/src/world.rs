@@ -7,7 +7,7 @@ use accord_protocol::id::{BureauId, DocumentId, NetworkId};
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::step::Table;
 use accord_protocol::time::MonoMillis;
-use accord_protocol::view::{DocumentView, Refused, View};
+use accord_protocol::view::{DocumentView, Refused, RefusedKind, View};
 use accord_protocol::wire;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -388,16 +388,17 @@ impl World {
         self.answers.remove(&(n, id))
     }
 
-    /// As [`World::try_ask`] without crashes.
+    /// Gives a command. While nothing crashes a node that is down is started first; else its silence is a refusal with code `silent`.
+    ///
+    /// # Errors
+    /// The refusal.
     pub fn ask(&mut self, n: usize, command: Command) -> Result<View, Refused> {
-        let crash = std::mem::take(&mut self.weather.crash);
-        if !self.nodes[n].is_up() {
+        if !self.nodes[n].is_up() && self.weather.crash == 0 {
             self.boot(n);
         }
-        let answer = self.try_ask(n, command);
-        self.weather.crash = crash;
-        match answer {
+        match self.try_ask(n, command) {
             Some(answer) => answer,
+            None if self.weather.crash > 0 => Err(Refused::new(RefusedKind::Fault, "silent")),
             None => self.fail("a command was not answered"),
         }
     }
