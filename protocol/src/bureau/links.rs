@@ -225,7 +225,7 @@ impl Bureau {
 
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
     /// Officers' and laptops' certificates go to our own devices here, and elsewhere only as evidence.
-    fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
+    pub(super) fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
         let mut out: Vec<Bytes> = Vec::new();
         for bytes in self.directory.statements(&self.identity.bureau) {
             let is_certificate = seal::peek_type(&bytes) == Some(StatementType::Certificate.number());
