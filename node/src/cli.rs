@@ -13,7 +13,6 @@ mod card;
 mod case;
 mod clock;
 mod completion;
-mod demo;
 mod config;
 mod demo;
 mod device;

@@ -71,7 +71,8 @@ pub(super) fn init(args: Init, cx: &Context) -> Result<(), Failure> {
 
 /// The absolute path of a file to be made: nothing stands there yet, and its folder does.
 pub(super) fn new_file(path: &Path) -> Result<PathBuf, Failure> {
-    let path = std::path::absolute(path).map_err(|error| Failure::misuse("file_not_written").with("path", path.display()).because(error))?;
+    let path =
+        std::path::absolute(path).map_err(|error| Failure::misuse("file_not_written").with("path", path.display()).because(error))?;
     if path.exists() {
         return Err(Failure::misuse("file_exists").with("path", path.display()));
     }

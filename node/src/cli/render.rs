@@ -294,7 +294,8 @@ fn partner(found: &PartnerView, words: &Words) -> String {
     }
     text += &line(&words.fill("card.phone", &[("phone", &if found.phone.is_empty() { "–".to_owned() } else { clean(&found.phone) })]));
     for node in &found.nodes {
-        text += &line(&words.fill("partner.node", &[("transport", &short(&node.transport)), ("addresses", &joined(&node.addresses, words))]));
+        text +=
+            &line(&words.fill("partner.node", &[("transport", &short(&node.transport)), ("addresses", &joined(&node.addresses, words))]));
     }
     text += &line(if found.checked { words.say("partner.checked") } else { words.say("partner.to_check") });
     text + &checking_code(&found.checking_code)
