@@ -63,7 +63,14 @@ pub fn until<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Result<Optio
 
 impl Node {
     /// Founds a bureau and marks its store as a demonstration's. `reached_at` is what its card says.
-    pub fn found(folder: &Path, name: &str, officer: &str, unit_code: &str, reached_at: &str, listen: &str) -> Result<(Self, StartSheet), Failure> {
+    pub fn found(
+        folder: &Path,
+        name: &str,
+        officer: &str,
+        unit_code: &str,
+        reached_at: &str,
+        listen: &str,
+    ) -> Result<(Self, StartSheet), Failure> {
         let data = folder.to_path_buf();
         let secret = || Zeroizing::new(PASSPHRASE.to_owned());
         let sheet = daemon::init(InitPlan {
@@ -101,15 +108,7 @@ impl Node {
     fn at(data: PathBuf, name: &str, officer: &str, listen: &str, transport: String) -> Result<Self, Failure> {
         crate::keystore::write_private(&data.join("passphrase"), PASSPHRASE.as_bytes())?;
         let client = Client::new(data.join("run").join("api.sock"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            officer: officer.to_owned(),
-            listen: listen.to_owned(),
-            transport,
-            data,
-            child: None,
-            client,
-        })
+        Ok(Self { name: name.to_owned(), officer: officer.to_owned(), listen: listen.to_owned(), transport, data, child: None, client })
     }
 
     /// Starts the process and waits until it answers; then its officer logs in.
@@ -129,7 +128,10 @@ impl Node {
         until(&name, READY_S, || {
             if let Some(child) = &mut self.child {
                 if let Ok(Some(status)) = child.try_wait() {
-                    return Err(Failure::fault("node_ended").with("name", &name).with("status", status).with("log", data.join("log").display()));
+                    return Err(Failure::fault("node_ended")
+                        .with("name", &name)
+                        .with("status", status)
+                        .with("log", data.join("log").display()));
                 }
             }
             Ok(self.client.get::<View>("/v1/status").ok())

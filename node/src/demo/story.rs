@@ -70,7 +70,8 @@ pub fn tell(plan: &DemoPlan, folder: &Path, out: &mut dyn Narrator) -> Result<Ou
     let texts = folder.join("texts");
     std::fs::create_dir_all(&texts).map_err(|e| Failure::misuse("folder_unwritable").with("path", texts.display()).because(e))?;
     for (name, bytes) in TEXTS {
-        std::fs::write(texts.join(name), bytes).map_err(|e| Failure::misuse("folder_unwritable").with("path", texts.display()).because(e))?;
+        std::fs::write(texts.join(name), bytes)
+            .map_err(|e| Failure::misuse("folder_unwritable").with("path", texts.display()).because(e))?;
     }
 
     // 1 Found.
@@ -145,10 +146,9 @@ pub fn tell(plan: &DemoPlan, folder: &Path, out: &mut dyn Narrator) -> Result<Ou
         }
         let millis = begun.until(jiff::Timestamp::now()).map_or(0, |span| span.get_milliseconds() + span.get_seconds() * 1_000);
         match to.as_slice() {
-            [one] => out.line(&words.fill(
-                "demo.publish_one",
-                &[("bureau", &names[from]), ("title", &title), ("file", &file), ("partner", &names[*one])],
-            )),
+            [one] => out.line(
+                &words.fill("demo.publish_one", &[("bureau", &names[from]), ("title", &title), ("file", &file), ("partner", &names[*one])]),
+            ),
             [first, second, ..] => out.line(&words.fill(
                 "demo.publish_two",
                 &[("bureau", &names[from]), ("title", &title), ("file", &file), ("first", &names[*first]), ("second", &names[*second])],
@@ -189,7 +189,9 @@ pub fn tell(plan: &DemoPlan, folder: &Path, out: &mut dyn Narrator) -> Result<Ou
     // 6 The laptop goes offline; both sides write.
     head(out, "demo.offline_head", &[]);
     cable.pull();
-    until(words.say("demo.offline_head"), ARRIVE_S, || Ok((!nodes[0].status()?.devices.iter().any(|d| !d.here && d.connected)).then_some(())))?;
+    until(words.say("demo.offline_head"), ARRIVE_S, || {
+        Ok((!nodes[0].status()?.devices.iter().any(|d| !d.here && d.connected)).then_some(()))
+    })?;
     out.line(&words.fill("demo.offline", &[("laptop", &laptop_name)]));
     for round in 0..OFFLINE_WRITES {
         out.progress(words.say("demo.progress_writes"), round, OFFLINE_WRITES);
@@ -262,9 +264,7 @@ fn exchange_cards(reader: &Node, owner: &Node) -> Result<(), Failure> {
 
 fn agree(offerer: &Node, acceptor: &Node, partner: &str) -> Result<String, Failure> {
     let now = offerer.status()?.now;
-    let both = |category: &str, verbs: &[&str], ceiling: &str| {
-        json!({ "direction": "both", "category": category, "verbs": verbs, "tlp_ceiling": ceiling, "onward": "none" })
-    };
+    let both = |category: &str, verbs: &[&str], ceiling: &str| json!({ "direction": "both", "category": category, "verbs": verbs, "tlp_ceiling": ceiling, "onward": "none" });
     let terms = json!({
         "title": "警务与消防协作协议", "from": now, "to": now + 365 * 24 * 3_600, "grace_days": 30,
         "grants": [
