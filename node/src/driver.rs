@@ -118,6 +118,7 @@ pub struct Driver {
 }
 
 /// One thing gathered.
+#[expect(clippy::large_enum_variant, reason = "nearly all are inputs, and they are moved once")]
 enum Work {
     Input(Input),
     Dump(oneshot::Sender<Vec<Vec<u8>>>),
