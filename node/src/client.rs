@@ -104,6 +104,31 @@ impl Client {
         })
     }
 
+    /// Asks for `path` and hands each line of a plain-text answer to `each`.
+    ///
+    /// # Errors
+    /// What the daemon answered, or that it could not be reached or went away.
+    pub fn lines(&self, path: &str, mut each: impl FnMut(&str)) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let answer = self.send(Method::GET, path, None, false).await?;
+            if !answer.status().is_success() {
+                return Err(self.problem(answer).await);
+            }
+            let mut body = answer.into_body();
+            let mut held = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| self.silent(error))?;
+                let Ok(bytes) = frame.into_data() else { continue };
+                held.extend_from_slice(&bytes);
+                while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+                    each(&String::from_utf8_lossy(&held[..end]));
+                    held.drain(..=end);
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>, dry_run: bool) -> Result<T, Failure> {
         let work = async {
             let answer = self.send(method, path, body, dry_run).await?;

@@ -72,6 +72,9 @@ const RESERVE_STEP: u64 = 1 << 20;
 const FRAME_EXTRA: u64 = 512;
 const RECORD_EXTRA: u64 = 256;
 
+/// A key of a table and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 /// A checkpoint being written by a thread, which is waited for: it holds the index open, and a store opened again must not meet it.
 #[derive(Default)]
 struct Background(Option<JoinHandle<Result<Option<checkpoint::Written>, StoreError>>>);
@@ -268,7 +271,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::get`].
-    pub fn scan(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn scan(&self, table: Table) -> Result<Vec<Row>, StoreError> {
         self.usable()?;
         let mut all = Vec::new();
         let walked = self.index.walk(&[table as u8], &[table as u8], &mut |_, row| {
@@ -536,7 +539,7 @@ impl Store {
         let disk = self.setting.disk.clone();
         let (file, start) = self.journal.make_room(draft.size() + FRAME_EXTRA)?;
         let rows = rows::of(draft.records(), file, start, &self.index).map_err(Unusable::fatal)?;
-        let tally = self.index.tally_after(&rows).map_err(Unusable::fatal)?;
+        let tally = self.index.tally_after(&rows, true).map_err(Unusable::fatal)?;
         let (plain, blobs) = draft.finish(&tally, item_seq, &after);
         let frame = frame::seal(&self.journal.keys().frame, draft.seq(), self.random.take()?, &plain, blobs);
         let place = self.journal.append(&frame, draft.seq(), after)?;

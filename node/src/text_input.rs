@@ -59,7 +59,7 @@ pub fn read_up_to(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
 /// Decodes `bytes`.
 ///
 /// # Errors
-/// `text_encoding`, `text_control` (with line and code point), `text_empty`, `text_too_long`; all misuse.
+/// `text_encoding`, `text_control` (with line and code point), `empty_text`, `text_too_long`; all misuse.
 pub fn decode(bytes: &[u8]) -> Result<Text, Failure> {
     let (decoded, encoding) = to_utf8(bytes)?;
     let mut text = String::with_capacity(decoded.len());
@@ -88,7 +88,7 @@ pub fn decode(bytes: &[u8]) -> Result<Text, Failure> {
         return Err(too_long(text.len() as u64, TEXT_BYTES_MAX));
     }
     if text.trim().is_empty() {
-        return Err(Failure::misuse("text_empty"));
+        return Err(Failure::misuse("empty_text"));
     }
     Ok(Text { text, encoding })
 }
@@ -106,7 +106,7 @@ pub fn title_of(text: &str) -> Result<String, Failure> {
     let title = heading.filter(|title| !title.is_empty()).or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty()));
     let title = title.unwrap_or_default().replace('\t', " ");
     if title.len() > TITLE_BYTES_MAX {
-        return Err(Failure::misuse("title_too_long").with("found", title.len()).with("limit", TITLE_BYTES_MAX));
+        return Err(Failure::misuse("title_too_long").with("bytes", title.len()).with("most", TITLE_BYTES_MAX));
     }
     Ok(title)
 }
@@ -150,7 +150,7 @@ fn control(line: usize, found: char) -> Failure {
 /// Of a text only [`TEXT_BYTES_MAX`] may be left when it is decoded, so that is the limit people are told.
 fn too_long(found: u64, bytes_max: usize) -> Failure {
     let limit = if bytes_max == RAW_BYTES_MAX { TEXT_BYTES_MAX } else { bytes_max };
-    Failure::misuse("text_too_long").with("found", found.div_ceil(1024)).with("limit", limit / 1024)
+    Failure::misuse("text_too_long").with("bytes", found).with("most", limit)
 }
 
 #[cfg(test)]
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_refused_with_its_reason() {
-        check(b"", Err("text_empty"));
-        check(b" \r\n\t \n", Err("text_empty"));
+        check(b"", Err("empty_text"));
+        check(b" \r\n\t \n", Err("empty_text"));
         check(b"a\0b", Err("text_control"));
         check("令\u{202e}行".as_bytes(), Err("text_control"));
         check(b"\xff\xff\xff\xff", Err("text_encoding"));
@@ -218,7 +218,10 @@ mod tests {
         let path = dir.path().join("big.txt");
         std::fs::File::create(&path).and_then(|file| file.set_len(10 * 1024 * 1024)).expect("a sparse file");
         let failure = read(&path).expect_err("ten megabytes are too long");
-        assert_eq!((failure.code.as_str(), failure.param("found"), failure.param("limit")), ("text_too_long", Some("10240"), Some("48")));
+        assert_eq!(
+            (failure.code.as_str(), failure.param("bytes"), failure.param("most")),
+            ("text_too_long", Some("10485760"), Some("49152"))
+        );
         assert_eq!(read(&dir.path().join("none")).expect_err("no such file").code, "file_not_found");
         assert_eq!(read(dir.path()).expect_err("a folder").code, "file_unreadable");
     }

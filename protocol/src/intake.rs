@@ -249,9 +249,8 @@ impl DocState {
         if learned != Learned::Known {
             while let Some(at) = self.waiting_records.iter().position(|r| self.log.get(&r.body().previous).is_some()) {
                 let next = self.waiting_records.swap_remove(at);
-                match self.log.learn(directory, next) {
-                    Ok(Learned::TakesAway) => worst = Learned::TakesAway,
-                    Ok(_) | Err(_) => {}
+                if let Ok(Learned::TakesAway) = self.log.learn(directory, next) {
+                    worst = Learned::TakesAway
                 }
             }
             if worst == Learned::TakesAway {
@@ -316,22 +315,22 @@ impl DocState {
                 outcome = Some(Intake::Waiting);
                 break;
             }
-            if let (Some(change), Some(raw)) = (checked.parsed().get(at), segment.changes.get(at)) {
-                if !self.index.contains(&position.change) {
-                    match self.index.check(change, group) {
-                        Ok(passed) => {
-                            self.index.insert(passed);
-                            self.raw.insert(position.change, Arc::from(raw.0.as_slice()));
-                            fresh.push(position.change);
-                        }
-                        Err(Verdict::Waiting(_)) => {
-                            outcome = Some(Intake::Waiting);
-                            break;
-                        }
-                        Err(Verdict::Malformed(why)) => {
-                            outcome = Some(Intake::Malformed(why.to_string()));
-                            break;
-                        }
+            if let (Some(change), Some(raw)) = (checked.parsed().get(at), segment.changes.get(at))
+                && !self.index.contains(&position.change)
+            {
+                match self.index.check(change, group) {
+                    Ok(passed) => {
+                        self.index.insert(passed);
+                        self.raw.insert(position.change, Arc::from(raw.0.as_slice()));
+                        fresh.push(position.change);
+                    }
+                    Err(Verdict::Waiting(_)) => {
+                        outcome = Some(Intake::Waiting);
+                        break;
+                    }
+                    Err(Verdict::Malformed(why)) => {
+                        outcome = Some(Intake::Malformed(why.to_string()));
+                        break;
                     }
                 }
             }

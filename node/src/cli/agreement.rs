@@ -68,7 +68,7 @@ pub(super) fn run(verb: AgreementVerb, cx: &Context) -> Result<(), Failure> {
             Ok(())
         }
         AgreementVerb::List => {
-            cx.out.view(&cx.client()?.get("/v1/agreements")?);
+            cx.out.list(&cx.client()?.get("/v1/agreements")?);
             Ok(())
         }
         AgreementVerb::Show { id } => {

@@ -72,11 +72,11 @@ pub(super) fn run(verb: DeviceVerb, cx: &Context) -> Result<(), Failure> {
                     cx.out.view(&View::Devices { devices: vec![device] });
                     Ok(())
                 }
-                (None, _) => Err(Failure::not_found("no_device").with("name", id)),
+                (None, _) => Err(Failure::not_found("unknown_device").with("name", id)),
                 (Some(last), false) => {
-                    let first = Failure::new(Kind::Ambiguous, "ambiguous_name").with("name", &id);
+                    let first = Failure::new(Kind::Ambiguous, "ambiguous_name");
                     found.push(last);
-                    Err(found.iter().fold(first, |failure, device| failure.with("candidate", render::short(&device.certificate))))
+                    Err(found.iter().fold(first, |failure, device| failure.with("candidates", render::short(&device.certificate))))
                 }
             }
         }

@@ -120,6 +120,7 @@ mod tests {
     /// Every verb due, as a person types it.
     const VERBS: &[&str] = &[
         "init",
+        "demo",
         "run",
         "device join",
         "store verify",

@@ -51,10 +51,7 @@ pub(super) struct Run {
 pub(super) fn init(args: Init, cx: &Context) -> Result<(), Failure> {
     cx.no_dry_run()?;
     let data = cx.data()?;
-    let recovery_out = args.recovery_out.clone();
-    if let Some(path) = recovery_out.as_deref().filter(|path| path.exists()) {
-        return Err(Failure::misuse("file_exists").with("path", path.display()));
-    }
+    let recovery_out = args.recovery_out.as_deref().map(new_file).transpose()?;
     if cx.out.person() {
         cx.out.note(&cx.words.fill("init.welcome", &[("path", &data.display())]));
     }
@@ -64,12 +61,25 @@ pub(super) fn init(args: Init, cx: &Context) -> Result<(), Failure> {
     let addresses = plan.addresses.join(", ");
     cx.out.note(cx.words.say("init.making_keys"));
     let sheet = daemon::init(plan)?;
-    if let Some(path) = &recovery_out {
-        keystore::write_private(path, format!("{}\n", sheet.recovery_key).as_bytes())?;
-    }
-    let told = Told { sheet: &sheet, network, unit_code, addresses, recovery_out: recovery_out.as_deref() };
+    let written = recovery_out.as_ref().map(|path| keystore::write_private(path, format!("{}\n", sheet.recovery_key).as_bytes()));
+    // The bureau exists now and this key exists nowhere else: if it could not be written it must be shown.
+    let in_file = recovery_out.as_deref().filter(|_| matches!(written, Some(Ok(()))));
+    let told = Told { sheet: &sheet, network, unit_code, addresses, recovery_out: in_file };
     cx.out.result(&told.json(), &told.text(cx));
-    Ok(())
+    written.unwrap_or(Ok(()))
+}
+
+/// The absolute path of a file to be made: nothing stands there yet, and its folder does.
+pub(super) fn new_file(path: &Path) -> Result<PathBuf, Failure> {
+    let path =
+        std::path::absolute(path).map_err(|error| Failure::misuse("file_not_written").with("path", path.display()).because(error))?;
+    if path.exists() {
+        return Err(Failure::misuse("file_exists").with("path", path.display()));
+    }
+    if path.parent().is_none_or(|folder| !folder.is_dir()) {
+        return Err(Failure::misuse("file_not_written").with("path", path.display()));
+    }
+    Ok(path)
 }
 
 /// Runs the daemon in the foreground until it is told to stop.
@@ -233,6 +243,16 @@ mod tests {
             assert!(!written.text(&cx).contains("12345 67890") && written.text(&cx).contains("/media/paper"));
             assert!(!written.json().to_string().contains("12345 67890"));
         }
+    }
+
+    #[test]
+    fn a_file_to_be_made_needs_a_folder_and_a_free_name() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let code = |path: &Path| new_file(path).map_or_else(|failure| failure.code, |path| path.is_absolute().to_string());
+        assert_eq!(code(&dir.path().join("paper")), "true");
+        assert_eq!(code(Path::new("paper-that-does-not-exist")), "true");
+        assert_eq!(code(&dir.path().join("no/folder/paper")), "file_not_written");
+        assert_eq!(code(dir.path()), "file_exists");
     }
 
     #[test]

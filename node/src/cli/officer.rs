@@ -113,10 +113,10 @@ fn find(cx: &Context, name: &str) -> Result<OfficerView, Failure> {
     let mut found: Vec<OfficerView> = all(cx)?.into_iter().filter(|officer| officer.name == name || by_certificate(officer)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(officer), true) => Ok(officer),
-        (None, _) => Err(Failure::not_found("no_officer").with("name", name)),
+        (None, _) => Err(Failure::not_found("unknown_officer").with("officer", name)),
         (Some(last), false) => {
-            let first = Failure::new(Kind::Ambiguous, "ambiguous_name").with("name", name).with("candidate", last.name);
-            Err(found.into_iter().fold(first, |failure, officer| failure.with("candidate", officer.name)))
+            let first = Failure::new(Kind::Ambiguous, "ambiguous_name").with("candidates", last.name);
+            Err(found.into_iter().fold(first, |failure, officer| failure.with("candidates", officer.name)))
         }
     }
 }

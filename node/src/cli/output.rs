@@ -50,6 +50,15 @@ impl Output {
         }
     }
 
+    /// A result that is a list: a table even when it holds one line.
+    pub(super) fn list(&self, view: &View) {
+        if self.json {
+            self.object(view);
+        } else {
+            self.text(&render::list(view, &self.words));
+        }
+    }
+
     /// A result that is no view: `value` for programs, `text` for people.
     pub(super) fn result(&self, value: &impl Serialize, text: &str) {
         if self.json {

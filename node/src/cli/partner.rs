@@ -59,7 +59,7 @@ pub(super) fn run(verb: PartnerVerb, cx: &Context) -> Result<(), Failure> {
             Ok(())
         }
         PartnerVerb::List => {
-            cx.out.view(&cx.client()?.get("/v1/partners")?);
+            cx.out.list(&cx.client()?.get("/v1/partners")?);
             Ok(())
         }
         PartnerVerb::Show { name } => {

@@ -44,6 +44,15 @@ pub(super) fn view(view: &View, words: &Words) -> String {
     }
 }
 
+/// A list in words: a table, also of one line.
+pub(super) fn list(found: &View, words: &Words) -> String {
+    match found {
+        View::Partners { partners: found } => partners(found, words),
+        View::Agreements { agreements: found } => agreements(found, words),
+        other => view(other, words),
+    }
+}
+
 /// `2031-04-30 08:00`: Unix seconds in China's time; a dash for 0.
 pub(super) fn time(at: u64) -> String {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
@@ -91,7 +100,7 @@ fn tlp(word: &str, words: &Words) -> String {
     }
 }
 
-fn list(items: &[String], words: &Words) -> String {
+fn joined(items: &[String], words: &Words) -> String {
     if items.is_empty() { words.say("word.none").to_owned() } else { items.iter().map(|item| clean(item)).collect::<Vec<_>>().join(", ") }
 }
 
@@ -175,8 +184,8 @@ fn whoami(found: &OfficerView, words: &Words) -> String {
         "session.whoami",
         &[
             ("person", &clean(&found.name)),
-            ("seats", &list(&found.seats, words)),
-            ("capabilities", &list(&found.capabilities, words)),
+            ("seats", &joined(&found.seats, words)),
+            ("capabilities", &joined(&found.capabilities, words)),
             ("certificate", &short(&found.certificate)),
             ("until", &time(found.certificate_ends)),
         ],
@@ -191,8 +200,8 @@ fn officers(found: &[OfficerView], words: &Words) -> String {
     for officer in found {
         table.row([
             clean(&officer.name),
-            list(&officer.seats, words),
-            list(&officer.capabilities, words),
+            joined(&officer.seats, words),
+            joined(&officer.capabilities, words),
             words.term("officer_state", &officer.state),
             time(officer.certificate_ends),
             if officer.logged_in { words.say("word.yes") } else { words.say("word.no") }.to_owned(),
@@ -226,7 +235,7 @@ fn devices(found: &[DeviceView], words: &Words) -> String {
 
 fn card(found: &CardView, words: &Words) -> String {
     let mut text = line(&words.fill("card.bureau", &[("name", &clean(&found.name)), ("bureau", &short(&found.bureau))]));
-    text += &line(&words.fill("card.addresses", &[("addresses", &list(&found.addresses, words))]));
+    text += &line(&words.fill("card.addresses", &[("addresses", &joined(&found.addresses, words))]));
     text += &line(&words.fill("card.phone", &[("phone", &if found.phone.is_empty() { "–".to_owned() } else { clean(&found.phone) })]));
     text += &line(words.say("start_sheet.checking_code"));
     text + &checking_code(&found.checking_code)
@@ -285,7 +294,8 @@ fn partner(found: &PartnerView, words: &Words) -> String {
     }
     text += &line(&words.fill("card.phone", &[("phone", &if found.phone.is_empty() { "–".to_owned() } else { clean(&found.phone) })]));
     for node in &found.nodes {
-        text += &line(&words.fill("partner.node", &[("transport", &short(&node.transport)), ("addresses", &list(&node.addresses, words))]));
+        text +=
+            &line(&words.fill("partner.node", &[("transport", &short(&node.transport)), ("addresses", &joined(&node.addresses, words))]));
     }
     text += &line(if found.checked { words.say("partner.checked") } else { words.say("partner.to_check") });
     text + &checking_code(&found.checking_code)
@@ -418,7 +428,7 @@ fn document(found: &DocumentView, words: &Words) -> String {
 }
 
 fn entry(found: &EntryView, document_title: &str, words: &Words) -> String {
-    let seats = list(&found.seats, words);
+    let seats = joined(&found.seats, words);
     let person = if found.person.is_empty() { seats } else { format!("{} ({seats})", clean(&found.person)) };
     let state = if found.settled { words.say("word.settled") } else { words.say("word.provisional") };
     let mut text = line(&words.fill(
@@ -469,11 +479,11 @@ fn sending(found: &SendingView, words: &Words) -> String {
         text += &line(&words.fill("sending.made", &[("number", &number), ("id", &short(&found.id))]));
     }
     let (will, will_not): (Vec<_>, Vec<_>) = found.receivers.iter().partition(|receiver| receiver.will_receive);
-    text += &if found.dry_run {
-        line(&words.fill("sending.will", &[("count", &will.len())]))
-    } else {
-        line(&words.fill("sending.to", &[("count", &will.len())]))
-    };
+    if found.dry_run {
+        text += &line(&words.fill("sending.will", &[("count", &will.len())]));
+    } else if !will.is_empty() {
+        text += &line(&words.fill("sending.to", &[("count", &will.len())]));
+    }
     for receiver in will {
         let name = or_short(&receiver.name, &receiver.bureau);
         text += &line(&format!("  {}", words.fill("sending.receiver", &[("partner", &name), ("clause", &clean(&receiver.clause))])));

@@ -111,7 +111,7 @@ pub(super) fn cert(verb: CertVerb, cx: &Context) -> Result<(), Failure> {
     let node = match (node_of(cx, name.as_deref()), &name) {
         (Ok(node), _) => node,
         // Officers and laptops have names of their own; the core knows them.
-        (Err(failure), Some(name)) if failure.code == "no_device" => {
+        (Err(failure), Some(name)) if failure.code == "unknown_device" => {
             let view = act(cx, &format!("/v1/certificates/{}/renew", escape(name)), &json!({}), Ask::Never)?;
             tell(cx, &view, Some(&cx.words.fill("identity.cert_renewed", &[("name", name)])));
             return Ok(());
@@ -274,10 +274,8 @@ fn write(cx: &Context, out: &Path, paper: &Paper) -> Result<(), Failure> {
 /// Makes a root key for a version to come; prints its public half.
 fn make_key(cx: &Context, path: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
     cx.no_dry_run()?;
+    let path = &super::init::new_file(path)?;
     let name = path.display();
-    if path.exists() {
-        return Err(Failure::misuse("file_exists").with("path", name));
-    }
     let passphrase = ask::new_passphrase(cx, passphrase_file, cx.words.say("init.ask_root_passphrase"))?;
     let seed: Zeroizing<[u8; 32]> = Zeroizing::new(keystore::random()?);
     let public = SecretKey::from_seed(*seed).public();
@@ -320,11 +318,11 @@ fn node_of(cx: &Context, name: Option<&str>) -> Result<DeviceView, Failure> {
     let mut found: Vec<DeviceView> = devices.into_iter().filter(|device| device.kind == "node" && wanted(device)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(device), true) => Ok(device),
-        (None, _) => Err(Failure::not_found("no_device").with("name", name.unwrap_or("–"))),
+        (None, _) => Err(Failure::not_found("unknown_device").with("name", name.unwrap_or("–"))),
         (Some(last), false) => {
             found.push(last);
-            let first = Failure::new(Kind::Ambiguous, "ambiguous_name").with("name", name.unwrap_or("–"));
-            Err(found.iter().fold(first, |failure, device| failure.with("candidate", render::short(&device.certificate))))
+            let first = Failure::new(Kind::Ambiguous, "ambiguous_name");
+            Err(found.iter().fold(first, |failure, device| failure.with("candidates", render::short(&device.certificate))))
         }
     }
 }

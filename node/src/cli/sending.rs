@@ -45,10 +45,14 @@ pub(super) fn act_and_tell(cx: &Context, path: &str, body: &Value, asking: Ask, 
     Ok(())
 }
 
-/// Tells the answer to an act; `done` replaces the bare "done".
+/// Tells the answer to an act; `done` replaces the bare "done" and follows anything longer.
 pub(super) fn tell(cx: &Context, view: &View, done: Option<&str>) {
     match (view, done) {
         (View::Done { .. }, Some(done)) if !cx.globals.dry_run => cx.out.result(view, done),
+        (_, Some(done)) if !cx.globals.dry_run => {
+            cx.out.view(view);
+            cx.out.note(done);
+        }
         _ => cx.out.view(view),
     }
     if cx.globals.dry_run {

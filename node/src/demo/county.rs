@@ -197,11 +197,10 @@ impl Node {
     }
     /// Every decrypted piece of its journal.
     pub fn journal(&self, mut each: impl FnMut(Vec<u8>)) -> Result<(), Failure> {
-        self.client.stream("/v1/demo/dump", |line| {
+        self.client.lines("/v1/demo/dump", |line| {
             if let Some(bytes) = super::checks::from_hex(line.trim()) {
                 each(bytes);
             }
-            Ok(true)
         })
     }
 }

@@ -18,6 +18,10 @@ use super::place::{State, Tally};
 
 /// sled's own default is 1 GiB.
 const CACHE_BYTES: u64 = 64 << 20;
+/// An index is rebuilt at start when it takes more than this and [`BLOAT_ROW_BYTES`] per row; measured need is about 400 bytes per row.
+const BLOAT_FREE_BYTES: u64 = 256 << 20;
+/// See [`BLOAT_FREE_BYTES`].
+const BLOAT_ROW_BYTES: u64 = 2048;
 /// First byte of the keys of items. Tables have lower numbers.
 const ITEM: u8 = 0xF0;
 /// The row that says which batch the index stands at.
@@ -25,6 +29,9 @@ const STATE_KEY: &[u8] = &[0xFF];
 
 /// Rows a batch changes; `None` removes.
 pub type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Sees a row's key and value; answers whether to go on.
+pub type Visitor<'a> = dyn FnMut(&[u8], Vec<u8>) -> Result<bool, StoreError> + 'a;
 
 /// Why the index cannot be used. It is rebuilt then, never repaired.
 #[derive(Debug)]
@@ -136,12 +143,7 @@ impl Index {
     }
 
     /// Visits rows whose key begins with `prefix`, from `from` on, in key order, until `each` answers false.
-    pub fn walk(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-        each: &mut dyn FnMut(&[u8], Vec<u8>) -> Result<bool, StoreError>,
-    ) -> Result<Result<(), StoreError>, Unusable> {
+    pub fn walk(&self, prefix: &[u8], from: &[u8], each: &mut Visitor<'_>) -> Result<Result<(), StoreError>, Unusable> {
         let mut rows = guarded("reading", || Ok(self.db.range(from.to_vec()..)))?;
         loop {
             let Some((key, sealed)) = guarded("reading", || rows.next().transpose())? else { return Ok(Ok(())) };
@@ -172,11 +174,13 @@ impl Index {
         counted.map(|()| tally).map_err(|error| Unusable(error.to_string()))
     }
 
-    /// What the tally will be after these changes.
-    pub fn tally_after(&self, rows: &Rows) -> Result<Tally, Unusable> {
+    /// What the tally will be after these changes. In a live commit items are new, as their sequences only rise; in a rebuild from a
+    /// checkpoint they may be there already.
+    pub fn tally_after(&self, rows: &Rows, live: bool) -> Result<Tally, Unusable> {
         let mut tally = self.state.map(|state| state.tally).unwrap_or_default();
         for (key, value) in rows {
-            if let Some(old) = self.get(key)? {
+            let new = live && value.is_some() && key.first() == Some(&ITEM);
+            if !new && let Some(old) = self.get(key)? {
                 tally.take(key, &old);
             }
             if let Some(new) = value {
@@ -204,6 +208,12 @@ impl Index {
     /// Hands what is buffered to the operating system. Not durable against power loss: sled does not do that.
     pub fn flush(&self) -> Result<(), Unusable> {
         guarded("flushing", || self.db.flush()).map(|_| ())
+    }
+
+    /// Whether the folder is far larger than its rows need: sled 0.34 does not give space back.
+    pub fn is_bloated(&self) -> bool {
+        let rows = self.state.map_or(0, |state| state.tally.rows);
+        self.size() > BLOAT_FREE_BYTES.saturating_add(rows.saturating_mul(BLOAT_ROW_BYTES))
     }
 
     /// Bytes on disk.

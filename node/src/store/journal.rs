@@ -334,13 +334,18 @@ pub fn scan(
                 return Err(StoreError::damaged(&name, at, format!("{wrong}, yet a whole frame follows at byte {next}")));
             }
             let torn = TornTail { file: number, offset: at, bytes: file.len() - at };
+            // The next batch goes where the torn one stood, also when that is the first of its file.
+            head = in_file(head, number);
             return Ok(ScanEnd { head, torn: Some(torn) });
         }
-        if number != head.file {
-            head = Place { file: number, start: 0, end: HEADER as u64, ..head };
-        }
+        head = in_file(head, number);
     }
     Ok(ScanEnd { head, torn: None })
+}
+
+/// The same batch as the last, seen from the beginning of a later file that has no frame yet.
+fn in_file(head: Place, number: u64) -> Place {
+    if head.file == number { head } else { Place { file: number, start: 0, end: HEADER as u64, ..head } }
 }
 
 fn follows(head: &Place, frame: &Head, batch: &Batch) -> Result<(), String> {

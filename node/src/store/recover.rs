@@ -14,6 +14,9 @@ use super::options::{IndexState, OpenReport, Progress, Setting, Stage};
 use super::place::{Place, State, Tally};
 use super::{RESERVE, Store, checkpoint, frame, rows};
 
+/// Room the index needs to open at all. Taken out of the reserve if the disk has less.
+const START_BYTES: u64 = 4 << 20;
+
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -127,6 +130,25 @@ fn ensure_reserve(disk: &dyn Disk, want: u64, must: bool) -> Result<u64, StoreEr
     }
 }
 
+/// A full disk still starts: what the index needs comes out of the reserve.
+fn make_start_room(disk: &dyn Disk) -> Result<(), StoreError> {
+    let free = disk.free_space().map_err(StoreError::io("measuring the disk of", "store"))?;
+    let reserve = disk.len(RESERVE).map_err(StoreError::io("measuring", RESERVE))?.unwrap_or(0);
+    if free < START_BYTES && reserve > 0 {
+        let left = reserve.saturating_sub(START_BYTES - free);
+        disk.truncate(RESERVE, left).map_err(|error| fatal("cutting", RESERVE, &error))?;
+    }
+    Ok(())
+}
+
+/// The answer when the index does not open or build: on a full disk that says nothing about the index.
+fn unless_full(disk: &dyn Disk, otherwise: impl FnOnce() -> Failed) -> Failed {
+    match disk.free_space() {
+        Ok(free) if free < START_BYTES => Failed::Store(StoreError::Full { free, needed: START_BYTES }),
+        _ => otherwise(),
+    }
+}
+
 /// A starting point for the index.
 enum Base {
     Believed { boot: bool },
@@ -154,6 +176,7 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     }
     let marks_key = marks::key(key, &keyring.store);
     let (note, clean) = (Note::read(&*disk, &marks_key), marks::read_clean(&*disk, &marks_key));
+    make_start_room(&*disk)?;
     marks::remove_clean(&*disk)?;
     let mut opening = Opening {
         keys: JournalKeys::derive(key, keyring.store),
@@ -198,6 +221,9 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     if let Some(torn) = &end.torn {
         tracing::warn!(file = torn.file, offset = torn.offset, bytes = torn.bytes, "cut an unfinished batch off the journal");
         cut(&*disk, torn)?;
+    }
+    if clean.is_none() {
+        write_again(&*disk, &end.head)?;
     }
     let bytes = bytes_all(&*disk)?;
     let Opening { keys, mut random, .. } = opening;
@@ -296,17 +322,17 @@ impl Opening<'_> {
             stated = Some(met.batch.tally);
             let rows = rows::of(&met.batch.records, met.place.file, met.place.start, &index);
             let applied = rows.and_then(|rows| {
-                let state = State { place: met.place, tally: index.tally_after(&rows)?, item_seq: met.batch.item_seq };
+                let state = State { place: met.place, tally: index.tally_after(&rows, false)?, item_seq: met.batch.item_seq };
                 index.apply(&rows, &state, random).map_err(|error| Unusable(error.to_string()))
             });
             broken = applied.err();
             Ok(broken.is_none())
         })?;
         if let Some(Unusable(why)) = broken {
-            return Err(match base {
+            return Err(unless_full(disk, || match base {
                 Base::Beginning => Failed::Store(Unusable(why).fatal()),
                 _ => self.set_aside(index, why),
-            });
+            }));
         }
         progress(Progress { stage: Stage::Journal, done: total, total });
         let known = self.witness.max(start.place.seq);
@@ -343,7 +369,8 @@ impl Opening<'_> {
 
     fn empty(&self) -> Result<Index, Failed> {
         index::discard(&self.setting.index, false)?;
-        Index::open(&self.setting.index, self.key, &self.keys.store).map_err(|error| Failed::Store(error.fatal()))
+        Index::open(&self.setting.index, self.key, &self.keys.store)
+            .map_err(|error| unless_full(&*self.setting.disk, || Failed::Store(error.fatal())))
     }
 
     fn load_checkpoint(&mut self, name: &'static str, progress: &mut dyn FnMut(Progress)) -> Result<(Index, [u8; 32]), Failed> {
@@ -371,8 +398,10 @@ impl Opening<'_> {
         let index = match Index::open(&self.setting.index, self.key, &self.keys.store) {
             Ok(index) => index,
             Err(Unusable(why)) => {
-                index::discard(&self.setting.index, true)?;
-                return Err(plain(&why));
+                return Err(unless_full(&*self.setting.disk, || match index::discard(&self.setting.index, true) {
+                    Ok(()) => plain(&why),
+                    Err(error) => Failed::Store(error),
+                }));
             }
         };
         let Some(state) = index.state().copied() else {
@@ -380,6 +409,9 @@ impl Opening<'_> {
         };
         if !boot && clean != Some(&state) {
             return Err(self.set_aside(index, "the index does not stand where the clean stop left it".to_owned()));
+        }
+        if index.is_bloated() {
+            return Err(self.set_aside(index, "the index had grown far beyond its rows".to_owned()));
         }
         let counted = index.recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows }));
         match counted {
@@ -428,6 +460,27 @@ fn cut(disk: &dyn Disk, torn: &TornTail) -> Result<(), StoreError> {
         }
     };
     step().map_err(|error| fatal("cutting", &name, &error))
+}
+
+/// Writes the last batch once more over itself. After a failed sync Linux may show bytes that never reach the disk, and a sync alone does
+/// not send them again. Every earlier batch was synced before the next began.
+fn write_again(disk: &dyn Disk, head: &Place) -> Result<(), StoreError> {
+    let name = journal::file_name(head.file);
+    // The first frame of a file takes the header with it.
+    let from = if head.start > frame::HEADER as u64 { head.start } else { 0 };
+    let mut bytes = vec![0; usize::try_from(head.end - from).unwrap_or(0)];
+    let read = disk.read_at(&name, from, &mut bytes).map_err(StoreError::io("reading", &name))?;
+    bytes.truncate(read);
+    let step = || {
+        disk.write_at(&name, from, &bytes)?;
+        disk.sync_data(&name)?;
+        disk.sync_dir("journal")
+    };
+    match step() {
+        // Over existing blocks this needs no room except on file systems that copy on write; there the old bytes stay.
+        Err(error) if is_full(&error) => Ok(()),
+        other => other.map_err(|error| fatal("writing again", &name, &error)),
+    }
 }
 
 fn len(disk: &dyn Disk, number: u64) -> Result<u64, StoreError> {

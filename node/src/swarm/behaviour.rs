@@ -75,7 +75,7 @@ impl Node {
 #[derive(Debug)]
 pub(super) enum ControlEvent {
     /// Its control stream stands.
-    Opened { peer: PeerId, connection: ConnectionId, remote: Multiaddr, outgoing: bool, stream: Stream },
+    Opened { peer: PeerId, connection: ConnectionId, remote: Multiaddr, outgoing: bool, stream: Box<Stream> },
     /// The other side answered our probe.
     Probed { connection: ConnectionId, remote: Multiaddr },
     /// It has no control stream in time, or the other side speaks another version.
@@ -173,7 +173,7 @@ pub(super) struct HandlerEvent {
 
 #[derive(Debug)]
 enum Outcome {
-    Opened(Stream),
+    Opened(Box<Stream>),
     Probed,
     NoStream,
     SecondStream,
@@ -255,20 +255,16 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Offer, Offer>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (protocol, stream), .. }) => {
-                // A prober closes the connection itself; until then its connection waits like any other without a stream.
-                if protocol == CONTROL {
-                    self.settle(Outcome::Opened(stream));
-                }
+            // A prober closes the connection itself; until then its connection waits like any other without a stream.
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (protocol, stream), .. }) if protocol == CONTROL => {
+                self.settle(Outcome::Opened(Box::new(stream)));
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (protocol, stream), .. }) => {
-                self.settle(if protocol == CONTROL { Outcome::Opened(stream) } else { Outcome::Probed });
+                self.settle(if protocol == CONTROL { Outcome::Opened(Box::new(stream)) } else { Outcome::Probed });
             }
-            ConnectionEvent::DialUpgradeError(DialUpgradeError { error, .. }) => {
-                // An I/O error here is the connection ending, which is reported as such.
-                if !matches!(error, StreamUpgradeError::Io(_)) {
-                    self.settle(Outcome::NoStream);
-                }
+            // An I/O error here is the connection ending, which is reported as such.
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { error, .. }) if !matches!(error, StreamUpgradeError::Io(_)) => {
+                self.settle(Outcome::NoStream);
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     error::Error,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +19,6 @@ use accord_keys::id::TransportKey;
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm, TransportError, allow_block_list, connection_limits,
-    core::transport::ListenerId,
     identity::Keypair,
     swarm::{
         self, ConnectionDenied, ConnectionId, DialError, ListenError,
@@ -75,7 +74,7 @@ pub(super) struct Hub {
     link_tasks: JoinSet<Ended>,
     tasks: HashMap<task::Id, LinkId>,
     dials: HashMap<ConnectionId, Dial>,
-    resolving: JoinSet<(Purpose, Instant, Result<Vec<Multiaddr>, AddressError>)>,
+    resolving: JoinSet<Resolved>,
     next_link: u64,
     queued_everywhere: Arc<AtomicUsize>,
     refusals: Bucket,
@@ -128,6 +127,13 @@ struct Dial {
     started: Instant,
 }
 
+/// A dial whose addresses are known: at least one target, or the reason why there is none.
+struct Resolved {
+    purpose: Purpose,
+    started: Instant,
+    targets: Result<Vec<Multiaddr>, AddressError>,
+}
+
 /// Why we dial.
 enum Purpose {
     Link(TransportKey),
@@ -155,8 +161,12 @@ impl Hub {
             .with_smart_dial()
             .with_max_negotiating_inbound_streams(4);
         let mut swarm = Swarm::new(transport, Node::new(config.limits.first_frame), peer_id, settings);
-        for text in &config.listen {
-            listen(&mut swarm, text, &enabled)?;
+        // All are claimed before the first one is taken: `[::]` and `0.0.0.0` with one port must not look like each other's enemies.
+        let claimed = config.listen.iter().map(|text| claim(text, &enabled)).collect::<Result<Vec<_>, _>>()?;
+        for (socket, wanted) in claimed {
+            for over in wanted {
+                listen(&mut swarm, socket, over)?;
+            }
         }
         let (outbox, waiting) = mpsc::channel(OUTBOX_MAX);
         tokio::spawn(forward(waiting, events.clone()));
@@ -368,16 +378,16 @@ impl Hub {
                     Err(error) => problem = Some(error),
                 }
             }
-            let resolved = match problem {
+            let targets = match problem {
                 Some(problem) if targets.is_empty() => Err(problem),
                 _ => Ok(targets),
             };
-            (purpose, started, resolved)
+            Resolved { purpose, started, targets }
         });
     }
 
-    fn on_resolved(&mut self, resolved: Result<(Purpose, Instant, Result<Vec<Multiaddr>, AddressError>), task::JoinError>) {
-        let Ok((purpose, started, targets)) = resolved else { return };
+    fn on_resolved(&mut self, resolved: Result<Resolved, task::JoinError>) {
+        let Ok(Resolved { purpose, started, targets }) = resolved else { return };
         let key = match &purpose {
             Purpose::Link(key) | Purpose::Probe(key, _) => *key,
         };
@@ -539,7 +549,7 @@ impl Hub {
     }
 
     /// A control stream stands: decide whether it becomes the link of its key.
-    fn opened(&mut self, key: TransportKey, connection: ConnectionId, remote: &Multiaddr, outgoing: bool, stream: Stream) {
+    fn opened(&mut self, key: TransportKey, connection: ConnectionId, remote: &Multiaddr, outgoing: bool, stream: Box<Stream>) {
         let Some((socket, over)) = addresses::place(remote) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if !peer.learnt.contains(&socket.ip()) {
@@ -673,26 +683,24 @@ async fn forward(mut waiting: mpsc::Receiver<SwarmEvent>, events: mpsc::Sender<S
     }
 }
 
-/// Listens at one configured address.
-fn listen(swarm: &mut Swarm<Node>, text: &str, enabled: &[Over]) -> Result<Vec<ListenerId>, SwarmError> {
+/// Where one configured address listens, over which transports, with a port.
+fn claim(text: &str, enabled: &[Over]) -> Result<(SocketAddr, Vec<Over>), SwarmError> {
     let address: Address = text.parse()?;
     let wanted: Vec<Over> = enabled.iter().copied().filter(|over| address.wants(*over)).collect();
     if wanted.is_empty() {
         return Err(AddressError::TransportOff(text.to_owned()).into());
     }
-    let socket = transport::claim(address.listen_socket()?, &wanted)?;
-    wanted
-        .into_iter()
-        .map(|over| {
-            swarm.listen_on(addresses::multiaddr(socket, over)).map_err(|error| {
-                let source = match error {
-                    TransportError::Other(source) => source,
-                    TransportError::MultiaddrNotSupported(address) => io::Error::other(format!("{address} is not supported")),
-                };
-                transport::listen_error(socket, over, source)
-            })
-        })
-        .collect()
+    Ok((transport::claim(address.listen_socket()?, &wanted)?, wanted))
+}
+
+fn listen(swarm: &mut Swarm<Node>, socket: SocketAddr, over: Over) -> Result<(), SwarmError> {
+    match swarm.listen_on(addresses::multiaddr(socket, over)) {
+        Ok(_) => Ok(()),
+        Err(TransportError::Other(source)) => Err(transport::listen_error(socket, over, source)),
+        Err(TransportError::MultiaddrNotSupported(address)) => {
+            Err(transport::listen_error(socket, over, io::Error::other(format!("{address} is not supported"))))
+        }
+    }
 }
 
 /// What the system said, if it said so itself: refused, no route and the like.

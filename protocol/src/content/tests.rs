@@ -137,7 +137,14 @@ fn applying_twice_changes_nothing() {
     let (heads, text) = (content.heads(), content.text());
     content.apply([&founding[..], &written[0], &founding]).expect("known");
     assert_eq!((content.heads(), content.text()), (heads, text));
-    assert_eq!(content.written_by(|actor| *actor == ONE), Ok(vec![0..3]));
+    assert_eq!(content.written_by(|actor| *actor == ONE), Ok(vec![Range { start: 0, end: 3 }]));
     let placed = content.acts().expect("shown");
     assert_eq!(placed, vec![PlacedAct { bytes: vec![1], counter: 3, actor: ONE }]);
+}
+
+#[test]
+fn a_content_may_be_materialised_in_a_worker() {
+    fn is_send<T: Send>(_: &T) {}
+    let (content, _) = Content::found(ONE, &[], "").expect("small");
+    is_send(&content);
 }

@@ -6,3 +6,4 @@ mod editing;
 mod hostile;
 mod mutation;
 mod past;
+mod vectors;

@@ -66,8 +66,10 @@ fn a_partner_list_is_a_table_and_one_partner_a_page() {
          |北岭县公安局  7c1e0a11  connected      in force   2026-12-01 00:00  2       2026-12-01 00:00  not checked\n\
          |lake                    not connected             –                 0       –",
     );
+    let one = View::Partners { partners: vec![partner_view()] };
+    assert_eq!(list(&one, &Words::of(Lang::En)).lines().count(), 2, "a list is a table, also of one");
     check(
-        &View::Partners { partners: vec![partner_view()] },
+        &one,
         "|北岭县公安局（7c1e0a11）\n|连接：已连接，最近联系 2026-12-01 00:00，待送达 2 件\n|协议：生效中，7c1e0a11，有效至 2026-12-01 00:00\n|值班电话：110\n\
          |节点 7c1e0a11：10.0.0.1:4600\n|核对码（尚未核对，请拨打您自己通讯录中的电话逐组核对）：\n\
          |    12345  23456  34567  45678\n|    56789  67890  78901  89012\n|    90123  01234  11111  22222",
@@ -193,7 +195,7 @@ fn a_dry_run_says_who_will_receive_and_who_will_not_and_why() {
         "|1 will receive it:\n|  北岭: under 7c1e0a11#2\n|  云湖: will not receive it. no agreement in force\n|A newcomer will see 4 existing entries.",
     );
     let done = SendingView { id: ID.into(), number: "临-1".into(), dry_run: false, receivers: vec![], visible_entries: 0 };
-    check(&View::Sending(done), "|编号 临-1（7c1e0a11）\n|送达 0 家：", "|Number 临-1 (7c1e0a11)\n|Goes to 0:");
+    check(&View::Sending(done), "|编号 临-1（7c1e0a11）", "|Number 临-1 (7c1e0a11)");
 }
 
 #[test]

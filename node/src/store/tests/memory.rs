@@ -39,6 +39,8 @@ pub enum Survives {
 struct Node {
     current: Vec<u8>,
     durable: Vec<u8>,
+    /// Written before a sync that failed: Linux shows these bytes and takes them for clean, so no later sync sends them.
+    forgotten: Option<std::ops::Range<usize>>,
 }
 
 #[derive(Clone, Default)]
@@ -168,7 +170,7 @@ impl MemoryDisk {
                     Survives::Everything => node.current.clone(),
                     Survives::Parts => torn(node, random),
                 };
-                Node { current: content.clone(), durable: content }
+                Node { current: content.clone(), durable: content, forgotten: None }
             })
             .collect();
         let inner = Inner { nodes, durable_names: names.clone(), names, capacity: inner.capacity, ..Inner::default() };
@@ -281,8 +283,10 @@ impl Disk for MemoryDisk {
 
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.whole("write_at", name, |inner| {
-            let content = &mut inner.node(name)?.current;
+            let node = inner.node(name)?;
             let end = offset as usize + bytes.len();
+            node.forgotten.take_if(|forgotten| forgotten.start >= offset as usize && forgotten.end <= end);
+            let content = &mut node.current;
             content.resize(content.len().max(end), 0);
             content[offset as usize..end].copy_from_slice(bytes);
             Ok(())
@@ -290,16 +294,28 @@ impl Disk for MemoryDisk {
     }
 
     fn sync_data(&self, name: &str) -> io::Result<()> {
-        self.whole("sync_data", name, |inner| {
+        let done = self.whole("sync_data", name, |inner| {
             let node = inner.node(name)?;
             node.durable = node.current.clone();
+            if let Some(forgotten) = node.forgotten.clone() {
+                let end = forgotten.end.min(node.durable.len());
+                node.durable[forgotten.start.min(end)..end].fill(0);
+            }
             Ok(())
-        })
+        });
+        if done.is_err()
+            && let Ok(node) = self.inner().node(name)
+        {
+            node.forgotten = Some(node.durable.len().min(node.current.len())..node.current.len());
+        }
+        done
     }
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
         self.whole("truncate", name, |inner| {
-            inner.node(name)?.current.resize(len as usize, 0);
+            let node = inner.node(name)?;
+            node.forgotten.take_if(|forgotten| forgotten.start >= len as usize);
+            node.current.resize(len as usize, 0);
             Ok(())
         })
     }

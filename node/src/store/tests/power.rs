@@ -133,12 +133,19 @@ fn check(disk: MemoryDisk, outcome: &Outcome, same_boot: Option<&Path>, context:
         Some(index) => start(&disk, index, 3),
         None => start(&disk, &index, 9),
     };
-    let (store, report) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
+    let (mut store, report) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
     let found = Model::of(&store);
     let fits = found == outcome.acknowledged || outcome.possible.as_ref() == Some(&found);
     assert!(fits, "{context}: {report:?}\nfound {found:?}\nacknowledged {:?}", outcome.acknowledged);
     let verified = store.verify_open(&mut |_| {}).expect("verify");
     assert_eq!(verified.damage, vec![], "{context}");
+    // And what came after the failure survives the next power cut, with all before it.
+    store.commit(&[put(Table::Local, b"after", b"1")]).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let found = Model::of(&store);
+    drop(store);
+    let disk = Arc::new(disk.image(Survives::Nothing, &mut SmallRng::seed_from_u64(0)));
+    let (store, _) = start(&disk, &temporary.path().join("again"), 10).unwrap_or_else(|error| panic!("{context}, then cut: {error}"));
+    assert_eq!(Model::of(&store), found, "{context}, then cut");
 }
 
 #[test]

@@ -54,3 +54,37 @@ fn a_store_dropped_without_a_stop_is_whole_under_the_same_boot() {
     assert!(store.size().checkpoint > 0, "checkpoints were written on the way");
     assert!(journal::file_numbers(&*store.setting.disk).expect("list").len() > 3, "journal files were rotated");
 }
+
+#[test]
+fn checkpoints_in_the_background_hold_nothing_up_and_serve_a_rebuild() {
+    let (_temporary, dir) = folder();
+    let options = Options { background: true, ..small() };
+    let mut store = Store::create_with(&dir, &key(), &options).expect("create");
+    let mut model = Model::default();
+    for seq in 1..=400 {
+        // Document 3 is purged half-way.
+        let number = if seq > 200 && seq % 9 == 3 { 10 } else { (seq % 9) as u8 };
+        let batch = vec![item(number, seq, &[seq as u8; 300]), put(Table::Local, &[(seq % 50) as u8], &seq.to_be_bytes())];
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+        if seq == 200 {
+            store.purge_documents(&[document(3)]).expect("purge");
+            model.purge(&document(3));
+        }
+    }
+    store.finish_checkpoint(true).expect("checkpoint");
+    store.commit(&[Write::Account(b"last".to_vec())]).expect("commit");
+    model.commit(&[Write::Account(b"last".to_vec())]);
+    drop(store);
+    std::fs::remove_dir_all(dir.join("index")).expect("remove");
+    let (store, report) = open(&dir).expect("open");
+    assert!(matches!(report.index, IndexState::Rebuilt { from_checkpoint: true, .. }), "{report:?}");
+    assert!(report.replayed < report.batches, "{report:?}");
+    assert_eq!(Model::of(&store), model);
+}
+
+#[test]
+fn a_store_may_move_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Store>();
+}

@@ -45,8 +45,15 @@ impl Hostile {
         within("stream", stream).await.expect("the connection stands")
     }
 
-    /// A stream with a protocol agreed on, in the words of multistream-select 1.0.
+    /// A stream with a protocol agreed on.
     pub(super) async fn open(&self, protocol: &str) -> SubstreamBox {
+        let (mut stream, words) = self.ask(protocol).await;
+        assert_eq!(read_exactly(&mut stream, words.len()).await, words, "the node agrees");
+        stream
+    }
+
+    /// A stream with a protocol asked for in the words of multistream-select 1.0, which an agreeing node repeats.
+    pub(super) async fn ask(&self, protocol: &str) -> (SubstreamBox, Vec<u8>) {
         let mut stream = self.open_raw().await;
         let mut words = Vec::new();
         for word in ["/multistream/1.0.0", protocol] {
@@ -55,8 +62,7 @@ impl Hostile {
             words.push(b'\n');
         }
         write(&mut stream, &words).await;
-        assert_eq!(read_exactly(&mut stream, words.len()).await, words, "the node agrees");
-        stream
+        (stream, words)
     }
 
     /// Waits until the node has closed the connection.
