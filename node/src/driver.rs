@@ -118,6 +118,7 @@ pub struct Driver {
 }
 
 /// One thing gathered.
+#[expect(clippy::large_enum_variant, reason = "nearly all are inputs, and they are moved once")]
 enum Work {
     Input(Input),
     Dump(oneshot::Sender<Vec<Vec<u8>>>),
@@ -212,7 +213,16 @@ impl Driver {
             let turn = self.decide(now)?;
             match self.commit(&turn.writes) {
                 Ok(()) => self.dispatch(turn).await?,
-                Err(StoreError::Full { free, needed }) => self.start_over(turn, free, needed).await?,
+                Err(StoreError::Full { free, needed }) => {
+                    tracing::error!(free, needed, "disk full: nothing of this turn was written; free some space");
+                    let full = Refused::new(RefusedKind::Fault, "disk_full").with("free", free).with("needed", needed);
+                    self.start_over(turn, &full).await?;
+                }
+                // Our own mistake, found before anything was written. No partner's message may end the process again and again.
+                Err(error @ (StoreError::Refused { .. } | StoreError::Purged(_))) => {
+                    tracing::error!(%error, "the store refused a turn: nothing of it was written; please report this");
+                    self.start_over(turn, &Refused::new(RefusedKind::Fault, "internal").with("cause", error)).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -395,12 +405,10 @@ impl Driver {
         }
     }
 
-    /// The disk is full: forgets what was decided but not written, by reading the state again.
-    async fn start_over(&mut self, turn: Turn, free: u64, needed: u64) -> Result<(), DriverError> {
-        tracing::error!(free, needed, "disk full: nothing of this turn was written; free some space");
+    /// Forgets what was decided but not written, by reading the state again; who asked for it hears `why`.
+    async fn start_over(&mut self, turn: Turn, why: &Refused) -> Result<(), DriverError> {
         for (id, answer) in turn.answers {
-            let full = Refused::new(RefusedKind::Fault, "disk_full").with("free", free).with("needed", needed);
-            self.answer(id, if turn.writers.contains(&id) { Err(full) } else { answer });
+            self.answer(id, if turn.writers.contains(&id) { Err(why.clone()) } else { answer });
         }
         self.bureau = open_bureau(&self.parts)?;
         // Frames of the links being closed were permitted by decisions that never were.

@@ -63,7 +63,7 @@ struct Queue {
 enum Entry {
     Frame(Weighed),
     /// Keeps its place between messages.
-    Event(Input),
+    Event(Box<Input>),
 }
 
 /// A frame that counts against its bounds until dropped.
@@ -96,7 +96,7 @@ impl Verifier {
     pub fn up(&mut self, link: LinkId, transport: TransportKey, outgoing: bool) {
         let (entries, queue) = mpsc::channel(ENTRIES_MAX);
         let first = Input::LinkUp { link, transport, outgoing };
-        entries.try_send(Entry::Event(first)).map_err(|_| ()).expect("a new queue has room");
+        entries.try_send(Entry::Event(Box::new(first))).map_err(|_| ()).expect("a new queue has room");
         tokio::spawn(serve(link, queue, self.shared.clone()));
         self.links.insert(link, Queue { entries, waiting: Arc::default() });
     }
@@ -124,7 +124,7 @@ impl Verifier {
     /// Something about a link that must not overtake its messages. Same answer as [`Verifier::frame`].
     #[must_use]
     pub fn event(&mut self, link: LinkId, event: Input) -> Option<LinkId> {
-        let full = self.links.get(&link)?.entries.try_send(Entry::Event(event)).is_err();
+        let full = self.links.get(&link)?.entries.try_send(Entry::Event(Box::new(event))).is_err();
         full.then(|| {
             self.down(link);
             link
@@ -164,7 +164,7 @@ async fn serve(link: LinkId, mut queue: mpsc::Receiver<Entry>, shared: Shared) {
 
 fn check(link: LinkId, entry: Entry, directory: &Directory, network: &NetworkId) -> (Input, Option<Weighed>) {
     match entry {
-        Entry::Event(input) => (input, None),
+        Entry::Event(input) => (*input, None),
         Entry::Frame(frame) => match wire::check(directory, network, &frame.bytes) {
             Ok(message) => (Input::Message { link, message }, Some(frame)),
             Err(error) => (Input::Garbage { link, why: error.to_string() }, Some(frame)),

@@ -17,7 +17,7 @@ use crate::driver::Clock;
 use crate::failure::Failure;
 use crate::invite::Invite;
 use crate::keystore::{KeyFolder, NodeKeys, check_passphrase, random};
-use crate::swarm::{self, AllowedPeer, OutFrame, SwarmCommand, SwarmConfig, SwarmEvent};
+use crate::swarm::{self, AllowedPeer, DialProblem, OutFrame, SwarmCommand, SwarmConfig, SwarmEvent};
 
 /// Longest wait for the home node, seconds.
 const HOME_S_MAX: u64 = 60;
@@ -120,6 +120,7 @@ async fn converse(
     problem: &mut String,
 ) -> Result<Welcome, Failure> {
     let ended = || Failure::fault("internal").with("cause", "the network task ended");
+    let mut turned_away = 0;
     while let Some(event) = events.recv().await {
         match event {
             SwarmEvent::Up { link, .. } => {
@@ -135,6 +136,13 @@ async fn converse(
                 Ok(_) => {}
                 Err(error) => return Err(Failure::refused("home_answer").because(error)),
             },
+            // Home answers and does not know this key. Once may be a race with its allow-list, twice is a code used up or run out.
+            SwarmEvent::DialFailed { error: DialProblem::NotListed, .. } => {
+                turned_away += 1;
+                if turned_away > 1 {
+                    return Err(Failure::refused("invitation_expired"));
+                }
+            }
             SwarmEvent::DialFailed { error, .. } => *problem = error.to_string(),
             SwarmEvent::Down { reason, .. } => *problem = reason.to_string(),
             SwarmEvent::Listening { .. } | SwarmEvent::Dropped { .. } | SwarmEvent::Refused { .. } => {}
