@@ -1,2 +1,5 @@
-//! accord
-fn main() {}
+//! The `accord` program.
+
+fn main() -> std::process::ExitCode {
+    accord_node::cli::main()
+}

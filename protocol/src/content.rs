@@ -238,7 +238,7 @@ impl Content {
         if batches.is_empty() {
             return Err(EditError::Nothing);
         }
-        let highest = self.ledger.max_ops.values().max().copied().unwrap_or(0);
+        let highest = self.ledger.heads.iter().filter_map(|head| self.ledger.max_ops.get(head)).max().copied().unwrap_or(0);
         let wanted: usize = batches.iter().flatten().map(Piece::ops).sum();
         if highest + wanted as u64 > COUNTER_MAX {
             return Err(EditError::Exhausted);
@@ -476,3 +476,6 @@ fn write_pieces(transaction: &mut impl Transactable, objects: &Objects, pieces: 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

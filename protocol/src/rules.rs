@@ -13,6 +13,9 @@ use thiserror::Error;
 mod chunk;
 mod clock;
 mod columns;
+#[cfg(any(test, feature = "forge"))]
+#[doc(hidden)]
+pub mod forge;
 mod ids;
 mod index;
 mod leb;

@@ -290,6 +290,7 @@ pub struct Tip {
 ///
 /// # Errors
 /// When the signer cannot sign.
+#[expect(clippy::too_many_arguments, reason = "what is signed is exactly this list")]
 pub fn seal_changes(
     network: &NetworkId,
     signer: &dyn Signer,

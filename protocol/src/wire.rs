@@ -423,6 +423,7 @@ impl Message {
 }
 
 /// A verified statement about identities.
+#[expect(clippy::large_enum_variant, reason = "statements live for one message; boxing them would cost more than it saves")]
 #[derive(Clone, Debug)]
 pub enum IdentityStatement {
     /// A root version.

@@ -455,10 +455,10 @@ impl Rights {
         if let Subject::Bureau(bureau) = subject {
             if loses_read {
                 self.bureaus.remove(bureau);
-            } else if verbs.contains(&Verb::Append) {
-                if let Some(held) = self.bureaus.get_mut(bureau) {
-                    held.verb = Verb::Read;
-                }
+            } else if verbs.contains(&Verb::Append)
+                && let Some(held) = self.bureaus.get_mut(bureau)
+            {
+                held.verb = Verb::Read;
             }
         }
         self.denied.extend(verbs.iter().map(|verb| (subject.clone(), *verb)));

@@ -179,6 +179,15 @@ impl AgreementStatement {
             Self::Decline(s) => s.sealed().to_bytes(),
         }
     }
+    /// The officer who sealed it; none for a conclusion, which is the registrar's.
+    pub fn officer(&self) -> Option<CertificateId> {
+        match self {
+            Self::Offer(s) => Some(s.body().officer),
+            Self::Accept(s) => Some(s.body().officer),
+            Self::Decline(s) => Some(s.body().officer),
+            Self::Conclude(_) => None,
+        }
+    }
     /// The offer it is or speaks of.
     pub fn offer(&self) -> AgreementId {
         match self {

@@ -480,10 +480,10 @@ impl Bureau {
             })
             .map(|(actor, (position, attestation, _))| FrontierLine { actor, position, attestation })
             .collect();
-        if let Subject::Bureau(bureau) = &subject {
-            if !state.log().rights().bureaus.contains_key(bureau) {
-                return Err(Refused::new(RefusedKind::Refused, "holds_nothing").with("name", self.name_of(bureau)));
-            }
+        if let Subject::Bureau(bureau) = &subject
+            && !state.log().rights().bureaus.contains_key(bureau)
+        {
+            return Err(Refused::new(RefusedKind::Refused, "holds_nothing").with("name", self.name_of(bureau)));
         }
         if dry_run {
             return Ok(View::Sending(SendingView { id: document.to_string(), dry_run, ..SendingView::default() }));

@@ -109,7 +109,7 @@ pub fn found(plan: &FoundPlan<'_>) -> Result<Founded, FoundError> {
         capabilities,
         name_commitment: None,
         scope_commitment: None,
-        not_before: plan.now,
+        not_before: super::people::begins(plan.now),
         not_after: plan.now.plus(NODE_S),
         serial,
         issuer: Issuer::Root(root_id),

@@ -226,7 +226,7 @@ impl Bureau {
 
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
     /// Officers' and laptops' certificates go to our own devices here, and elsewhere only as evidence.
-    fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
+    pub(super) fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
         let mut out: Vec<Bytes> = Vec::new();
         for bytes in self.directory.statements(&self.identity.bureau) {
             let is_certificate = seal::peek_type(&bytes) == Some(StatementType::Certificate.number());
@@ -384,6 +384,11 @@ impl Bureau {
             }
         } else {
             agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
+        }
+        let offers: Vec<crate::id::AgreementId> =
+            self.book.entries().filter(|e| own || e.pair() == Pair::of(self.identity.bureau, peer.bureau)).map(|e| e.id()).collect();
+        for page in self.agreement_evidence(offers).chunks(100) {
+            self.send(turn, id, &Message::Statements(page.to_vec()), false);
         }
         let mut page = Vec::new();
         let mut size = 0;
@@ -640,20 +645,21 @@ impl Bureau {
             if bureau == peer.bureau {
                 continue;
             }
-            if bureau != self.identity.bureau {
-                if let Some(record) = self.directory.bureau(&bureau) {
-                    ids.extend(record.roots().map(accord_keys::seal::Verified::id));
-                }
+            if bureau != self.identity.bureau
+                && let Some(record) = self.directory.bureau(&bureau)
+            {
+                ids.extend(record.roots().map(accord_keys::seal::Verified::id));
             }
             if let Issuer::Member(issuer) = known.body().issuer {
                 ids.push(StatementId(issuer.0));
             }
             ids.push(StatementId(certificate.0));
         }
-        if state.owner() != self.identity.bureau && state.owner() != peer.bureau {
-            if let Some(record) = self.directory.bureau(&state.owner()) {
-                ids.extend(record.appointments().map(accord_keys::seal::Verified::id));
-            }
+        if state.owner() != self.identity.bureau
+            && state.owner() != peer.bureau
+            && let Some(record) = self.directory.bureau(&state.owner())
+        {
+            ids.extend(record.appointments().map(accord_keys::seal::Verified::id));
         }
         let mut seen = BTreeSet::new();
         ids.retain(|id| !given.contains(id) && seen.insert(*id));

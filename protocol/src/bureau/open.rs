@@ -30,13 +30,16 @@ pub enum OpenError {
     Foreign,
 }
 
+/// Key and value of a row.
+type KeyValue = (Vec<u8>, Vec<u8>);
+
 impl Bureau {
     /// The node as its store left it. `rows` are all rows of all tables, in any order.
     ///
     /// # Errors
     /// [`OpenError`] when the rows are not this node's.
     pub fn open(now: Now, identity: Identity, rows: Vec<(Table, Vec<u8>, Vec<u8>)>) -> Result<Self, OpenError> {
-        let mut tables: BTreeMap<Table, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+        let mut tables: BTreeMap<Table, Vec<KeyValue>> = BTreeMap::new();
         for (table, key, value) in rows {
             tables.entry(table).or_default().push((key, value));
         }

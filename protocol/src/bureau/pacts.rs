@@ -1,13 +1,15 @@
 //! Agreements by our officers and by the machine: offer, accept, decline, conclude.
 
-use accord_keys::certificate::Capability;
+use std::collections::BTreeSet;
+
+use accord_keys::certificate::{Capability, Issuer};
 use accord_keys::seal::{Sealed, Statement};
 
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Offer, Standing};
 use crate::agreement::{Pair, Terms};
-use crate::id::{AgreementId, BureauId, Bytes};
+use crate::id::{AgreementId, BureauId, Bytes, StatementId};
 use crate::limits;
 use crate::step::Table;
 use crate::view::{Refused, RefusedKind, SendingView, View};
@@ -143,7 +145,7 @@ impl Bureau {
         let entry = self.book.get(&offer).expect("just learnt");
         let body = entry.offer.body();
         let partner = if body.offerer == self.identity.bureau { body.acceptor } else { body.offerer };
-        self.tell_agreement(turn, partner, &bytes);
+        self.tell_agreement(turn, partner, &offer, &bytes);
         self.conclude_if_due(turn, offer);
         self.policy_changed(turn, Some(partner));
         Ok(true)
@@ -208,11 +210,37 @@ impl Bureau {
         clean
     }
 
-    fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, bytes: &[u8]) {
+    fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, offer: &AgreementId, bytes: &[u8]) {
         let own = self.identity.bureau;
+        let evidence = self.agreement_evidence([*offer]);
         let message = Message::Agreements(vec![Bytes(bytes.to_vec())]);
         for link in self.live_links(|peer| peer == partner || peer == own) {
+            if !evidence.is_empty() {
+                self.send(turn, link, &Message::Statements(evidence.clone()), false);
+            }
             self.send(turn, link, &message, false);
         }
+    }
+
+    /// Certificates of the officers who sealed these agreements, with their issuers: without them a partner cannot tell who signed.
+    pub(super) fn agreement_evidence(&self, offers: impl IntoIterator<Item = AgreementId>) -> Vec<Bytes> {
+        let mut ids: Vec<StatementId> = Vec::new();
+        for offer in offers {
+            let Some(entry) = self.book.get(&offer) else { continue };
+            let officers = [
+                Some(entry.offer.body().officer),
+                entry.accept.as_ref().map(|s| s.body().officer),
+                entry.decline.as_ref().map(|s| s.body().officer),
+            ];
+            for officer in officers.into_iter().flatten() {
+                if let Some(Issuer::Member(issuer)) = self.directory.certificate(&officer).map(|c| c.body().issuer) {
+                    ids.push(StatementId(issuer.0));
+                }
+                ids.push(StatementId(officer.0));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        ids.retain(|id| seen.insert(*id));
+        ids.iter().filter_map(|id| self.directory.statement_bytes(id)).map(Bytes).collect()
     }
 }

@@ -180,7 +180,7 @@ impl Bureau {
                 let Some(certificate) = self.directory.certificate(&id) else { continue };
                 let body = certificate.body();
                 let Some(transport) = body.transport else { continue };
-                if id == self.identity.certificate || matches!(self.directory.revoked(&id), Some(_)) {
+                if id == self.identity.certificate || self.directory.revoked(&id).is_some() {
                     continue;
                 }
                 if partner.is_some() && (body.kind != MemberKind::Node || own_kind != MemberKind::Node) {

@@ -11,10 +11,11 @@ use accord_keys::secret::Signer;
 use super::rows::{InviteRow, OfficerRow, write};
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
-use crate::id::{Bytes, CertificateId, HpkeKey, PublicKey, TransportKey};
+use crate::id::{CertificateId, HpkeKey, PublicKey, TransportKey};
 use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
+use crate::time::WallSeconds;
 use crate::view::{Refused, RefusedKind, View};
 use crate::wire::{IdentityStatement, Join, Message, Welcome};
 
@@ -155,7 +156,7 @@ impl Bureau {
             capabilities,
             name_commitment: None,
             scope_commitment: None,
-            not_before: turn.stamp,
+            not_before: begins(turn.stamp),
             not_after: turn.stamp.plus(MEMBER_S),
             serial: turn.nonce().0,
             issuer: Issuer::Member(self.identity.certificate),
@@ -257,10 +258,10 @@ impl Bureau {
         let statement = IdentityStatement::from_bytes(&self.identity.network, bytes)
             .map_err(|e| Refused::new(RefusedKind::Misuse, "bad_statement").with("why", e))?;
         let id = statement.id();
-        if let IdentityStatement::Certificate(certificate) = &statement {
-            if certificate.body().bureau != self.identity.bureau {
-                return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
-            }
+        if let IdentityStatement::Certificate(certificate) = &statement
+            && certificate.body().bureau != self.identity.bureau
+        {
+            return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
         }
         let new = self.learn_own(turn, bytes)?;
         if new {
@@ -320,7 +321,7 @@ impl Bureau {
         }
         body.capabilities.retain(|c| !c.is_root_only());
         body.issuer = Issuer::Member(self.identity.certificate);
-        body.not_before = turn.stamp;
+        body.not_before = begins(turn.stamp);
         body.not_after = turn.stamp.plus(MEMBER_S);
         body.serial = turn.nonce().0;
         let new = self.issue(turn, body)?;
@@ -405,7 +406,7 @@ impl Bureau {
             capabilities: vec![Capability::Create, Capability::Write],
             name_commitment: None,
             scope_commitment: None,
-            not_before: turn.stamp,
+            not_before: begins(turn.stamp),
             not_after: turn.stamp.plus(MEMBER_S),
             serial: turn.nonce().0,
             issuer: Issuer::Member(self.identity.certificate),
@@ -422,13 +423,19 @@ impl Bureau {
         }
         let addresses = self.contacts.get(&self.identity.certificate).map(|c| c.body().addresses.clone()).unwrap_or_default();
         Ok(Welcome {
-            statements: self.directory.statements(&self.identity.bureau).into_iter().map(Bytes).collect(),
+            // With the contact of this node, else the laptop would know nobody to dial.
+            statements: self.public_statements(true),
             device,
             officer,
             officer_name: invite.officer.clone(),
             addresses,
         })
     }
+}
+
+/// When a certificate made now begins: as much earlier as clocks may differ, so that nobody whose clock is behind is told "not yet".
+pub(super) fn begins(now: WallSeconds) -> WallSeconds {
+    WallSeconds(now.0.saturating_sub(limits::CLOCK_JUMP_S))
 }
 
 /// Stable word for a certificate's standing.

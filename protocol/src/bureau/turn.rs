@@ -117,10 +117,10 @@ impl Bureau {
         let view = row.view(self.event_position);
         turn.step.events.push(view.clone());
         self.events.push_back(view);
-        if self.events.len() as u64 > limits::EVENTS_KEPT {
-            if let Some(old) = self.events.pop_front() {
-                turn.remove(Table::Events, &old.position.to_be_bytes());
-            }
+        if self.events.len() as u64 > limits::EVENTS_KEPT
+            && let Some(old) = self.events.pop_front()
+        {
+            turn.remove(Table::Events, &old.position.to_be_bytes());
         }
     }
 

@@ -353,12 +353,22 @@ impl Index {
 
     fn in_chain(&self, older: u32, newer: u32) -> bool {
         let seq = self.node(older).meta.seq;
-        let mut at = newer;
-        while at != NONE && self.node(at).meta.seq > seq {
+        self.walk_back(newer, |meta| meta.seq > seq).is_some_and(|(at, _)| at == older)
+    }
+
+    /// The newest change of a chain that is no longer `beyond`, and the steps it took to get there. `beyond` holds from some change on.
+    fn walk_back(&self, newest: u32, beyond: impl Fn(&ChangeMeta) -> bool) -> Option<(u32, usize)> {
+        let (mut at, mut steps) = (newest, 0);
+        while beyond(&self.node(at).meta) {
             let node = self.node(at);
-            at = if self.node(node.jump).meta.seq >= seq { node.jump } else { node.previous };
+            // The first of a chain jumps to itself: before it there is nothing.
+            if node.previous == NONE {
+                return None;
+            }
+            at = if beyond(&self.node(node.jump).meta) { node.jump } else { node.previous };
+            steps += 1;
         }
-        at == older
+        Some((at, steps))
     }
 
     fn contains_in_past(&self, past: &Clock, change: u32) -> bool {
@@ -388,15 +398,7 @@ impl Index {
     /// The change of the chain that ends in `newest` whose operations include `counter`.
     fn find_in_chain(&self, newest: u32, counter: u32) -> Option<u32> {
         let counter = u64::from(counter);
-        let mut at = newest;
-        while self.node(at).meta.start_op > counter {
-            let node = self.node(at);
-            // The first of a chain jumps to itself: before it there is nothing.
-            if node.previous == NONE {
-                return None;
-            }
-            at = if self.node(node.jump).meta.start_op > counter { node.jump } else { node.previous };
-        }
+        let (at, _) = self.walk_back(newest, |meta| meta.start_op > counter)?;
         (counter <= self.node(at).meta.max_op).then_some(at)
     }
 
@@ -513,4 +515,29 @@ impl Scan<'_> {
 
 fn kind_at(kinds: &[(u32, Kind)], offset: u32) -> Option<Kind> {
     kinds[..kinds.partition_point(|(from, _)| *from <= offset)].last().map(|(_, kind)| *kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Draft, encode, parse};
+
+    #[test]
+    fn a_long_chain_is_walked_in_few_steps() {
+        let (owner, actor) = (Group([1; 32]), ActorId([1; 16]));
+        let mut index = Index::new(owner);
+        let founding = Draft { actor, seq: 1, start_op: 1, deps: vec![], others: vec![], ops: vec![Op::MakeActs, Op::MakeText] };
+        let mut last = parse(&encode(&founding)).expect("well formed");
+        for seq in 2..=10_000 {
+            index.insert(index.check(&last, owner).expect("follows"));
+            let next = Draft { actor, seq, start_op: 3, deps: vec![last.hash()], others: vec![], ops: vec![] };
+            last = parse(&encode(&next)).expect("well formed");
+        }
+        let newest = u32::try_from(index.len()).expect("small") - 1;
+        for target in 1..10_000 {
+            let (at, steps) = index.walk_back(newest, |meta| meta.seq > target).expect("in the chain");
+            assert_eq!(index.node(at).meta.seq, target);
+            assert!(steps <= 40, "{steps} steps to {target}");
+        }
+    }
 }

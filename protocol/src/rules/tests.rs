@@ -3,3 +3,7 @@
 use super::*;
 
 mod editing;
+mod hostile;
+mod mutation;
+mod past;
+mod vectors;

@@ -55,7 +55,7 @@ impl World {
         let parsed = parse(bytes).expect("written by Automerge");
         let engine = automerge::Change::from_bytes(bytes.to_vec()).expect("own change");
         assert_eq!(parsed.hash().0, engine.hash().0, "our hash is Automerge's");
-        assert_eq!((parsed.seq(), parsed.start_op().into(), parsed.max_op()), (engine.seq(), engine.start_op().get(), engine.max_op()));
+        assert_eq!((parsed.seq(), parsed.start_op(), parsed.max_op()), (engine.seq(), engine.start_op().get(), engine.max_op()));
         let checked = self.index.check(&parsed, group).unwrap_or_else(|verdict| panic!("honest change refused: {verdict}"));
         self.index.insert(checked);
         self.bytes.insert(parsed.hash(), bytes.to_vec());

@@ -1,0 +1,78 @@
+//! The API: HTTP/1.1 and JSON on a Unix socket that only its owner may open.
+//!
+//! Every route turns a request into one [`Command`](accord_protocol::input::Command) and the core's answer into JSON; it decides nothing.
+//! Answers are [`View`](accord_protocol::view::View)s, failures `application/problem+json` ([`crate::failure::Problem`]). Query parameters
+//! of every route: `as=PERSON[/SEAT]`, `dry_run=true`; others are refused.
+
+mod bodies;
+mod events;
+mod extract;
+mod login;
+mod routes;
+pub mod server;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use accord_keys::id::{BureauId, NetworkId, TransportKey};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Config;
+use crate::doctor::Ports;
+use crate::handle::Handle;
+use crate::keystore::KeyFolder;
+use crate::keystore::officers::Attempts;
+use crate::swarm::SwarmCommand;
+
+pub use routes::router;
+
+/// What the routes work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+impl App {
+    /// An app of these parts.
+    pub fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Everything a route may need.
+pub struct Inner {
+    /// The way to the core.
+    pub handle: Handle,
+    /// The key files.
+    pub keys: KeyFolder,
+    /// Wrong passphrases lately.
+    pub attempts: Attempts,
+    /// One passphrase at a time: each costs 64 MiB while it is tried.
+    pub passphrases: tokio::sync::Semaphore,
+    /// The network, for probes.
+    pub swarm: mpsc::Sender<SwarmCommand>,
+    /// Where we listen, as it turned out.
+    pub ports: Arc<Ports>,
+    /// The settings in force.
+    pub config: Config,
+    /// The data folder.
+    pub data: PathBuf,
+    /// The network all statements are bound to.
+    pub network: NetworkId,
+    /// Our bureau.
+    pub bureau: BureauId,
+    /// Our transport key.
+    pub transport: TransportKey,
+    /// This store was made by `accord demo`.
+    pub demo: bool,
+    /// Turns true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What a request says, and how a failure is told back.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use crate::failure::{Failure, Problem};
+use crate::words::{Lang, Words};
+
+/// Who asks, and whether only to see what would happen.
+pub(super) struct Who {
+    pub person: Option<String>,
+    pub dry_run: bool,
+}
+
+/// The query of one request, every parameter known.
+pub(super) struct Query {
+    pub who: Who,
+    pub after: Option<u64>,
+    pub limit: Option<u64>,
+}
+
+impl FromRequestParts<App> for Query {
+    type Rejection = Problems;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problems> {
+        let mut query = Self { who: Who { person: None, dry_run: false }, after: None, limit: None };
+        let bad = |name: &str| Problems(Failure::misuse("bad_query").with("name", name));
+        let pairs: axum::extract::Query<Vec<(String, String)>> =
+            axum::extract::Query::try_from_uri(&parts.uri).map_err(|error| Problems(Failure::misuse("bad_query").because(error)))?;
+        for (name, value) in &pairs.0 {
+            match (name.as_str(), value.as_str()) {
+                ("as", person) => query.who.person = Some(person.to_owned()),
+                ("dry_run", "true") => query.who.dry_run = true,
+                ("dry_run", "false") => query.who.dry_run = false,
+                ("after", number) => query.after = Some(number.parse().map_err(|_| bad(name))?),
+                ("limit", number) => query.limit = Some(number.parse().map_err(|_| bad(name))?),
+                _ => return Err(bad(name)),
+            }
+        }
+        Ok(query)
+    }
+}
+
+impl FromRequestParts<App> for Who {
+    type Rejection = Problems;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problems> {
+        let query = Query::from_request_parts(parts, app).await?;
+        match (query.after, query.limit) {
+            (None, None) => Ok(query.who),
+            (Some(_), _) => Err(Problems(Failure::misuse("bad_query").with("name", "after"))),
+            (None, Some(_)) => Err(Problems(Failure::misuse("bad_query").with("name", "limit"))),
+        }
+    }
+}
+
+/// One segment of a path, decoded.
+pub(super) struct Name(pub String);
+
+impl FromRequestParts<App> for Name {
+    type Rejection = Problems;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problems> {
+        match axum::extract::Path::<String>::from_request_parts(parts, app).await {
+            Ok(axum::extract::Path(name)) => Ok(Self(name)),
+            Err(error) => Err(Problems(Failure::misuse("bad_name").with("path", parts.uri.path()).because(error))),
+        }
+    }
+}
+
+/// A JSON body within the configured bound.
+pub(super) struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Problems;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problems> {
+        let most = app.config.api_body_bytes_max;
+        let bytes = to_bytes(request.into_body(), most)
+            .await
+            .map_err(|error| Problems(Failure::misuse("body_too_large").with("max", most).because(error)))?;
+        // serde names the field and the kind of value, never the value of a text.
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problems(Failure::misuse("bad_body").because(error)))
+    }
+}
+
+/// A failure on its way out.
+pub(super) struct Problems(pub Failure);
+
+impl From<Failure> for Problems {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl IntoResponse for Problems {
+    fn into_response(self) -> Response {
+        let title = Words::of(Lang::En).sentences(&self.0).error;
+        let problem = Problem::of(&self.0, title);
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        json(status, "application/problem+json", &problem)
+    }
+}
+
+/// A good answer.
+pub(super) struct Answer<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, "application/json", &self.0)
+    }
+}
+
+fn json(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => (status, [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], Body::from(bytes)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

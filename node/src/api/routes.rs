@@ -1,0 +1,212 @@
+//! Every route and the command it stands for.
+
+use accord_protocol::input::{Command, Draft};
+use accord_protocol::view::View;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+
+use super::App;
+use super::bodies;
+use super::events;
+use super::extract::{Answer, Json, Name, Problems, Who};
+use super::login::{certificate_of, login};
+use crate::doctor::{self, Finding};
+use crate::failure::Failure;
+use crate::invite::Invite;
+
+type Done = Result<Answer<View>, Problems>;
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    let router = Router::new()
+        .route("/v1/status", get(async |app, who| ask(app, who, Command::Status).await))
+        .route("/v1/whoami", get(async |app, who| ask(app, who, Command::WhoAmI).await))
+        .route("/v1/inbox", get(async |app, who| ask(app, who, Command::Inbox).await))
+        .route("/v1/doctor", get(examine))
+        .route("/v1/clock", post(clock))
+        .route("/v1/events", get(events::page))
+        .route("/v1/events/stream", get(events::stream))
+        .route("/v1/officers", get(async |app, who| ask(app, who, Command::OfficerList).await).post(officer_add))
+        .route("/v1/officers/{name}/reset", post(async |app, who, Name(name)| ask(app, who, Command::OfficerReset { name }).await))
+        .route("/v1/login", post(login))
+        .route("/v1/logout", post(logout))
+        .route("/v1/statements", get(async |app, who| ask(app, who, Command::OwnStatements).await).post(install))
+        .route("/v1/certificates/{name}/renew", post(renew))
+        .route("/v1/devices", get(async |app, who| ask(app, who, Command::DeviceList).await).post(device_invite))
+        .route("/v1/card", get(async |app, who| ask(app, who, Command::CardShow).await).post(contact))
+        .route("/v1/partners", get(async |app, who| ask(app, who, Command::PartnerList).await).post(partner_add))
+        .route(
+            "/v1/partners/{name}",
+            get(async |app, who, Name(partner)| ask(app, who, Command::PartnerShow { partner }).await).post(partner_set),
+        )
+        .route("/v1/partners/{name}/test", post(partner_test))
+        .route("/v1/agreements", get(async |app, who| ask(app, who, Command::AgreementList).await).post(offer))
+        .route("/v1/agreements/{id}", get(async |app, who, Name(id)| ask(app, who, Command::AgreementShow { id }).await))
+        .route("/v1/agreements/{id}/accept", post(async |app, who, Name(id)| ask(app, who, Command::AgreementAccept { id }).await))
+        .route("/v1/agreements/{id}/decline", post(decline))
+        .route("/v1/drafts", post(draft))
+        .route("/v1/bulletins", get(async |app, who| ask(app, who, Command::BulletinList).await).post(publish))
+        .route("/v1/cases", get(async |app, who| ask(app, who, Command::CaseList).await).post(case_open))
+        .route("/v1/cases/{id}/entries", post(case_note))
+        .route("/v1/documents/{id}", get(async |app, who, Name(id)| ask(app, who, Command::DocumentShow { id }).await))
+        .route("/v1/documents/{id}/access", get(async |app, who, Name(id)| ask(app, who, Command::AccessList { id }).await))
+        .route("/v1/documents/{id}/grants", post(grant))
+        .route("/v1/documents/{id}/cuts", post(cut));
+    let router = if app.demo { router.route("/v1/demo/dump", get(dump)) } else { router };
+    router.fallback(no_route).method_not_allowed_fallback(no_route).with_state(app)
+}
+
+async fn ask(State(app): State<App>, who: Who, command: Command) -> Done {
+    Ok(Answer(app.handle.ask(who.person, who.dry_run, command).await?))
+}
+
+async fn no_route(method: Method, uri: Uri) -> Problems {
+    Problems(Failure::not_found("no_route").with("method", method).with("path", uri.path()))
+}
+
+async fn clock(app: State<App>, who: Who, Json(bodies::Clock { confirm }): Json<bodies::Clock>) -> Done {
+    ask(app, who, Command::ClockCorrect { confirm }).await
+}
+
+async fn officer_add(app: State<App>, who: Who, Json(officer): Json<bodies::Officer>) -> Done {
+    let bodies::Officer { name, seats, capabilities } = officer;
+    ask(app, who, Command::OfficerAdd { name, seats, capabilities }).await
+}
+
+async fn logout(app: State<App>, who: Who, Json(bodies::Logout { name }): Json<bodies::Logout>) -> Done {
+    ask(app, who, Command::Lock { name }).await
+}
+
+async fn install(app: State<App>, who: Who, Json(statement): Json<bodies::Statement>) -> Done {
+    let bytes = hex_bytes(&statement.bytes).ok_or_else(|| Failure::misuse("bad_body").with("name", "bytes"))?;
+    ask(app, who, Command::Install { bytes }).await
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> = text.trim().chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
+    if digits.len() % 2 == 1 {
+        return None;
+    }
+    digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
+}
+
+/// The new certificate has the old key, so an officer's key file gets a second name.
+async fn renew(State(app): State<App>, who: Who, Name(name): Name) -> Done {
+    let before = certificate_of(&app, &name).await.ok().flatten();
+    let dry_run = who.dry_run;
+    let view = app.handle.ask(who.person, dry_run, Command::CertRenew { name: name.clone() }).await?;
+    if let (Some(old), false) = (before, dry_run)
+        && let Some(new) = certificate_of(&app, &name).await?.filter(|new| *new != old)
+    {
+        // A key that lives on a laptop has no file here.
+        match app.keys.follow_renewal(&old, &new) {
+            Err(failure) if failure.code != "key_file_missing" => return Err(failure.into()),
+            _ => {}
+        }
+    }
+    Ok(Answer(view))
+}
+
+/// A new invitation.
+#[derive(Serialize)]
+struct Invitation {
+    code: String,
+    /// Unix seconds.
+    expires: u64,
+}
+
+async fn device_invite(
+    State(app): State<App>,
+    who: Who,
+    Json(bodies::Device { officer }): Json<bodies::Device>,
+) -> Result<Response, Problems> {
+    let View::Card(card) = app.handle.command(Command::CardShow).await? else {
+        return Err(Failure::fault("internal").with("cause", "CardShow answered something else").into());
+    };
+    let address = card.addresses.first().filter(|address| address.len() <= crate::invite::ADDRESS_BYTES_MAX);
+    let address = address.ok_or_else(|| Failure::misuse("no_address"))?.clone();
+    let secret = zeroize::Zeroizing::new(crate::keystore::random()?);
+    let invite = Invite { network: app.network, bureau: app.bureau, home: app.transport, address, secret };
+    let transport = crate::swarm::transport_key(&invite.transport_seed()).map_err(|error| Failure::fault("internal").because(error))?;
+    let dry_run = who.dry_run;
+    let view = app.handle.ask(who.person, dry_run, Command::DeviceInvite { officer, transport }).await?;
+    if dry_run {
+        return Ok(Answer(view).into_response());
+    }
+    let expires = app.handle.clock().now().wall.0 + accord_protocol::limits::INVITE_EXPIRES_S;
+    Ok(Answer(Invitation { code: invite.code().to_string(), expires }).into_response())
+}
+
+async fn contact(app: State<App>, who: Who, Json(bodies::Contact { addresses, phone }): Json<bodies::Contact>) -> Done {
+    ask(app, who, Command::SetContact { addresses, phone }).await
+}
+
+async fn partner_add(app: State<App>, who: Who, Json(partner): Json<bodies::NewPartner>) -> Done {
+    let bodies::NewPartner { card, checking_code, alias } = partner;
+    ask(app, who, Command::PartnerAdd { card, checking_code, alias }).await
+}
+
+async fn partner_set(app: State<App>, who: Who, Name(partner): Name, Json(set): Json<bodies::Partner>) -> Done {
+    let bodies::Partner { alias, address } = set;
+    ask(app, who, Command::PartnerSet { partner, alias, address }).await
+}
+
+async fn partner_test(State(app): State<App>, who: Who, Name(partner): Name) -> Result<Answer<Vec<Finding>>, Problems> {
+    Ok(Answer(doctor::partner(&app, who.person, partner).await?))
+}
+
+async fn examine(State(app): State<App>) -> Result<Answer<Vec<Finding>>, Problems> {
+    Ok(Answer(doctor::examine(&app).await?))
+}
+
+async fn offer(app: State<App>, who: Who, Json(bodies::Offer { partner, terms }): Json<bodies::Offer>) -> Done {
+    let terms = bodies::terms(terms)?;
+    ask(app, who, Command::AgreementOffer { partner, terms }).await
+}
+
+async fn decline(app: State<App>, who: Who, Name(id): Name, Json(bodies::Decline { reason }): Json<bodies::Decline>) -> Done {
+    ask(app, who, Command::AgreementDecline { id, reason }).await
+}
+
+async fn draft(app: State<App>, who: Who, Json(form): Json<bodies::DraftForm>) -> Done {
+    ask(app, who, Command::BulletinNew(form.into())).await
+}
+
+async fn publish(app: State<App>, who: Who, Json(bodies::Publish { draft, text, to }): Json<bodies::Publish>) -> Done {
+    ask(app, who, Command::BulletinPublish { draft, text: text.map(Draft::from), to }).await
+}
+
+async fn case_open(app: State<App>, who: Who, Json(case): Json<bodies::Case>) -> Done {
+    let bodies::Case { title, text, category, tlp, case_number, with } = case;
+    ask(app, who, Command::CaseOpen { draft: Draft { title, text, category, tlp, subkind: String::new(), case_number }, with }).await
+}
+
+async fn case_note(app: State<App>, who: Who, Name(id): Name, Json(bodies::Entry { kind, text }): Json<bodies::Entry>) -> Done {
+    ask(app, who, Command::CaseNote { id, kind, text }).await
+}
+
+async fn grant(app: State<App>, who: Who, Name(id): Name, Json(bodies::NewGrant { partner, verb }): Json<bodies::NewGrant>) -> Done {
+    ask(app, who, Command::AccessGrant { id, partner, verb }).await
+}
+
+async fn cut(app: State<App>, who: Who, Name(id): Name, Json(bodies::Cut { subject, strict }): Json<bodies::Cut>) -> Done {
+    ask(app, who, Command::AccessCut { id, subject, strict }).await
+}
+
+/// Everything in a demonstration's store, one piece a line in hex. There is no such route in any other store.
+async fn dump(State(app): State<App>) -> Result<String, Problems> {
+    let pieces = app.handle.dump().await?;
+    let mut text = String::with_capacity(pieces.iter().map(|piece| piece.len() * 2 + 1).sum());
+    for piece in pieces {
+        for byte in piece {
+            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
+            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}

@@ -1,0 +1,94 @@
+//! The Unix socket itself: who may connect, how many, and for how long a silent client is borne.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::handle::stopped;
+
+/// Answers under way may finish within this after the stop, seconds.
+const DRAIN_S: u64 = 3;
+
+/// A bound socket; its file goes away with it.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Binds the socket, mode 0600 in a folder of mode 0700. Call only with the store's lock held: what stands there is then a leftover.
+    ///
+    /// # Errors
+    /// `socket_unusable` with the path and what the system said.
+    pub fn bind(path: &Path) -> Result<Self, Failure> {
+        let unusable = |error: std::io::Error| Failure::misuse("socket_unusable").with("path", path.display()).because(error);
+        if let Some(folder) = path.parent() {
+            crate::keystore::make_folder(folder)?;
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path).map_err(unusable)?;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(unusable)?;
+        Ok(Self { listener, path: path.to_path_buf() })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Serves until told to stop; then lets answers under way finish for a moment.
+pub async fn serve(socket: Socket, router: Router, config: &Config, mut stop: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(config.api_connections_max));
+    let everyone = u32::try_from(config.api_connections_max).unwrap_or(u32::MAX);
+    let head = Duration::from_secs(config.api_header_seconds);
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let stream = tokio::select! {
+            () = stopped(&mut stop) => break,
+            accepted = socket.listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file handles: others may free some.
+                    tracing::warn!(%error, "the API took no connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let (router, stop) = (router.clone(), stop.clone());
+        tokio::spawn(async move {
+            connection(stream, router, head, stop).await;
+            drop(permit);
+        });
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(DRAIN_S), room.acquire_many(everyone)).await;
+}
+
+async fn connection(stream: UnixStream, router: Router, head: Duration, mut stop: watch::Receiver<bool>) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut served = std::pin::pin!(served);
+    tokio::select! {
+        _ = served.as_mut() => return,
+        () = stopped(&mut stop) => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
+}

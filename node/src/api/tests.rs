@@ -1,0 +1,300 @@
+//! The API over a real Unix socket, with a core that answers by hand.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use accord_keys::id::{BureauId, CertificateId, NetworkId, PublicKey, TransportKey};
+use accord_keys::keyfile::KdfParams;
+use accord_protocol::view::{CardView, EventView, OfficerView, Refused, RefusedKind, View};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use super::server::{Socket, serve};
+use super::*;
+use crate::client::Client;
+use crate::driver::Clock;
+use crate::failure::Failure;
+use crate::handle::Ask;
+use crate::invite::Invite;
+use accord_protocol::input::Command;
+
+/// A daemon without core and network.
+struct Fake {
+    dir: tempfile::TempDir,
+    stop: watch::Sender<bool>,
+    events: broadcast::Sender<EventView>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Fake {
+    /// Serves; `core` answers every command as (person, dry run, command).
+    fn start(demo: bool, mut core: impl FnMut(Option<String>, bool, Command) -> Result<View, Refused> + Send + 'static) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("an event loop");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (handle, mut asks, events) = Handle::new(Clock::start());
+        let (stop, stops) = watch::channel(false);
+        let (swarm, _) = mpsc::channel(1);
+        let config = Config { api_header_seconds: 1, api_connections_max: 4, ..Config::default() };
+        let app = App::new(Inner {
+            handle,
+            keys: KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder"),
+            attempts: Attempts::default(),
+            passphrases: tokio::sync::Semaphore::new(1),
+            swarm,
+            ports: Arc::default(),
+            config: config.clone(),
+            data: dir.path().to_path_buf(),
+            network: NetworkId::named("test"),
+            bureau: BureauId([1; 32]),
+            transport: TransportKey([2; 32]),
+            demo,
+            stop: stops.clone(),
+        });
+        runtime.spawn(async move {
+            while let Some(ask) = asks.recv().await {
+                match ask {
+                    Ask::Command { person, dry_run, command, reply } => drop(reply.send(core(person, dry_run, *command))),
+                    Ask::Dump { reply } => drop(reply.send(vec![vec![0, 255], b"x".to_vec()])),
+                }
+            }
+        });
+        let guard = runtime.enter();
+        let socket = Socket::bind(&config.socket(dir.path())).expect("a free path");
+        drop(guard);
+        runtime.spawn(async move { serve(socket, router(app), &config, stops).await });
+        Self { dir, stop, events, runtime }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("run/api.sock")
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.path()).expect("an event loop")
+    }
+}
+
+fn done(id: &str) -> Result<View, Refused> {
+    Ok(View::Done { id: Some(id.to_owned()) })
+}
+
+fn code<T: std::fmt::Debug>(answer: Result<T, Failure>) -> String {
+    answer.expect_err("refused").code
+}
+
+#[test]
+fn every_route_reaches_its_command_with_person_dry_run_and_values() {
+    let fake = Fake::start(false, |person, dry_run, command| {
+        let words = match command {
+            Command::Status => "status".to_owned(),
+            Command::OfficerAdd { name, seats, capabilities } => format!("officer {name} {seats:?} {capabilities:?}"),
+            Command::OfficerReset { name } => format!("reset {name}"),
+            Command::Install { bytes } => format!("install {bytes:?}"),
+            Command::CertRenew { name } => format!("renew {name}"),
+            Command::SetContact { addresses, phone } => format!("contact {addresses:?} {phone}"),
+            Command::PartnerAdd { checking_code, alias, .. } => format!("partner {checking_code:?} {alias:?}"),
+            Command::PartnerSet { partner, alias, address } => format!("set {partner} {alias:?} {address:?}"),
+            Command::AgreementOffer { partner, terms } => format!("offer {partner} {} {}", terms.title, terms.grants.len()),
+            Command::AgreementDecline { id, reason } => format!("decline {id} {reason}"),
+            Command::BulletinNew(draft) => format!("draft {} {}", draft.title, draft.category),
+            Command::BulletinPublish { draft, text, to } => format!("publish {draft:?} {} {to:?}", text.is_some()),
+            Command::CaseOpen { draft, with } => format!("case {} {with:?}", draft.title),
+            Command::CaseNote { id, kind, text } => format!("note {id} {kind} {text}"),
+            Command::AccessGrant { id, partner, verb } => format!("grant {id} {partner} {verb}"),
+            Command::AccessCut { id, subject, strict } => format!("cut {id} {subject} {strict}"),
+            Command::Events { after, limit } => format!("events {after} {limit}"),
+            Command::ClockCorrect { confirm } => format!("clock {confirm}"),
+            Command::Lock { name } => format!("lock {name:?}"),
+            _ => "another".to_owned(),
+        };
+        done(&format!("{}{}{words}", person.unwrap_or_default(), if dry_run { " dry " } else { " " }))
+    });
+    let client = fake.client().acting_as(Some("李/liaison"));
+    let get = |path: &str| match client.get::<View>(path).expect(path) {
+        View::Done { id } => id.unwrap_or_default(),
+        other => format!("{other:?}"),
+    };
+    let post = |path: &str, body: Value, dry_run: bool| match client.post::<View>(path, &body, dry_run).expect(path) {
+        View::Done { id } => id.unwrap_or_default(),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(get("/v1/status"), "李/liaison status");
+    assert_eq!(get("/v1/events?after=7&limit=9"), "李/liaison events 7 9");
+    let text = json!({"title": "盗窃", "text": "甲", "category": "CRIM.SERIES"});
+    for (path, body, expect) in [
+        ("/v1/officers", json!({"name": "王", "seats": ["duty"], "capabilities": ["create"]}), "officer 王 [\"duty\"] [\"create\"]"),
+        ("/v1/officers/%E7%8E%8B/reset", json!({}), "reset 王"),
+        ("/v1/statements", json!({"bytes": "00ff"}), "install [0, 255]"),
+        ("/v1/certificates/node/renew", json!({}), "renew node"),
+        ("/v1/card", json!({"addresses": ["10.0.0.1:7400"], "phone": "110"}), "contact [\"10.0.0.1:7400\"] 110"),
+        ("/v1/partners", json!({"card": "x", "checking_code": "12345"}), "partner Some(\"12345\") None"),
+        ("/v1/partners/lake", json!({"alias": "湖"}), "set lake Some(\"湖\") None"),
+        ("/v1/agreements/7c1e/decline", json!({"reason": "no"}), "decline 7c1e no"),
+        ("/v1/drafts", text.clone(), "draft 盗窃 CRIM.SERIES"),
+        ("/v1/bulletins", json!({"text": text, "to": ["lake"]}), "publish None true [\"lake\"]"),
+        ("/v1/cases/7c1e/entries", json!({"kind": "note", "text": "甲"}), "note 7c1e note 甲"),
+        ("/v1/documents/7c1e/grants", json!({"partner": "lake", "verb": "read"}), "grant 7c1e lake read"),
+        ("/v1/documents/7c1e/cuts", json!({"subject": "lake", "strict": true}), "cut 7c1e lake true"),
+        ("/v1/clock", json!({"confirm": true}), "clock true"),
+        ("/v1/logout", json!({}), "lock None"),
+    ] {
+        assert_eq!(post(path, body, true), format!("李/liaison dry {expect}"), "{path}");
+    }
+    let grant = json!({"direction": "both", "category": "TRAF", "verbs": ["read"], "tlp_ceiling": "AMBER", "onward": "none"});
+    let offer = json!({"partner": "lake", "terms": {"title": "协作", "from": 1, "to": 2, "grace_days": 30, "grants": [grant]}});
+    assert_eq!(post("/v1/agreements", offer, false), "李/liaison offer lake 协作 1");
+}
+
+#[test]
+fn refusals_keep_kind_code_and_values_and_wrong_requests_say_what_is_wrong() {
+    let fake = Fake::start(false, |_, _, command| match command {
+        Command::PartnerShow { .. } => {
+            Err(Refused::new(RefusedKind::Ambiguous, "ambiguous_name").with("candidate", "a").with("candidate", "b"))
+        }
+        Command::DocumentShow { .. } => Err(Refused::new(RefusedKind::NotFound, "not_found")),
+        _ => done("x"),
+    });
+    let client = fake.client();
+    let several = client.get::<View>("/v1/partners/x").expect_err("ambiguous");
+    assert_eq!((several.code.as_str(), several.param("candidate")), ("ambiguous_name", Some("a, b")));
+    assert_eq!(code(client.get::<View>("/v1/documents/x")), "not_found");
+    assert_eq!(code(client.get::<View>("/v1/nothing")), "no_route");
+    assert_eq!(code(client.post::<View>("/v1/status", &json!({}), false)), "no_route");
+    assert_eq!(code(client.get::<View>("/v1/status?who=me")), "bad_query");
+    assert_eq!(code(client.get::<View>("/v1/events?after=-1")), "bad_query");
+    assert_eq!(code(client.get::<View>("/v1/status?after=1")), "bad_query");
+    assert_eq!(code(client.post::<View>("/v1/clock", &json!({"confirm": 1}), false)), "bad_body");
+    assert_eq!(code(client.post::<View>("/v1/clock", &json!({"confirm": true, "x": 1}), false)), "bad_body");
+    assert_eq!(code(client.post::<View>("/v1/statements", &json!({"bytes": "0g"}), false)), "bad_body");
+    let long = json!({"title": "x", "text": "x".repeat(10 * 1024 * 1024), "category": "TRAF"});
+    assert_eq!(code(client.post::<View>("/v1/drafts", &long, false)), "body_too_large");
+    assert_eq!(code(client.get::<View>("/v1/demo/dump")), "no_route", "no such route outside a demonstration");
+}
+
+#[test]
+fn the_socket_is_private_and_a_silent_client_is_dropped() {
+    let fake = Fake::start(false, |_, _, _| done("x"));
+    let mode = |path: &Path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+    assert_eq!((mode(&fake.path()), mode(fake.path().parent().expect("a folder"))), (0o600, 0o700));
+    // As many silent clients as there is room for; the bound on the request head frees their places.
+    let mut silent: Vec<UnixStream> = (0..4).map(|_| UnixStream::connect(fake.path()).expect("there is room")).collect();
+    silent[0].write_all(b"GET /v1/sta").expect("half a head");
+    fake.client().get::<View>("/v1/status").expect("served once a place is free");
+    let mut rest = Vec::new();
+    silent[0].read_to_end(&mut rest).expect("closed by the daemon");
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_stopped_daemon_takes_its_socket_away() {
+    let fake = Fake::start(false, |_, _, _| done("x"));
+    let path = fake.path();
+    fake.stop.send(true).expect("the server listens");
+    let Fake { runtime, dir, .. } = fake;
+    runtime.block_on(async {
+        while path.exists() {
+            tokio::task::yield_now().await;
+        }
+    });
+    // What a killed daemon leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a leftover"));
+    let _guard = runtime.enter();
+    Socket::bind(&path).expect("the leftover is replaced");
+    drop(dir);
+}
+
+#[test]
+fn the_first_login_makes_the_key_before_it_asks_for_a_certificate_and_unlocks_last() {
+    let certificate = CertificateId([9; 32]).to_string();
+    let mut enrolled: Option<PublicKey> = None;
+    let dir = Arc::new(std::sync::Mutex::new(std::path::PathBuf::new()));
+    let keys = Arc::clone(&dir);
+    let fake = Fake::start(false, move |_, _, command| match command {
+        Command::OfficerFind { name } if name == "王" => {
+            let certificate = if enrolled.is_some() { certificate.clone() } else { String::new() };
+            Ok(View::Officers { officers: vec![OfficerView { name, certificate, ..OfficerView::default() }] })
+        }
+        Command::OfficerFind { name } => Err(Refused::new(RefusedKind::NotFound, "not_found").with("found", name)),
+        Command::OfficerEnrol { key, .. } => {
+            let folder = keys.lock().expect("no panic holds it").join("keys/officers");
+            assert_eq!(std::fs::read_dir(folder).expect("it exists").count(), 1, "the key is on disk before its certificate");
+            enrolled = Some(key);
+            done("enrolled")
+        }
+        Command::Unlock { signer, certificate, .. } => {
+            assert_eq!(Some(signer.public()), enrolled);
+            done(&certificate.to_string())
+        }
+        _ => done("another"),
+    });
+    *dir.lock().expect("no panic holds it") = fake.dir.path().to_path_buf();
+    let client = fake.client();
+    let login = |name: &str, passphrase: &str| client.post::<View>("/v1/login", &json!({"name": name, "passphrase": passphrase}), false);
+    assert_eq!(code(login("王", "short")), "weak_passphrase");
+    let expect = View::Done { id: Some(CertificateId([9; 32]).to_string()) };
+    assert_eq!(login("王", "correct horse").expect("the first login"), expect);
+    assert_eq!(code(login("王", "wrong horse")), "wrong_passphrase");
+    assert_eq!(login("王", "correct horse").expect("a later login"), expect);
+    for _ in 0..5 {
+        assert_eq!(code(login("王", "wrong horse")), "wrong_passphrase");
+    }
+    assert_eq!(code(login("王", "correct horse")), "too_many_attempts");
+    assert_eq!(code(login("李", "correct horse")), "not_found");
+}
+
+#[test]
+fn an_invitation_carries_the_key_the_core_was_told() {
+    let told = Arc::new(std::sync::Mutex::new(None));
+    let note = Arc::clone(&told);
+    let fake = Fake::start(false, move |_, _, command| match command {
+        Command::CardShow => Ok(View::Card(CardView { addresses: vec!["10.0.0.1:7400".to_owned()], ..CardView::default() })),
+        Command::DeviceInvite { transport, .. } => {
+            *note.lock().expect("no panic holds it") = Some(transport);
+            done("")
+        }
+        _ => done("another"),
+    });
+    let answer: Value = fake.client().post("/v1/devices", &json!({"officer": "王"}), false).expect("invited");
+    let invite = Invite::parse(answer["code"].as_str().expect("a code")).expect("the code reads back");
+    let transport = crate::swarm::transport_key(&invite.transport_seed()).expect("a key");
+    assert_eq!(*told.lock().expect("no panic holds it"), Some(transport));
+    assert_eq!((invite.home, invite.address.as_str()), (TransportKey([2; 32]), "10.0.0.1:7400"));
+    assert!(answer["expires"].as_u64().expect("a time") > 1_700_000_000);
+}
+
+#[test]
+fn a_stream_taken_up_again_gives_every_event_once_and_in_order() {
+    let event = |position| EventView { position, kind: "clock".to_owned(), ..EventView::default() };
+    let fake = Fake::start(false, move |_, _, command| match command {
+        Command::Events { after, limit } => Ok(View::Events { events: (after + 1..=1_500).take(limit.min(700)).map(event).collect() }),
+        _ => done("another"),
+    });
+    let client = fake.client();
+    let live = fake.events.clone();
+    let mut seen = Vec::new();
+    client
+        .stream("/v1/events/stream?after=10", |data| {
+            let event: EventView = serde_json::from_str(data).expect("an event");
+            seen.push(event.position);
+            if event.position == 1_500 {
+                // Live ones, one of them already seen.
+                for position in [1_500, 1_501, 1_502] {
+                    let _ = live.send(EventView { position, ..EventView::default() });
+                }
+            }
+            Ok(event.position < 1_502)
+        })
+        .expect("the stream runs");
+    assert_eq!(seen, (11..=1_502).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_dump_of_a_demonstration_is_one_piece_a_line() {
+    let fake = Fake::start(true, |_, _, _| done("x"));
+    let mut stream = UnixStream::connect(fake.path()).expect("it listens");
+    stream.write_all(b"GET /v1/demo/dump HTTP/1.1\r\nhost: accord\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("answered");
+    assert!(text.ends_with("\r\n\r\n00ff\n78\n"), "{text}");
+}

@@ -1,0 +1,48 @@
+//! `accord access`: who holds a document, who is let in, whose access ends.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Context;
+use super::sending::{Ask, act, act_and_tell, tell};
+use crate::client::escape;
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AccessVerb {
+    List {
+        document: String,
+    },
+    Grant {
+        document: String,
+        bureau: String,
+        #[arg(long, default_value = "read", value_parser = ["read", "append"], hide_possible_values = true, hide_default_value = true)]
+        verb: String,
+    },
+    Cut {
+        document: String,
+        #[arg(value_name = "BUREAU|CERTIFICATE")]
+        subject: String,
+        #[arg(long)]
+        strict: bool,
+    },
+}
+
+pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
+    match verb {
+        AccessVerb::List { document } => {
+            cx.out.view(&cx.client()?.get(&format!("/v1/documents/{}/access", escape(&document)))?);
+            Ok(())
+        }
+        AccessVerb::Grant { document, bureau, verb } => {
+            let body = json!({ "partner": bureau, "verb": verb });
+            act_and_tell(cx, &format!("/v1/documents/{}/grants", escape(&document)), &body, Ask::Person, None)
+        }
+        AccessVerb::Cut { document, subject, strict } => {
+            let body = json!({ "subject": subject, "strict": strict });
+            let view = act(cx, &format!("/v1/documents/{}/cuts", escape(&document)), &body, Ask::Always)?;
+            tell(cx, &view, Some(&cx.words.fill("access.cut_done", &[("partner", &subject)])));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `accord case`: threads that several bureaus write.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::ask::TextArgs;
+use super::bulletin::DraftArgs;
+use super::sending::{Ask, act, act_and_tell, tell};
+use crate::client::escape;
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CaseVerb {
+    Open {
+        #[command(flatten)]
+        draft: DraftArgs,
+        #[arg(long = "with", value_name = "NAME,NAME", value_delimiter = ',')]
+        with: Vec<String>,
+    },
+    Note {
+        id: String,
+        #[command(flatten)]
+        text: TextArgs,
+        #[arg(long, default_value = "note", value_parser = ["note", "finding", "minutes"], hide_possible_values = true, hide_default_value = true)]
+        kind: String,
+    },
+    List,
+    Show {
+        id: String,
+    },
+}
+
+pub(super) fn run(verb: CaseVerb, cx: &Context) -> Result<(), Failure> {
+    match verb {
+        CaseVerb::Open { draft, with } => {
+            let mut body = draft.read(cx)?;
+            if let Value::Object(fields) = &mut body {
+                fields.remove("subkind");
+                fields.insert("with".to_owned(), json!(with));
+            }
+            act_and_tell(cx, "/v1/cases", &body, Ask::Person, None)
+        }
+        CaseVerb::Note { id, text, kind } => {
+            let body = json!({ "kind": kind, "text": text.read(cx)?.text });
+            let view = act(cx, &format!("/v1/cases/{}/entries", escape(&id)), &body, Ask::Never)?;
+            tell(cx, &view, Some(cx.words.say("case.noted")));
+            Ok(())
+        }
+        CaseVerb::List => {
+            cx.out.view(&cx.client()?.get("/v1/cases")?);
+            Ok(())
+        }
+        CaseVerb::Show { id } => {
+            cx.out.view(&cx.client()?.get(&format!("/v1/documents/{}", escape(&id)))?);
+            Ok(())
+        }
+    }
+}

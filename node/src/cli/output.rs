@@ -1,0 +1,109 @@
+//! Where words go: results to standard output, notes and failures to standard error; colour only on a terminal.
+
+use std::io::{IsTerminal, Write};
+
+use accord_protocol::view::View;
+use serde::Serialize;
+
+use super::render;
+use crate::failure::{Failure, Problem};
+use crate::words::Words;
+
+/// How this process talks.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    words: Words,
+    json: bool,
+    quiet: bool,
+    /// Both input and error output are a terminal: a person can be asked.
+    person: bool,
+    colour: bool,
+}
+
+impl Output {
+    pub(super) fn of_process(words: Words, json: bool, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { words, json, quiet, person: terminal && std::io::stdin().is_terminal(), colour }
+    }
+
+    pub(super) fn set(&mut self, json: bool, quiet: bool) {
+        self.json = json;
+        self.quiet = quiet;
+    }
+
+    /// Whether somebody can be asked.
+    pub(super) fn person(&self) -> bool {
+        self.person && !self.json
+    }
+
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// A result: the view as JSON, or as the catalogue tells it.
+    pub(super) fn view(&self, view: &View) {
+        if self.json {
+            self.object(view);
+        } else {
+            self.text(&render::view(view, &self.words));
+        }
+    }
+
+    /// A result that is a list: a table even when it holds one line.
+    pub(super) fn list(&self, view: &View) {
+        if self.json {
+            self.object(view);
+        } else {
+            self.text(&render::list(view, &self.words));
+        }
+    }
+
+    /// A result that is no view: `value` for programs, `text` for people.
+    pub(super) fn result(&self, value: &impl Serialize, text: &str) {
+        if self.json {
+            self.object(value);
+        } else {
+            self.text(text);
+        }
+    }
+
+    /// One JSON object on a line of its own.
+    pub(super) fn object(&self, value: &impl Serialize) {
+        let line = serde_json::to_string(value).expect("views are strings, numbers and lists");
+        self.text(&line);
+    }
+
+    /// Text as it is, with a line end.
+    pub(super) fn text(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        // A reader that went away (`accord ... | head`) is no failure of ours.
+        let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    }
+
+    /// Something worth knowing on the way; for people only.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet && !self.json {
+            let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end_matches('\n'));
+        }
+    }
+
+    /// A failure: three lines for people, one problem object with `--json`.
+    pub(super) fn failure(&self, failure: &Failure) {
+        let told = self.words.sentences(failure);
+        let mut err = std::io::stderr().lock();
+        if self.json {
+            let line = serde_json::to_string(&Problem::of(failure, told.error)).expect("problems are strings and numbers");
+            let _ = writeln!(err, "{line}");
+            return;
+        }
+        let paint = |text: String, style: &str| if self.colour { format!("\x1b[{style}m{text}\x1b[0m") } else { text };
+        let _ = writeln!(err, "{}", paint(self.words.fill("error_line.error", &[("text", &told.error)]), "1;31"));
+        if let Some(cause) = told.cause {
+            let _ = writeln!(err, "{}", self.words.fill("error_line.cause", &[("text", &cause)]));
+        }
+        if let Some(hint) = told.hint {
+            let _ = writeln!(err, "{}", paint(self.words.fill("error_line.next", &[("text", &hint)]), "36"));
+        }
+    }
+}

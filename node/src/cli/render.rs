@@ -1,0 +1,551 @@
+//! Views as people read them: short sentences and tables, in the reader's language, times in +08:00.
+//!
+//! Pure: a view goes in, text comes out; nothing is printed here. Text that came from elsewhere is shown with control characters replaced, so
+//! that a partner's title cannot steer a terminal.
+
+mod table;
+
+use accord_protocol::view::{
+    AccessView, AgreementView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, GrantView, InboxItem, OfficerView,
+    PartnerView, SendingView, StatusView, View,
+};
+
+use super::status::Finding;
+use crate::words::Words;
+use table::Table;
+
+/// A view in words.
+pub(super) fn view(view: &View, words: &Words) -> String {
+    match view {
+        View::Status(found) => status(found, words),
+        View::WhoAmI { officers } if officers.is_empty() => line(words.say("status.no_officer")),
+        View::WhoAmI { officers } => officers.iter().map(|officer| whoami(officer, words)).collect(),
+        View::Officers { officers: found } => officers(found, words),
+        View::Devices { devices: found } => devices(found, words),
+        View::Card(found) => card(found, words),
+        View::Partners { partners: found } => match found.as_slice() {
+            [only] => partner(only, words),
+            several => partners(several, words),
+        },
+        View::Agreements { agreements: found } => match found.as_slice() {
+            [only] => agreement(only, words),
+            several => agreements(several, words),
+        },
+        View::Documents { documents: found } => documents(found, words),
+        View::Document(found) => document(found, words),
+        View::Access(found) => access(found, words),
+        View::Sending(found) => sending(found, words),
+        View::Inbox { items } => inbox(items, words),
+        View::Events { events } if events.is_empty() => line(words.say("event.none")),
+        View::Events { events } => events.iter().map(|found| line(&event(found, words))).collect(),
+        View::Statements { statements } => statements.iter().map(|statement| line(statement)).collect(),
+        View::Done { id: Some(id) } => line(&words.fill("done.made", &[("id", &short(id))])),
+        View::Done { id: None } => line(words.say("done.done")),
+    }
+}
+
+/// A list in words: a table, also of one line.
+pub(super) fn list(found: &View, words: &Words) -> String {
+    match found {
+        View::Partners { partners: found } => partners(found, words),
+        View::Agreements { agreements: found } => agreements(found, words),
+        other => view(other, words),
+    }
+}
+
+/// `2031-04-30 08:00`: Unix seconds in China's time; a dash for 0.
+pub(super) fn time(at: u64) -> String {
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+    match i64::try_from(at).ok().filter(|at| *at > 0).and_then(|at| jiff::Timestamp::from_second(at).ok()) {
+        Some(stamp) => stamp.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string(),
+        None => "–".to_owned(),
+    }
+}
+
+/// The first eight digits of an id; numbers that people gave stay whole.
+pub(super) fn short(id: &str) -> String {
+    if id.len() > 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) { id[..8].to_owned() } else { id.to_owned() }
+}
+
+/// Foreign text on one line, without anything that steers a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|found| if found.is_control() || is_override(found) { '\u{fffd}' } else { found }).collect()
+}
+
+/// Foreign text on its lines.
+fn clean_lines(text: &str) -> String {
+    text.lines().map(|found| line(&clean(&found.replace('\t', "    ")))).collect()
+}
+
+fn is_override(found: char) -> bool {
+    matches!(found, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn line(text: &str) -> String {
+    format!("{text}\n")
+}
+
+/// Category codes and light words have dots and pluses; catalogue keys have neither.
+fn category(code: &str, words: &Words) -> String {
+    match words.find(&format!("category.{}", code.replace('.', "_"))) {
+        Some(name) => format!("{code} {name}"),
+        None => clean(code),
+    }
+}
+
+fn tlp(word: &str, words: &Words) -> String {
+    match words.find(&format!("tlp.{}", word.to_ascii_lowercase().replace('+', "_"))) {
+        Some(name) if name != word => format!("TLP:{word} {name}"),
+        _ => format!("TLP:{}", clean(word)),
+    }
+}
+
+fn joined(items: &[String], words: &Words) -> String {
+    if items.is_empty() { words.say("word.none").to_owned() } else { items.iter().map(|item| clean(item)).collect::<Vec<_>>().join(", ") }
+}
+
+/// The alias if there is one, else the name, else the id.
+fn known_as(partner: &PartnerView) -> String {
+    [&partner.alias, &partner.name].into_iter().find(|name| !name.is_empty()).map_or_else(|| short(&partner.bureau), |name| clean(name))
+}
+
+fn or_short(name: &str, id: &str) -> String {
+    if name.is_empty() { short(id) } else { clean(name) }
+}
+
+/// The one line that bare `accord` begins with.
+pub(super) fn status_line(found: &StatusView, words: &Words) -> String {
+    let connected = found.partners.iter().filter(|partner| partner.connected).count();
+    line(&words.fill(
+        "status.line",
+        &[
+            ("name", &clean(&found.name)),
+            ("connected", &connected),
+            ("partners", &found.partners.len()),
+            ("documents", &found.documents),
+            ("clock", &words.term("clock_state", &found.clock)),
+        ],
+    ))
+}
+
+/// How much of each kind waits.
+pub(super) fn inbox_counts(items: &[InboxItem], words: &Words) -> String {
+    if items.is_empty() {
+        return line(words.say("inbox.empty"));
+    }
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for item in items {
+        *counts.entry(&item.kind).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{} {count}", words.term("inbox_kind", kind))).collect();
+    line(&words.fill("status.inbox_counts", &[("count", &items.len()), ("counts", &counts.join(", "))]))
+}
+
+fn status(found: &StatusView, words: &Words) -> String {
+    let answer = |yes| if yes { words.say("word.yes") } else { words.say("word.no") };
+    let mut text = line(&words.fill("status.bureau", &[("name", &clean(&found.name)), ("code", &clean(&found.unit_code))]));
+    text +=
+        &line(&words.fill(
+            "status.ids",
+            &[("bureau", &short(&found.bureau)), ("network", &short(&found.network)), ("version", &found.root_version)],
+        ));
+    text += &line(&words.fill(
+        "status.device",
+        &[
+            ("device", &words.term("word", &found.device)),
+            ("certificate", &short(&found.certificate)),
+            ("until", &time(found.certificate_ends)),
+        ],
+    ));
+    text += &line(&words.fill("status.registrar", &[("answer", &answer(found.registrar))]));
+    text += &line(&words.fill("status.clock", &[("state", &words.term("clock_state", &found.clock)), ("now", &time(found.now))]));
+    text += &line(
+        &words
+            .fill("status.documents", &[("documents", &found.documents), ("changes", &found.changes), ("sum", &short(&found.content_sum))]),
+    );
+    let unlocked: Vec<String> = found.officers.iter().filter(|officer| officer.logged_in).map(|officer| clean(&officer.name)).collect();
+    text += &if unlocked.is_empty() {
+        line(words.say("status.no_officer"))
+    } else {
+        line(&words.fill("status.officers", &[("names", &unlocked.join(", "))]))
+    };
+    text += &line(&words.fill("status.inbox", &[("count", &found.inbox)]));
+    text += "\n";
+    text += &partners(&found.partners, words);
+    if found.devices.len() > 1 {
+        text += "\n";
+        text += &devices(&found.devices, words);
+    }
+    text
+}
+
+fn whoami(found: &OfficerView, words: &Words) -> String {
+    line(&words.fill(
+        "session.whoami",
+        &[
+            ("person", &clean(&found.name)),
+            ("seats", &joined(&found.seats, words)),
+            ("capabilities", &joined(&found.capabilities, words)),
+            ("certificate", &short(&found.certificate)),
+            ("until", &time(found.certificate_ends)),
+        ],
+    ))
+}
+
+fn officers(found: &[OfficerView], words: &Words) -> String {
+    if found.is_empty() {
+        return line(words.say("officer.none"));
+    }
+    let mut table = Table::new(words, &["name", "seats", "capabilities", "state", "until", "logged_in"]);
+    for officer in found {
+        table.row([
+            clean(&officer.name),
+            joined(&officer.seats, words),
+            joined(&officer.capabilities, words),
+            words.term("officer_state", &officer.state),
+            time(officer.certificate_ends),
+            if officer.logged_in { words.say("word.yes") } else { words.say("word.no") }.to_owned(),
+        ]);
+    }
+    table.text()
+}
+
+fn devices(found: &[DeviceView], words: &Words) -> String {
+    if found.is_empty() {
+        return line(words.say("device.none"));
+    }
+    let mut table = Table::new(words, &["id", "kind", "unit", "state", "until", "link"]);
+    for device in found {
+        let link = match (device.here, device.connected) {
+            (true, _) => words.say("device.here"),
+            (false, true) => words.say("status.partner_connected"),
+            (false, false) => words.say("status.partner_away"),
+        };
+        table.row([
+            short(&device.certificate),
+            words.term("word", &device.kind),
+            clean(&device.unit),
+            words.term("officer_state", &device.state),
+            time(device.ends),
+            link.to_owned(),
+        ]);
+    }
+    table.text()
+}
+
+fn card(found: &CardView, words: &Words) -> String {
+    let mut text = line(&words.fill("card.bureau", &[("name", &clean(&found.name)), ("bureau", &short(&found.bureau))]));
+    text += &line(&words.fill("card.addresses", &[("addresses", &joined(&found.addresses, words))]));
+    text += &line(&words.fill("card.phone", &[("phone", &if found.phone.is_empty() { "–".to_owned() } else { clean(&found.phone) })]));
+    text += &line(words.say("start_sheet.checking_code"));
+    text + &checking_code(&found.checking_code)
+}
+
+/// Twelve groups in three lines of four, as they are read out.
+pub(super) fn checking_code(code: &str) -> String {
+    let groups: Vec<&str> = code.split([' ', '-']).filter(|group| !group.is_empty()).collect();
+    groups.chunks(4).map(|row| line(&format!("    {}", row.join("  ")))).collect()
+}
+
+fn partners(found: &[PartnerView], words: &Words) -> String {
+    if found.is_empty() {
+        return line(words.say("partner.none"));
+    }
+    let mut table = Table::new(words, &["partner", "id", "link", "standing", "until", "behind", "last_contact", "remarks"]);
+    for partner in found {
+        let mut remarks = Vec::new();
+        if !partner.checked {
+            remarks.push(words.say("partner.unchecked"));
+        }
+        if partner.divergent {
+            remarks.push(words.say("partner.divergent"));
+        }
+        table.row([
+            known_as(partner),
+            short(&partner.bureau),
+            if partner.connected { words.say("status.partner_connected") } else { words.say("status.partner_away") }.to_owned(),
+            words.term("standing", &partner.standing),
+            time(partner.agreement_ends),
+            partner.behind.to_string(),
+            time(partner.last_contact),
+            remarks.join(", "),
+        ]);
+    }
+    table.text()
+}
+
+fn partner(found: &PartnerView, words: &Words) -> String {
+    let mut text = line(&words.fill("partner.head", &[("name", &known_as(found)), ("bureau", &short(&found.bureau))]));
+    if !found.alias.is_empty() {
+        text += &line(&words.fill("partner.full_name", &[("name", &clean(&found.name))]));
+    }
+    let link = if found.connected { words.say("status.partner_connected") } else { words.say("status.partner_away") };
+    text += &line(&words.fill("partner.link", &[("link", &link), ("seen", &time(found.last_contact)), ("behind", &found.behind)]));
+    text += &line(&words.fill(
+        "partner.agreement",
+        &[
+            ("standing", &words.term("standing", &found.standing)),
+            ("id", &if found.agreement.is_empty() { "–".to_owned() } else { short(&found.agreement) }),
+            ("until", &time(found.agreement_ends)),
+        ],
+    ));
+    if found.divergent {
+        text += &line(words.say("partner.divergent"));
+    }
+    text += &line(&words.fill("card.phone", &[("phone", &if found.phone.is_empty() { "–".to_owned() } else { clean(&found.phone) })]));
+    for node in &found.nodes {
+        text +=
+            &line(&words.fill("partner.node", &[("transport", &short(&node.transport)), ("addresses", &joined(&node.addresses, words))]));
+    }
+    text += &line(if found.checked { words.say("partner.checked") } else { words.say("partner.to_check") });
+    text + &checking_code(&found.checking_code)
+}
+
+fn agreements(found: &[AgreementView], words: &Words) -> String {
+    if found.is_empty() {
+        return line(words.say("agreement.none"));
+    }
+    let mut table = Table::new(words, &["id", "version", "partner", "title", "standing", "from", "until"]);
+    for agreement in found {
+        table.row([
+            short(&agreement.id),
+            agreement.version.to_string(),
+            or_short(&agreement.partner_name, &agreement.partner),
+            clean(&agreement.title),
+            words.term("standing", &agreement.standing),
+            time(agreement.from),
+            time(agreement.to),
+        ]);
+    }
+    table.text()
+}
+
+fn agreement(found: &AgreementView, words: &Words) -> String {
+    let partner = or_short(&found.partner_name, &found.partner);
+    let mut text = line(&words.fill(
+        "agreement.head",
+        &[("title", &clean(&found.title)), ("id", &short(&found.id)), ("version", &found.version), ("partner", &partner)],
+    ));
+    text += &line(&words.fill(
+        "agreement.state",
+        &[("standing", &words.term("standing", &found.standing)), ("from", &time(found.from)), ("until", &time(found.to))],
+    ));
+    if matches!(found.standing.as_str(), "offered_to_us" | "offered_by_us") {
+        text += &line(&words.fill("agreement.open_until", &[("until", &time(found.offer_expires))]));
+    }
+    if !found.reason.is_empty() {
+        text += &line(&words.fill("agreement.reason", &[("reason", &clean(&found.reason))]));
+    }
+    found.grants.iter().fold(text, |text, grant| text + &line(&format!("  {}", clause(grant, &partner, found.to, words))))
+}
+
+fn clause(grant: &GrantView, partner: &str, to: u64, words: &Words) -> String {
+    let verbs: Vec<String> = grant.verbs.iter().map(|verb| words.term("verb", verb)).collect();
+    let until = time(if grant.until == 0 { to } else { grant.until });
+    let (category, verbs, tlp) = (category(&grant.category, words), verbs.join(", "), tlp(&grant.tlp_ceiling, words));
+    let values: [(&str, &dyn std::fmt::Display); 5] =
+        [("partner", &partner), ("category", &category), ("verbs", &verbs), ("tlp", &tlp), ("until", &until)];
+    if grant.direction == "they_give" { words.fill("agreement.effect_get", &values) } else { words.fill("agreement.effect_give", &values) }
+}
+
+fn settled(found: &DocumentLine, words: &Words) -> String {
+    if found.adopted && found.settled == found.changes { words.say("word.settled") } else { words.say("word.provisional") }.to_owned()
+}
+
+fn kind(found: &DocumentLine, words: &Words) -> String {
+    let kind = words.term("kind", &found.kind);
+    if found.subkind.is_empty() { kind } else { format!("{kind} · {}", words.term("subkind", &found.subkind)) }
+}
+
+fn number(found: &DocumentLine) -> String {
+    if found.number.is_empty() { short(&found.id) } else { clean(&found.number) }
+}
+
+fn documents(found: &[DocumentLine], words: &Words) -> String {
+    if found.is_empty() {
+        return line(words.say("document.none"));
+    }
+    let mut table = Table::new(words, &["id", "number", "kind", "title", "owner", "tlp", "created", "state", "held"]);
+    for document in found {
+        table.row([
+            short(&document.id),
+            number(document),
+            kind(document, words),
+            clean(&document.title),
+            or_short(&document.owner_name, &document.owner),
+            clean(&document.tlp),
+            time(document.created),
+            settled(document, words),
+            if document.held == 0 { String::new() } else { document.held.to_string() },
+        ]);
+    }
+    table.text()
+}
+
+fn document(found: &DocumentView, words: &Words) -> String {
+    let about = &found.line;
+    let mut text = line(&clean(&about.title));
+    text += &line(&words.fill(
+        "document.head",
+        &[
+            ("kind", &kind(about, words)),
+            ("number", &number(about)),
+            ("id", &short(&about.id)),
+            ("owner", &or_short(&about.owner_name, &about.owner)),
+            ("created", &time(about.created)),
+        ],
+    ));
+    text += &line(&words.fill("document.class", &[("category", &category(&about.category, words)), ("tlp", &tlp(&about.tlp, words))]));
+    text += &line(
+        &words.fill("document.state", &[("state", &settled(about, words)), ("changes", &about.changes), ("settled", &about.settled)]),
+    );
+    if about.held > 0 {
+        text += &line(&words.fill("status.held", &[("count", &about.held)]));
+    }
+    if found.cannot_show {
+        text += &line(words.say("document.cannot_show"));
+    }
+    if !found.text.trim().is_empty() {
+        text += "\n";
+        text += &clean_lines(&found.text);
+    }
+    for part in &found.entries {
+        text += "\n";
+        text += &entry(part, &about.title, words);
+    }
+    if !found.deliveries.is_empty() {
+        text += "\n";
+        for delivery in &found.deliveries {
+            let partner = or_short(&delivery.name, &delivery.bureau);
+            text += &line(&if delivery.delivered {
+                words.fill("document.delivered", &[("partner", &partner)])
+            } else {
+                words.fill("document.undelivered", &[("partner", &partner)])
+            });
+        }
+    }
+    text
+}
+
+fn entry(found: &EntryView, document_title: &str, words: &Words) -> String {
+    let seats = joined(&found.seats, words);
+    let person = if found.person.is_empty() { seats } else { format!("{} ({seats})", clean(&found.person)) };
+    let state = if found.settled { words.say("word.settled") } else { words.say("word.provisional") };
+    let mut text = line(&words.fill(
+        "document.entry",
+        &[
+            ("kind", &words.term("entry", &found.kind)),
+            ("bureau", &or_short(&found.bureau_name, &found.bureau)),
+            ("person", &person),
+            ("time", &time(found.signed_at)),
+            ("state", &state),
+        ],
+    ));
+    if !found.title.is_empty() && found.title != document_title {
+        text += &line(&clean(&found.title));
+    }
+    text + &clean_lines(&found.text)
+}
+
+fn access(found: &AccessView, words: &Words) -> String {
+    let owner = or_short(&found.owner_name, &found.owner);
+    let mut text = line(&words.fill("access.head", &[("document", &short(&found.document)), ("owner", &owner)]));
+    let mut holders = Table::new(words, &["partner", "verb", "since", "agreement", "egress"]);
+    for holder in &found.holders {
+        holders.row([
+            or_short(&holder.name, &holder.bureau),
+            words.term("verb", &holder.verb),
+            time(holder.since),
+            if holder.agreement.is_empty() { "–".to_owned() } else { short(&holder.agreement) },
+            words.term("why", &holder.egress),
+        ]);
+    }
+    text += &if found.holders.is_empty() { line(words.say("access.nobody")) } else { holders.text() };
+    if !found.records.is_empty() {
+        text += "\n";
+        let mut records = Table::new(words, &["index", "record", "time", "words"]);
+        for record in &found.records {
+            records.row([record.index.to_string(), words.term("record", &record.kind), time(record.at), clean(&record.words)]);
+        }
+        text += &records.text();
+    }
+    text
+}
+
+fn sending(found: &SendingView, words: &Words) -> String {
+    let mut text = String::new();
+    if !found.id.is_empty() {
+        let number = if found.number.is_empty() { short(&found.id) } else { clean(&found.number) };
+        text += &line(&words.fill("sending.made", &[("number", &number), ("id", &short(&found.id))]));
+    }
+    let (will, will_not): (Vec<_>, Vec<_>) = found.receivers.iter().partition(|receiver| receiver.will_receive);
+    if found.dry_run {
+        text += &line(&words.fill("sending.will", &[("count", &will.len())]));
+    } else if !will.is_empty() {
+        text += &line(&words.fill("sending.to", &[("count", &will.len())]));
+    }
+    for receiver in will {
+        let name = or_short(&receiver.name, &receiver.bureau);
+        text += &line(&format!("  {}", words.fill("sending.receiver", &[("partner", &name), ("clause", &clean(&receiver.clause))])));
+    }
+    for receiver in will_not {
+        let name = or_short(&receiver.name, &receiver.bureau);
+        let why = words.term("why", &receiver.why);
+        text += &line(&format!("  {}", words.fill("bulletin.not_receiver", &[("partner", &name), ("reason", &why)])));
+    }
+    if found.visible_entries > 0 {
+        text += &line(&words.fill("sending.visible", &[("count", &found.visible_entries)]));
+    }
+    text
+}
+
+fn inbox(items: &[InboxItem], words: &Words) -> String {
+    if items.is_empty() {
+        return line(words.say("inbox.empty"));
+    }
+    let mut table = Table::new(words, &["kind", "id", "title", "from_whom", "since", "next_step"]);
+    for item in items {
+        table.row([
+            words.term("inbox_kind", &item.kind),
+            short(&item.id),
+            clean(&item.title),
+            clean(&short(&item.from)),
+            time(item.since),
+            words.find(&format!("inbox_next.{}", item.kind)).unwrap_or_default().replace("{id}", &short(&item.id)),
+        ]);
+    }
+    table.text()
+}
+
+/// One event on one line.
+pub(super) fn event(found: &EventView, words: &Words) -> String {
+    let mut text = format!("{} {} {}", found.position, time(found.at), words.term("event", &found.kind));
+    for part in [short(&found.document), short(&found.bureau), clean(&found.detail)] {
+        if !part.is_empty() {
+            text.push(' ');
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+/// Findings of `doctor` and `partner test`: what is well in a line, what is not with its next step.
+pub(super) fn findings(found: &[Finding], words: &Words) -> String {
+    let mut text = String::new();
+    for finding in found {
+        let mark = if finding.ok { words.say("doctor.ok") } else { words.say("doctor.fault") };
+        let name = words.term("check", &finding.check);
+        text += &line(&format!("{mark} {name}: {}", clean(&finding.detail)));
+        if !finding.hint.is_empty() && !finding.ok {
+            text += &line(&format!("    {}", words.fill("error_line.next", &[("text", &clean(&finding.hint))])));
+        }
+    }
+    if found.iter().all(|finding| finding.ok) {
+        text += &line(words.say("doctor.all_good"));
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "render/tests.rs"]
+mod tests;

@@ -1,0 +1,61 @@
+//! The screens one looks at first: status, inbox, doctor.
+
+use accord_protocol::view::View;
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use crate::failure::Failure;
+
+/// One finding of `doctor` or `partner test`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Finding {
+    pub(super) check: String,
+    pub(super) ok: bool,
+    pub(super) detail: String,
+    #[serde(default)]
+    pub(super) hint: String,
+}
+
+/// Bare `accord`: one line of status and what waits.
+pub(super) fn bare(cx: &Context) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let status: View = client.get("/v1/status")?;
+    if cx.out.json() {
+        cx.out.view(&status);
+        return Ok(());
+    }
+    let View::Status(status) = &status else { return Err(Failure::fault("daemon_answer").with("path", "/v1/status")) };
+    let inbox: View = client.get("/v1/inbox")?;
+    let View::Inbox { items } = &inbox else { return Err(Failure::fault("daemon_answer").with("path", "/v1/inbox")) };
+    let mut text = super::render::status_line(status, &cx.words);
+    text.push_str(&super::render::inbox_counts(items, &cx.words));
+    cx.out.text(&text);
+    cx.out.note(cx.words.say("status.more"));
+    Ok(())
+}
+
+/// `accord status`.
+pub(super) fn status(cx: &Context) -> Result<(), Failure> {
+    cx.out.view(&cx.client()?.get("/v1/status")?);
+    Ok(())
+}
+
+/// `accord inbox`.
+pub(super) fn inbox(cx: &Context) -> Result<(), Failure> {
+    cx.out.view(&cx.client()?.get("/v1/inbox")?);
+    Ok(())
+}
+
+/// `accord doctor`: exit 1 when something is wrong.
+pub(super) fn doctor(cx: &Context) -> Result<(), Failure> {
+    findings(cx, cx.client()?.get("/v1/doctor")?)
+}
+
+/// Tells findings; any that is not well is a failure.
+pub(super) fn findings(cx: &Context, findings: Vec<Finding>) -> Result<(), Failure> {
+    cx.out.result(&findings, &super::render::findings(&findings, &cx.words));
+    match findings.iter().filter(|finding| !finding.ok).count() {
+        0 => Ok(()),
+        count => Err(Failure::refused("doctor_found").with("count", count)),
+    }
+}

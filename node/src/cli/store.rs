@@ -1,0 +1,230 @@
+//! `accord store`: the journal is read through, or mended, while no daemon runs.
+
+use std::path::PathBuf;
+
+use accord_keys::keyfile::KdfParams;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::{Context, ask};
+use crate::daemon::failures;
+use crate::failure::Failure;
+use crate::keystore::KeyFolder;
+use crate::store::{Damage, LostBatches, LostPart, Progress, RepairReport, Store, StoreKey, VerifyReport};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreVerb {
+    Verify {
+        #[command(flatten)]
+        opening: Opening,
+    },
+    Repair {
+        #[command(flatten)]
+        opening: Opening,
+    },
+}
+
+// What opens the node's keys.
+#[derive(Debug, Args)]
+pub(super) struct Opening {
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+pub(super) fn run(verb: StoreVerb, cx: &Context) -> Result<(), Failure> {
+    let (repairing, opening) = match verb {
+        StoreVerb::Verify { opening } => (false, opening),
+        StoreVerb::Repair { opening } => (true, opening),
+    };
+    let data = cx.data()?;
+    let dir = data.join("store");
+    let folder = KeyFolder::open(&data, KdfParams::default())?;
+    if repairing {
+        cx.no_dry_run()?;
+        cx.out.note(cx.words.say("store.repair_effect"));
+        ask::confirm(cx)?;
+    }
+    let passphrase = ask::passphrase(cx, opening.passphrase_file.as_deref(), cx.words.say("prompt.node_passphrase"))?;
+    let key = StoreKey::new(folder.read_node(&passphrase)?.store);
+    let mut bar = Bar::new(cx, if repairing { cx.words.say("store.repairing") } else { cx.words.say("store.verifying") });
+    let mut progress = |progress: Progress| bar.to(progress);
+    if repairing {
+        let report = Store::repair(&dir, &key, &mut progress).map_err(|error| failures::store(&dir, error))?;
+        bar.end();
+        cx.out.result(&repaired_json(&report), &repaired(&report, cx));
+        return Ok(());
+    }
+    let report = Store::verify(&dir, &key, &mut progress).map_err(|error| failures::store(&dir, error))?;
+    bar.end();
+    cx.out.result(&verified_json(&report), &verified(&report, cx));
+    match report.damage.len() {
+        0 => Ok(()),
+        count => Err(Failure::refused("store_damaged").with("count", count)),
+    }
+}
+
+/// A progress bar for a person; nothing otherwise.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new(cx: &Context, words: &str) -> Self {
+        if !cx.out.person() || cx.globals.quiet {
+            return Self(None);
+        }
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}%").unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(Some(ProgressBar::new(0).with_style(style).with_message(words.to_owned())))
+    }
+
+    fn to(&mut self, progress: Progress) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn verified(report: &VerifyReport, cx: &Context) -> String {
+    let mut lines = Vec::new();
+    if report.damage.is_empty() {
+        lines.push(cx.words.fill("store.verified", &[("batches", &report.batches), ("bytes", &report.bytes), ("items", &report.items)]));
+    }
+    if report.torn_tail_bytes > 0 {
+        lines.push(cx.words.fill("store.torn_tail", &[("bytes", &report.torn_tail_bytes)]));
+    }
+    lines.extend(report.damage.iter().map(|damage| damaged(damage, cx)));
+    lines.join("\n")
+}
+
+fn repaired(report: &RepairReport, cx: &Context) -> String {
+    let mut lines: Vec<String> = report.damage.iter().map(|damage| damaged(damage, cx)).collect();
+    let lost = |lost: &LostBatches| cx.words.fill("store.lost_batches", &[("first", &lost.first), ("last", &lost.last)]);
+    lines.extend(report.lost_batches.iter().map(lost));
+    if !report.lost_parts.is_empty() {
+        lines.push(cx.words.fill("store.lost_parts", &[("count", &report.lost_parts.len())]));
+    }
+    for file in &report.set_aside {
+        lines.push(cx.words.fill("store.set_aside", &[("file", file)]));
+    }
+    lines.push(cx.words.fill("store.repaired", &[("batches", &report.open.batches)]));
+    lines.join("\n")
+}
+
+fn damaged(damage: &Damage, cx: &Context) -> String {
+    cx.words.fill("store.damaged", &[("file", &damage.file), ("offset", &damage.offset), ("what", &damage.what)])
+}
+
+fn damage_json(damage: &[Damage]) -> Vec<Value> {
+    damage.iter().map(|found| json!({ "file": found.file, "offset": found.offset, "what": found.what })).collect()
+}
+
+fn verified_json(report: &VerifyReport) -> Value {
+    json!({
+        "batches": report.batches,
+        "items": report.items,
+        "purged": report.purged,
+        "bytes": report.bytes,
+        "torn_tail_bytes": report.torn_tail_bytes,
+        "damage": damage_json(&report.damage),
+    })
+}
+
+fn repaired_json(report: &RepairReport) -> Value {
+    let batches: Vec<Value> = report.lost_batches.iter().map(|lost| json!({ "first": lost.first, "last": lost.last })).collect();
+    let parts: Vec<Value> = report.lost_parts.iter().map(part_json).collect();
+    json!({
+        "damage": damage_json(&report.damage),
+        "lost_batches": batches,
+        "lost_parts": parts,
+        "set_aside": report.set_aside,
+        "batches": report.open.batches,
+    })
+}
+
+fn part_json(part: &LostPart) -> Value {
+    match part {
+        LostPart::Item { document, seq } => json!({ "document": document.to_string(), "sequence": seq }),
+        LostPart::Value { table, .. } => json!({ "table": format!("{table:?}").to_lowercase() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use accord_keys::id::{BureauId, CertificateId, NetworkId};
+    use accord_protocol::step::{Table, Write};
+
+    use super::*;
+    use crate::cli::{Globals, Output};
+    use crate::keystore::NodeKeys;
+    use crate::words::{Lang, Words};
+
+    /// A data folder with a key file and a store of a few batches.
+    fn data() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let keys = NodeKeys {
+            version: 1,
+            network: NetworkId::named("test"),
+            bureau: BureauId([7; 32]),
+            certificate: CertificateId([8; 32]),
+            signing: [1; 32],
+            transport: [2; 32],
+            hpke: [3; 32],
+            store: [4; 32],
+            cursor: [5; 32],
+        };
+        let folder = KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder");
+        folder.write_node(&keys, "correct horse").expect("a writable folder");
+        let mut store = Store::create(&dir.path().join("store"), &StoreKey::new([4; 32])).expect("a new store");
+        for batch in 0..8_u8 {
+            let put = Write::Put { table: Table::Local, key: vec![batch], value: Some(vec![batch; 2_000]) };
+            store.commit(&[put]).expect("room for a few batches");
+        }
+        store.close().expect("a clean stop");
+        let pass = dir.path().join("pass");
+        std::fs::write(&pass, "correct horse\n").expect("written");
+        std::fs::set_permissions(&pass, PermissionsExt::from_mode(0o600)).expect("ours");
+        (dir, pass)
+    }
+
+    fn check(data: &std::path::Path, pass: &std::path::Path, repair: bool, expect: &str) {
+        let words = Words::of(Lang::En);
+        let globals = Globals { data: Some(data.to_path_buf()), yes: true, json: true, ..Globals::default() };
+        let cx = Context { globals, words, out: Output::of_process(words, true, true) };
+        let opening = Opening { passphrase_file: Some(pass.to_path_buf()) };
+        let verb = if repair { StoreVerb::Repair { opening } } else { StoreVerb::Verify { opening } };
+        assert_eq!(run(verb, &cx).map_or_else(|failure| failure.code, |()| "ok".to_owned()), expect);
+    }
+
+    #[test]
+    fn a_whole_store_verifies_a_garbled_one_does_not_and_repair_mends_it() {
+        let (dir, pass) = data();
+        check(dir.path(), &pass, false, "ok");
+        let journal = std::fs::read_dir(dir.path().join("store/journal")).expect("journal files");
+        let file = journal.map(|entry| entry.expect("readable").path()).min().expect("one file at least");
+        let mut bytes = std::fs::read(&file).expect("readable");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        std::fs::write(&file, bytes).expect("written");
+        check(dir.path(), &pass, false, "store_damaged");
+        check(dir.path(), &pass, true, "ok");
+        check(dir.path(), &pass, false, "ok");
+    }
+
+    #[test]
+    fn a_wrong_passphrase_or_an_empty_folder_is_told_before_anything_is_touched() {
+        let (dir, pass) = data();
+        std::fs::write(&pass, "wrong horse!\n").expect("written");
+        check(dir.path(), &pass, false, "wrong_passphrase");
+        let empty = tempfile::tempdir().expect("a temporary folder");
+        check(empty.path(), &pass, false, "not_initialised");
+        check(empty.path(), &pass, true, "not_initialised");
+    }
+}

@@ -1,0 +1,557 @@
+//! What a person may set for one node: `accord.toml`.
+//!
+//! Every key stands in one table, [`KEYS`], with its default, unit, bounds and meaning; reading, the commented template of `accord init` and
+//! `config show` all come from it. An unknown key is refused with its line and the nearest known key, never ignored. Secrets are never in
+//! this file. Limits here are back-pressure: they may delay, they never decide.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use toml::de::{DeTable, DeValue};
+
+/// Longest configuration file that is read, bytes.
+const CONFIG_BYTES_MAX: u64 = 256 * 1024;
+
+/// The settings in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where partners may connect: `host:port` or multiaddr. Empty: this node only dials.
+    pub listen: Vec<String>,
+    /// Language of messages: `zh`, `en` or `auto` (from the locale).
+    pub language: String,
+    /// Where partners reach us, for our card.
+    pub contact_addresses: Vec<String>,
+    /// Duty phone on our card.
+    pub contact_phone: String,
+    /// Least severe log line that is written.
+    pub log_level: String,
+    /// `text` or `json` log lines.
+    pub log_format: String,
+    /// The API's Unix socket; relative to the data folder.
+    pub api_socket: PathBuf,
+    /// API connections served at once.
+    pub api_connections_max: usize,
+    /// Largest API request body, bytes.
+    pub api_body_bytes_max: usize,
+    /// How long a client may take to send its request head, seconds.
+    pub api_header_seconds: u64,
+    /// Most inputs decided in one turn, and so in one durable commit.
+    pub inputs_per_turn_max: usize,
+    /// Frames checked in parallel; 0 is one per processor.
+    pub verify_workers: usize,
+    /// Bytes of one link that wait to be checked.
+    pub link_bytes_max: usize,
+    /// Disk kept free, bytes: below it `doctor` warns and writes are refused.
+    pub disk_reserve_bytes: u64,
+}
+
+/// What kind of value a key takes.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text { bytes_max: usize },
+    Word(&'static [&'static str]),
+    Texts { count_max: usize },
+    Count { min: u64, max: u64 },
+}
+
+/// One key of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// `key` or `section.key`.
+    pub path: &'static str,
+    /// The default as TOML.
+    pub default: &'static str,
+    /// Meaning, unit and bounds in one or two sentences.
+    pub doc: &'static str,
+    kind: Kind,
+    get: fn(&Config) -> String,
+    set: fn(&mut Config, Value),
+}
+
+/// A value of the right kind.
+#[derive(Clone, Debug)]
+enum Value {
+    Text(String),
+    Texts(Vec<String>),
+    Count(u64),
+}
+
+impl Value {
+    fn text(self) -> String {
+        match self {
+            Value::Text(text) => text,
+            Value::Texts(_) | Value::Count(_) => String::new(),
+        }
+    }
+    fn texts(self) -> Vec<String> {
+        match self {
+            Value::Texts(texts) => texts,
+            Value::Text(_) | Value::Count(_) => Vec::new(),
+        }
+    }
+    fn count(self) -> u64 {
+        match self {
+            Value::Count(count) => count,
+            Value::Text(_) | Value::Texts(_) => 0,
+        }
+    }
+    fn size(self) -> usize {
+        usize::try_from(self.count()).unwrap_or(usize::MAX)
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn list(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+}
+
+/// Every key there is, in file order: top level first, then by section.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "listen",
+        default: "[]",
+        doc: "Where partners may connect: `HOST:PORT` (QUIC and TCP) or a multiaddr, at most 16. Empty: this node only dials.",
+        kind: Kind::Texts { count_max: 16 },
+        get: |c| list(&c.listen),
+        set: |c, v| c.listen = v.texts(),
+    },
+    Key {
+        path: "language",
+        default: "\"auto\"",
+        doc: "Language of messages: \"zh\", \"en\", or \"auto\" for the locale of the terminal.",
+        kind: Kind::Word(&["auto", "zh", "en"]),
+        get: |c| quoted(&c.language),
+        set: |c, v| c.language = v.text(),
+    },
+    Key {
+        path: "contact.addresses",
+        default: "[]",
+        doc: "Where partners reach this bureau, printed on its card: `HOST:PORT` or multiaddr, at most 16.",
+        kind: Kind::Texts { count_max: 16 },
+        get: |c| list(&c.contact_addresses),
+        set: |c, v| c.contact_addresses = v.texts(),
+    },
+    Key {
+        path: "contact.phone",
+        default: "\"\"",
+        doc: "Duty phone, printed on the card and shown to partners whose delivery is late.",
+        kind: Kind::Text { bytes_max: 64 },
+        get: |c| quoted(&c.contact_phone),
+        set: |c, v| c.contact_phone = v.text(),
+    },
+    Key {
+        path: "log.level",
+        default: "\"info\"",
+        doc: "Least severe line written to stderr: \"error\", \"warn\", \"info\", \"debug\" or \"trace\". No level writes case content.",
+        kind: Kind::Word(&["error", "warn", "info", "debug", "trace"]),
+        get: |c| quoted(&c.log_level),
+        set: |c, v| c.log_level = v.text(),
+    },
+    Key {
+        path: "log.format",
+        default: "\"text\"",
+        doc: "\"text\" for people and journald, \"json\" for collectors.",
+        kind: Kind::Word(&["text", "json"]),
+        get: |c| quoted(&c.log_format),
+        set: |c, v| c.log_format = v.text(),
+    },
+    Key {
+        path: "api.socket",
+        default: "\"run/api.sock\"",
+        doc: "Unix socket of the API, mode 0600; relative to the data folder. At most 100 bytes (the system allows 107 with the folder).",
+        kind: Kind::Text { bytes_max: 100 },
+        get: |c| quoted(&c.api_socket.to_string_lossy()),
+        set: |c, v| c.api_socket = PathBuf::from(v.text()),
+    },
+    Key {
+        path: "api.connections_max",
+        default: "64",
+        doc: "API connections served at once, 1 to 1024; more wait.",
+        kind: Kind::Count { min: 1, max: 1024 },
+        get: |c| c.api_connections_max.to_string(),
+        set: |c, v| c.api_connections_max = v.size(),
+    },
+    Key {
+        path: "api.body_bytes_max",
+        default: "1048576",
+        doc: "Largest API request body, bytes, 65536 to 16777216.",
+        kind: Kind::Count { min: 64 * 1024, max: 16 * 1024 * 1024 },
+        get: |c| c.api_body_bytes_max.to_string(),
+        set: |c, v| c.api_body_bytes_max = v.size(),
+    },
+    Key {
+        path: "api.header_seconds",
+        default: "10",
+        doc: "How long an API client may take to send its request head, seconds, 1 to 60.",
+        kind: Kind::Count { min: 1, max: 60 },
+        get: |c| c.api_header_seconds.to_string(),
+        set: |c, v| c.api_header_seconds = v.count(),
+    },
+    Key {
+        path: "limits.inputs_per_turn_max",
+        default: "1024",
+        doc: "Inputs decided together and made durable by one disk sync, 1 to 8192. More: better throughput, longer turns.",
+        kind: Kind::Count { min: 1, max: 8192 },
+        get: |c| c.inputs_per_turn_max.to_string(),
+        set: |c, v| c.inputs_per_turn_max = v.size(),
+    },
+    Key {
+        path: "limits.verify_workers",
+        default: "0",
+        doc: "Messages whose signatures are checked at the same time, 0 to 64; 0 is one per processor.",
+        kind: Kind::Count { min: 0, max: 64 },
+        get: |c| c.verify_workers.to_string(),
+        set: |c, v| c.verify_workers = v.size(),
+    },
+    Key {
+        path: "limits.link_bytes_max",
+        default: "16777216",
+        doc: "Bytes of one link that wait to be checked, 1048576 to 67108864; beyond it only that link is slowed.",
+        kind: Kind::Count { min: 12 * 1024 * 1024, max: 256 * 1024 * 1024 },
+        get: |c| c.link_bytes_max.to_string(),
+        set: |c, v| c.link_bytes_max = v.size(),
+    },
+    Key {
+        path: "limits.disk_reserve_bytes",
+        default: "67108864",
+        doc: "Free disk below which `accord doctor` reports a fault, bytes, 16777216 to 1099511627776.",
+        kind: Kind::Count { min: 16 * 1024 * 1024, max: 1 << 40 },
+        get: |c| c.disk_reserve_bytes.to_string(),
+        set: |c, v| c.disk_reserve_bytes = v.count(),
+    },
+];
+
+/// Why the configuration cannot be used. Lines count from 1.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The file is there and cannot be read.
+    #[error("{path}: cannot be read: {why}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Not TOML.
+    #[error("line {line}: not TOML: {why}")]
+    Syntax {
+        /// Where.
+        line: usize,
+        /// What the parser said.
+        why: String,
+    },
+    /// A key nobody knows.
+    #[error("line {line}: unknown key `{key}`{}", suggestion(nearest))]
+    UnknownKey {
+        /// Where.
+        line: usize,
+        /// The key as written, with its section.
+        key: String,
+        /// The known key that looks most like it, if any does.
+        nearest: Option<&'static str>,
+    },
+    /// A known key with a value of another kind.
+    #[error("line {line}: `{key}` must be {expected}, found {found}")]
+    WrongType {
+        /// Where.
+        line: usize,
+        /// The key.
+        key: &'static str,
+        /// What it takes.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A known key with a value outside its bounds.
+    #[error("line {line}: `{key}` must be {expected}, found {found}")]
+    OutOfBounds {
+        /// Where.
+        line: usize,
+        /// The key.
+        key: &'static str,
+        /// What it takes.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+}
+
+fn suggestion(nearest: &Option<&'static str>) -> String {
+    nearest.map_or_else(String::new, |key| format!("; did you mean `{key}`?"))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            language: "auto".to_owned(),
+            contact_addresses: Vec::new(),
+            contact_phone: String::new(),
+            log_level: "info".to_owned(),
+            log_format: "text".to_owned(),
+            api_socket: PathBuf::from("run/api.sock"),
+            api_connections_max: 64,
+            api_body_bytes_max: 1024 * 1024,
+            api_header_seconds: 10,
+            inputs_per_turn_max: 1024,
+            verify_workers: 0,
+            link_bytes_max: 16 * 1024 * 1024,
+            disk_reserve_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration file of a data folder.
+    pub fn path(data: &Path) -> PathBuf {
+        data.join("accord.toml")
+    }
+
+    /// Reads `accord.toml` of a data folder; a missing file is the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line at fault.
+    pub fn load(data: &Path) -> Result<Self, ConfigError> {
+        let path = Self::path(data);
+        let unreadable = |why: String| ConfigError::Unreadable { path: path.display().to_string(), why };
+        let length = match std::fs::metadata(&path) {
+            Ok(facts) => facts.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        if length > CONFIG_BYTES_MAX {
+            return Err(unreadable(format!("{length} bytes, at most {CONFIG_BYTES_MAX} are read")));
+        }
+        Self::parse(&std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?)
+    }
+
+    /// Reads the text of a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first fault, with its line.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+        let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+            line: line_of(error.span().map_or(0, |span| span.start)),
+            why: error.message().to_owned(),
+        })?;
+        let mut config = Self::default();
+        for (key, value) in table.get_ref().iter() {
+            let (name, line) = (key.get_ref().as_ref(), line_of(key.span().start));
+            match value.get_ref() {
+                DeValue::Table(section) if KEYS.iter().any(|known| known.path.split_once('.').is_some_and(|(first, _)| first == name)) => {
+                    for (key, value) in section.iter() {
+                        let path = format!("{name}.{}", key.get_ref().as_ref());
+                        config.take(&path, value.get_ref(), line_of(key.span().start))?;
+                    }
+                }
+                other => config.take(name, other, line)?,
+            }
+        }
+        Ok(config)
+    }
+
+    fn take(&mut self, path: &str, value: &DeValue<'_>, line: usize) -> Result<(), ConfigError> {
+        let Some(key) = KEYS.iter().find(|key| key.path == path) else {
+            return Err(ConfigError::UnknownKey { line, key: path.to_owned(), nearest: nearest(path) });
+        };
+        let value = key.kind.read(value).map_err(|fault| match fault {
+            Fault::Type(found) => ConfigError::WrongType { line, key: key.path, expected: key.kind.words(), found },
+            Fault::Bounds(found) => ConfigError::OutOfBounds { line, key: key.path, expected: key.kind.words(), found },
+        })?;
+        (key.set)(self, value);
+        Ok(())
+    }
+
+    /// The settings in force as a file that would cause them, every key documented.
+    pub fn show(&self) -> String {
+        render(|key| (key.get)(self), false)
+    }
+
+    /// The file `accord init` writes: every key with its meaning; keys at their default are commented out.
+    pub fn template(&self) -> String {
+        let head = "# Configuration of this accord node. Unknown keys are refused. `accord config check` reads it, `accord config show` prints\n\
+                    # the values in force. No passphrase belongs in this file.\n\n";
+        format!("{head}{}", render(|key| (key.get)(self), true))
+    }
+
+    /// The API socket of a data folder.
+    pub fn socket(&self, data: &Path) -> PathBuf {
+        data.join(&self.api_socket)
+    }
+}
+
+/// What is wrong with a value.
+enum Fault {
+    Type(String),
+    Bounds(String),
+}
+
+impl Kind {
+    fn words(self) -> String {
+        match self {
+            Kind::Text { bytes_max } => format!("a text of at most {bytes_max} bytes"),
+            Kind::Word(words) => format!("one of {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ")),
+            Kind::Texts { count_max } => format!("a list of at most {count_max} texts"),
+            Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
+        }
+    }
+
+    fn read(self, value: &DeValue<'_>) -> Result<Value, Fault> {
+        match (self, value) {
+            (Kind::Text { bytes_max }, DeValue::String(text)) if text.len() <= bytes_max => Ok(Value::Text(text.to_string())),
+            (Kind::Text { .. }, DeValue::String(text)) => Err(Fault::Bounds(format!("{} bytes", text.len()))),
+            (Kind::Word(words), DeValue::String(text)) if words.contains(&text.as_ref()) => Ok(Value::Text(text.to_string())),
+            (Kind::Word(_), DeValue::String(text)) => Err(Fault::Bounds(quoted(text))),
+            (Kind::Texts { count_max }, DeValue::Array(items)) if items.len() > count_max => {
+                Err(Fault::Bounds(format!("{} texts", items.len())))
+            }
+            (Kind::Texts { .. }, DeValue::Array(items)) => items
+                .iter()
+                .map(|item| match item.get_ref() {
+                    DeValue::String(text) => Ok(text.to_string()),
+                    other => Err(Fault::Type(format!("a list with {}", type_words(other)))),
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::Texts),
+            (Kind::Count { min, max }, DeValue::Integer(number)) => {
+                let digits = number.as_str().replace('_', "");
+                match u64::from_str_radix(&digits, number.radix()) {
+                    Ok(count) if (min..=max).contains(&count) => Ok(Value::Count(count)),
+                    _ => Err(Fault::Bounds(number.as_str().to_owned())),
+                }
+            }
+            (_, other) => Err(Fault::Type(type_words(other).to_owned())),
+        }
+    }
+}
+
+fn type_words(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+fn render(value: impl Fn(&Key) -> String, comment_defaults: bool) -> String {
+    let mut out = String::new();
+    let mut section = "";
+    for key in KEYS {
+        let (first, name) = key.path.split_once('.').unwrap_or(("", key.path));
+        if first != section {
+            section = first;
+            let _ = writeln!(out, "[{section}]");
+        }
+        let value = value(key);
+        let mark = if comment_defaults && value == key.default { "# " } else { "" };
+        let _ = writeln!(out, "# {}\n{mark}{name} = {value}\n", key.doc);
+    }
+    out
+}
+
+/// The known key that needs the fewest edits, if they are few.
+fn nearest(path: &str) -> Option<&'static str> {
+    let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    KEYS.iter()
+        .map(|key| (edits(path, key.path).min(edits(&name(path), &name(key.path)) + 1), key.path))
+        .min_by_key(|(count, _)| *count)
+        .filter(|(count, key)| *count <= key.len() / 3 + 1)
+        .map(|(_, key)| key)
+}
+
+/// Levenshtein distance; both sides are cut at 64 characters.
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        match Config::parse(text) {
+            Ok(config) => assert_eq!(expect, "ok", "{text:?} was read as {config:?}"),
+            Err(error) => assert_eq!(error.to_string(), expect, "{text:?}"),
+        }
+    }
+
+    #[test]
+    fn faults_name_their_line_their_key_and_what_would_be_right() {
+        check("", "ok");
+        check("listen = [\"10.0.0.1:7400\"]\n[log]\nlevel = \"debug\"\n", "ok");
+        check("\nlisen = []\n", "line 2: unknown key `lisen`; did you mean `listen`?");
+        check("[log]\nlevle = \"info\"\n", "line 2: unknown key `log.levle`; did you mean `log.level`?");
+        check("level = \"info\"", "line 1: unknown key `level`; did you mean `log.level`?");
+        check("[console]\nport = 1\n", "line 1: unknown key `console`");
+        check("listen = \"10.0.0.1:7400\"", "line 1: `listen` must be a list of at most 16 texts, found a text");
+        check("listen = [1]", "line 1: `listen` must be a list of at most 16 texts, found a list with a number");
+        check(
+            "[log]\nlevel = \"loud\"",
+            "line 2: `log.level` must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", found \"loud\"",
+        );
+        check("log = 3", "line 1: unknown key `log`");
+        check("[api]\nconnections_max = 0", "line 2: `api.connections_max` must be a whole number from 1 to 1024, found 0");
+        check("[api]\nconnections_max = -1", "line 2: `api.connections_max` must be a whole number from 1 to 1024, found -1");
+        check(
+            "[api]\nconnections_max = 99999999999999999999",
+            "line 2: `api.connections_max` must be a whole number from 1 to 1024, found 99999999999999999999",
+        );
+        check("[api]\nconnections_max = 0x10", "ok");
+    }
+
+    #[test]
+    fn text_that_is_no_toml_is_refused_with_its_line() {
+        let error = Config::parse("listen = []\n[log\n").expect_err("an open bracket");
+        assert!(matches!(error, ConfigError::Syntax { line: 2, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn every_default_in_the_table_is_the_default_in_force() {
+        let defaults = Config::default();
+        for key in KEYS {
+            assert_eq!((key.get)(&defaults), key.default, "{}", key.path);
+            assert!(key.doc.len() > 20, "{} is documented", key.path);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same_settings() {
+        let set = Config {
+            listen: vec!["[::1]:7400".to_owned(), "quote\" here".to_owned()],
+            contact_phone: "0571-0000000".to_owned(),
+            verify_workers: 7,
+            ..Config::default()
+        };
+        assert_eq!(Config::parse(&set.show()), Ok(set.clone()));
+        assert_eq!(Config::parse(&set.template()), Ok(set));
+        assert_eq!(Config::parse(&Config::default().template()), Ok(Config::default()));
+    }
+
+    #[test]
+    fn a_missing_file_is_the_defaults_and_an_unreadable_one_is_an_error() {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(Config::load(data.path()), Ok(Config::default()));
+        std::fs::create_dir(Config::path(data.path())).expect("a folder in the way");
+        assert!(matches!(Config::load(data.path()), Err(ConfigError::Unreadable { .. })));
+    }
+}

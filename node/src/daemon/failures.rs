@@ -1,0 +1,107 @@
+//! What store, network, configuration and loop report, in the words of the command line.
+
+use std::path::Path;
+
+use crate::config::ConfigError;
+use crate::driver::DriverError;
+use crate::failure::Failure;
+use crate::store::StoreError;
+use crate::swarm::SwarmError;
+
+/// A configuration that cannot be used: exit 2, with its line.
+pub(crate) fn config(path: &Path, error: ConfigError) -> Failure {
+    let failure = |code: &str, line: Option<usize>| {
+        let failure = Failure::misuse(code).with("path", path.display());
+        line.map_or_else(|| Failure::misuse(code).with("path", path.display()), |line| failure.with("line", line))
+    };
+    match &error {
+        ConfigError::Unreadable { .. } => failure("config_unreadable", None).because(error),
+        ConfigError::Syntax { line, .. } => failure("config_syntax", Some(*line)).because(error),
+        ConfigError::UnknownKey { line, key, nearest } => {
+            let failure = failure("config_unknown_key", Some(*line)).with("key", key);
+            nearest
+                .map_or(failure, |_| {
+                    Failure::misuse("config_unknown_key")
+                        .with("path", path.display())
+                        .with("line", line)
+                        .with("key", key)
+                        .with("nearest", nearest.unwrap_or_default())
+                })
+                .because(error)
+        }
+        ConfigError::WrongType { line, key, expected, found } | ConfigError::OutOfBounds { line, key, expected, found } => {
+            failure("config_value", Some(*line)).with("key", key).with("expected", expected).with("found", found)
+        }
+    }
+}
+
+/// The store did not open, or stopped.
+pub(crate) fn store(dir: &Path, error: StoreError) -> Failure {
+    let failure = match &error {
+        StoreError::NotFound { .. } => Failure::misuse("not_initialised"),
+        StoreError::Exists { .. } => Failure::misuse("data_exists"),
+        StoreError::Locked { .. } => Failure::misuse("store_in_use"),
+        StoreError::OpenModes { path, found, expected } => {
+            return Failure::misuse("key_file_open")
+                .with("path", path.display())
+                .with("found", format!("{found:04o}"))
+                .with("expected", format!("{expected:04o}"))
+                .with("command", format!("chmod {expected:04o} {}", path.display()));
+        }
+        StoreError::WrongKey => Failure::misuse("store_key"),
+        StoreError::Newer { file, found, known } => {
+            Failure::misuse("store_newer").with("file", file).with("found", found).with("known", known)
+        }
+        StoreError::Damaged(damage) => Failure::fault("journal_damaged").with("file", &damage.file).with("offset", damage.offset),
+        StoreError::Full { free, needed } => Failure::fault("disk_full").with("free", free).with("needed", needed),
+        StoreError::Fatal(cause) => Failure::fault("disk_failed").with("cause", cause),
+        StoreError::Refused { .. } | StoreError::Purged(_) => Failure::fault("internal").with("cause", &error),
+        StoreError::Io { .. } => Failure::fault("disk_failed").with("cause", &error),
+    };
+    failure.with("path", dir.display()).because(error)
+}
+
+/// The network did not start.
+pub(super) fn swarm(error: SwarmError) -> Failure {
+    match &error {
+        SwarmError::KeyLog => Failure::misuse("keylog_set"),
+        SwarmError::AddressInUse { address, .. } => Failure::misuse("address_in_use").with("address", address).because(error),
+        SwarmError::Address(problem) => Failure::misuse("address_invalid").with("found", problem).because(error),
+        SwarmError::Listen { address, .. } => Failure::misuse("address_invalid").with("found", address).because(error),
+        SwarmError::NoTransport | SwarmError::Tls(_) | SwarmError::Seed => Failure::fault("internal").with("cause", &error).because(error),
+    }
+}
+
+/// The loop ended by itself: exit 4.
+pub(super) fn driver(dir: &Path, error: DriverError) -> Failure {
+    match error {
+        DriverError::Store(error) => store(dir, error),
+        other => Failure::fault("internal").with("cause", &other).because(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_in_the_configuration_names_file_line_and_key() {
+        let path = Path::new("/d/accord.toml");
+        for (text, code, line) in [("x = 1", "config_unknown_key", "1"), ("\nlisten = 1", "config_value", "2"), ("[", "config_syntax", "1")]
+        {
+            let failure = config(path, crate::config::Config::parse(text).expect_err("at fault"));
+            assert_eq!((failure.code.as_str(), failure.param("line"), failure.param("path")), (code, Some(line), Some("/d/accord.toml")));
+            assert_eq!(failure.kind.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_second_daemon_is_wrong_use_and_a_failed_disk_is_our_fault() {
+        let dir = Path::new("/d/store");
+        let locked = store(dir, StoreError::Locked { dir: dir.to_path_buf() });
+        assert_eq!((locked.code.as_str(), locked.kind.exit_code()), ("store_in_use", 2));
+        let failed = store(dir, StoreError::Fatal("fsync".to_owned()));
+        assert_eq!((failed.code.as_str(), failed.kind.exit_code()), ("disk_failed", 4));
+        assert_eq!(swarm(SwarmError::KeyLog).code, "keylog_set");
+    }
+}

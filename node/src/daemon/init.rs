@@ -1,0 +1,105 @@
+//! Founding a bureau on this machine: root, first node, registrar, first officer.
+//!
+//! Everything is made beside the data folder and moved into place at the end, so a half-founded bureau never exists. The root key lies in
+//! the folder only until it is moved to a stick: the node does not need it.
+
+use accord_keys::code::CheckingCode;
+use accord_keys::id::NetworkId;
+use accord_keys::keyfile::KdfParams;
+use accord_keys::secret::{HpkeSecret, SecretKey};
+use accord_protocol::bureau::{self, FoundPlan};
+use zeroize::Zeroizing;
+
+use super::{Building, InitPlan, StartSheet, failures, make_store, settings};
+use crate::driver::Clock;
+use crate::failure::Failure;
+use crate::keystore::{KeyFolder, NodeKeys, check_passphrase, random};
+use crate::swarm;
+
+/// Founds a bureau in an empty folder, and answers what a person writes down.
+///
+/// # Errors
+/// `data_exists`, `weak_passphrase`, what the core finds wrong with name, unit code or addresses, or a failed write; after any of them no
+/// data folder exists.
+pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
+    check_passphrase(&plan.node_passphrase)?;
+    check_passphrase(&plan.root_passphrase)?;
+    plan.officer_passphrase.as_deref().map_or(Ok(()), |passphrase| check_passphrase(passphrase))?;
+    let clock = Clock::start();
+    let building = Building::begin(&plan.data)?;
+    let folder = KeyFolder::create(&building.at, KdfParams::default())?;
+
+    let root_seed: Zeroizing<[u8; 32]> = Zeroizing::new(random()?);
+    let (signing, transport, hpke, store, cursor) = (random()?, random()?, random()?, random()?, random()?);
+    let transport_key = swarm::transport_key(&transport).map_err(failures::swarm)?;
+    let founded = bureau::found(&FoundPlan {
+        network: NetworkId::named(&plan.network),
+        unit_code: plan.unit_code,
+        name: plan.name.clone(),
+        addresses: plan.addresses,
+        phone: plan.phone,
+        officer: plan.officer.clone(),
+        root: &SecretKey::from_seed(*root_seed),
+        node: &SecretKey::from_seed(signing),
+        transport: transport_key,
+        hpke: HpkeSecret::from_seed(hpke).public(),
+        now: clock.now().wall,
+        random: random()?,
+    })
+    .map_err(|error| Failure::misuse("founding_refused").because(error))?;
+    let keys = NodeKeys {
+        version: 1,
+        network: NetworkId::named(&plan.network),
+        bureau: founded.bureau,
+        certificate: founded.certificate,
+        signing,
+        transport,
+        hpke,
+        store,
+        cursor,
+    };
+
+    make_store(&building.at, &keys, &founded.writes)?;
+    if let Some(passphrase) = &plan.officer_passphrase {
+        // The first login finds this key, and asks for its certificate.
+        folder.make_officer(&plan.officer, passphrase)?;
+    }
+    folder.write_root(&root_seed, &plan.root_passphrase)?;
+    let paper = folder.write_recovery(&keys)?;
+    folder.write_node(&keys, &plan.node_passphrase)?;
+    settings(&building.at, &plan.listen)?;
+    building.finish()?;
+    Ok(StartSheet {
+        bureau: keys.bureau.to_string(),
+        name: plan.name,
+        checking_code: CheckingCode::of(&founded.bureau, &founded.root).to_string(),
+        recovery_key: paper.to_groups().to_string(),
+        transport: transport_key.to_string(),
+        registrar: keys.certificate.to_string(),
+        root_key_file: KeyFolder::root_file(&plan.data).display().to_string(),
+        data: plan.data.display().to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::plan;
+    use super::*;
+
+    #[test]
+    fn a_founded_bureau_has_all_its_files_and_a_refused_one_has_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let sheet = init(plan(&dir.path().join("a"))).expect("founded");
+        assert_eq!((sheet.checking_code.split_whitespace().count(), sheet.recovery_key.split_whitespace().count()), (12, 17));
+        for file in ["keys/node.keys", "keys/root.key", "keys/recovery.wrap", "accord.toml", "store"] {
+            assert!(dir.path().join("a").join(file).exists(), "{file}");
+        }
+        let again = init(plan(&dir.path().join("a"))).expect_err("there is one already");
+        assert_eq!(again.code, "data_exists");
+        let weak = init(InitPlan { node_passphrase: Zeroizing::new("short".to_owned()), ..plan(&dir.path().join("b")) });
+        assert_eq!(weak.expect_err("too short").code, "weak_passphrase");
+        let nameless = init(InitPlan { name: String::new(), ..plan(&dir.path().join("b")) });
+        assert_eq!(nameless.expect_err("no name").code, "founding_refused");
+        assert!(!dir.path().join("b").exists());
+    }
+}

@@ -1,0 +1,285 @@
+//! The daemon's life, step by step.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accord_keys::keyfile::KdfParams;
+use accord_keys::secret::SecretKey;
+use accord_protocol::bureau::Identity;
+use accord_protocol::input::{Command, Input, LinkId};
+use accord_protocol::view::View;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::notify::notify;
+use super::unlock::{self, Sources};
+use super::{RunPlan, failures, is_demo, tap};
+use crate::api::{self, App, server};
+use crate::config::Config;
+use crate::doctor::Ports;
+use crate::driver::{self, Clock, Driver};
+use crate::failure::Failure;
+use crate::handle::Handle;
+use crate::keystore::officers::Attempts;
+use crate::keystore::{KeyFolder, NodeKeys};
+use crate::store::{Progress, Store, StoreKey};
+use crate::swarm::{self, SwarmCommand, SwarmConfig, SwarmEvent};
+use crate::verify::{Bounds, Verifier};
+use crate::{telemetry, verify};
+
+/// Links get this long to take what is queued and hear goodbye, seconds.
+const GOODBYE_S_MAX: u64 = 5;
+/// How often a long start says how far it is, in reports of the store.
+const PROGRESS_EVERY: u64 = 64;
+
+/// Runs the daemon in the foreground until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Kind misuse (exit 2) for what the operator can correct before it starts; kind fault (exit 4) when the disk or we ourselves failed.
+pub fn run(plan: RunPlan) -> Result<(), Failure> {
+    run_until(plan, stop_signal())
+}
+
+/// Runs until `stop` is ready.
+fn run_until(plan: RunPlan, stop: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let clock = Clock::start();
+    // Before anything else: a process with this variable never touches a key.
+    if std::env::var_os("SSLKEYLOGFILE").is_some() {
+        return Err(Failure::misuse("keylog_set"));
+    }
+    let config = Config::load(&plan.data).map_err(|error| failures::config(&Config::path(&plan.data), error))?;
+    telemetry::start(&config);
+    let folder = KeyFolder::open(&plan.data, KdfParams::default())?;
+    let demo = is_demo(&plan.data);
+    let tap = plan.tap.as_deref().map(|path| tap::open(path, demo)).transpose()?;
+    let keys = open_keys(&folder, &plan)?;
+    let store = open_store(&plan.data, &keys)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::fault("no_runtime").because(error))?;
+    let parts = Parts { plan, config, folder, keys, store, clock, demo, tap };
+    let ended = runtime.block_on(serve(parts, stop));
+    // Workers that still check a message nobody waits for must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// What is open before anything runs.
+struct Parts {
+    plan: RunPlan,
+    config: Config,
+    folder: KeyFolder,
+    keys: NodeKeys,
+    store: Store,
+    clock: Clock,
+    demo: bool,
+    tap: Option<swarm::Tap>,
+}
+
+fn open_keys(folder: &KeyFolder, plan: &RunPlan) -> Result<NodeKeys, Failure> {
+    let mut ask = || rpassword::prompt_password("node passphrase: ");
+    let terminal = std::io::stdin().is_terminal();
+    let passphrase = unlock::passphrase(Sources {
+        credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
+        file: plan.passphrase_file.clone(),
+        prompt: terminal.then_some(&mut ask),
+    })?;
+    folder.read_node(&passphrase)
+}
+
+fn open_store(data: &Path, keys: &NodeKeys) -> Result<Store, Failure> {
+    let dir = data.join("store");
+    let mut reports = 0u64;
+    let mut progress = |progress: Progress| {
+        reports += 1;
+        if reports.is_multiple_of(PROGRESS_EVERY) {
+            tracing::info!(stage = ?progress.stage, done = progress.done, total = progress.total, "opening the store");
+            notify("EXTEND_TIMEOUT_USEC=60000000");
+        }
+    };
+    let (store, report) = Store::open(&dir, &StoreKey::new(keys.store), &mut progress).map_err(|error| failures::store(&dir, error))?;
+    if report.torn_tail_bytes > 0 {
+        tracing::warn!(bytes = report.torn_tail_bytes, "an unfinished batch, never acknowledged, was cut off the end of the journal");
+    }
+    tracing::info!(batches = report.batches, replayed = report.replayed, index = ?report.index, seconds = report.seconds, "store open");
+    Ok(store)
+}
+
+async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let Parts { plan, config, folder, keys, store, clock, demo, tap } = parts;
+    let store_dir = plan.data.join("store");
+    let signing = Arc::new(SecretKey::from_seed(keys.signing));
+    let identity =
+        Identity { network: keys.network, bureau: keys.bureau, certificate: keys.certificate, signer: signing, cursor_key: keys.cursor };
+    let transport = swarm::transport_key(&keys.transport).map_err(failures::swarm)?;
+
+    // The core, from disk.
+    let (handle, asks, events) = Handle::new(clock.clone());
+    let (directory, known) = watch::channel(Arc::new(accord_keys::directory::Directory::new(keys.network)));
+    let (inputs, inputs_in) = mpsc::channel(driver::INPUTS_MAX);
+    let (stop_driver, driver_stops) = watch::channel(false);
+    let (stop_faces, faces_stop) = watch::channel(false);
+
+    // The network.
+    let listen = if plan.listen.is_empty() { config.listen.clone() } else { plan.listen.clone() };
+    let network = SwarmConfig { listen: listen.clone(), tap, ..SwarmConfig::default() };
+    let (swarm, swarm_events) = swarm::start(network, &keys.transport).await.map_err(failures::swarm)?;
+    let ports = Arc::new(Ports::new(listen));
+    let bounds = Bounds { workers: config.verify_workers, link_bytes_max: config.link_bytes_max };
+    let verifier = Verifier::new(keys.network, known, inputs, bounds);
+    let pump = tokio::spawn(pump(swarm_events, swarm.clone(), verifier, Arc::clone(&ports)));
+
+    // The loop, on a thread of its own.
+    let driver = Driver::open(driver::Parts {
+        identity,
+        store,
+        clock,
+        asks,
+        inputs: inputs_in,
+        swarm: swarm.clone(),
+        events,
+        directory,
+        stop: driver_stops,
+        inputs_per_turn_max: config.inputs_per_turn_max,
+    })
+    .map_err(|error| failures::driver(&store_dir, error))?;
+    let (ended, mut driver_ended) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
+        let _ = ended.send(runtime.block_on(driver.run()));
+    });
+    let thread = thread.map_err(|error| Failure::fault("no_runtime").because(error))?;
+
+    // The API, only now that the store's lock says that no other daemon uses this folder.
+    let socket = server::Socket::bind(&config.socket(&plan.data))?;
+    let app = App::new(api::Inner {
+        handle: handle.clone(),
+        keys: folder,
+        attempts: Attempts::default(),
+        passphrases: tokio::sync::Semaphore::new(1),
+        swarm: swarm.clone(),
+        ports,
+        config: config.clone(),
+        data: plan.data.clone(),
+        network: keys.network,
+        bureau: keys.bureau,
+        transport,
+        demo,
+        stop: faces_stop.clone(),
+    });
+    let faces = tokio::spawn({
+        let config = config.clone();
+        async move { server::serve(socket, api::router(app), &config, faces_stop).await }
+    });
+    drop(keys);
+    state_contact(&handle, &config).await;
+    notify("READY=1");
+    tracing::info!(transport = %transport.short(), socket = %config.socket(&plan.data).display(), "accord runs");
+
+    // Until somebody says stop, or the loop cannot go on.
+    let early = tokio::select! {
+        stopped = stop => { stopped?; None }
+        ended = &mut driver_ended => Some(ended),
+    };
+
+    notify("STOPPING=1");
+    let _ = stop_faces.send(true);
+    let _ = faces.await;
+    let _ = stop_driver.send(true);
+    let ended = match early {
+        Some(ended) => ended,
+        None => driver_ended.await,
+    };
+    let _ = swarm.send(SwarmCommand::Stop).await;
+    let _ = tokio::time::timeout(Duration::from_secs(GOODBYE_S_MAX), pump).await;
+    let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    let store = match ended {
+        Ok(Ok(store)) => store,
+        Ok(Err(error)) => return Err(failures::driver(&store_dir, error)),
+        Err(_) => return Err(Failure::fault("internal").with("cause", "the loop panicked")),
+    };
+    store.close().map_err(|error| failures::store(&store_dir, error))?;
+    tracing::info!("accord stopped");
+    Ok(())
+}
+
+async fn stop_signal() -> Result<(), Failure> {
+    let no_signal = |error: std::io::Error| Failure::fault("no_runtime").because(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Addresses and phone of the configuration become part of our card.
+async fn state_contact(handle: &Handle, config: &Config) {
+    if config.contact_addresses.is_empty() && config.contact_phone.is_empty() {
+        return;
+    }
+    // Stated anew only when it changed: each statement is a sealed one and goes to every partner.
+    if let Ok(View::Card(card)) = handle.command(Command::CardShow).await
+        && card.addresses == config.contact_addresses
+        && card.phone == config.contact_phone
+    {
+        return;
+    }
+    let contact = Command::SetContact { addresses: config.contact_addresses.clone(), phone: config.contact_phone.clone() };
+    if let Err(failure) = handle.command(contact).await {
+        tracing::warn!(%failure, "the contact of accord.toml did not get onto the card");
+    }
+}
+
+/// Brings what the network tells to the verifier, without ever waiting for one link.
+async fn pump(mut events: mpsc::Receiver<SwarmEvent>, swarm: mpsc::Sender<SwarmCommand>, mut verifier: Verifier, ports: Arc<Ports>) {
+    while let Some(event) = events.recv().await {
+        let victim = match event {
+            SwarmEvent::Listening { address, over } => {
+                tracing::info!(%address, %over, "listening");
+                ports.note(address, over);
+                None
+            }
+            SwarmEvent::Up { link, transport, outgoing, address, over } => {
+                tracing::info!(link = link.0, partner = %transport.short(), %address, %over, outgoing, "link up");
+                verifier.up(LinkId(link.0), transport, outgoing);
+                None
+            }
+            SwarmEvent::Down { link, reason } => {
+                tracing::info!(link = link.0, %reason, "link down");
+                verifier.down(LinkId(link.0));
+                None
+            }
+            SwarmEvent::Frame { link, bytes } => verifier.frame(LinkId(link.0), bytes),
+            SwarmEvent::Dropped { link, frames } => {
+                tracing::debug!(link = link.0, frames, "frames dropped: their permit had gone stale");
+                let link = LinkId(link.0);
+                verifier.event(link, Input::FrameDropped { link })
+            }
+            SwarmEvent::Refused { address, transport, reason, unreported } => {
+                let key = transport.map_or_else(|| "unknown".to_owned(), |key| key.short());
+                tracing::warn!(%address, %key, ?reason, unreported, "connection refused");
+                None
+            }
+            SwarmEvent::DialFailed { transport, address, error } => {
+                tracing::info!(partner = %transport.short(), %address, %error, "dial failed");
+                None
+            }
+        };
+        if let Some(link) = victim {
+            tracing::warn!(
+                link = link.0,
+                bytes_max = verify::TOTAL_BYTES_MAX,
+                "link closed: it sent more than a partner may before it is acknowledged"
+            );
+            if swarm.send(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,447 @@
+//! The loop that owns the core: gather, decide, commit, send — always in that order.
+//!
+//! Nothing is answered, sent or told before it is on disk. Many inputs share one turn and so one disk sync. The network takes commands even
+//! while nobody takes its events, so the driver may wait for it and no two queues wait for each other.
+//!
+//! A disk without room is no end: nothing of the turn was written, so the core is built anew from what is on disk, those who asked are told
+//! `disk_full`, and the links are closed (partners dial again, later and later). Any other failure of the store ends the process; a new
+//! start reads what is really there.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use accord_keys::directory::Directory;
+use accord_keys::id::CertificateId;
+use accord_keys::secret::Signer;
+use accord_keys::time::WallSeconds;
+use accord_protocol::bureau::{Bureau, Identity, OpenError};
+use accord_protocol::id::DocumentId;
+use accord_protocol::input::{Command, CommandId, Input, LinkId};
+use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write};
+use accord_protocol::time::{MonoMillis, Now};
+use accord_protocol::view::{EventView, Refused, RefusedKind, View};
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::handle::{Ask, stopped};
+use crate::store::{Store, StoreError};
+use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
+
+/// Inputs from the network that wait for the driver.
+pub const INPUTS_MAX: usize = 1_024;
+/// A turn ends early when it has so much to write, bytes: one commit stays well under a second on a slow disk.
+const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most that is handed out of a demonstration's store, bytes; longer pieces beyond it are left out.
+const DUMP_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Even without anything to do the core is asked so often, milliseconds: time itself ends agreements.
+const IDLE_MS_MAX: u64 = 60_000;
+
+/// The daemon's only clock. Monotonic time counts from the start of the process.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Starts counting.
+    #[expect(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Uptime and the wall clock as the system states it.
+    #[expect(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
+    pub fn now(&self) -> Now {
+        let mono = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // A wall clock before 1970 reads as 1970: the core's floor then applies.
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Now { mono: MonoMillis(mono), wall: WallSeconds(wall) }
+    }
+}
+
+/// Why the driver ended without being asked to.
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// The store cannot be trusted any more.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is on disk is no state of a bureau.
+    #[error("the state on disk cannot be opened: {0}")]
+    Open(#[from] OpenError),
+    /// The system has no randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
+    /// The network task ended.
+    #[error("the network task ended")]
+    SwarmGone,
+}
+
+/// What the driver is given to work with.
+pub struct Parts {
+    /// Who we are.
+    pub identity: Identity,
+    /// The open store.
+    pub store: Store,
+    /// The clock.
+    pub clock: Clock,
+    /// Commands.
+    pub asks: mpsc::Receiver<Ask>,
+    /// Checked messages and link events, in order per link.
+    pub inputs: mpsc::Receiver<Input>,
+    /// The network.
+    pub swarm: mpsc::Sender<SwarmCommand>,
+    /// Events for whoever listens.
+    pub events: broadcast::Sender<EventView>,
+    /// The directory the verifying workers use.
+    pub directory: watch::Sender<Arc<Directory>>,
+    /// Turns true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+    /// Most inputs in one turn.
+    pub inputs_per_turn_max: usize,
+}
+
+/// The loop. Runs on a thread of its own, because commits block.
+pub struct Driver {
+    bureau: Bureau,
+    parts: Parts,
+    /// The policy epoch every gated frame is compared with at hand-off.
+    epoch: Arc<AtomicU64>,
+    pending: VecDeque<Work>,
+    replies: BTreeMap<CommandId, oneshot::Sender<Result<View, Refused>>>,
+    command_last: u64,
+    wake_at: Option<MonoMillis>,
+    links: BTreeSet<LinkId>,
+    /// Officers' keys in use, to unlock them again when the core is built anew.
+    unlocked: BTreeMap<String, (CertificateId, Arc<dyn Signer>)>,
+}
+
+/// One thing gathered.
+#[expect(clippy::large_enum_variant, reason = "nearly all are inputs, and they are moved once")]
+enum Work {
+    Input(Input),
+    Dump(oneshot::Sender<Vec<Vec<u8>>>),
+}
+
+/// Everything one turn caused, with the epoch each frame was permitted under.
+#[derive(Default)]
+struct Turn {
+    writes: Vec<Write>,
+    bytes: usize,
+    sends: Vec<(Send, u64)>,
+    answers: Vec<(CommandId, Result<View, Refused>)>,
+    /// Commands that wrote something: they fail when the disk is full.
+    writers: Vec<CommandId>,
+    unlocks: Vec<(CommandId, Change)>,
+    events: Vec<EventView>,
+    allow: Option<Vec<AllowedPeer>>,
+    close: Vec<LinkId>,
+    wants: Vec<DocumentId>,
+    directory_changed: bool,
+    epoch: u64,
+}
+
+/// What a command does to the list of unlocked keys once it succeeded.
+enum Change {
+    Unlock(String, CertificateId, Arc<dyn Signer>),
+    Lock(Option<String>),
+}
+
+impl Turn {
+    fn take(&mut self, step: Step, command: Option<CommandId>) {
+        if !step.writes.is_empty() {
+            self.writers.extend(command);
+        }
+        self.bytes += step.writes.iter().map(write_bytes).sum::<usize>();
+        self.writes.extend(step.writes);
+        self.sends.extend(step.sends.into_iter().map(|send| (send, step.policy_epoch)));
+        self.answers.extend(step.answers);
+        self.events.extend(step.events);
+        if step.allow.is_some() {
+            self.allow = step.allow;
+        }
+        self.close.extend(step.close);
+        self.wants.extend(step.wants);
+        self.directory_changed |= step.directory_changed;
+        self.epoch = step.policy_epoch;
+    }
+}
+
+fn write_bytes(write: &Write) -> usize {
+    match write {
+        Write::Put { key, value, .. } => key.len() + value.as_ref().map_or(0, Vec::len),
+        Write::Item { body, .. } => body.len(),
+        Write::Account(line) => line.len(),
+    }
+}
+
+impl Driver {
+    /// Opens the core from what is on disk.
+    ///
+    /// # Errors
+    /// [`DriverError`] when the store cannot be read or holds no state of a bureau.
+    pub fn open(parts: Parts) -> Result<Self, DriverError> {
+        let bureau = open_bureau(&parts)?;
+        let _ = parts.directory.send(bureau.directory());
+        let epoch = Arc::new(AtomicU64::new(bureau.policy_epoch()));
+        Ok(Self {
+            bureau,
+            parts,
+            epoch,
+            pending: VecDeque::from([Work::Input(Input::Wake)]),
+            replies: BTreeMap::new(),
+            command_last: 0,
+            wake_at: None,
+            links: BTreeSet::new(),
+            unlocked: BTreeMap::new(),
+        })
+    }
+
+    /// Runs until told to stop; then hands back the store, to be closed.
+    ///
+    /// # Errors
+    /// [`DriverError`]: the process must end.
+    pub async fn run(mut self) -> Result<Store, DriverError> {
+        self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
+        while self.gather().await? {
+            let now = self.parts.clock.now();
+            if self.wake_at.is_some_and(|at| at <= now.mono) {
+                self.wake_at = None;
+                self.pending.push_back(Work::Input(Input::Wake));
+            }
+            let turn = self.decide(now)?;
+            match self.commit(&turn.writes) {
+                Ok(()) => self.dispatch(turn).await?,
+                Err(StoreError::Full { free, needed }) => {
+                    tracing::error!(free, needed, "disk full: nothing of this turn was written; free some space");
+                    let full = Refused::new(RefusedKind::Fault, "disk_full").with("free", free).with("needed", needed);
+                    self.start_over(turn, &full).await?;
+                }
+                // Our own mistake, found before anything was written. No partner's message may end the process again and again.
+                Err(error @ (StoreError::Refused { .. } | StoreError::Purged(_))) => {
+                    tracing::error!(%error, "the store refused a turn: nothing of it was written; please report this");
+                    self.start_over(turn, &Refused::new(RefusedKind::Fault, "internal").with("cause", error)).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let last = self.bureau.stopping(self.parts.clock.now());
+        match self.commit(&last.writes) {
+            Ok(()) | Err(StoreError::Full { .. }) => Ok(self.parts.store),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until there is something to do; false when the daemon stops.
+    async fn gather(&mut self) -> Result<bool, DriverError> {
+        while self.pending.is_empty() {
+            let now = self.parts.clock.now().mono.0;
+            let wait_ms = self.wake_at.map_or(IDLE_MS_MAX, |at| at.0.saturating_sub(now).min(IDLE_MS_MAX));
+            tokio::select! {
+                biased;
+                () = stopped(&mut self.parts.stop) => return Ok(false),
+                Some(ask) = self.parts.asks.recv() => self.accept(ask),
+                Some(input) = self.parts.inputs.recv() => self.pending.push_back(Work::Input(input)),
+                () = self.parts.swarm.closed() => return Err(DriverError::SwarmGone),
+                () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.pending.push_back(Work::Input(Input::Wake)),
+            }
+        }
+        if *self.parts.stop.borrow() {
+            return Ok(false);
+        }
+        // Whatever else is there shares this turn; commands and network take turns, so neither starves.
+        while self.pending.len() < self.parts.inputs_per_turn_max {
+            let ask = self.parts.asks.try_recv().ok();
+            let input = self.parts.inputs.try_recv().ok();
+            if ask.is_none() && input.is_none() {
+                break;
+            }
+            if let Some(ask) = ask {
+                self.accept(ask);
+            }
+            self.pending.extend(input.map(Work::Input));
+        }
+        Ok(true)
+    }
+
+    fn accept(&mut self, ask: Ask) {
+        match ask {
+            Ask::Command { person, dry_run, command, reply } => {
+                self.command_last += 1;
+                let id = CommandId(self.command_last);
+                self.replies.insert(id, reply);
+                self.pending.push_back(Work::Input(Input::Command { id, person, dry_run, command: *command }));
+            }
+            Ask::Dump { reply } => self.pending.push_back(Work::Dump(reply)),
+        }
+    }
+
+    fn decide(&mut self, now: Now) -> Result<Turn, DriverError> {
+        let mut turn = Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() };
+        let mut count = 0;
+        while turn.bytes < TURN_BYTES_MAX && count < self.parts.inputs_per_turn_max {
+            count += 1;
+            match self.pending.pop_front() {
+                Some(Work::Input(input)) => {
+                    let command = self.note(&input, &mut turn);
+                    for document in self.bureau.needs(&input) {
+                        self.load(document)?;
+                    }
+                    let mut seed = [0; 32];
+                    getrandom::fill(&mut seed).map_err(|_| DriverError::Randomness)?;
+                    let step = self.bureau.handle(now, seed, input);
+                    self.wake_at = step.wake_at;
+                    turn.take(step, command);
+                }
+                Some(Work::Dump(reply)) => {
+                    let mut pieces = Vec::new();
+                    let mut room = DUMP_BYTES_MAX;
+                    self.parts.store.dump_plaintext(&mut |piece| {
+                        if let Some(left) = room.checked_sub(piece.len()) {
+                            room = left;
+                            pieces.push(piece.to_vec());
+                        }
+                    })?;
+                    let _ = reply.send(pieces);
+                }
+                None => break,
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Gives the core a document's body. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
+    fn load(&mut self, document: DocumentId) -> Result<(), StoreError> {
+        let items = self.parts.store.items(&document, 0)?;
+        if let Err(error) = self.bureau.hold(document, items) {
+            tracing::error!(doc = %document.short(), %error, "a document on disk cannot be read back; run `accord store verify`");
+        }
+        Ok(())
+    }
+
+    /// Remembers what the loop itself must know of an input; answers the command's id.
+    fn note(&mut self, input: &Input, turn: &mut Turn) -> Option<CommandId> {
+        match input {
+            Input::LinkUp { link, .. } => {
+                self.links.insert(*link);
+                None
+            }
+            Input::LinkDown { link } => {
+                self.links.remove(link);
+                None
+            }
+            Input::Command { id, command, dry_run, .. } => {
+                match command {
+                    Command::Unlock { name, certificate, signer } if !dry_run => {
+                        turn.unlocks.push((*id, Change::Unlock(name.clone(), *certificate, Arc::clone(signer))));
+                    }
+                    Command::Lock { name } if !dry_run => turn.unlocks.push((*id, Change::Lock(name.clone()))),
+                    _ => {}
+                }
+                Some(*id)
+            }
+            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Wake => None,
+        }
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.parts.store.commit(writes)?;
+        self.bureau.committed();
+        Ok(())
+    }
+
+    /// Everything of the turn is on disk: now it may be heard.
+    async fn dispatch(&mut self, turn: Turn) -> Result<(), DriverError> {
+        // Before anything of this turn is handed over: frames permitted under an older policy are stale from here on.
+        self.epoch.store(turn.epoch, Ordering::Release);
+        if turn.directory_changed {
+            let _ = self.parts.directory.send(self.bureau.directory());
+        }
+        if let Some(allow) = turn.allow {
+            self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
+        }
+        for (send, epoch) in turn.sends {
+            let gate = send.gated.then(|| Gate { epoch: Arc::clone(&self.epoch), permit_epoch: epoch });
+            let frame = OutFrame { bytes: send.bytes, gate };
+            self.tell(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame }).await?;
+        }
+        for link in turn.close {
+            self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
+        }
+        for (id, change) in turn.unlocks {
+            if turn.answers.iter().any(|(answered, answer)| *answered == id && answer.is_ok()) {
+                match change {
+                    Change::Unlock(name, certificate, signer) => drop(self.unlocked.insert(name, (certificate, signer))),
+                    Change::Lock(Some(name)) => drop(self.unlocked.remove(&name)),
+                    Change::Lock(None) => self.unlocked.clear(),
+                }
+            }
+        }
+        for (id, answer) in turn.answers {
+            self.answer(id, answer);
+        }
+        if !turn.wants.is_empty() {
+            let wants: BTreeSet<DocumentId> = turn.wants.into_iter().collect();
+            for document in wants {
+                self.load(document)?;
+            }
+            self.pending.push_back(Work::Input(Input::Wake));
+        }
+        for event in turn.events {
+            // Nobody listening is fine: events are read again from the core by position.
+            let _ = self.parts.events.send(event);
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, command: SwarmCommand) -> Result<(), DriverError> {
+        self.parts.swarm.send(command).await.map_err(|_| DriverError::SwarmGone)
+    }
+
+    fn answer(&mut self, id: CommandId, answer: Result<View, Refused>) {
+        if let Some(reply) = self.replies.remove(&id) {
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// Forgets what was decided but not written, by reading the state again; who asked for it hears `why`.
+    async fn start_over(&mut self, turn: Turn, why: &Refused) -> Result<(), DriverError> {
+        for (id, answer) in turn.answers {
+            self.answer(id, if turn.writers.contains(&id) { Err(why.clone()) } else { answer });
+        }
+        self.bureau = open_bureau(&self.parts)?;
+        // Frames of the links being closed were permitted by decisions that never were.
+        self.epoch.store(u64::MAX, Ordering::Release);
+        self.epoch = Arc::new(AtomicU64::new(self.bureau.policy_epoch()));
+        let _ = self.parts.directory.send(self.bureau.directory());
+        self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
+        for link in std::mem::take(&mut self.links) {
+            self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
+        }
+        // Messages of the closed links that still wait belong to conversations the new core does not know.
+        self.pending.retain(|work| matches!(work, Work::Dump(_) | Work::Input(Input::Command { .. } | Input::LinkUp { .. } | Input::Wake)));
+        for (name, (certificate, signer)) in self.unlocked.clone() {
+            self.command_last += 1;
+            let command = Command::Unlock { name, certificate, signer };
+            self.pending.push_back(Work::Input(Input::Command { id: CommandId(self.command_last), person: None, dry_run: false, command }));
+        }
+        self.pending.push_back(Work::Input(Input::Wake));
+        Ok(())
+    }
+}
+
+fn open_bureau(parts: &Parts) -> Result<Bureau, DriverError> {
+    let mut rows = Vec::new();
+    for table in Table::ALL {
+        rows.extend(parts.store.scan(table)?.into_iter().map(|(key, value)| (table, key, value)));
+    }
+    Ok(Bureau::open(parts.clock.now(), parts.identity.clone(), rows)?)
+}
+
+fn to_swarm(peer: AllowedPeer) -> swarm::AllowedPeer {
+    swarm::AllowedPeer { transport: peer.transport, addresses: peer.addresses, dial: peer.dial }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! The loop on a real store, with a network that is only a queue.
+
+use std::path::Path;
+
+use accord_keys::id::{NetworkId, TransportKey};
+use accord_keys::secret::{HpkeSecret, SecretKey};
+use accord_protocol::bureau::{self, FoundPlan};
+use accord_protocol::view::CardView;
+
+use super::*;
+use crate::failure::Failure;
+use crate::handle::Handle;
+use crate::store::{Options, StoreKey};
+
+/// A running loop and everything around it.
+struct Loop {
+    handle: Handle,
+    inputs: mpsc::Sender<Input>,
+    network: mpsc::Receiver<SwarmCommand>,
+    stop: watch::Sender<bool>,
+    thread: std::thread::JoinHandle<Result<Store, DriverError>>,
+}
+
+/// Founds a bureau in a new store; its identity.
+fn found(dir: &Path) -> Identity {
+    let (root, node) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
+    let network = NetworkId::named("test");
+    let founded = bureau::found(&FoundPlan {
+        network,
+        unit_code: "330100-01".to_owned(),
+        name: "河东县公安局".to_owned(),
+        addresses: vec!["127.0.0.1:7400".to_owned()],
+        phone: "110".to_owned(),
+        officer: "值班一".to_owned(),
+        root: &root,
+        node: &node,
+        transport: swarm::transport_key(&[3; 32]).expect("a key"),
+        hpke: HpkeSecret::from_seed([4; 32]).public(),
+        now: Clock::start().now().wall,
+        random: [5; 64],
+    })
+    .expect("sound values");
+    let mut store = Store::create(dir, &StoreKey::new([6; 32])).expect("a new store");
+    store.commit(&founded.writes).expect("written");
+    store.close().expect("closed");
+    Identity { network, bureau: founded.bureau, certificate: founded.certificate, signer: Arc::new(node), cursor_key: [7; 32] }
+}
+
+fn start(dir: &Path, identity: &Identity, options: &Options) -> Loop {
+    let (store, _) = Store::open_with(dir, &StoreKey::new([6; 32]), options, &mut |_| {}).expect("the store just made");
+    let clock = Clock::start();
+    let (handle, asks, events) = Handle::new(clock.clone());
+    let (inputs, inputs_in) = mpsc::channel(16);
+    let (swarm, network) = mpsc::channel(64);
+    let (directory, _) = watch::channel(Arc::new(Directory::new(identity.network)));
+    let (stop, stops) = watch::channel(false);
+    let identity = identity.clone();
+    let parts = Parts { identity, store, clock, asks, inputs: inputs_in, swarm, events, directory, stop: stops, inputs_per_turn_max: 16 };
+    let driver = Driver::open(parts).expect("the state of a founded bureau");
+    let runtime = tokio::runtime::Handle::current();
+    Loop { handle, inputs, network, stop, thread: std::thread::spawn(move || runtime.block_on(driver.run())) }
+}
+
+async fn card(handle: &Handle) -> CardView {
+    match handle.command(Command::CardShow).await.expect("our card") {
+        View::Card(card) => card,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn set_phone(phone: &str) -> Command {
+    Command::SetContact { addresses: vec!["127.0.0.1:7400".to_owned()], phone: phone.to_owned() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_there_after_the_process_died() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let node = start(&dir, &identity, &Options::default());
+    node.handle.command(set_phone("119")).await.expect("done");
+    // The network task dies: the loop ends with an error and the store is never closed.
+    drop(node.network);
+    let ended = tokio::task::spawn_blocking(|| node.thread.join().expect("no panic")).await.expect("no panic");
+    assert!(matches!(ended, Err(DriverError::SwarmGone)));
+    let again = start(&dir, &identity, &Options::default());
+    assert_eq!(card(&again.handle).await.phone, "119");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_what_writes_answers_what_reads_and_closes_links() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    // As if the disk had less room than the store wants to keep free.
+    let mut node = start(&dir, &identity, &Options { low_water_bytes: u64::MAX / 4, ..Options::default() });
+    assert!(matches!(node.network.recv().await, Some(SwarmCommand::Allow(_))));
+    let link = LinkId(7);
+    node.inputs.send(Input::LinkUp { link, transport: TransportKey([9; 32]), outgoing: false }).await.expect("the loop runs");
+    let refused: Failure = node.handle.command(set_phone("119")).await.expect_err("no room");
+    assert_eq!((refused.code.as_str(), refused.kind.exit_code()), ("disk_full", 4));
+    assert_eq!(card(&node.handle).await.phone, "110", "nothing of it is remembered either");
+    let mut closed = false;
+    while let Ok(command) = node.network.try_recv() {
+        closed |= matches!(command, SwarmCommand::Close { link: swarm::LinkId(7), .. });
+    }
+    assert!(closed, "a conversation the new core does not know is over");
+    node.stop.send(true).expect("the loop runs");
+    let store = tokio::task::spawn_blocking(|| node.thread.join().expect("no panic")).await.expect("no panic");
+    store.expect("a full disk is no reason to die").close().expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_answers_nobody_wrongly_and_hands_the_store_back() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let node = start(&dir, &identity, &Options::default());
+    node.handle.command(Command::Status).await.expect("a status");
+    node.stop.send(true).expect("the loop runs");
+    let store = tokio::task::spawn_blocking(|| node.thread.join().expect("no panic")).await.expect("no panic");
+    store.expect("a clean end").close().expect("closed");
+    let late = node.handle.command(Command::Status).await.expect_err("nobody is there");
+    assert_eq!(late.code, "stopping");
+}

@@ -1,0 +1,96 @@
+//! How everything else asks the core: one command in, one answer out, and the events as they happen.
+//!
+//! A [`Handle`] is cheap to clone. Commands wait in a bounded queue; an answer comes only after what it speaks of is on disk.
+
+use accord_protocol::input::Command;
+use accord_protocol::view::{EventView, Refused, View};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::driver::Clock;
+use crate::failure::Failure;
+
+/// Commands that wait for the driver; more callers wait their turn.
+pub const COMMANDS_MAX: usize = 256;
+/// Events a slow listener may lag behind before it must page through `Events` again.
+pub const EVENTS_LAG_MAX: usize = 4_096;
+
+/// One thing asked of the driver.
+pub enum Ask {
+    /// A command for the core.
+    Command {
+        /// Whose unlocked key acts.
+        person: Option<String>,
+        /// Say what would happen only.
+        dry_run: bool,
+        /// What is asked.
+        command: Box<Command>,
+        /// Where the answer goes; a caller that left is no error.
+        reply: oneshot::Sender<Result<View, Refused>>,
+    },
+    /// Everything the store holds, decrypted: for `accord demo` only.
+    Dump {
+        /// Where the pieces go.
+        reply: oneshot::Sender<Vec<Vec<u8>>>,
+    },
+}
+
+/// Waits until the daemon is told to stop, or whoever would tell is gone.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The way to the driver.
+#[derive(Clone)]
+pub struct Handle {
+    asks: mpsc::Sender<Ask>,
+    events: broadcast::Sender<EventView>,
+    clock: Clock,
+}
+
+impl Handle {
+    /// A handle and the driver's ends of it.
+    pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Ask>, broadcast::Sender<EventView>) {
+        let (asks, inbox) = mpsc::channel(COMMANDS_MAX);
+        let (events, _) = broadcast::channel(EVENTS_LAG_MAX);
+        (Self { asks, events: events.clone(), clock }, inbox, events)
+    }
+
+    /// Asks the core, and waits until what it answers is durable.
+    ///
+    /// # Errors
+    /// The core's refusal, or `stopping` when the daemon is on its way down.
+    pub async fn ask(&self, person: Option<String>, dry_run: bool, command: Command) -> Result<View, Failure> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Command { person, dry_run, command: Box::new(command), reply };
+        self.asks.send(ask).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))?.map_err(Failure::from)
+    }
+
+    /// Asks in nobody's name.
+    ///
+    /// # Errors
+    /// As [`Handle::ask`].
+    pub async fn command(&self, command: Command) -> Result<View, Failure> {
+        self.ask(None, false, command).await
+    }
+
+    /// Everything the store holds, decrypted.
+    ///
+    /// # Errors
+    /// `stopping` when the daemon is on its way down.
+    pub async fn dump(&self) -> Result<Vec<Vec<u8>>, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Dump { reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))
+    }
+
+    /// Events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<EventView> {
+        self.events.subscribe()
+    }
+
+    /// The daemon's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

@@ -1,0 +1,690 @@
+//! What this node knows, on disk: a journal that is the truth and an index that can be rebuilt from it.
+//!
+//! [`Store::commit`] makes one batch durable with one `fdatasync`; what it returned `Ok` for survives power loss. Everything is encrypted
+//! from the first byte; parts of a document lie under that document's own key, which [`Store::purge_documents`] destroys. The store
+//! understands none of the bytes it keeps. `docs/STORAGE.md` has the format, what a failure looks like and what to do then.
+//!
+//! One process opens a store at a time. After [`StoreError::Fatal`] the process must end: a new start reads what is really on the disk.
+
+mod batch;
+mod bytes;
+mod checkpoint;
+mod cipher;
+mod disk;
+mod error;
+mod frame;
+mod index;
+mod journal;
+mod keyring;
+mod marks;
+mod options;
+mod place;
+mod recover;
+mod repair;
+mod rows;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use accord_protocol::id::DocumentId;
+use accord_protocol::step::{Table, Write};
+
+pub use cipher::StoreKey;
+pub use error::{Damage, StoreError};
+pub use options::{IndexState, OpenReport, Options, Progress, Stage, StoreSize};
+pub use repair::{LostBatches, RepairReport};
+pub use survey::{LostPart, VerifyReport};
+
+use batch::{Draft, Record};
+use cipher::{Random, Subkey};
+use disk::{Disk, LockGuard, RealDisk};
+use error::is_full;
+use index::{Index, Unusable};
+use journal::{Journal, fatal};
+use keyring::Keyring;
+use marks::Note;
+use options::Setting;
+use place::State;
+use rows::Value;
+
+/// Longest key of a table in bytes.
+pub const KEY_BYTES_MAX: usize = 128;
+/// Longest value of a table in bytes.
+pub const VALUE_BYTES_MAX: usize = 64 << 10;
+/// Longest item in bytes.
+pub const ITEM_BYTES_MAX: usize = 1 << 20;
+/// Longest line for auditors in bytes.
+pub const ACCOUNT_BYTES_MAX: usize = 64 << 10;
+/// Bytes one batch may hold in all.
+pub const BATCH_BYTES_MAX: u64 = 32 << 20;
+/// Longer values stay in the journal and only their place is indexed: sled handles large values badly.
+const INLINE_BYTES_MAX: usize = 4 << 10;
+/// The file that keeps room for auditors' lines on a full disk.
+const RESERVE: &str = "reserve";
+/// The reserve is given up in steps of this size.
+const RESERVE_STEP: u64 = 1 << 20;
+/// What a frame and a record of it may add to the bytes they hold.
+const FRAME_EXTRA: u64 = 512;
+const RECORD_EXTRA: u64 = 256;
+
+/// A key of a table and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// A checkpoint being written by a thread, which is waited for: it holds the index open, and a store opened again must not meet it.
+#[derive(Default)]
+struct Background(Option<JoinHandle<Result<Option<checkpoint::Written>, StoreError>>>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0.take()
+            && handle.join().is_err()
+        {
+            tracing::error!("writing an index checkpoint panicked");
+        }
+    }
+}
+
+/// An open store.
+pub struct Store {
+    setting: Setting,
+    journal: Journal,
+    keyring: Keyring,
+    index: Index,
+    state: State,
+    marks: Subkey,
+    checkpoint_key: Subkey,
+    random: Random,
+    /// Journal length when the index was last flushed, checkpointed, and the keyring written.
+    flushed_at: u64,
+    checkpoint_at: u64,
+    keyring_at: u64,
+    writing: Background,
+    written: Option<checkpoint::Written>,
+    reserve: u64,
+    full: bool,
+    failed: Option<String>,
+    _lock: LockGuard,
+}
+
+impl Store {
+    /// Makes a new store in `dir`, which is made with mode 0700 if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if there is one, [`StoreError::Full`] if the reserve finds no room, [`StoreError::Io`].
+    pub fn create(dir: &Path, key: &StoreKey) -> Result<Self, StoreError> {
+        Self::create_with(dir, key, &Options::default())
+    }
+
+    /// As [`Store::create`], with other bounds.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create_with(dir: &Path, key: &StoreKey, options: &Options) -> Result<Self, StoreError> {
+        recover::create(Setting::real(dir, options), key)
+    }
+
+    /// Opens a store: reads the tail of the journal, cuts a torn end, and rebuilds the index unless it can be trusted.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Locked`], [`StoreError::OpenModes`], [`StoreError::WrongKey`], [`StoreError::Newer`];
+    /// [`StoreError::Damaged`] when durable bytes are gone or changed, in which case nothing was altered.
+    pub fn open(dir: &Path, key: &StoreKey, progress: &mut dyn FnMut(Progress)) -> Result<(Self, OpenReport), StoreError> {
+        Self::open_with(dir, key, &Options::default(), progress)
+    }
+
+    /// As [`Store::open`], with other bounds.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(
+        dir: &Path,
+        key: &StoreKey,
+        options: &Options,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, OpenReport), StoreError> {
+        recover::open(Setting::real(dir, options), key, recover::Mode::Start, progress)
+    }
+
+    /// Reads every byte of a closed store and says what is not as it was made durable. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`], except that damage to the journal is reported, not an error.
+    pub fn verify(dir: &Path, key: &StoreKey, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
+        repair::verify(&Setting::real(dir, &Options::default()), key, progress)
+    }
+
+    /// As [`Store::verify`], for the store that is open here.
+    ///
+    /// # Errors
+    /// As [`Store::get`], except that damage to the journal is reported, not an error.
+    pub fn verify_open(&self, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
+        self.usable()?;
+        let mut keyring = self.keyring.clone();
+        let survey = survey::take(&*self.setting.disk, self.journal.keys(), &mut keyring, self.state.place.seq, progress)?;
+        Ok(survey.report)
+    }
+
+    /// Makes a damaged store usable again: keeps everything readable, copies what is not to `.damaged` files, rebuilds the index, and lists
+    /// what is lost so that it can be fetched from partners. A store without damage is only given a new index.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`StoreError::Damaged`] if no copy of the keyring can be read, without which nothing can.
+    pub fn repair(dir: &Path, key: &StoreKey, progress: &mut dyn FnMut(Progress)) -> Result<RepairReport, StoreError> {
+        repair::repair(&Setting::real(dir, &Options::default()), key, progress)
+    }
+
+    /// Makes one batch durable: all of it, or on an error none of it, with one `fdatasync`. An empty batch does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`], [`StoreError::Purged`] for what may not be written; [`StoreError::Full`] when there is no room (batches of
+    /// [`Write::Account`] alone may use the reserve); [`StoreError::Fatal`] when the disk failed: whether the batch is there shows at the
+    /// next start.
+    pub fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.usable()?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.check(writes)?;
+        let accounts = writes.iter().all(|write| matches!(write, Write::Account(_)));
+        self.ensure_space(bytes, accounts)?;
+        let mut draft = self.draft()?;
+        let mut fresh: BTreeMap<DocumentId, Subkey> = BTreeMap::new();
+        let mut item_seq = self.state.item_seq;
+        let Self { keyring, random, journal, .. } = self;
+        let mut key_of = |document: DocumentId, draft: &mut Draft, random: &mut Random| -> Result<Subkey, StoreError> {
+            if let Some(key) = keyring.get(&document).or_else(|| fresh.get(&document)) {
+                return Ok(key.clone());
+            }
+            let (key, record) = keyring.draw(document, random)?;
+            draft.push(record, random)?;
+            fresh.insert(document, key.clone());
+            Ok(key)
+        };
+        for write in writes {
+            match write {
+                Write::Put { table, key, value: None } => {
+                    draft.push(Record::Remove { table: *table as u8, key: key.clone() }, random)?;
+                }
+                Write::Put { table, key, value: Some(value) } => match rows::owner(*table as u8, key) {
+                    Some(document) => {
+                        let under = key_of(document, &mut draft, random)?;
+                        draft.put_blob(*table as u8, key, value, &under, random)?;
+                    }
+                    None if value.len() > INLINE_BYTES_MAX => {
+                        draft.put_blob(*table as u8, key, value, &journal.keys().value, random)?;
+                    }
+                    None => draft.push(Record::Put { table: *table as u8, key: key.clone(), value: value.clone() }, random)?,
+                },
+                Write::Item { document, seq, body } => {
+                    let under = key_of(*document, &mut draft, random)?;
+                    draft.item(*document, *seq, body, &under, random)?;
+                    item_seq = *seq;
+                }
+                Write::Account(line) => draft.push(Record::Account(line.clone()), random)?,
+            }
+        }
+        self.record(draft, item_seq, accounts)?;
+        self.keep_house()
+    }
+
+    /// Destroys all that was stored of these documents: their keys are forgotten, the keyring key is drawn anew and the old keyring
+    /// overwritten. The ciphertext stays in the journal and opens under nothing; the hash chain stays whole. Their ids are never written again.
+    /// Unknown documents are passed over.
+    ///
+    /// # Errors
+    /// As [`Store::commit`]. After an error the purge is either not begun or finished at the next start.
+    pub fn purge_documents(&mut self, documents: &[DocumentId]) -> Result<(), StoreError> {
+        self.usable()?;
+        let known: Vec<_> = documents.iter().filter(|document| self.keyring.get(document).is_some()).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.ensure_space(known.len() as u64 * RECORD_EXTRA + self.keyring.bytes(), false)?;
+        self.finish_checkpoint(true)?;
+        let mut draft = self.draft()?;
+        for document in known {
+            draft.push(Record::Purge { document: *document }, &mut self.random)?;
+        }
+        self.record(draft, self.state.item_seq, false)?;
+        self.save_keyring()
+    }
+
+    /// A table's value.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`] once the store stopped, [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.usable()?;
+        let row_key = self.index.keys().put(table as u8, key);
+        match self.index.get(&row_key).map_err(Unusable::fatal)? {
+            Some(row) => self.value(table as u8, &row).map(|(_, value)| Some(value)),
+            None => Ok(None),
+        }
+    }
+
+    /// All of a table, by key.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn scan(&self, table: Table) -> Result<Vec<Row>, StoreError> {
+        self.usable()?;
+        let mut all = Vec::new();
+        let walked = self.index.walk(&[table as u8], &[table as u8], &mut |_, row| {
+            all.push(self.value(table as u8, &row)?);
+            Ok(true)
+        });
+        walked.map_err(Unusable::fatal)??;
+        all.sort();
+        Ok(all)
+    }
+
+    /// The items of a document with a sequence above `after`, in order.
+    ///
+    /// # Errors
+    /// As [`Store::get`]; [`StoreError::Damaged`] names the place of an item that does not open.
+    pub fn items(&self, document: &DocumentId, after: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.usable()?;
+        let mut items = Vec::new();
+        let (Some(key), Some(first)) = (self.keyring.get(document), after.checked_add(1)) else { return Ok(items) };
+        let prefix = self.index.keys().document(document);
+        let walked = self.index.walk(&prefix, &self.index.keys().item(document, first), &mut |row_key, row| {
+            let parsed = index::item_seq(row_key).zip(place::Span::decode(&mut bytes::Reader(&row)));
+            let (seq, span) = parsed.ok_or_else(|| Unusable("garbled item row".to_owned()).fatal())?;
+            let sealed = journal::read_span(&*self.setting.disk, &span)?;
+            let body = batch::open_blob(key, &batch::item_bound(document, seq), &sealed, None)
+                .ok_or_else(|| StoreError::damaged(&journal::file_name(span.file), span.offset, format!("item {seq} does not open")))?;
+            items.push((seq, body));
+            Ok(true)
+        });
+        walked.map_err(Unusable::fatal)??;
+        Ok(items)
+    }
+
+    /// Every document that has items here, by id.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn document_ids(&self) -> Result<Vec<DocumentId>, StoreError> {
+        self.usable()?;
+        let mut ids = Vec::new();
+        for document in self.keyring.documents() {
+            let prefix = self.index.keys().document(document);
+            let mut any = false;
+            let walked = self.index.walk(&prefix, &prefix, &mut |_, _| {
+                any = true;
+                Ok(false)
+            });
+            walked.map_err(Unusable::fatal)??;
+            if any {
+                ids.push(*document);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The lines for auditors, oldest first, each with the number of its batch, until `each` answers false. Reads the whole journal.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn accounts(&self, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
+        self.walk(&mut |met| {
+            let lines = met.batch.records.iter().filter_map(|record| match record {
+                Record::Account(line) => Some(line),
+                _ => None,
+            });
+            Ok(lines.into_iter().all(|line| each(met.place.seq, line)))
+        })
+    }
+
+    /// Hands out everything that can still be decrypted: keys and values of tables, items, auditors' lines. For looking whether
+    /// something is in this store at all. Reads the whole journal.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn dump_plaintext(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.walk(&mut |met| {
+            for record in &met.batch.records {
+                let (key, bound, blob) = match record {
+                    Record::Put { key, value, .. } => {
+                        each(key);
+                        each(value);
+                        continue;
+                    }
+                    Record::Account(line) => {
+                        each(line);
+                        continue;
+                    }
+                    Record::PutBlob { table, key, blob } => {
+                        each(key);
+                        (self.blob_key(*table, key), batch::put_bound(*table, key), blob)
+                    }
+                    Record::Item { document, seq, blob } => (self.keyring.get(document), batch::item_bound(document, *seq), blob),
+                    _ => continue,
+                };
+                let offset = met.place.start + frame::HEAD as u64 + u64::from(blob.offset);
+                let sealed = journal::read_span(&*self.setting.disk, &place::Span { file: met.place.file, offset, len: blob.len })?;
+                if let Some(plain) = key.and_then(|key| batch::open_blob(key, &bound, &sealed, Some(&blob.digest))) {
+                    each(&plain);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Highest item sequence, 0 if there is none.
+    pub fn sequence(&self) -> u64 {
+        self.state.item_seq
+    }
+
+    /// Number of the last batch, 0 if there is none.
+    pub fn batches(&self) -> u64 {
+        self.state.place.seq
+    }
+
+    /// The chain head: commits to every batch ever written, also those since purged.
+    pub fn head(&self) -> [u8; 32] {
+        self.state.place.chain
+    }
+
+    /// Whether the disk is full: reading and [`Write::Account`] still work.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Bytes on disk by part.
+    pub fn size(&self) -> StoreSize {
+        let len = |name| self.setting.disk.len(name).ok().flatten().unwrap_or(0);
+        StoreSize {
+            journal: self.journal.bytes(),
+            index: self.index.size(),
+            checkpoint: len(checkpoint::FILE) + len(checkpoint::NEXT),
+            keyring: len(keyring::FILE),
+            reserve: self.reserve,
+        }
+    }
+
+    /// Stops cleanly: writes the keyring, syncs the index and leaves the marker that lets the next start trust it.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`]; nothing acknowledged is lost by it, the next start only takes longer.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.usable()?;
+        self.finish_checkpoint(true)?;
+        if self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
+            self.begin_checkpoint();
+            self.finish_checkpoint(true)?;
+        }
+        if self.written.is_some() {
+            let draft = self.draft()?;
+            match self.record(draft, self.state.item_seq, false) {
+                Ok(()) | Err(StoreError::Full { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.keyring.is_dirty() {
+            match self.save_keyring() {
+                Ok(()) | Err(StoreError::Full { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let Self { setting, index, state, marks, .. } = self;
+        index.close()?;
+        marks::write_clean(&*setting.disk, &marks, &state)
+    }
+
+    /// After a repair: says durably which parts are gone and what the index now adds up to.
+    fn restate(&mut self, lost: &[LostPart]) -> Result<(), StoreError> {
+        const PER_BATCH: usize = 10_000;
+        let mut rest = lost;
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(PER_BATCH));
+            let mut draft = self.draft()?;
+            for part in now {
+                draft.push(part.record(), &mut self.random)?;
+            }
+            self.record(draft, self.state.item_seq, false)?;
+            rest = later;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        self.failed.as_ref().map_or(Ok(()), |reason| Err(StoreError::Fatal(reason.clone())))
+    }
+
+    /// Remembers a fatal error, so that everything after it is refused.
+    fn note_failure<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Fatal(reason)) = &result {
+            self.failed.get_or_insert_with(|| reason.clone());
+        }
+        result
+    }
+
+    /// Checks bounds and orders; answers how many bytes the batch takes at most.
+    fn check(&self, writes: &[Write]) -> Result<u64, StoreError> {
+        let mut last = self.state.item_seq;
+        let mut bytes = FRAME_EXTRA;
+        for (position, write) in writes.iter().enumerate() {
+            let refuse = |what| Err(StoreError::Refused { position, what });
+            let len = match write {
+                Write::Put { key, .. } if key.len() > KEY_BYTES_MAX => return refuse("key longer than 128 bytes"),
+                Write::Put { value: Some(value), .. } if value.len() > VALUE_BYTES_MAX => return refuse("value longer than 64 KiB"),
+                Write::Put { table, key, value } => {
+                    if let (Some(document), Some(_)) = (rows::owner(*table as u8, key), value)
+                        && self.keyring.is_purged(&document)
+                    {
+                        return Err(StoreError::Purged(document));
+                    }
+                    key.len() + value.as_ref().map_or(0, Vec::len)
+                }
+                Write::Item { body, .. } if body.len() > ITEM_BYTES_MAX => return refuse("item longer than 1 MiB"),
+                Write::Item { seq, .. } if *seq <= last => return refuse("item sequence not above the one before"),
+                Write::Item { document, .. } if self.keyring.is_purged(document) => return Err(StoreError::Purged(*document)),
+                Write::Item { seq, body, .. } => {
+                    last = *seq;
+                    body.len()
+                }
+                Write::Account(line) if line.len() > ACCOUNT_BYTES_MAX => return refuse("line for auditors longer than 64 KiB"),
+                Write::Account(line) => line.len(),
+            };
+            bytes += len as u64 + RECORD_EXTRA;
+            if bytes > BATCH_BYTES_MAX {
+                return refuse("batch larger than 32 MiB");
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The next batch, beginning with what the store itself has to record.
+    fn draft(&mut self) -> Result<Draft, StoreError> {
+        self.finish_checkpoint(false)?;
+        let mut draft = Draft::new(self.state.place.seq + 1, self.state.place.chain);
+        if let Some(written) = self.written {
+            let record = Record::Checkpoint { through: written.through, digest: written.digest };
+            draft.push(record, &mut self.random)?;
+        }
+        Ok(draft)
+    }
+
+    /// Makes a batch durable, then visible.
+    fn record(&mut self, draft: Draft, item_seq: u64, accounts: bool) -> Result<(), StoreError> {
+        let after = draft.after();
+        let result = self.record_as(draft, item_seq, after, accounts);
+        self.note_failure(result)
+    }
+
+    fn record_as(&mut self, draft: Draft, item_seq: u64, after: [u8; 32], accounts: bool) -> Result<(), StoreError> {
+        loop {
+            match self.try_record(&draft, item_seq, after) {
+                // The system knows no quota or reservation of ours, so a full disk can also show here.
+                Err(StoreError::Full { needed, .. }) => {
+                    self.full = true;
+                    if !(accounts && self.give_up_reserve(needed)?) {
+                        return Err(StoreError::Full { free: self.free()?, needed });
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_record(&mut self, draft: &Draft, item_seq: u64, after: [u8; 32]) -> Result<(), StoreError> {
+        let disk = self.setting.disk.clone();
+        let (file, start) = self.journal.make_room(draft.size() + FRAME_EXTRA)?;
+        let rows = rows::of(draft.records(), file, start, &self.index).map_err(Unusable::fatal)?;
+        let tally = self.index.tally_after(&rows, true).map_err(Unusable::fatal)?;
+        let (plain, blobs) = draft.finish(&tally, item_seq, &after);
+        let frame = frame::seal(&self.journal.keys().frame, draft.seq(), self.random.take()?, &plain, blobs);
+        let place = self.journal.append(&frame, draft.seq(), after)?;
+        // Durable from here on.
+        let state = State { place, tally, item_seq };
+        for record in draft.records() {
+            self.keyring.replay(record).map_err(StoreError::Fatal)?;
+        }
+        self.index.apply(&rows, &state, &mut self.random)?;
+        self.state = state;
+        Note { boot: self.setting.boot.unwrap_or_default(), seq: place.seq }.write(&*disk, &self.marks);
+        if let Some(written) = self.written.take() {
+            disk.rename(checkpoint::NEXT, checkpoint::FILE)
+                .and_then(|()| disk.sync_dir(""))
+                .map_err(|error| fatal("renaming", checkpoint::NEXT, &error))?;
+            tracing::debug!(through = written.through, "index checkpoint recorded");
+        }
+        Ok(())
+    }
+
+    /// What is due after a commit: handing the index's buffers to the system, writing keyring and checkpoint.
+    fn keep_house(&mut self) -> Result<(), StoreError> {
+        let now = self.journal.bytes();
+        let options = self.setting.options;
+        if now - self.flushed_at > options.flush_bytes {
+            let flushed = self.index.flush().map_err(Unusable::fatal);
+            self.note_failure(flushed)?;
+            self.flushed_at = now;
+        }
+        if self.keyring.is_dirty() && now - self.keyring_at > options.keyring_bytes.max(8 * self.keyring.bytes()) {
+            match self.save_keyring() {
+                Ok(()) | Err(StoreError::Full { .. }) => self.keyring_at = now,
+                Err(error) => return Err(error),
+            }
+        }
+        if now - self.checkpoint_at > options.checkpoint_bytes && self.writing.0.is_none() && self.written.is_none() {
+            self.begin_checkpoint();
+            self.checkpoint_at = now;
+            self.finish_checkpoint(!options.background)?;
+        }
+        Ok(())
+    }
+
+    fn save_keyring(&mut self) -> Result<(), StoreError> {
+        let saved = self.keyring.save(&*self.setting.disk, self.state.place, &mut self.random);
+        self.keyring_at = self.journal.bytes();
+        self.note_failure(saved)
+    }
+
+    fn begin_checkpoint(&mut self) {
+        let (disk, index) = (self.setting.disk.clone(), self.index.clone());
+        let (key, store, state) = (self.checkpoint_key.clone(), self.keyring.store, self.state);
+        self.writing.0 = Some(std::thread::spawn(move || checkpoint::write(&*disk, &index, &state, &key, &store)));
+    }
+
+    /// Takes over a checkpoint written in the background, if there is one and it is done (or `wait`).
+    fn finish_checkpoint(&mut self, wait: bool) -> Result<(), StoreError> {
+        let Some(handle) = self.writing.0.take_if(|handle| wait || handle.is_finished()) else { return Ok(()) };
+        let written = handle.join().unwrap_or_else(|_| Err(StoreError::Fatal("writing a checkpoint: panicked".to_owned())));
+        self.written = self.note_failure(written)?;
+        Ok(())
+    }
+
+    fn free(&self) -> Result<u64, StoreError> {
+        self.setting.disk.free_space().map_err(StoreError::io("measuring the disk of", "store"))
+    }
+
+    /// Refuses early what would fill the disk, so that the index keeps room to breathe.
+    fn ensure_space(&mut self, bytes: u64, accounts: bool) -> Result<(), StoreError> {
+        let options = self.setting.options;
+        let free = self.free()?;
+        if accounts {
+            if free < bytes {
+                self.full = true;
+                let given = self.give_up_reserve(bytes);
+                self.note_failure(given)?;
+            }
+            return Ok(());
+        }
+        let missing = options.reserve_bytes.saturating_sub(self.reserve);
+        let needed = options.low_water_bytes + missing + bytes;
+        if free < needed {
+            self.full = true;
+            return Err(StoreError::Full { free, needed });
+        }
+        if missing > 0 {
+            match self.setting.disk.allocate(RESERVE, options.reserve_bytes) {
+                Ok(()) => self.reserve = options.reserve_bytes,
+                Err(error) if is_full(&error) => {
+                    self.full = true;
+                    return Err(StoreError::Full { free, needed });
+                }
+                Err(error) => return self.note_failure(Err(fatal("refilling", RESERVE, &error))),
+            }
+        }
+        self.full = false;
+        Ok(())
+    }
+
+    /// Frees part of the reserve; false when it is used up.
+    fn give_up_reserve(&mut self, needed: u64) -> Result<bool, StoreError> {
+        if self.reserve == 0 {
+            return Ok(false);
+        }
+        let left = self.reserve.saturating_sub(needed.max(RESERVE_STEP));
+        self.setting.disk.truncate(RESERVE, left).map_err(|error| fatal("cutting", RESERVE, &error))?;
+        self.reserve = left;
+        Ok(true)
+    }
+
+    fn blob_key(&self, table: u8, key: &[u8]) -> Option<&Subkey> {
+        match rows::owner(table, key) {
+            Some(document) => self.keyring.get(&document),
+            None => Some(&self.journal.keys().value),
+        }
+    }
+
+    fn value(&self, table: u8, row: &[u8]) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+        let (key, value) = rows::read(row).ok_or_else(|| Unusable("garbled table row".to_owned()).fatal())?;
+        let span = match value {
+            Value::Inline(value) => return Ok((key, value)),
+            Value::InJournal(span) => span,
+        };
+        let sealed = journal::read_span(&*self.setting.disk, &span)?;
+        let opened = self.blob_key(table, &key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, &key), &sealed, None));
+        let value = opened.ok_or_else(|| {
+            StoreError::damaged(&journal::file_name(span.file), span.offset, format!("a value of table {table} does not open"))
+        })?;
+        Ok((key, value))
+    }
+
+    fn walk(&self, each: &mut dyn FnMut(&journal::Met) -> Result<bool, StoreError>) -> Result<(), StoreError> {
+        self.usable()?;
+        let keys = self.journal.keys();
+        journal::scan(&*self.setting.disk, keys, journal::beginning(keys), each).map(|_| ())
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("batches", &self.batches()).field("full", &self.full).finish_non_exhaustive()
+    }
+}
+
+/// The folder's path and how the store treats it, gathered for tests that bring their own disk.
+fn real(dir: &Path) -> (Arc<dyn Disk>, PathBuf) {
+    (Arc::new(RealDisk::new(dir)), dir.join("index"))
+}

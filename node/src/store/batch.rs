@@ -1,0 +1,363 @@
+//! The records of one durable batch and the hash chain over them.
+//!
+//! A batch is a sealed list of records plus *blobs*: parts sealed on their own, under a document's key, so that destroying that key
+//! destroys them while the digests in the list keep the chain whole. The chain runs over BLAKE3(salt ‖ record); the salt of a blob lies
+//! inside the blob, so a digest left behind confirms no guess.
+
+use accord_protocol::id::DocumentId;
+use zeroize::Zeroizing;
+
+use super::bytes::Reader;
+use super::cipher::{NONCE, Random, SALT, Subkey, TAG};
+use super::error::StoreError;
+use super::place::Tally;
+
+/// Version of the record list inside a frame.
+pub const BATCH_VERSION: u16 = 1;
+/// Bytes of a document key wrapped under the keyring key.
+pub const WRAPPED: usize = NONCE + 32 + TAG;
+
+/// A part sealed on its own, relative to the frame's blob area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Offset in the blob area.
+    pub offset: u32,
+    /// Length with nonce, salt and tag.
+    pub len: u32,
+    /// BLAKE3(salt ‖ record).
+    pub digest: [u8; 32],
+}
+
+/// One entry of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A small value of a table.
+    Put { table: u8, key: Vec<u8>, value: Vec<u8> },
+    /// A value removed.
+    Remove { table: u8, key: Vec<u8> },
+    /// A value kept as a blob: large, or about a document (then under its key).
+    PutBlob { table: u8, key: Vec<u8>, blob: Blob },
+    /// A part of a document.
+    Item { document: DocumentId, seq: u64, blob: Blob },
+    /// A line for auditors.
+    Account(Vec<u8>),
+    /// A new document's key, wrapped under the keyring key of that epoch.
+    Key { document: DocumentId, epoch: u64, wrapped: [u8; WRAPPED] },
+    /// The document's key is to be destroyed.
+    Purge { document: DocumentId },
+    /// An index checkpoint was written: the batch it stands for and the BLAKE3 of the file.
+    Checkpoint { through: u64, digest: [u8; 32] },
+    /// An item whose blob was found damaged by a repair; its row is gone.
+    Lost { document: DocumentId, seq: u64 },
+    /// A value whose blob was found damaged by a repair; its row is gone.
+    LostPut { table: u8, key: Vec<u8> },
+    /// Stands for batches `from..=to` that a repair could not read. Alone in its frame, which has sequence `to` and states the chain anew.
+    Gap { from: u64, to: u64 },
+}
+
+/// A decoded batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The index after this batch.
+    pub tally: Tally,
+    /// Highest item sequence after this batch.
+    pub item_seq: u64,
+    /// Chain head before.
+    pub before: [u8; 32],
+    /// Chain head after.
+    pub after: [u8; 32],
+    /// The records in order.
+    pub records: Vec<Record>,
+}
+
+impl Batch {
+    /// Reads a record list and checks that its records lead from `before` to `after`.
+    pub fn decode(plain: &[u8], seq: u64) -> Result<Self, String> {
+        let mut from = Reader(plain);
+        match from.u16() {
+            Some(BATCH_VERSION) => {}
+            found => return Err(format!("batch version {found:?}, expected {BATCH_VERSION}")),
+        }
+        let batch = Self::fields(&mut from, seq).ok_or("records of an unknown shape")?;
+        let gap = matches!(batch.0.records[..], [Record::Gap { .. }]);
+        if gap || batch.1 == batch.0.after { Ok(batch.0) } else { Err("records do not lead to the stated chain head".to_owned()) }
+    }
+
+    fn fields(from: &mut Reader<'_>, seq: u64) -> Option<(Self, [u8; 32])> {
+        let (tally, item_seq) = (Tally::decode(from)?, from.u64()?);
+        let (before, after) = (from.array()?, from.array()?);
+        let mut chain = Chain::begin(&before, seq);
+        let mut records = Vec::new();
+        for _ in 0..from.u32()? {
+            let (record, digest) = Record::decode(from)?;
+            chain.add(&digest);
+            records.push(record);
+        }
+        from.end()?;
+        Some((Self { tally, item_seq, before, after, records }, chain.end()))
+    }
+}
+
+struct Chain(blake3::Hasher);
+
+impl Chain {
+    fn begin(before: &[u8; 32], seq: u64) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("accord store v1 chain");
+        hasher.update(before).update(&seq.to_be_bytes());
+        Self(hasher)
+    }
+
+    fn add(&mut self, digest: &[u8; 32]) {
+        self.0.update(digest);
+    }
+
+    fn end(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}
+
+/// The chain head of a store that has no batch yet.
+pub fn chain_start(store: &[u8; 16]) -> [u8; 32] {
+    blake3::derive_key("accord store v1 chain start", store)
+}
+
+fn digest(salt: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(salt);
+    parts.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    *hasher.finalize().as_bytes()
+}
+
+/// What a blob is bound to: everything of its record but the content.
+pub fn item_bound(document: &DocumentId, seq: u64) -> Vec<u8> {
+    [&[4][..], document.as_bytes(), &seq.to_be_bytes()].concat()
+}
+
+/// As [`item_bound`], for a table's value.
+pub fn put_bound(table: u8, key: &[u8]) -> Vec<u8> {
+    [&[3, table][..], &(key.len() as u16).to_be_bytes(), key].concat()
+}
+
+/// Opens a blob; with `expected` also compares its digest.
+pub fn open_blob(key: &Subkey, bound: &[u8], sealed: &[u8], expected: Option<&[u8; 32]>) -> Option<Vec<u8>> {
+    let mut plain = key.open(bound, sealed)?;
+    let (salt, content) = plain.split_at_checked(SALT)?;
+    if expected.is_some_and(|expected| digest(salt, &[bound, content]) != *expected) {
+        return None;
+    }
+    let mut plain = std::mem::take(&mut *plain);
+    plain.drain(..SALT);
+    Some(plain)
+}
+
+impl Record {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Put { .. } => 1,
+            Self::Remove { .. } => 2,
+            Self::PutBlob { .. } => 3,
+            Self::Item { .. } => 4,
+            Self::Account(_) => 5,
+            Self::Key { .. } => 6,
+            Self::Purge { .. } => 7,
+            Self::Checkpoint { .. } => 8,
+            Self::Lost { .. } => 9,
+            Self::LostPut { .. } => 10,
+            Self::Gap { .. } => 11,
+        }
+    }
+
+    /// Everything of a record that is not a blob, after its kind.
+    fn body(&self, out: &mut Vec<u8>) {
+        let keyed = |out: &mut Vec<u8>, table: u8, key: &[u8]| {
+            out.push(table);
+            out.extend_from_slice(&(key.len() as u16).to_be_bytes());
+            out.extend_from_slice(key);
+        };
+        let sized = |out: &mut Vec<u8>, bytes: &[u8]| {
+            out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+            out.extend_from_slice(bytes);
+        };
+        let place = |out: &mut Vec<u8>, blob: &Blob| {
+            out.extend_from_slice(&blob.offset.to_be_bytes());
+            out.extend_from_slice(&blob.len.to_be_bytes());
+            out.extend_from_slice(&blob.digest);
+        };
+        match self {
+            Self::Put { table, key, value } => {
+                keyed(out, *table, key);
+                sized(out, value);
+            }
+            Self::Remove { table, key } | Self::LostPut { table, key } => keyed(out, *table, key),
+            Self::PutBlob { table, key, blob } => {
+                keyed(out, *table, key);
+                place(out, blob);
+            }
+            Self::Item { document, seq, blob } => {
+                out.extend_from_slice(document.as_bytes());
+                out.extend_from_slice(&seq.to_be_bytes());
+                place(out, blob);
+            }
+            Self::Account(line) => sized(out, line),
+            Self::Key { document, epoch, wrapped } => {
+                out.extend_from_slice(document.as_bytes());
+                out.extend_from_slice(&epoch.to_be_bytes());
+                out.extend_from_slice(wrapped);
+            }
+            Self::Purge { document } => out.extend_from_slice(document.as_bytes()),
+            Self::Checkpoint { through, digest } => {
+                out.extend_from_slice(&through.to_be_bytes());
+                out.extend_from_slice(digest);
+            }
+            Self::Lost { document, seq } => {
+                out.extend_from_slice(document.as_bytes());
+                out.extend_from_slice(&seq.to_be_bytes());
+            }
+            Self::Gap { from, to } => {
+                out.extend_from_slice(&from.to_be_bytes());
+                out.extend_from_slice(&to.to_be_bytes());
+            }
+        }
+    }
+
+    fn decode(from: &mut Reader<'_>) -> Option<(Self, [u8; 32])> {
+        fn key(from: &mut Reader<'_>) -> Option<Vec<u8>> {
+            let len = from.u16()?;
+            Some(from.bytes(len.into())?.to_vec())
+        }
+        fn sized(from: &mut Reader<'_>) -> Option<Vec<u8>> {
+            let len = from.u32()?;
+            Some(from.bytes(len as usize)?.to_vec())
+        }
+        fn blob(from: &mut Reader<'_>) -> Option<Blob> {
+            Some(Blob { offset: from.u32()?, len: from.u32()?, digest: from.array()? })
+        }
+        fn document(from: &mut Reader<'_>) -> Option<DocumentId> {
+            from.array().map(DocumentId)
+        }
+        let kind = from.u8()?;
+        let start = from.0;
+        let record = match kind {
+            1 => Self::Put { table: from.u8()?, key: key(from)?, value: sized(from)? },
+            2 => Self::Remove { table: from.u8()?, key: key(from)? },
+            3 => Self::PutBlob { table: from.u8()?, key: key(from)?, blob: blob(from)? },
+            4 => Self::Item { document: document(from)?, seq: from.u64()?, blob: blob(from)? },
+            5 => Self::Account(sized(from)?),
+            6 => Self::Key { document: document(from)?, epoch: from.u64()?, wrapped: from.array()? },
+            7 => Self::Purge { document: document(from)? },
+            8 => Self::Checkpoint { through: from.u64()?, digest: from.array()? },
+            9 => Self::Lost { document: document(from)?, seq: from.u64()? },
+            10 => Self::LostPut { table: from.u8()?, key: key(from)? },
+            11 => Self::Gap { from: from.u64()?, to: from.u64()? },
+            _ => return None,
+        };
+        let body = &start[..start.len() - from.0.len()];
+        let digest = match &record {
+            Self::PutBlob { blob, .. } | Self::Item { blob, .. } => blob.digest,
+            _ => digest(from.bytes(SALT)?, &[&[kind], body]),
+        };
+        Some((record, digest))
+    }
+}
+
+/// A batch being put together.
+pub struct Draft {
+    seq: u64,
+    before: [u8; 32],
+    chain: Chain,
+    count: u32,
+    list: Vec<u8>,
+    blobs: Vec<u8>,
+    records: Vec<Record>,
+}
+
+impl Draft {
+    /// Batch `seq` after chain head `before`.
+    pub fn new(seq: u64, before: [u8; 32]) -> Self {
+        Self { seq, before, chain: Chain::begin(&before, seq), count: 0, list: Vec::new(), blobs: Vec::new(), records: Vec::new() }
+    }
+
+    /// Sequence of this batch.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What was put in so far.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Adds a record without a blob.
+    pub fn push(&mut self, record: Record, random: &mut Random) -> Result<(), StoreError> {
+        let salt: [u8; SALT] = random.take()?;
+        self.list.push(record.kind());
+        let start = self.list.len();
+        record.body(&mut self.list);
+        let digest = digest(&salt, &[&[record.kind()], &self.list[start..]]);
+        self.list.extend_from_slice(&salt);
+        self.enter(record, &digest);
+        Ok(())
+    }
+
+    /// Adds a part of a document, sealed under its key.
+    pub fn item(&mut self, document: DocumentId, seq: u64, body: &[u8], key: &Subkey, random: &mut Random) -> Result<(), StoreError> {
+        let blob = self.blob(&item_bound(&document, seq), body, key, random)?;
+        self.push_blob(Record::Item { document, seq, blob });
+        Ok(())
+    }
+
+    /// Adds a value sealed on its own.
+    pub fn put_blob(&mut self, table: u8, key: &[u8], value: &[u8], under: &Subkey, random: &mut Random) -> Result<(), StoreError> {
+        let blob = self.blob(&put_bound(table, key), value, under, random)?;
+        self.push_blob(Record::PutBlob { table, key: key.to_vec(), blob });
+        Ok(())
+    }
+
+    fn blob(&mut self, bound: &[u8], content: &[u8], key: &Subkey, random: &mut Random) -> Result<Blob, StoreError> {
+        let salt: [u8; SALT] = random.take()?;
+        let offset = self.blobs.len();
+        key.seal(random.take()?, bound, &[&salt, content], &mut self.blobs);
+        let len = self.blobs.len() - offset;
+        // The caller bounds a batch to far less than 4 GiB.
+        Ok(Blob { offset: offset as u32, len: len as u32, digest: digest(&salt, &[bound, content]) })
+    }
+
+    fn push_blob(&mut self, record: Record) {
+        self.list.push(record.kind());
+        record.body(&mut self.list);
+        let (Record::Item { blob, .. } | Record::PutBlob { blob, .. }) = &record else { return };
+        let digest = blob.digest;
+        self.enter(record, &digest);
+    }
+
+    fn enter(&mut self, record: Record, digest: &[u8; 32]) {
+        self.chain.add(digest);
+        self.count += 1;
+        self.records.push(record);
+    }
+
+    /// Chain head after this batch.
+    pub fn after(&self) -> [u8; 32] {
+        self.chain.end()
+    }
+
+    /// The record list to be sealed and the blobs. `after` differs from [`Draft::after`] only for a gap.
+    pub fn finish(&self, tally: &Tally, item_seq: u64, after: &[u8; 32]) -> (Zeroizing<Vec<u8>>, &[u8]) {
+        let mut plain = Zeroizing::new(Vec::with_capacity(118 + self.list.len()));
+        plain.extend_from_slice(&BATCH_VERSION.to_be_bytes());
+        tally.encode(&mut plain);
+        plain.extend_from_slice(&item_seq.to_be_bytes());
+        plain.extend_from_slice(&self.before);
+        plain.extend_from_slice(after);
+        plain.extend_from_slice(&self.count.to_be_bytes());
+        plain.extend_from_slice(&self.list);
+        (plain, &self.blobs)
+    }
+
+    /// Bytes the frame will hold, without its own head and seals.
+    pub fn size(&self) -> u64 {
+        (self.list.len() + self.blobs.len()) as u64
+    }
+}

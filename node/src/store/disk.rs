@@ -1,0 +1,272 @@
+//! The few things the store asks of a disk, as a trait so that tests can lose power at any of them.
+//!
+//! Names are relative to the store folder, with `/` between parts; `""` is the folder itself. [`RealDisk`] is the operating system.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::error::StoreError;
+
+/// Keeps the store to one process for as long as it lives.
+pub type LockGuard = Box<dyn Any + Send + Sync>;
+
+/// A disk. Only what [`Disk::sync_data`] (content and length) and [`Disk::sync_dir`] (names) returned for survives a power cut.
+pub trait Disk: Send + Sync {
+    /// Writes all bytes at the end. On an error any prefix may have been written.
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Reads up to `into.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+    /// Overwrites bytes in place.
+    fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes content and length durable.
+    fn sync_data(&self, name: &str) -> io::Result<()>;
+    /// Cuts or extends (with zeros) to `len` bytes.
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()>;
+    /// Extends to `len` bytes whose blocks are really taken.
+    fn allocate(&self, name: &str, len: u64) -> io::Result<()>;
+    /// Makes a new empty file readable by its owner only; it must not exist.
+    fn create(&self, name: &str) -> io::Result<()>;
+    /// Makes a folder open to its owner only, if it is not there.
+    fn create_dir(&self, name: &str) -> io::Result<()>;
+    /// Renames a file, replacing the target in one step.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes names created, renamed or removed in a folder durable.
+    fn sync_dir(&self, name: &str) -> io::Result<()>;
+    /// Names of the files in a folder, sorted; empty if there is no such folder.
+    fn list(&self, name: &str) -> io::Result<Vec<String>>;
+    /// Length in bytes, `None` if there is no such file.
+    fn len(&self, name: &str) -> io::Result<Option<u64>>;
+    /// Bytes an ordinary user may still write.
+    fn free_space(&self) -> io::Result<u64>;
+    /// Takes the store's lock, held until the guard is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another holder exists.
+    fn lock(&self, name: &str) -> Result<LockGuard, StoreError>;
+    /// Checks that nobody but the owner may read or write the store.
+    ///
+    /// # Errors
+    /// [`StoreError::OpenModes`] names the first file or folder that is too open.
+    fn check_modes(&self) -> Result<(), StoreError>;
+
+    /// The whole file, refusing more than `max` bytes; `None` if it is not there.
+    fn read_all(&self, name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(len) = self.len(name)? else { return Ok(None) };
+        if len > max {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes, at most {max} expected")));
+        }
+        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+        let read = self.read_at(name, 0, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(Some(bytes))
+    }
+
+    /// Puts a whole file in place durably: written under `temporary`, synced, renamed, folder synced. Both lie in the store folder itself.
+    fn replace(&self, name: &str, temporary: &str, bytes: &[u8]) -> io::Result<()> {
+        if self.len(temporary)?.is_some() {
+            self.remove(temporary)?;
+        }
+        self.create(temporary)?;
+        self.append(temporary, bytes)?;
+        self.sync_data(temporary)?;
+        self.rename(temporary, name)?;
+        self.sync_dir("")
+    }
+}
+
+/// How many files stay open at once for reading.
+const OPEN_FILES_MAX: usize = 128;
+
+/// The file system of this machine, below one folder.
+pub struct RealDisk {
+    dir: PathBuf,
+    open: Mutex<BTreeMap<String, Arc<File>>>,
+}
+
+impl RealDisk {
+    /// The folder `dir`, which need not exist yet.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), open: Mutex::default() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.dir.clone() } else { self.dir.join(name) }
+    }
+
+    fn handles(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<File>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One handle per file: a sync must go through the handle that wrote, or a write error could pass unnoticed.
+    fn file(&self, name: &str) -> io::Result<Arc<File>> {
+        let mut open = self.handles();
+        if let Some(file) = open.get(name) {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(OpenOptions::new().read(true).write(true).open(self.path(name))?);
+        if open.len() >= OPEN_FILES_MAX {
+            // The lowest names are old journal files, which are only read.
+            let oldest = open.keys().find(|name| name.starts_with("journal/")).cloned();
+            oldest.and_then(|name| open.remove(&name));
+        }
+        open.insert(name.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    fn forget(&self, name: &str) {
+        self.handles().remove(name);
+    }
+}
+
+impl Disk for RealDisk {
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file(name)?;
+        let end = file.metadata()?.len();
+        file.write_all_at(bytes, end)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(name)?;
+        let mut done = 0;
+        while done < into.len() {
+            match file.read_at(&mut into[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file(name)?.write_all_at(bytes, offset)
+    }
+
+    fn sync_data(&self, name: &str) -> io::Result<()> {
+        self.file(name)?.sync_data()
+    }
+
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        self.file(name)?.set_len(len)
+    }
+
+    fn allocate(&self, name: &str, len: u64) -> io::Result<()> {
+        let file = self.file(name)?;
+        let at = file.metadata()?.len();
+        if at >= len {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&*file, rustix::fs::FallocateFlags::empty(), at, len - at) {
+            Ok(()) => Ok(()),
+            Err(error) if error == rustix::io::Errno::OPNOTSUPP => {
+                let block = vec![0xA5; 1 << 20];
+                let mut at = at;
+                while at < len {
+                    let size = (len - at).min(block.len() as u64);
+                    file.write_all_at(&block[..size as usize], at)?;
+                    at += size;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn create(&self, name: &str) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(name))?;
+        self.handles().insert(name.to_owned(), Arc::new(file));
+        Ok(())
+    }
+
+    fn create_dir(&self, name: &str) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(self.path(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path(from), self.path(to))?;
+        let mut open = self.handles();
+        match open.remove(from) {
+            Some(file) => open.insert(to.to_owned(), file),
+            None => open.remove(to),
+        };
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.forget(name);
+        std::fs::remove_file(self.path(name))
+    }
+
+    fn sync_dir(&self, name: &str) -> io::Result<()> {
+        File::open(self.path(name))?.sync_all()
+    }
+
+    fn list(&self, name: &str) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(self.path(name)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn len(&self, name: &str) -> io::Result<Option<u64>> {
+        match std::fs::metadata(self.path(name)) {
+            Ok(meta) => Ok(Some(meta.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn free_space(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, name: &str) -> Result<LockGuard, StoreError> {
+        let path = self.path(name);
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = open().map_err(StoreError::io("opening", name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: self.dir.clone() }),
+            Err(TryLockError::Error(source)) => Err(StoreError::Io { action: "locking", file: name.to_owned(), source }),
+        }
+    }
+
+    fn check_modes(&self) -> Result<(), StoreError> {
+        let check = |path: PathBuf, expected: u32| {
+            let mode = match std::fs::metadata(&path) {
+                Ok(meta) => meta.permissions().mode() & 0o777,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(source) => return Err(StoreError::Io { action: "reading the mode of", file: path.display().to_string(), source }),
+            };
+            if mode & !expected == 0 { Ok(()) } else { Err(StoreError::OpenModes { path, found: mode, expected }) }
+        };
+        for folder in ["", "journal", "index"] {
+            check(self.path(folder), 0o700)?;
+        }
+        for folder in ["", "journal"] {
+            for name in self.list(folder).map_err(StoreError::io("listing", folder))? {
+                check(self.path(folder).join(name), 0o600)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! The journal: append-only files that are the truth of this node. One frame is one durable batch.
+//!
+//! Appending is one write and one `fdatasync`. Reading walks frames in order and stops at the first byte that is not what was made durable:
+//! a *torn tail* when nothing valid follows in the last file, *damage* in every other case.
+
+use std::sync::Arc;
+
+use super::batch::{Batch, Record, chain_start};
+use super::cipher::{StoreKey, Subkey};
+use super::disk::Disk;
+use super::error::{StoreError, is_full};
+use super::frame::{self, HEAD, HEADER, Head, Header};
+use super::place::{Place, Span};
+
+/// Keys the journal is sealed under.
+#[derive(Clone)]
+pub struct JournalKeys {
+    /// This store's id, drawn when it was made.
+    pub store: [u8; 16],
+    /// Record lists.
+    pub frame: Subkey,
+    /// Large values that belong to no document.
+    pub value: Subkey,
+    /// File headers.
+    pub header: Subkey,
+}
+
+impl JournalKeys {
+    /// The journal's keys under a store key. File headers are keyed without the store id, which they carry.
+    pub fn derive(key: &StoreKey, store: [u8; 16]) -> Self {
+        Self {
+            store,
+            frame: Subkey::derive("accord store v1 journal frame", key.expose(), &store),
+            value: Subkey::derive("accord store v1 journal value", key.expose(), &store),
+            header: Subkey::derive("accord store v1 journal header", key.expose(), &[0; 16]),
+        }
+    }
+}
+
+/// Name of a journal file.
+pub fn file_name(number: u64) -> String {
+    format!("journal/{number:08}.journal")
+}
+
+/// Numbers of the journal files there are, ascending.
+pub fn file_numbers(disk: &dyn Disk) -> Result<Vec<u64>, StoreError> {
+    let names = disk.list("journal").map_err(StoreError::io("listing", "journal"))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.strip_suffix(".journal")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The writing end.
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    keys: JournalKeys,
+    file_max: u64,
+    head: Place,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Makes the first file of a new store.
+    pub fn create(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64) -> Result<Self, StoreError> {
+        let head = Place { file: 1, start: 0, end: HEADER as u64, seq: 0, chain: chain_start(&keys.store) };
+        let journal = Self { disk, keys, file_max, head, bytes: HEADER as u64 };
+        journal.start_file(1).map_err(StoreError::io("making", &file_name(1)))?;
+        Ok(journal)
+    }
+
+    /// Continues after `head`, where all files together hold `bytes`.
+    pub fn resume(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64) -> Self {
+        Self { disk, keys, file_max, head, bytes }
+    }
+
+    /// The last frame.
+    pub fn head(&self) -> Place {
+        self.head
+    }
+
+    /// Length of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The keys it is sealed under.
+    pub fn keys(&self) -> &JournalKeys {
+        &self.keys
+    }
+
+    /// Where a frame of `len` bytes would go: begins a new file if the current one is long enough.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] without a trace, [`StoreError::Fatal`] if the disk failed.
+    pub fn make_room(&mut self, len: u64) -> Result<(u64, u64), StoreError> {
+        if self.head.end > HEADER as u64 && self.head.end + len > self.file_max {
+            let next = self.head.file + 1;
+            if let Err(error) = self.start_file(next) {
+                let name = file_name(next);
+                if !is_full(&error) {
+                    return Err(fatal("starting", &name, &error));
+                }
+                if self.disk.len(&name).map_err(|error| fatal("measuring", &name, &error))?.is_some() {
+                    self.disk.remove(&name).map_err(|error| fatal("removing", &name, &error))?;
+                }
+                return Err(StoreError::Full { free: 0, needed: len });
+            }
+            self.bytes += HEADER as u64;
+            self.head = Place { file: next, start: 0, end: HEADER as u64, ..self.head };
+        }
+        Ok((self.head.file, self.head.end))
+    }
+
+    /// Makes one frame durable. On [`StoreError::Full`] the journal is as it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], or [`StoreError::Fatal`] after which this value must not be used any more.
+    pub fn append(&mut self, frame: &[u8], seq: u64, chain: [u8; 32]) -> Result<Place, StoreError> {
+        let name = file_name(self.head.file);
+        let start = self.head.end;
+        if let Err(error) = self.disk.append(&name, frame) {
+            if !is_full(&error) {
+                return Err(fatal("writing", &name, &error));
+            }
+            self.disk.truncate(&name, start).map_err(|error| fatal("cutting", &name, &error))?;
+            return Err(StoreError::Full { free: 0, needed: frame.len() as u64 });
+        }
+        self.disk.sync_data(&name).map_err(|error| fatal("syncing", &name, &error))?;
+        self.bytes += frame.len() as u64;
+        self.head = Place { file: self.head.file, start, end: start + frame.len() as u64, seq, chain };
+        Ok(self.head)
+    }
+
+    fn start_file(&self, number: u64) -> std::io::Result<()> {
+        let name = file_name(number);
+        let header = Header { store: self.keys.store, file: number, first: self.head.seq + 1, chain: self.head.chain };
+        self.disk.create(&name)?;
+        self.disk.append(&name, &header.encode(&self.keys.header))?;
+        self.disk.sync_data(&name)?;
+        self.disk.sync_dir("journal")
+    }
+}
+
+/// The error after which the store refuses everything.
+pub fn fatal(action: &str, file: &str, error: &std::io::Error) -> StoreError {
+    StoreError::Fatal(format!("{action} {file}: {error}"))
+}
+
+/// Reads a sealed part.
+pub fn read_span(disk: &dyn Disk, span: &Span) -> Result<Vec<u8>, StoreError> {
+    let name = file_name(span.file);
+    if u64::from(span.len) > frame::FRAME_MAX {
+        return Err(StoreError::damaged(&name, span.offset, format!("a part of {} bytes", span.len)));
+    }
+    let mut bytes = vec![0; span.len as usize];
+    let read = disk.read_at(&name, span.offset, &mut bytes).map_err(StoreError::io("reading", &name))?;
+    if read < bytes.len() {
+        return Err(StoreError::damaged(&name, span.offset, "file ends inside a part"));
+    }
+    Ok(bytes)
+}
+
+/// One journal file, read through a window.
+pub struct FileReader<'a> {
+    disk: &'a dyn Disk,
+    name: String,
+    len: u64,
+    window: Vec<u8>,
+    at: u64,
+}
+
+/// Read at least this much at once.
+const WINDOW: usize = 1 << 20;
+
+impl<'a> FileReader<'a> {
+    /// Opens a file by number; `None` if it is not there.
+    pub fn open(disk: &'a dyn Disk, number: u64) -> Result<Option<Self>, StoreError> {
+        let name = file_name(number);
+        let len = disk.len(&name).map_err(StoreError::io("measuring", &name))?;
+        Ok(len.map(|len| Self { disk, name, len, window: Vec::new(), at: 0 }))
+    }
+
+    /// Its length.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Up to `len` bytes from `offset`; fewer only at the end.
+    pub fn bytes(&mut self, offset: u64, len: u64) -> Result<&[u8], StoreError> {
+        let end = offset.saturating_add(len).min(self.len);
+        let offset = offset.min(end);
+        if offset < self.at || end > self.at + self.window.len() as u64 {
+            let want = ((end - offset) as usize).max(WINDOW).min((self.len - offset) as usize);
+            self.window.resize(want, 0);
+            let read = self.disk.read_at(&self.name, offset, &mut self.window).map_err(StoreError::io("reading", &self.name))?;
+            self.window.truncate(read);
+            self.at = offset;
+        }
+        let from = (offset - self.at) as usize;
+        let to = ((end - self.at) as usize).min(self.window.len());
+        Ok(&self.window[from.min(to)..to])
+    }
+
+    /// The header.
+    pub fn header(&mut self, keys: &JournalKeys) -> Result<Option<Header>, StoreError> {
+        let name = self.name.clone();
+        Header::parse(&keys.header, &name, self.bytes(0, HEADER as u64)?)
+    }
+
+    /// The frame at `offset`, or what is wrong with it.
+    pub fn frame(&mut self, keys: &JournalKeys, offset: u64) -> Result<Result<(Head, Batch, u64), String>, StoreError> {
+        let Some(head) = Head::parse(self.bytes(offset, HEAD as u64)?) else { return Ok(Err("garbled frame head".to_owned())) };
+        let total = head.total();
+        let bytes = self.bytes(offset, total)?;
+        if (bytes.len() as u64) < total {
+            return Ok(Err("frame cut short".to_owned()));
+        }
+        if !frame::intact(bytes) {
+            return Ok(Err("frame checksum does not fit".to_owned()));
+        }
+        Ok(frame::open(&keys.frame, bytes).map(|(head, batch)| (head, batch, total)))
+    }
+
+    /// The first offset at or after `from` where a whole valid frame with a sequence above `above` stands.
+    pub fn next_valid(&mut self, keys: &JournalKeys, from: u64, above: u64) -> Result<Option<u64>, StoreError> {
+        let mut at = from;
+        while at + HEAD as u64 <= self.len {
+            let chunk = self.bytes(at, WINDOW as u64)?;
+            let found = chunk.windows(frame::MARKER.len()).position(|window| window == frame::MARKER);
+            let Some(skip) = found else {
+                at += (chunk.len().saturating_sub(frame::MARKER.len() - 1)).max(1) as u64;
+                continue;
+            };
+            at += skip as u64;
+            if self.frame(keys, at)?.is_ok_and(|(head, ..)| head.seq > above) {
+                return Ok(Some(at));
+            }
+            at += 1;
+        }
+        Ok(None)
+    }
+}
+
+/// One frame met by [`scan`].
+pub struct Met {
+    /// Where it stands.
+    pub place: Place,
+    /// What it holds.
+    pub batch: Batch,
+}
+
+/// The incomplete end of the last journal file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// Number of the file.
+    pub file: u64,
+    /// Where the incomplete part begins; 0 if the whole file is to go.
+    pub offset: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// How a scan ended.
+#[derive(Debug)]
+pub struct ScanEnd {
+    /// The last whole frame, or where the scan began.
+    pub head: Place,
+    /// What stands after it, if anything does.
+    pub torn: Option<TornTail>,
+}
+
+/// The very beginning of a store's journal.
+pub fn beginning(keys: &JournalKeys) -> Place {
+    Place { file: 1, start: 0, end: HEADER as u64, seq: 0, chain: chain_start(&keys.store) }
+}
+
+/// Walks all frames after `from`, until `each` answers false.
+///
+/// # Errors
+/// [`StoreError::Damaged`] for anything but a torn tail, and whatever `each` answers.
+pub fn scan(
+    disk: &dyn Disk,
+    keys: &JournalKeys,
+    from: Place,
+    each: &mut dyn FnMut(&Met) -> Result<bool, StoreError>,
+) -> Result<ScanEnd, StoreError> {
+    let numbers = file_numbers(disk)?;
+    let last = numbers.last().copied().unwrap_or(0);
+    let mut head = from;
+    for number in from.file..=last.max(from.file) {
+        let name = file_name(number);
+        let Some(mut file) = FileReader::open(disk, number)? else {
+            return Err(StoreError::damaged(&name, 0, "journal file missing"));
+        };
+        let is_last = number >= last;
+        let mut at = if number == from.file { from.end } else { HEADER as u64 };
+        match file.header(keys)? {
+            Some(header) if header.store != keys.store => return Err(StoreError::WrongKey),
+            Some(header)
+                if header.file != number || (number != from.file && (header.first, header.chain) != (head.seq + 1, head.chain)) =>
+            {
+                return Err(StoreError::damaged(&name, 0, "header of another place in the journal"));
+            }
+            Some(_) if file.len() < at => {
+                return Err(StoreError::damaged(&name, file.len(), format!("file ends before byte {at}, which was durable")));
+            }
+            Some(_) => {}
+            None if is_last && number != from.file && file.next_valid(keys, 0, head.seq)?.is_none() => {
+                let torn = TornTail { file: number, offset: 0, bytes: file.len() };
+                return Ok(ScanEnd { head, torn: Some(torn) });
+            }
+            None => return Err(StoreError::damaged(&name, 0, "garbled file header")),
+        }
+        while at < file.len() {
+            let wrong = match file.frame(keys, at)? {
+                Ok((frame_head, batch, total)) => match follows(&head, &frame_head, &batch) {
+                    Ok(()) => {
+                        head = Place { file: number, start: at, end: at + total, seq: frame_head.seq, chain: batch.after };
+                        if !each(&Met { place: head, batch })? {
+                            return Ok(ScanEnd { head, torn: None });
+                        }
+                        at = head.end;
+                        continue;
+                    }
+                    // A whole frame of ours in the wrong place is no torn write.
+                    Err(wrong) => return Err(StoreError::damaged(&name, at, wrong)),
+                },
+                Err(wrong) => wrong,
+            };
+            if !is_last {
+                return Err(StoreError::damaged(&name, at, wrong));
+            }
+            if let Some(next) = file.next_valid(keys, at + 1, head.seq)? {
+                return Err(StoreError::damaged(&name, at, format!("{wrong}, yet a whole frame follows at byte {next}")));
+            }
+            let torn = TornTail { file: number, offset: at, bytes: file.len() - at };
+            // The next batch goes where the torn one stood, also when that is the first of its file.
+            head = in_file(head, number);
+            return Ok(ScanEnd { head, torn: Some(torn) });
+        }
+        head = in_file(head, number);
+    }
+    Ok(ScanEnd { head, torn: None })
+}
+
+/// The same batch as the last, seen from the beginning of a later file that has no frame yet.
+fn in_file(head: Place, number: u64) -> Place {
+    if head.file == number { head } else { Place { file: number, start: 0, end: HEADER as u64, ..head } }
+}
+
+fn follows(head: &Place, frame: &Head, batch: &Batch) -> Result<(), String> {
+    if batch.before != head.chain {
+        return Err("frame of another chain".to_owned());
+    }
+    let expected = match batch.records[..] {
+        [Record::Gap { from, .. }] => from,
+        _ => frame.seq,
+    };
+    if expected != head.seq + 1 {
+        return Err(format!("batch {} where batch {} belongs", frame.seq, head.seq + 1));
+    }
+    Ok(())
+}

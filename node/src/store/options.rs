@@ -1,0 +1,133 @@
+//! Bounds a store is opened with, and what opening it tells.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::marks;
+
+/// Bounds of a store. The defaults are meant for a node and a laptop alike; tests use smaller ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A journal file longer than this is followed by a new one. Bytes; default 64 MiB.
+    pub file_bytes: u64,
+    /// An index checkpoint is written when the journal grew by this much since the last. Bytes; default 256 MiB.
+    pub checkpoint_bytes: u64,
+    /// As `checkpoint_bytes`, at a clean stop. Bytes; default 64 MiB.
+    pub checkpoint_at_close_bytes: u64,
+    /// The index hands its buffers to the system when the journal grew by this much: what a killed process reads again. Bytes; default 8 MiB.
+    pub flush_bytes: u64,
+    /// The keyring file is written when the journal grew by this much and holds new keys. Bytes; default 32 MiB.
+    pub keyring_bytes: u64,
+    /// Room kept for auditors' lines on a full disk. Bytes; default 64 MiB.
+    pub reserve_bytes: u64,
+    /// Other batches are refused when less than this would stay free beside the reserve. Bytes; default 32 MiB.
+    pub low_water_bytes: u64,
+    /// Whether checkpoints are written in the background. Default true.
+    pub background: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            file_bytes: 64 << 20,
+            checkpoint_bytes: 256 << 20,
+            checkpoint_at_close_bytes: 64 << 20,
+            flush_bytes: 8 << 20,
+            keyring_bytes: 32 << 20,
+            reserve_bytes: 64 << 20,
+            low_water_bytes: 32 << 20,
+            background: true,
+        }
+    }
+}
+
+/// What long work is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Counting the rows of the index.
+    Index,
+    /// Loading an index checkpoint; in bytes.
+    Checkpoint,
+    /// Reading the journal; in bytes.
+    Journal,
+}
+
+/// How far long work has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Units done.
+    pub done: u64,
+    /// Units in all, 0 if not known.
+    pub total: u64,
+}
+
+/// Whether the index was believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// It stood where the journal says and every row was counted.
+    Trusted,
+    /// It was rebuilt from the journal.
+    Rebuilt {
+        /// Why it was not believed.
+        reason: String,
+        /// Whether a checkpoint spared reading the journal from its beginning.
+        from_checkpoint: bool,
+    },
+}
+
+/// What opening a store found.
+#[derive(Clone, Debug)]
+pub struct OpenReport {
+    /// Batches in the journal.
+    pub batches: u64,
+    /// Of these, applied to the index just now.
+    pub replayed: u64,
+    /// Whether the index was believed.
+    pub index: IndexState,
+    /// Bytes of an unfinished, never acknowledged batch that were cut off the end of the journal.
+    pub torn_tail_bytes: u64,
+    /// Time taken.
+    pub seconds: f64,
+}
+
+/// Bytes on disk by part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSize {
+    /// All journal files.
+    pub journal: u64,
+    /// The index, as sled counts it.
+    pub index: u64,
+    /// Index checkpoints.
+    pub checkpoint: u64,
+    /// The keyring.
+    pub keyring: u64,
+    /// What is left of the reserve.
+    pub reserve: u64,
+}
+
+impl StoreSize {
+    /// All parts together.
+    pub fn total(&self) -> u64 {
+        self.journal + self.index + self.checkpoint + self.keyring + self.reserve
+    }
+}
+
+/// Where a store lies and under what bounds.
+#[derive(Clone)]
+pub(super) struct Setting {
+    pub disk: Arc<dyn Disk>,
+    pub dir: PathBuf,
+    pub index: PathBuf,
+    pub boot: Option<[u8; 16]>,
+    pub options: Options,
+}
+
+impl Setting {
+    pub fn real(dir: &Path, options: &Options) -> Self {
+        let (disk, index) = super::real(dir);
+        Self { disk, dir: dir.to_owned(), index, boot: marks::boot_id(), options: *options }
+    }
+}

@@ -1,0 +1,251 @@
+//! Damage is told apart from a torn end, refuses the start, and is repaired without dropping anything in silence.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::memory::MemoryDisk;
+use super::model::Model;
+use super::power::{setting, start};
+use super::*;
+
+fn verify(disk: &Arc<MemoryDisk>, index: &Path) -> VerifyReport {
+    repair::verify(&setting(disk, index, 2), &key(), &mut |_| {}).expect("verify")
+}
+
+fn mend(disk: &Arc<MemoryDisk>, index: &Path) -> Result<RepairReport, StoreError> {
+    repair::repair(&setting(disk, index, 2), &key(), &mut |_| {})
+}
+
+/// Twenty batches over several files, cleanly stopped.
+fn filled(index: &Path) -> (Arc<MemoryDisk>, Vec<Vec<Write>>) {
+    let disk = Arc::new(MemoryDisk::default());
+    let mut store = recover::create(setting(&disk, index, 1), &key()).expect("create");
+    let mut batches = Vec::new();
+    for seq in 1..=20 {
+        let number = (seq % 4) as u8;
+        let mut batch = vec![item(number, seq, &[seq as u8; 400]), put(Table::Local, &[seq as u8], &seq.to_be_bytes())];
+        if seq == 7 {
+            batch.push(put(Table::Statements, b"large", &[7; 6000]));
+        }
+        store.commit(&batch).expect("commit");
+        batches.push(batch);
+    }
+    store.close().expect("close");
+    (disk, batches)
+}
+
+/// The frames of a journal file as (start, end), read with the store's own reader.
+fn frames(disk: &MemoryDisk, number: u64) -> Vec<(u64, u64)> {
+    let store = Keyring::load(disk, &key()).expect("keyring").expect("keyring").store;
+    let keys = journal::JournalKeys::derive(&key(), store);
+    let mut file = journal::FileReader::open(disk, number).expect("read").expect("there");
+    let mut at = frame::HEADER as u64;
+    let mut found = Vec::new();
+    while let Ok((_, _, len)) = file.frame(&keys, at).expect("read") {
+        found.push((at, at + len));
+        at += len;
+    }
+    found
+}
+
+fn refuses(disk: &Arc<MemoryDisk>, index: &Path, context: &str) -> Damage {
+    match start(disk, index, 3) {
+        Err(StoreError::Damaged(damage)) => damage,
+        other => panic!("{context}: expected damage, got {:?}", other.map(|(_, report)| report)),
+    }
+}
+
+/// After a repair the store starts, verifies clean, and misses exactly what the report names.
+fn mends(disk: &Arc<MemoryDisk>, batches: &[Vec<Write>], context: &str) -> RepairReport {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let found = verify(disk, &index);
+    assert_ne!(found.damage, vec![], "{context}: verify sees it");
+    let report = mend(disk, &index).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(report.damage, found.damage, "{context}: repair and verify agree");
+    let (mut store, opened) = start(disk, &index, 2).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(opened.torn_tail_bytes, 0);
+    let mut model = Model::default();
+    for (position, batch) in batches.iter().enumerate() {
+        let seq = position as u64 + 1;
+        if !report.lost_batches.iter().any(|lost| (lost.first..=lost.last).contains(&seq)) {
+            model.commit(batch);
+        }
+    }
+    for part in &report.lost_parts {
+        match part {
+            LostPart::Item { document, seq } => drop(model.items.entry(*document).or_default().remove(seq)),
+            LostPart::Value { table, key } => drop(model.tables.remove(&(*table, key.clone()))),
+        }
+    }
+    model.items.retain(|_, items| !items.is_empty());
+    assert_eq!(Model::of(&store), model, "{context}: {report:?}");
+    assert_eq!(store.verify_open(&mut |_| {}).expect("verify").damage, vec![], "{context}");
+    store.commit(&[item(9, store.sequence() + 100, b"life goes on")]).expect("commit");
+    store.close().expect("close");
+    assert_eq!(verify(disk, &index).damage, vec![], "{context}: and stays whole");
+    report
+}
+
+#[test]
+fn a_garbled_batch_in_the_middle_refuses_the_start_and_is_set_aside_by_repair() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, batches) = filled(&index);
+    let (start_of, end_of) = frames(&disk, 2)[1];
+    let before = disk.bytes("journal/00000002.journal");
+    // The head: the whole batch is gone.
+    disk.tamper("journal/00000002.journal", |content| content[start_of as usize + 5] ^= 1);
+    // The index is believed after the clean stop, so the start reads no old batches; reading everything finds it.
+    assert_eq!(verify(&disk, &index).damage.len(), 2, "the bad frame, and what is missing after it");
+    std::fs::remove_dir_all(&index).expect("remove");
+    disk.lose("checkpoint");
+    let damage = refuses(&disk, &index, "rebuild");
+    assert_eq!((damage.file.as_str(), damage.offset), ("journal/00000002.journal", start_of));
+    assert!(StoreError::Damaged(damage).to_string().contains("accord store repair"), "the next step is named");
+    let report = mends(&disk, &batches, "garbled head");
+    assert_eq!(report.lost_batches.len(), 1);
+    assert_eq!(report.lost_batches[0].first, report.lost_batches[0].last);
+    assert_eq!(report.set_aside, vec!["journal/00000002.journal.damaged"]);
+    let aside = disk.bytes("journal/00000002.journal.damaged");
+    assert_eq!(aside.len(), before.len(), "the file as it was found, byte for byte but the one");
+    assert_eq!(aside[end_of as usize..], before[end_of as usize..]);
+}
+
+#[test]
+fn a_garbled_item_loses_that_item_and_nothing_else() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, batches) = filled(&index);
+    let (start_of, _) = frames(&disk, 2)[1];
+    disk.tamper("journal/00000002.journal", |content| content[start_of as usize + frame::HEAD + 60] ^= 1);
+    let (store, _) = start(&disk, &index, 5).expect("the index is believed");
+    let documents = store.document_ids().expect("ids");
+    let broken = documents.iter().filter(|document| matches!(store.items(document, 0), Err(StoreError::Damaged(_)))).count();
+    assert_eq!(broken, 1, "reading it says so, it is not skipped");
+    drop(store);
+    let report = mends(&disk, &batches, "garbled item");
+    assert_eq!((report.lost_batches.len(), report.lost_parts.len()), (0, 1));
+    assert!(matches!(report.lost_parts[0], LostPart::Item { .. }));
+}
+
+#[test]
+fn any_single_flipped_byte_is_noticed_and_repaired() {
+    let temporary = scratch();
+    let (disk, batches) = filled(&temporary.path().join("index"));
+    let seed = 11;
+    let mut random = SmallRng::seed_from_u64(seed);
+    let files = journal::file_numbers(&*disk).expect("list");
+    for _ in 0..60 {
+        let disk = Arc::new(disk.copy());
+        let name = journal::file_name(files[random.random_range(0..files.len())]);
+        let at = random.random_range(0..disk.bytes(&name).len());
+        disk.tamper(&name, |content| content[at] ^= 1 << random.random_range(0..8));
+        mends(&disk, &batches, &format!("seed {seed}, {name} at {at}"));
+    }
+}
+
+#[test]
+fn lost_files_and_a_lost_acknowledged_end_are_damage() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, batches) = filled(&index);
+    let last = *journal::file_numbers(&*disk).expect("list").last().expect("files");
+    for number in [1, 2, last] {
+        let disk = Arc::new(disk.copy());
+        disk.lose(&journal::file_name(number));
+        refuses(&disk, &temporary.path().join(format!("index{number}")), "file lost");
+        let report = mends(&disk, &batches, &format!("file {number} lost"));
+        assert_ne!(report.lost_batches, vec![]);
+    }
+    let (start_of, end_of) = *frames(&disk, last).last().expect("a frame");
+    for cut in [start_of, start_of + 1, end_of - 1] {
+        let disk = Arc::new(disk.copy());
+        disk.tamper(&journal::file_name(last), |content| content.truncate(cut as usize));
+        let damage = refuses(&disk, &temporary.path().join("other"), "acknowledged end lost");
+        assert!(damage.what.contains("acknowledged"), "{damage}");
+        let report = mends(&disk, &batches, &format!("end cut at {cut}"));
+        assert_eq!(report.lost_batches.len(), 1);
+        assert_eq!(report.lost_batches[0].items_up_to, None, "nobody knows what else was given out");
+    }
+}
+
+#[test]
+fn garbage_after_the_last_batch_is_a_torn_end_until_a_batch_follows_it() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, batches) = filled(&index);
+    let last = *journal::file_numbers(&*disk).expect("list").last().expect("files");
+    let name = journal::file_name(last);
+    let (start_of, end_of) = *frames(&disk, last).last().expect("a frame");
+    let whole = disk.bytes(&name);
+    let mut model = Model::default();
+    batches.iter().for_each(|batch| model.commit(batch));
+    for garbage in [vec![0; 700], vec![0xff; 3], b"ACFR and more".to_vec(), whole[start_of as usize..end_of as usize - 1].to_vec()] {
+        let disk = Arc::new(disk.copy());
+        disk.tamper(&name, |content| content.extend_from_slice(&garbage));
+        let index = scratch();
+        let (store, report) = start(&disk, &index.path().join("index"), 3).expect("a torn end is no damage");
+        assert_eq!(report.torn_tail_bytes, garbage.len() as u64);
+        assert_eq!(Model::of(&store), model);
+        assert_eq!(disk.bytes(&name), whole, "it was cut off");
+    }
+    disk.tamper(&name, |content| {
+        let frame = content[start_of as usize..].to_vec();
+        content.extend_from_slice(b"garbage");
+        content.extend_from_slice(&frame);
+    });
+    let (_, report) = start(&disk, &temporary.path().join("index2"), 3).expect("an old frame again is no later batch");
+    assert!(report.torn_tail_bytes > 7);
+}
+
+#[test]
+fn one_bad_copy_of_the_keyring_is_healed_and_two_are_damage() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, batches) = filled(&index);
+    let mut model = Model::default();
+    batches.iter().for_each(|batch| model.commit(batch));
+    for name in [keyring::FILE, keyring::COPY] {
+        let disk = Arc::new(disk.copy());
+        disk.tamper(name, |content| content[100] ^= 1);
+        assert_eq!(verify(&disk, &index).damage.len(), 1);
+        let (store, _) = start(&disk, &temporary.path().join(name), 3).expect("the other copy is whole");
+        assert_eq!(Model::of(&store), model);
+        drop(store);
+        assert_eq!(verify(&disk, &index).damage, vec![], "and the bad one was written anew");
+    }
+    for name in [keyring::FILE, keyring::COPY] {
+        disk.tamper(name, |content| content[100] ^= 1);
+    }
+    refuses(&disk, &index, "no keyring");
+    assert!(matches!(mend(&disk, &index), Err(StoreError::Damaged(_))), "without keys there is nothing to repair with");
+}
+
+#[test]
+fn a_repair_cut_short_is_run_again() {
+    use rand::SeedableRng;
+    let temporary = scratch();
+    let (whole, batches) = filled(&temporary.path().join("index"));
+    let (start_of, _) = frames(&whole, 2)[1];
+    whole.tamper("journal/00000002.journal", |content| content[start_of as usize + 5] ^= 1);
+    let trial = Arc::new(whole.copy());
+    mend(&trial, &temporary.path().join("trial")).expect("repair");
+    let operations = trial.operations() - whole.operations();
+    assert!(operations > 10);
+    for at in 1..=operations {
+        let disk = Arc::new(whole.copy());
+        disk.plan(whole.operations() + at, memory::Fault::Cut);
+        let index = scratch();
+        mend(&disk, &index.path().join("index")).expect_err("power went");
+        let image = Arc::new(disk.image(memory::Survives::Parts, &mut SmallRng::seed_from_u64(at)));
+        let index = scratch();
+        let again = mend(&image, &index.path().join("index")).unwrap_or_else(|error| panic!("cut at {at}: {error}"));
+        let (store, _) = start(&image, &index.path().join("index"), 2).expect("start");
+        let mut model = Model::default();
+        let lost = 20 - Model::of(&store).items.values().map(|items| items.len()).sum::<usize>();
+        assert_eq!(lost, 1, "cut at {at}: {again:?}");
+        batches.iter().for_each(|batch| model.commit(batch));
+        assert_eq!(store.verify_open(&mut |_| {}).expect("verify").damage, vec![], "cut at {at}");
+    }
+}

@@ -1,0 +1,169 @@
+//! What a store refuses, and what it tells the person in front of it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::memory::MemoryDisk;
+use super::model::Model;
+use super::power::{setting, start};
+use super::*;
+
+fn made(dir: &Path) {
+    let mut store = Store::create_with(dir, &key(), &small()).expect("create");
+    store.commit(&[item(1, 1, b"one"), put(Table::Local, b"k", b"v")]).expect("commit");
+    store.close().expect("close");
+}
+
+#[test]
+fn the_wrong_key_is_told_apart_from_damage() {
+    let (_temporary, dir) = folder();
+    made(&dir);
+    let wrong = StoreKey::new([8; 32]);
+    assert!(matches!(Store::open_with(&dir, &wrong, &small(), &mut |_| {}), Err(StoreError::WrongKey)));
+    assert!(matches!(Store::verify(&dir, &wrong, &mut |_| {}), Err(StoreError::WrongKey)));
+    assert!(matches!(Store::repair(&dir, &wrong, &mut |_| {}), Err(StoreError::WrongKey)));
+    open(&dir).expect("nothing was harmed");
+}
+
+#[test]
+fn a_second_opener_is_refused_until_the_first_is_gone() {
+    let (_temporary, dir) = folder();
+    made(&dir);
+    let (first, _) = open(&dir).expect("open");
+    assert!(matches!(open(&dir), Err(StoreError::Locked { .. })));
+    assert!(matches!(Store::verify(&dir, &key(), &mut |_| {}), Err(StoreError::Locked { .. })));
+    drop(first);
+    open(&dir).expect("open");
+}
+
+#[test]
+fn a_folder_others_may_enter_is_refused_and_new_ones_are_closed() {
+    let (_temporary, dir) = folder();
+    made(&dir);
+    let mode = |path: &Path| std::fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
+    assert_eq!((mode(&dir), mode(&dir.join("journal")), mode(&dir.join("index"))), (0o700, 0o700, 0o700));
+    for file in ["keyring", "keyring.copy", "lock", "clean", "reserve", "journal/00000001.journal"] {
+        assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
+    }
+    for (file, opened) in [("keyring", 0o640), ("journal/00000001.journal", 0o604), ("", 0o750), ("index", 0o701)] {
+        let path = dir.join(file);
+        let before = mode(&path);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(opened)).expect("chmod");
+        assert!(matches!(open(&dir), Err(StoreError::OpenModes { found, .. }) if found == opened), "{file}");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(before)).expect("chmod");
+    }
+    open(&dir).expect("open");
+}
+
+#[test]
+fn no_store_an_existing_store_and_a_half_made_one_are_told_apart() {
+    let (_temporary, dir) = folder();
+    assert!(matches!(open(&dir), Err(StoreError::NotFound { .. })));
+    made(&dir);
+    assert!(matches!(Store::create_with(&dir, &key(), &small()), Err(StoreError::Exists { .. })));
+    std::fs::remove_file(dir.join("keyring")).expect("remove");
+    std::fs::remove_file(dir.join("keyring.copy")).expect("remove");
+    assert!(matches!(open(&dir), Err(StoreError::Damaged(_))), "a journal without keys was a store once");
+    assert!(matches!(Store::create_with(&dir, &key(), &small()), Err(StoreError::Exists { .. })), "and is not written over");
+}
+
+#[test]
+fn newer_formats_and_foreign_files_are_refused_plainly() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let disk = Arc::new(MemoryDisk::default());
+    drop(recover::create(setting(&disk, &index, 1), &key()).expect("create"));
+    let rehash = |content: &mut Vec<u8>| {
+        let body = content.len() - 16;
+        let check = blake3::hash(&content[..body]);
+        content[body..].copy_from_slice(&check.as_bytes()[..16]);
+    };
+    let journal = "journal/00000001.journal";
+    for (name, file) in [(journal, journal), (keyring::FILE, keyring::FILE)] {
+        let disk = Arc::new(disk.copy());
+        if name == keyring::FILE {
+            disk.lose(keyring::COPY);
+        }
+        disk.tamper(name, |content| {
+            content[9] = 9;
+            rehash(content);
+        });
+        match start(&disk, &index, 1) {
+            Err(StoreError::Newer { file: found, found: 9, known: 1 }) => assert_eq!(found, file),
+            other => panic!("{name}: {:?}", other.map(|(_, report)| report)),
+        }
+    }
+    let other = Arc::new(MemoryDisk::default());
+    drop(recover::create(setting(&other, &temporary.path().join("other"), 1), &key()).expect("create"));
+    disk.tamper(journal, |content| *content = other.bytes(journal));
+    assert!(matches!(start(&disk, &index, 1), Err(StoreError::WrongKey)), "a journal of another store under the same key");
+}
+
+#[test]
+fn writes_beyond_the_bounds_are_refused_whole() {
+    let (_temporary, dir) = folder();
+    let mut store = Store::create_with(&dir, &key(), &small()).expect("create");
+    store.commit(&[item(1, 5, b"five")]).expect("commit");
+    let before = Model::of(&store);
+    let refused: [(&str, Vec<Write>); 7] = [
+        ("key", vec![put(Table::Local, &[0; 129], b"")]),
+        ("value", vec![put(Table::Local, b"", &[0; VALUE_BYTES_MAX + 1])]),
+        ("item", vec![item(1, 6, &vec![0; ITEM_BYTES_MAX + 1])]),
+        ("line", vec![Write::Account(vec![0; ACCOUNT_BYTES_MAX + 1])]),
+        ("same sequence", vec![put(Table::Local, b"a", b"b"), item(1, 5, b"again")]),
+        ("falling sequence", vec![item(1, 7, b"seven"), item(1, 6, b"six")]),
+        ("batch", (6..46).map(|seq| item(1, seq, &vec![0; ITEM_BYTES_MAX])).collect()),
+    ];
+    for (what, batch) in refused {
+        assert!(matches!(store.commit(&batch), Err(StoreError::Refused { .. })), "{what}");
+        assert_eq!(Model::of(&store), before, "{what}");
+    }
+    store.commit(&[]).expect("nothing is nothing");
+    assert_eq!(store.batches(), 1);
+    store.commit(&[item(1, 6, &vec![1; ITEM_BYTES_MAX]), put(Table::Local, b"", &[0; VALUE_BYTES_MAX])]).expect("the bounds themselves");
+}
+
+#[test]
+fn a_full_disk_reads_and_records_and_writes_again_when_there_is_room() {
+    let temporary = scratch();
+    let options = small();
+    let disk = Arc::new(MemoryDisk::with_capacity(400 << 10));
+    let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+    let mut model = Model::default();
+    let mut seq = 0;
+    let refusal = loop {
+        seq += 1;
+        let batch = vec![item(1, seq, &[seq as u8; 3000]), put(Table::Local, b"last", &seq.to_be_bytes())];
+        match store.commit(&batch) {
+            Ok(()) => model.commit(&batch),
+            Err(error) => break error,
+        }
+        assert!(seq < 1000, "the disk fills up");
+    };
+    assert!(matches!(refusal, StoreError::Full { .. }), "{refusal}");
+    assert!(store.is_full());
+    assert_eq!(Model::of(&store), model);
+    assert!(model.items[&document(1)].len() > 20);
+    // Others fill the rest of the disk.
+    let used = disk.used();
+    disk.set_capacity(used);
+    let mut lines = 0;
+    while store.commit(&[Write::Account(vec![1; 1000])]).is_ok() {
+        model.commit(&[Write::Account(vec![1; 1000])]);
+        lines += 1;
+        assert!(lines < 1000, "the reserve ends");
+    }
+    assert!(lines as u64 > options.reserve_bytes / 1000 / 2, "the reserve holds {lines} lines");
+    assert_eq!(Model::of(&store), model, "reading goes on");
+    assert!(matches!(store.commit(&[put(Table::Local, b"x", b"y")]), Err(StoreError::Full { .. })));
+    drop(store);
+    let (mut store, _) = start(&disk, &temporary.path().join("index"), 1).expect("a full disk starts");
+    assert_eq!(Model::of(&store), model);
+    assert!(store.is_full());
+    disk.set_capacity(2 << 20);
+    let batch = vec![item(1, seq, b"room again")];
+    store.commit(&batch).expect("commit");
+    model.commit(&batch);
+    assert!(!store.is_full());
+    assert_eq!(store.size().reserve, options.reserve_bytes, "the reserve is whole again");
+    assert_eq!(Model::of(&store), model);
+}

@@ -1,0 +1,90 @@
+//! What goes in comes out, after every kind of stop.
+
+use super::model::Model;
+use super::*;
+
+fn sample() -> Vec<Vec<Write>> {
+    vec![
+        vec![put(Table::Partners, b"b", b"card"), item(1, 1, b"genesis"), Write::Account(b"opened".to_vec())],
+        vec![put(Table::Partners, b"b", b"card 2"), put(Table::Partners, b"a", b""), item(2, 3, b"other"), item(1, 4, b"record")],
+        vec![remove(Table::Partners, b"a"), put(Table::Documents, &[1; 32], b"title"), put(Table::Statements, b"s", &[9; 60_000])],
+        vec![item(1, 9, &[5; 100_000]), put(Table::Local, b"", b"empty key"), put(Table::Local, &[3; 128], b"long key")],
+    ]
+}
+
+#[test]
+fn a_store_reads_back_what_was_committed_before_and_after_a_clean_stop() {
+    let (_temporary, dir) = folder();
+    let mut store = Store::create_with(&dir, &key(), &small()).expect("create");
+    let mut model = Model::default();
+    for batch in sample() {
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+        assert_eq!(Model::of(&store), model);
+    }
+    assert_eq!((store.sequence(), store.batches()), (9, 4));
+    let head = store.head();
+    store.close().expect("close");
+    let (store, report) = open(&dir).expect("open");
+    assert_eq!(report.index, IndexState::Trusted, "a clean stop is believed");
+    assert_eq!((report.torn_tail_bytes, report.batches), (0, store.batches()));
+    assert_eq!(Model::of(&store), model);
+    assert_eq!(store.items(&document(1), 4).expect("items"), vec![(9, vec![5; 100_000])], "only what comes after");
+    assert_ne!(head, [0; 32]);
+}
+
+#[test]
+fn a_store_dropped_without_a_stop_is_whole_under_the_same_boot() {
+    let (_temporary, dir) = folder();
+    let mut store = Store::create_with(&dir, &key(), &small()).expect("create");
+    let mut model = Model::default();
+    for round in 0..6 {
+        for number in 0..20 {
+            let seq = round * 20 + number + 1;
+            let batch = vec![item((number % 3) as u8, seq, &[round as u8; 300]), put(Table::Local, &[number as u8], &seq.to_be_bytes())];
+            store.commit(&batch).expect("commit");
+            model.commit(&batch);
+        }
+        drop(store);
+        let (opened, report) = open(&dir).expect("open");
+        assert_eq!(report.index, IndexState::Trusted);
+        assert_eq!(Model::of(&opened), model, "round {round}");
+        store = opened;
+    }
+    assert!(store.size().checkpoint > 0, "checkpoints were written on the way");
+    assert!(journal::file_numbers(&*store.setting.disk).expect("list").len() > 3, "journal files were rotated");
+}
+
+#[test]
+fn checkpoints_in_the_background_hold_nothing_up_and_serve_a_rebuild() {
+    let (_temporary, dir) = folder();
+    let options = Options { background: true, ..small() };
+    let mut store = Store::create_with(&dir, &key(), &options).expect("create");
+    let mut model = Model::default();
+    for seq in 1..=400 {
+        // Document 3 is purged half-way.
+        let number = if seq > 200 && seq % 9 == 3 { 10 } else { (seq % 9) as u8 };
+        let batch = vec![item(number, seq, &[seq as u8; 300]), put(Table::Local, &[(seq % 50) as u8], &seq.to_be_bytes())];
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+        if seq == 200 {
+            store.purge_documents(&[document(3)]).expect("purge");
+            model.purge(&document(3));
+        }
+    }
+    store.finish_checkpoint(true).expect("checkpoint");
+    store.commit(&[Write::Account(b"last".to_vec())]).expect("commit");
+    model.commit(&[Write::Account(b"last".to_vec())]);
+    drop(store);
+    std::fs::remove_dir_all(dir.join("index")).expect("remove");
+    let (store, report) = open(&dir).expect("open");
+    assert!(matches!(report.index, IndexState::Rebuilt { from_checkpoint: true, .. }), "{report:?}");
+    assert!(report.replayed < report.batches, "{report:?}");
+    assert_eq!(Model::of(&store), model);
+}
+
+#[test]
+fn a_store_may_move_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Store>();
+}

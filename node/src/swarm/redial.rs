@@ -1,0 +1,87 @@
+//! When to dial again, and which of two connections stays. Pure: time and randomness are arguments.
+
+use std::time::Duration;
+
+use accord_keys::id::TransportKey;
+
+/// Doublings after which the pause no longer matters; keeps the shift in range.
+const DOUBLINGS_MAX: u32 = 16;
+
+/// Pauses that grow with each failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The pause before the next attempt: uniform between nothing and the current ceiling, which doubles from `first` to `max`
+    /// ("full jitter"), so that partners of a node that comes back do not all arrive at once. Counts as one more failure.
+    pub(super) fn pause(&mut self, first: Duration, max: Duration, random: u64) -> Duration {
+        let ceiling = first.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX)).min(max);
+        self.failures = self.failures.saturating_add(1);
+        #[expect(clippy::cast_precision_loss, reason = "jitter needs no more than 53 bits")]
+        let share = random as f64 / u64::MAX as f64;
+        ceiling.mul_f64(share)
+    }
+}
+
+/// A link that stands, as far as the choice between two needs to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// We dialled it.
+    pub(super) outgoing: bool,
+    /// It has stood so long that a handshake begun before it must have ended.
+    pub(super) settled: bool,
+}
+
+/// Whether a new connection replaces the link that stands.
+///
+/// Both sides come to the same answer without a word. A second connection by the same dialler, or any once the link has settled, means
+/// that its dialler has lost the link: nobody dials whom he is linked with. Otherwise both dialled at once, and the connection dialled by
+/// the lower transport key stays.
+pub(super) fn replaces(ours: &TransportKey, theirs: &TransportKey, standing: Standing, new_outgoing: bool) -> bool {
+    standing.settled || standing.outgoing == new_outgoing || new_outgoing == (ours < theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn ceilings_double_from_a_second_to_five_minutes() {
+        let mut backoff = Backoff::default();
+        let ceilings: Vec<u64> = (0..12).map(|_| backoff.pause(FIRST, MAX, u64::MAX).as_secs()).collect();
+        assert_eq!(ceilings, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        for _ in 0..10_000 {
+            assert!(backoff.pause(FIRST, MAX, u64::MAX) <= MAX);
+        }
+    }
+
+    #[test]
+    fn jitter_spreads_over_the_whole_pause() {
+        let pause = |random| Backoff { failures: 3 }.pause(FIRST, MAX, random);
+        assert_eq!(pause(0), Duration::ZERO);
+        assert_eq!(pause(u64::MAX), Duration::from_secs(8));
+        assert!(pause(u64::MAX / 2).abs_diff(Duration::from_secs(4)) < Duration::from_millis(1));
+    }
+
+    #[test]
+    fn both_sides_keep_the_same_one_of_two_connections_whatever_came_first() {
+        let (low, high) = (TransportKey([1; 32]), TransportKey([2; 32]));
+        let young = |outgoing| Standing { outgoing, settled: false };
+        // Dialled by the lower key: outgoing there, incoming at the higher key.
+        for low_dialled_first in [true, false] {
+            let low_takes_new = replaces(&low, &high, young(low_dialled_first), !low_dialled_first);
+            let high_takes_new = replaces(&high, &low, young(!low_dialled_first), low_dialled_first);
+            assert_eq!(low_takes_new, high_takes_new);
+            assert_eq!(low_takes_new, !low_dialled_first, "the one dialled by the lower key stays");
+        }
+        for outgoing in [true, false] {
+            assert!(replaces(&low, &high, young(outgoing), outgoing), "the same dialler has lost the first");
+            assert!(replaces(&high, &low, Standing { outgoing, settled: true }, !outgoing), "a settled link was lost over there");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Agreement terms as people write them (TOML) and as the API takes them (JSON).
+//!
+//! Dates without a time are days in China (+08:00): `from` counts from the first minute of its day, `to` and `until` to the last minute of
+//! theirs. What is checked here is the form, so that a fault is told with its line; what bureaus may agree on is the core's question.
+
+use serde::{Deserialize, Serialize};
+use toml::value::{Datetime, Offset};
+
+use crate::failure::Failure;
+use crate::words::Lang;
+
+const TEMPLATE_ZH: &str = include_str!("../words/agreement.zh.toml");
+const TEMPLATE_EN: &str = include_str!("../words/agreement.en.toml");
+
+/// Days after the end before late writes are cut, when a file does not say.
+const GRACE_DAYS_DEFAULT: u32 = 30;
+/// China has one time zone and no daylight saving.
+const OFFSET_S: i64 = 8 * 3_600;
+
+/// Terms as the API takes them. Unknown fields are refused; words and bounds are checked by the core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermsForm {
+    /// Headline of the agreement.
+    pub title: String,
+    /// In force from, Unix seconds, inclusive.
+    pub from: u64,
+    /// In force until, Unix seconds, exclusive.
+    pub to: u64,
+    /// Days after the end before late writes are cut.
+    pub grace_days: u32,
+    /// Who gives what.
+    pub grants: Vec<GrantForm>,
+}
+
+/// One grant line as the API takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantForm {
+    /// `we_give`, `they_give` or `both`, seen from the offering bureau.
+    pub direction: String,
+    /// Category code, for instance `CRIM.SERIES`.
+    pub category: String,
+    /// `read`, `append`, `request`.
+    pub verbs: Vec<String>,
+    /// Strictest traffic light covered.
+    pub tlp_ceiling: String,
+    /// Ends before the agreement does; Unix seconds, exclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// `none` or `ask`.
+    pub onward: String,
+    /// Most days a laptop keeps it readable offline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline_days_max: Option<u32>,
+    /// Most subjects in one document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects_max: Option<u32>,
+}
+
+/// A file as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// To whom it is offered, if the file says so.
+    pub partner: Option<String>,
+    /// The terms.
+    pub terms: TermsForm,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    partner: Option<String>,
+    title: String,
+    from: Datetime,
+    to: Datetime,
+    grace_days: Option<u32>,
+    #[serde(default)]
+    grants: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    direction: String,
+    category: String,
+    verbs: Vec<String>,
+    tlp_ceiling: String,
+    until: Option<Datetime>,
+    onward: Option<String>,
+    offline_days_max: Option<u32>,
+    subjects_max: Option<u32>,
+}
+
+/// The commented example file, in the language of the reader. It is valid as it stands.
+pub fn template(lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => TEMPLATE_ZH,
+        Lang::En => TEMPLATE_EN,
+    }
+}
+
+/// Reads a file's text.
+///
+/// # Errors
+/// `agreement_file` with what is wrong and the line, for TOML that does not parse, unknown or missing keys and impossible dates.
+pub fn read(text: &str) -> Result<Written, Failure> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        Failure::misuse("agreement_file").with("line", line).with("problem", error.message())
+    })?;
+    let first = |date: &Datetime, key: &str| seconds(date, false).ok_or_else(|| bad_date(date, key));
+    let last = |date: &Datetime, key: &str| seconds(date, true).ok_or_else(|| bad_date(date, key));
+    let mut grants = Vec::with_capacity(file.grants.len());
+    for line in file.grants {
+        grants.push(GrantForm {
+            direction: line.direction,
+            category: line.category,
+            verbs: line.verbs,
+            tlp_ceiling: line.tlp_ceiling,
+            until: line.until.map(|date| last(&date, "until")).transpose()?,
+            onward: line.onward.unwrap_or_else(|| "none".to_owned()),
+            offline_days_max: line.offline_days_max,
+            subjects_max: line.subjects_max,
+        });
+    }
+    let terms = TermsForm {
+        title: file.title,
+        from: first(&file.from, "from")?,
+        to: last(&file.to, "to")?,
+        grace_days: file.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
+        grants,
+    };
+    Ok(Written { partner: file.partner, terms })
+}
+
+fn bad_date(date: &Datetime, key: &str) -> Failure {
+    Failure::misuse("agreement_date").with("key", key).with("found", date)
+}
+
+/// Unix seconds of a date; a bare day ends with its last second when `whole_day`. `None` for a time without a day, before 1970 or impossible.
+fn seconds(date: &Datetime, whole_day: bool) -> Option<u64> {
+    let day = date.date?;
+    let days = jiff::civil::Date::new(i16::try_from(day.year).ok()?, i8::try_from(day.month).ok()?, i8::try_from(day.day).ok()?).ok()?;
+    let midnight = days.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    let (within, offset) = match (date.time, date.offset) {
+        (None, _) => (if whole_day { 24 * 3_600 } else { 0 }, OFFSET_S),
+        (Some(time), offset) => {
+            let within = i64::from(time.hour) * 3_600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
+            let offset = match offset {
+                None => OFFSET_S,
+                Some(Offset::Z) => 0,
+                Some(Offset::Custom { minutes }) => i64::from(minutes) * 60,
+            };
+            (within, offset)
+        }
+    };
+    u64::try_from(midnight.checked_add(within)?.checked_sub(offset)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "[[grants]]\ndirection = 'both'\ncategory = 'TRAF'\nverbs = ['read']\ntlp_ceiling = 'AMBER'\n";
+
+    fn check(head: &str, expect: Result<(u64, u64), (&str, &str)>) {
+        let found = read(&format!("title = '协作协议'\n{head}\n{LINE}"));
+        match (found, expect) {
+            (Ok(written), Ok(expect)) => assert_eq!((written.terms.from, written.terms.to), expect, "{head}"),
+            (Err(failure), Err((code, line))) => {
+                assert_eq!((failure.code.as_str(), failure.param("line").unwrap_or_default()), (code, line), "{head}");
+            }
+            (found, expect) => panic!("{head}: {found:?} instead of {expect:?}"),
+        }
+    }
+
+    #[test]
+    fn both_templates_are_valid_and_say_the_same() {
+        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| read(template(lang)).expect("our own template"));
+        assert_eq!(zh.terms.grants, en.terms.grants);
+        assert_eq!((zh.terms.from, zh.terms.to, zh.terms.grace_days), (en.terms.from, en.terms.to, en.terms.grace_days));
+        assert!(zh.terms.grants.len() >= 3);
+    }
+
+    #[test]
+    fn a_day_is_a_day_in_china_and_its_end_is_included() {
+        // 2026-12-01 00:00 +08:00 and 2027-01-01 00:00 +08:00.
+        check("from = 2026-12-01\nto = 2026-12-31", Ok((1_796_054_400, 1_798_732_800)));
+        check("from = 2026-12-01T00:00:00\nto = 2026-12-31T16:00:00Z", Ok((1_796_054_400, 1_798_732_800)));
+        check("from = 2026-11-30T16:00:00Z\nto = 2027-01-01T01:00:00+09:00", Ok((1_796_054_400, 1_798_732_800)));
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_line() {
+        check("from = 2026-12-01\nto = 2026-12-31\nvalid = true", Err(("agreement_file", "4")));
+        check("from = 2026-12-01\nto = ", Err(("agreement_file", "3")));
+        check("from = 12:00:00\nto = 2026-12-31", Err(("agreement_date", "")));
+        check("from = 1960-01-01\nto = 2026-12-31", Err(("agreement_date", "")));
+        assert_eq!(read("").expect_err("no title").code, "agreement_file");
+    }
+
+    #[test]
+    fn terms_travel_through_the_api_unchanged() {
+        let written = read(template(Lang::En)).expect("our own template");
+        let json = serde_json::to_value(&written.terms).expect("plain values");
+        assert_eq!(serde_json::from_value::<TermsForm>(json.clone()).expect("what we wrote"), written.terms);
+        let mut unknown = json;
+        unknown["grants"][0]["hidden"] = serde_json::json!(1);
+        assert!(serde_json::from_value::<TermsForm>(unknown).is_err(), "an unknown field is refused");
+    }
+}

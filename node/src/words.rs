@@ -1,0 +1,377 @@
+//! Every sentence people read, by key, in Chinese and English.
+//!
+//! The catalogues are `words/zh.toml` and `words/en.toml`, compiled into the binary and flattened to dotted keys. Code asks for a literal key
+//! ([`Words::say`], [`Words::fill`]); words that come as data (a standing, a refusal code) go through [`Words::term`] and
+//! [`Words::sentences`], which fall back to the bare word rather than hide it. Tests compare both files and every key used in the source.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::OnceLock;
+
+use crate::failure::{Failure, Kind};
+
+const ZH: &str = include_str!("../words/zh.toml");
+const EN: &str = include_str!("../words/en.toml");
+
+/// Language of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    /// Simplified Chinese, the default.
+    Zh,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// Reads `zh` or `en`; a longer tag counts by its first part (`zh_CN.UTF-8`, `en-GB`).
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.split(['_', '-', '.', '@']).next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "zh" => Some(Lang::Zh),
+            "en" => Some(Lang::En),
+            _ => None,
+        }
+    }
+
+    /// `zh` or `en`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Lang::Zh => "zh",
+            Lang::En => "en",
+        }
+    }
+
+    /// The language of the locale: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set decides; English only when it says so. Daemons
+    /// and cron run under `LANG=C`, so anything but English is Chinese.
+    pub fn from_locale(mut variable: impl FnMut(&str) -> Option<String>) -> Self {
+        ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .iter()
+            .find_map(|name| variable(name).filter(|value| !value.is_empty()))
+            .and_then(|value| Lang::from_word(&value))
+            .unwrap_or(Lang::Zh)
+    }
+}
+
+/// One catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    lang: Lang,
+    table: &'static BTreeMap<String, String>,
+}
+
+/// The three lines a failure is told in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentences {
+    /// What was not done.
+    pub error: String,
+    /// Why, if there is more to say.
+    pub cause: Option<String>,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Words {
+    /// The catalogue of `lang`.
+    pub fn of(lang: Lang) -> Self {
+        static TABLES: OnceLock<[BTreeMap<String, String>; 2]> = OnceLock::new();
+        let [zh, en] =
+            TABLES.get_or_init(|| [ZH, EN].map(|text| flatten(text).expect("the catalogues are part of the program and tested")));
+        Self {
+            lang,
+            table: match lang {
+                Lang::Zh => zh,
+                Lang::En => en,
+            },
+        }
+    }
+
+    /// Which language this is.
+    pub fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    /// The sentence under `key`; the key itself when there is none (tests see to it that there is).
+    pub fn say<'a>(&self, key: &'a str) -> &'a str
+    where
+        'static: 'a,
+    {
+        self.find(key).unwrap_or(key)
+    }
+
+    /// The sentence under `key`, if there is one.
+    pub fn find(&self, key: &str) -> Option<&'static str> {
+        self.table.get(key).map(String::as_str)
+    }
+
+    /// The sentence under `key` with each `{name}` replaced by its value.
+    pub fn fill(&self, key: &str, values: &[(&str, &dyn Display)]) -> String {
+        replace(self.say(key), |name| values.iter().find(|(held, _)| *held == name).map(|(_, value)| value.to_string()))
+    }
+
+    /// The word for a stable word that came as data, for instance `term("standing", "in_force")`; the bare word when there is none.
+    pub fn term(&self, group: &str, word: &str) -> String {
+        self.find(&format!("{group}.{word}")).unwrap_or(word).to_owned()
+    }
+
+    /// What people are told about `failure`.
+    pub fn sentences(&self, failure: &Failure) -> Sentences {
+        let value = |name: &str| match name {
+            "code" => Some(failure.code.clone()),
+            // A stable word of the core: told in the reader's language where the catalogue has it.
+            "why" => failure.param("why").map(|why| self.term("why", why)),
+            "standing" => failure.param("standing").map(|standing| self.term("standing", standing)),
+            _ => {
+                let values: Vec<&str> = failure.params.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
+                (!values.is_empty()).then(|| values.join(", "))
+            }
+        };
+        let text = |part: &str| self.find(&format!("refused.{}.{part}", failure.code));
+        let line = |part: &str| text(part).map(|text| replace(text, value));
+        // A cause or next step that names a value nobody gave would say nothing.
+        let whole = |part: &str| text(part).filter(|text| names(text).all(|name| value(name).is_some())).map(|text| replace(text, value));
+        let chain = failure.chain();
+        let cause = whole("cause").or((!chain.is_empty()).then_some(chain));
+        match line("what") {
+            Some(error) => Sentences { error, cause, hint: whole("next") },
+            None => {
+                let values: Vec<String> = failure.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let cause = cause.or((!values.is_empty()).then(|| values.join(", ")));
+                let hint = (failure.kind == Kind::Fault).then(|| self.say("problem.fault_hint").to_owned());
+                Sentences { error: replace(self.say("problem.unknown_code"), value), cause, hint }
+            }
+        }
+    }
+
+    /// Every key, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.table.keys().map(String::as_str)
+    }
+}
+
+/// Replaces each `{name}`; a name without a value becomes a dash, so a sentence never shows its own braces.
+fn replace(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len() + 32);
+    let mut rest = text;
+    while let Some(start) = rest.find('{') {
+        let Some(len) = rest[start..].find('}') else { break };
+        out.push_str(&rest[..start]);
+        out.push_str(&value(&rest[start + 1..start + len]).unwrap_or_else(|| "–".to_owned()));
+        rest = &rest[start + len + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The names in braces.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+fn flatten(text: &str) -> Result<BTreeMap<String, String>, String> {
+    fn walk(prefix: &str, table: &toml::Table, out: &mut BTreeMap<String, String>) -> Result<(), String> {
+        for (key, value) in table {
+            let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(inner) => walk(&name, inner, out)?,
+                toml::Value::String(sentence) => {
+                    out.insert(name, sentence.trim_end().to_owned());
+                }
+                other => return Err(format!("{name} is {}, expected a sentence", other.type_str())),
+            }
+        }
+        Ok(())
+    }
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    let mut out = BTreeMap::new();
+    walk("", &table, &mut out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        names(text).collect()
+    }
+
+    /// Every Rust file of this crate and of the core.
+    fn sources() -> Vec<(String, String)> {
+        fn walk(dir: &Path, out: &mut Vec<(String, String)>) {
+            for entry in std::fs::read_dir(dir).expect("source folders are readable") {
+                let path = entry.expect("source folders are readable").path();
+                if path.is_dir() {
+                    walk(&path, out);
+                } else if path.extension().is_some_and(|end| end == "rs") {
+                    let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
+                    let tests = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+                    out.push((path.display().to_string(), text[..tests].to_owned()));
+                }
+            }
+        }
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut out = Vec::new();
+        walk(&here.join("src"), &mut out);
+        walk(&here.join("../protocol/src"), &mut out);
+        assert!(out.len() > 20, "the scan found only {} files", out.len());
+        out
+    }
+
+    /// The literal in `…opener"literal"…`, for every occurrence; line breaks and spaces between opener and literal are skipped.
+    fn literals_after(text: &str, opener: &str) -> Vec<String> {
+        text.match_indices(opener)
+            .filter_map(|(at, _)| {
+                let rest = text[at + opener.len()..].trim_start().strip_prefix('"')?;
+                rest.split('"').next().map(str::to_owned)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn both_catalogues_hold_the_same_keys_with_the_same_values_named() {
+        let (zh, en) = (Words::of(Lang::Zh), Words::of(Lang::En));
+        let (zh_keys, en_keys): (BTreeSet<_>, BTreeSet<_>) = (zh.keys().collect(), en.keys().collect());
+        let only: Vec<_> = zh_keys.symmetric_difference(&en_keys).collect();
+        assert!(only.is_empty(), "in one catalogue only: {only:?}");
+        for key in zh_keys {
+            let (zh, en) = (zh.find(key).expect("listed"), en.find(key).expect("listed"));
+            assert!(!zh.is_empty() && !en.is_empty(), "{key} is empty");
+            assert_eq!(placeholders(zh), placeholders(en), "{key} names different values");
+        }
+    }
+
+    #[test]
+    fn no_sentence_asked_for_in_the_source_is_missing() {
+        let words = Words::of(Lang::En);
+        let mut missing = BTreeSet::new();
+        let mut seen = 0;
+        for (path, text) in sources() {
+            for opener in [".say(", ".fill("] {
+                for key in literals_after(&text, opener) {
+                    seen += 1;
+                    if words.find(&key).is_none() {
+                        missing.insert(format!("{key} ({path})"));
+                    }
+                }
+            }
+        }
+        assert!(missing.is_empty(), "missing: {missing:#?}");
+        assert!(seen > 50, "the scan saw only {seen} keys");
+    }
+
+    #[test]
+    fn every_stable_code_has_its_sentence() {
+        let words = Words::of(Lang::En);
+        let mut missing = BTreeSet::new();
+        let mut seen = 0;
+        for (path, text) in sources() {
+            // `misuse("…")` as a function or closure counts as well as `Failure::misuse("…")`.
+            let mut openers = ["refused", "not_found", "misuse", "unreachable", "fault"].map(|kind| format!("{kind}(")).to_vec();
+            for kind in ["Refused", "NotFound", "Ambiguous", "Misuse", "Fault"] {
+                openers.push(format!("RefusedKind::{kind},"));
+            }
+            for kind in ["Refused", "NotFound", "Ambiguous", "Misuse", "Unreachable", "Fault"] {
+                openers.push(format!("Failure::new(Kind::{kind},"));
+            }
+            for opener in &openers {
+                for code in literals_after(&text, opener) {
+                    if !code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+                        continue;
+                    }
+                    seen += 1;
+                    if words.find(&format!("refused.{code}.what")).is_none() {
+                        missing.insert(format!("{code} ({path})"));
+                    }
+                }
+            }
+        }
+        assert!(missing.is_empty(), "codes without a sentence: {missing:#?}");
+        assert!(seen > 20, "the scan saw only {seen} codes");
+    }
+
+    #[test]
+    fn no_refusal_has_words_that_nothing_uses() {
+        let all: String = sources().into_iter().map(|(_, text)| text).collect();
+        let codes: BTreeSet<&str> = Words::of(Lang::En).keys().filter_map(|key| key.strip_prefix("refused.")?.split('.').next()).collect();
+        // `unknown_WORD` is composed from the word at fault.
+        let dead: Vec<&str> =
+            codes.into_iter().filter(|code| !code.starts_with("unknown_") && !all.contains(&format!("\"{code}\""))).collect();
+        assert!(dead.is_empty(), "no code says: {dead:?}");
+    }
+
+    #[test]
+    fn every_word_that_comes_as_data_has_its_words() {
+        let groups: &[(&str, &str)] = &[
+            ("standing", "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force expired superseded offered"),
+            ("officer_state", "awaiting_login good expired revoked"),
+            ("clock_state", "good held behind"),
+            ("kind", "bulletin draft case"),
+            ("entry", "publish open note finding minutes"),
+            ("inbox_kind", "offer bulletin case clock divergent unchecked_card held certificate_ends"),
+            ("inbox_next", "offer bulletin case clock divergent unchecked_card held certificate_ends"),
+            (
+                "event",
+                "document_changed delivered agreement partner_up partner_down refused clock divergent fork device officer partner statement",
+            ),
+            ("record", "adopt anchor grant cut void reclassify erase end"),
+            ("verb", "read append request"),
+            ("why", "ok now not_in_log no_agreement not_granted no_pass"),
+            ("check", "disk keys ports clock certificate store partner address transport identity agreement version"),
+            ("word", "node laptop"),
+        ];
+        let words = Words::of(Lang::Zh);
+        let mut missing: Vec<String> = groups
+            .iter()
+            .flat_map(|(group, list)| list.split(' ').map(move |word| format!("{group}.{word}")))
+            .filter(|key| words.find(key).is_none())
+            .collect();
+        let categories = accord_protocol::agreement::Category::ALL.iter().map(|category| category.code().replace('.', "_"));
+        missing.extend(categories.map(|code| format!("category.{code}")).filter(|key| words.find(key).is_none()));
+        for (_, text) in sources().iter().filter(|(path, _)| path.ends_with("render.rs")) {
+            for list in text.split("Table::new(words, &[").skip(1) {
+                let columns = list.split(']').next().unwrap_or_default().split(',').map(|word| word.trim().trim_matches('"'));
+                missing.extend(columns.map(|word| format!("column.{word}")).filter(|key| words.find(key).is_none()));
+            }
+        }
+        assert!(missing.is_empty(), "missing: {missing:#?}");
+    }
+
+    #[test]
+    fn a_locale_chooses_english_only_when_it_says_so() {
+        let check = |pairs: &[(&str, &str)], expect: Lang| {
+            let found = Lang::from_locale(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
+            assert_eq!(found, expect, "{pairs:?}");
+        };
+        check(&[], Lang::Zh);
+        check(&[("LANG", "C")], Lang::Zh);
+        check(&[("LANG", "C.UTF-8")], Lang::Zh);
+        check(&[("LANG", "en_GB.UTF-8")], Lang::En);
+        check(&[("LANG", "zh_CN.GB18030")], Lang::Zh);
+        check(&[("LC_ALL", "zh_CN.UTF-8"), ("LANG", "en_US.UTF-8")], Lang::Zh);
+        check(&[("LC_ALL", ""), ("LANG", "en_US.UTF-8")], Lang::En);
+        check(&[("LC_MESSAGES", "en"), ("LANG", "zh_CN")], Lang::En);
+    }
+
+    #[test]
+    fn a_failure_without_a_sentence_still_says_its_code_and_values() {
+        let told = Words::of(Lang::En).sentences(&Failure::refused("no_such_code_exists").with("partner", "lake"));
+        assert!(told.error.contains("no_such_code_exists"), "{told:?}");
+        assert_eq!(told.cause.as_deref(), Some("partner=lake"));
+    }
+
+    #[test]
+    fn a_cause_that_would_name_nothing_is_left_out() {
+        let words = Words::of(Lang::En);
+        let bare = words.sentences(&Failure::misuse("usage_unknown_verb").with("found", "bulletn"));
+        assert_eq!((bare.error.as_str(), bare.cause), ("there is no verb \"bulletn\"", None));
+        let full = words.sentences(&Failure::misuse("usage_unknown_verb").with("found", "bulletn").with("suggested", "bulletin"));
+        assert_eq!(full.cause.as_deref(), Some("similar: bulletin"));
+    }
+
+    #[test]
+    fn values_fill_sentences_and_a_missing_one_shows_a_dash() {
+        assert_eq!(replace("{a} and {b} and {", |name| (name == "a").then(|| "x".into())), "x and – and {");
+    }
+}

@@ -1,0 +1,304 @@
+//! What must hold at any moment, and what must hold once everything healed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use accord_protocol::bureau::Bureau;
+use accord_protocol::id::DocumentId;
+use accord_protocol::input::{Command, CommandId, Input};
+use accord_protocol::intake::Item;
+use accord_protocol::rules::ChangeHash;
+use accord_protocol::segment;
+use accord_protocol::view::{AgreementView, DocumentView, StatusView, View};
+
+use crate::oracle::{entitles, in_force, pacts};
+use crate::reference;
+use crate::world::{BASE_WALL, CALM, World};
+
+impl World {
+    /// P2 and P4: what a running node shows is what its disk gives back.
+    pub fn check_mirror(&mut self, n: usize) {
+        if !self.nodes[n].is_up() {
+            return;
+        }
+        let crash = std::mem::take(&mut self.weather.crash);
+        self.nodes[n].inbox.push_back(Input::Wake);
+        self.work(n);
+        let documents: Vec<DocumentId> = self.documents().into_iter().filter(|d| self.holds(n, d)).collect();
+        let live: Vec<Option<DocumentView>> = documents.iter().map(|document| self.show(n, document)).collect();
+        let live_agreements = self.agreements(n);
+        let live_status = self.status(n);
+        self.weather.crash = crash;
+        let node = &self.nodes[n];
+        let now = node.clocks(self.now, BASE_WALL);
+        let mut twin = match Bureau::open(now, node.identity.clone(), node.disk.rows()) {
+            Ok(twin) => twin,
+            Err(why) => self.fail(&format!("P4: {} does not open from its disk: {why}", node.name)),
+        };
+        let mut asked = 0;
+        let mut ask = |command: Command| {
+            asked += 1;
+            let step = twin.handle(now, [9; 32], Input::Command { id: CommandId(asked), person: None, dry_run: false, command });
+            step.answers.into_iter().next().map(|(_, answer)| answer)
+        };
+        let status = match ask(Command::Status) {
+            Some(Ok(View::Status(status))) => status,
+            _ => StatusView::default(),
+        };
+        let gist = |s: &StatusView| (s.documents, s.changes, s.content_sum.clone(), s.root_version, s.sequence);
+        if gist(&status) != gist(&live_status) {
+            self.fail(&format!("P4: {} after a restart: {:?}, before: {:?}", node.name, gist(&status), gist(&live_status)));
+        }
+        if let Some(Ok(View::Agreements { agreements })) = ask(Command::AgreementList) {
+            let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), a.standing.clone())).collect::<BTreeMap<_, _>>();
+            if standing(&agreements) != standing(&live_agreements) {
+                self.fail(&format!(
+                    "P4: agreements of {} differ after a restart: {:?} {:?}",
+                    node.name,
+                    standing(&agreements),
+                    standing(&live_agreements)
+                ));
+            }
+        }
+        for (document, live) in documents.iter().zip(live) {
+            if let Err(why) = twin.hold(*document, node.disk.items(document)) {
+                self.fail(&format!("P2: {} cannot read {document:?} back: {why}", node.name));
+            }
+            asked += 1;
+            let command = Command::DocumentShow { id: document.to_string() };
+            let step = twin.handle(now, [9; 32], Input::Command { id: CommandId(asked), person: None, dry_run: false, command });
+            let back = match step.answers.into_iter().next() {
+                Some((_, Ok(View::Document(view)))) => Some(view),
+                _ => None,
+            };
+            if back.as_ref().map(gist_of) != live.as_ref().map(gist_of) {
+                self.fail(&format!(
+                    "P2: {document:?} of {} after a restart:\n{:?}\nbefore:\n{:?}",
+                    node.name,
+                    back.as_ref().map(gist_of),
+                    live.as_ref().map(gist_of)
+                ));
+            }
+        }
+    }
+
+    /// The status of a node.
+    pub fn status(&mut self, n: usize) -> StatusView {
+        match self.ask(n, Command::Status) {
+            Ok(View::Status(status)) => status,
+            other => self.fail(&format!("no status: {other:?}")),
+        }
+    }
+
+    /// Agreements as a node shows them.
+    pub fn agreements(&mut self, n: usize) -> Vec<AgreementView> {
+        match self.ask(n, Command::AgreementList) {
+            Ok(View::Agreements { agreements }) => agreements,
+            other => self.fail(&format!("no agreements: {other:?}")),
+        }
+    }
+
+    /// P3: nodes that hold the same parts of a document show the same, and admit what the plain reading admits.
+    pub fn check_documents(&mut self) {
+        let crash = std::mem::take(&mut self.weather.crash);
+        for document in self.documents() {
+            let mut groups: BTreeMap<(BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>), (usize, DocumentView)> = BTreeMap::new();
+            for n in 0..self.nodes.len() {
+                if !self.nodes[n].is_up() || !self.holds(n, &document) {
+                    continue;
+                }
+                let Some(view) = self.show(n, &document) else { continue };
+                if view.cannot_show {
+                    self.fail(&format!("P3: {} cannot show {document:?}", self.nodes[n].name));
+                }
+                self.check_reference(n, &document, &view);
+                let parts = self.parts_of(n, &document);
+                if let Some((other, same)) = groups.get(&parts) {
+                    if shown(same) != shown(&view) {
+                        let why = format!(
+                            "P3: {} and {} hold the same of {document:?} and show\n{:?}\n{:?}",
+                            self.nodes[*other].name,
+                            self.nodes[n].name,
+                            shown(same),
+                            shown(&view)
+                        );
+                        self.fail(&why);
+                    }
+                } else {
+                    groups.insert(parts, (n, view));
+                }
+            }
+        }
+        self.weather.crash = crash;
+    }
+
+    fn check_reference(&mut self, n: usize, document: &DocumentId, view: &DocumentView) {
+        let node = &self.nodes[n];
+        let Some(directory) = node.core.as_ref().map(|core| core.directory()) else { return };
+        let Some(plain) = reference::admitted(node, &directory, document) else {
+            self.fail(&format!("{} lists {document:?} without a genesis on disk", node.name))
+        };
+        let heads: BTreeSet<String> = plain.tips.iter().map(ChangeHash::to_string).collect();
+        let core: BTreeSet<String> = view.heads.iter().cloned().collect();
+        let counts = (plain.changes.len() as u64, plain.settled.len() as u64, (plain.known.len() - plain.changes.len()) as u64);
+        if heads != core || counts != (view.line.changes, view.line.settled, view.line.held) {
+            self.fail(&format!(
+                "P3: {} admits {core:?} ({}, {}, {}) of {document:?}, the plain reading {heads:?} {counts:?}",
+                node.name, view.line.changes, view.line.settled, view.line.held
+            ));
+        }
+    }
+
+    /// Records, and places of writers, that a disk holds of a document.
+    fn parts_of(&self, n: usize, document: &DocumentId) -> (BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>) {
+        let node = &self.nodes[n];
+        let records = crate::oracle::log_of(node, document).map(|log| log.records.keys().map(|id| id.0).collect()).unwrap_or_default();
+        let mut places = BTreeSet::new();
+        for (_, bytes) in node.disk.items(document) {
+            let Some(Item::Segment(bytes)) = Item::from_bytes(&bytes) else { continue };
+            let Ok(s) = segment::decode(&bytes) else { continue };
+            let cited = s.cited.iter().flat_map(|run| std::iter::repeat_n(run.record, run.count as usize));
+            let mut before = s.before;
+            for (at, (raw, cited)) in s.changes.iter().zip(cited).enumerate() {
+                let Ok(change) = accord_protocol::rules::parse(&raw.0) else { continue };
+                let n = s.from + at as u64;
+                before = segment::attest(&s.document, &s.certificate, &s.life, n, &change.hash(), &cited, &before);
+                places.insert(before.0);
+            }
+        }
+        (records, places)
+    }
+
+    /// Ends all faults and lets the world come to rest.
+    pub fn heal(&mut self) {
+        self.note("everything heals".to_owned());
+        self.weather = CALM;
+        self.parted.clear();
+        for n in 0..self.nodes.len() {
+            self.nodes[n].clock_off = 0;
+            if !self.nodes[n].is_up() {
+                self.boot(n);
+            }
+        }
+        self.run(30 * 60_000);
+    }
+
+    /// Once healed: everyone entitled shows the same, sums agree, promises are kept, no disk holds what it must not.
+    pub fn check_healed(&mut self) {
+        self.check_documents();
+        for n in 0..self.nodes.len() {
+            self.check_mirror(n);
+            if let Some(why) = self.oracle.search_disk(&self.nodes[n]) {
+                self.fail(&why);
+            }
+        }
+        for document in self.documents() {
+            self.check_converged(&document);
+        }
+        self.check_sums();
+        for (certificate, document, mark) in self.oracle.promised.clone() {
+            let Some(n) = self.nodes.iter().position(|node| node.identity.certificate == certificate) else { continue };
+            let kept = self.nodes[n].disk.items(&document).iter().any(|(_, body)| body.windows(mark.len()).any(|w| w == mark.as_bytes()));
+            let view = self.show(n, &document);
+            let said = view
+                .as_ref()
+                .is_some_and(|v| v.text.contains(&mark) || v.entries.iter().any(|e| e.text.contains(&mark) || e.title.contains(&mark)));
+            let held = view.as_ref().is_some_and(|v| v.line.held > 0);
+            if !kept || !(said || held) {
+                self.fail(&format!("P2: {} lost {mark} of {document:?} (on disk: {kept}, shown: {said})", self.nodes[n].name));
+            }
+        }
+    }
+
+    fn check_converged(&mut self, document: &DocumentId) {
+        let Some((owner, _)) = self.oracle.documents.get(document).copied() else { return };
+        let home = self.nodes_of(&owner);
+        let Some(node) = home.iter().copied().find(|n| !self.nodes[*n].laptop) else { return };
+        let Some(truth) = self.show(node, document) else {
+            // Only where nobody but the crashed creator ever had it.
+            self.fail(&format!("P3: the owner's node does not hold {document:?}"));
+        };
+        for n in 0..self.nodes.len() {
+            if n == node {
+                continue;
+            }
+            let must = if self.nodes[n].bureau == owner {
+                true
+            } else if self.nodes[n].laptop {
+                // A laptop of a partner has what its home node has.
+                let bureau = self.nodes[n].bureau;
+                let home = self.nodes_of(&bureau).into_iter().find(|m| !self.nodes[*m].laptop);
+                let home_view = home.and_then(|home| self.show(home, document));
+                let own_view = self.show(n, document);
+                if home_view.as_ref().map(shown) != own_view.as_ref().map(shown) {
+                    self.fail(&format!("P3: {} differs from its home node on {document:?}", self.nodes[n].name));
+                }
+                false
+            } else {
+                self.both_agree(node, n) && entitles(&self.nodes[node], document, self.nodes[n].bureau, &[self.own_time(node)])
+            };
+            if must {
+                let view = self.show(n, document);
+                if view.as_ref().map(shown) != Some(shown(&truth)) {
+                    self.fail(&format!(
+                        "P3: {document:?} at {}:\n{:?}\nat its owner {}:\n{:?}",
+                        self.nodes[n].name,
+                        view.as_ref().map(gist_of),
+                        self.nodes[node].name,
+                        gist_of(&truth)
+                    ));
+                }
+            }
+        }
+    }
+
+    /// A node's own idea of now, as it states it.
+    fn own_time(&self, n: usize) -> u64 {
+        let floor = self.nodes[n].disk.get(accord_protocol::step::Table::Local, b"floor");
+        let floor = floor.and_then(|v| <[u8; 8]>::try_from(v).ok()).map_or(0, u64::from_be_bytes);
+        self.wall().max(floor)
+    }
+
+    /// Whether two nodes hold the same agreements of their pair in force.
+    fn both_agree(&self, a: usize, b: usize) -> bool {
+        let (one, other) = (&self.nodes[a], &self.nodes[b]);
+        let ids = |n: usize| {
+            let pacts = pacts(&self.nodes[n]);
+            in_force(&pacts, one.bureau, other.bureau, self.own_time(n)).into_iter().map(|p| p.id).collect::<BTreeSet<_>>()
+        };
+        !ids(a).is_empty() && ids(a) == ids(b)
+    }
+
+    fn check_sums(&mut self) {
+        for a in 0..self.nodes.len() {
+            for b in 0..self.nodes.len() {
+                let (one, other) = (&self.nodes[a], &self.nodes[b]);
+                let own = one.bureau == other.bureau;
+                if a >= b || !self.connected(a, b) || !(own || self.both_agree(a, b)) {
+                    continue;
+                }
+                match self.oracle.sums(&one.identity.certificate, &other.identity.certificate) {
+                    Some((x, y)) if x == y => {}
+                    found => self.fail(&format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name)),
+                }
+                let marked = !own && (self.partner(a, b).divergent || self.partner(b, a).divergent);
+                if marked {
+                    self.fail(&format!("P3: {} and {} call each other divergent", self.nodes[a].name, self.nodes[b].name));
+                }
+            }
+        }
+    }
+}
+
+/// What a reader sees.
+type Shown = (String, String, Vec<String>, String, Vec<bool>, u64);
+
+fn shown(view: &DocumentView) -> Shown {
+    let settled = view.entries.iter().map(|e| e.settled).collect();
+    (view.content_hash.clone(), view.text.clone(), view.heads.clone(), view.log_head.clone(), settled, view.line.changes)
+}
+
+/// What must not change by a restart.
+fn gist_of(view: &DocumentView) -> (Shown, u64, u64, bool, String, String, u64) {
+    let line = &view.line;
+    (shown(view), line.settled, line.held, line.adopted, line.number.clone(), line.title.clone(), line.sequence)
+}

@@ -1,0 +1,169 @@
+//! One device: the real core behind an imitation of the driver's loop.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use accord_keys::directory::Directory;
+use accord_keys::secret::SecretKey;
+use accord_protocol::bureau::{Bureau, Identity};
+use accord_protocol::id::{BureauId, CertificateId, DocumentId, TransportKey};
+use accord_protocol::input::{CommandId, Input, LinkId};
+use accord_protocol::step::{AllowedPeer, Send, Step, Write};
+use accord_protocol::time::{MonoMillis, Now, WallSeconds};
+use accord_protocol::view::{Refused, View};
+
+use crate::disk::Disk;
+
+/// An officer of this device and the key that comes with a login.
+#[derive(Clone)]
+pub struct Officer {
+    /// Name.
+    pub name: String,
+    /// Certificate of the key in use.
+    pub certificate: CertificateId,
+    /// The key.
+    pub key: Arc<SecretKey>,
+}
+
+/// Everything one turn caused, each frame with the epoch it was permitted under.
+#[derive(Default)]
+pub struct Outcome {
+    /// One atomic batch.
+    pub writes: Vec<Write>,
+    /// Frames with their permit's epoch.
+    pub sends: Vec<(Send, u64)>,
+    /// Answers.
+    pub answers: Vec<(CommandId, Result<View, Refused>)>,
+    /// The allow-list, if it changed.
+    pub allow: Option<Vec<AllowedPeer>>,
+    /// Links to close.
+    pub close: Vec<LinkId>,
+    /// Bodies to load.
+    pub wants: Vec<DocumentId>,
+    /// Verifiers need a new directory.
+    pub directory_changed: bool,
+    /// Epoch after the turn.
+    pub epoch: u64,
+}
+
+impl Outcome {
+    fn take(&mut self, step: Step) {
+        self.writes.extend(step.writes);
+        self.sends.extend(step.sends.into_iter().map(|send| (send, step.policy_epoch)));
+        self.answers.extend(step.answers);
+        if step.allow.is_some() {
+            self.allow = step.allow;
+        }
+        self.close.extend(step.close);
+        self.wants.extend(step.wants);
+        self.directory_changed |= step.directory_changed;
+        self.epoch = step.policy_epoch;
+    }
+}
+
+/// See the module.
+pub struct Node {
+    /// For people.
+    pub name: String,
+    /// Its bureau.
+    pub bureau: BureauId,
+    /// Whether it is a laptop.
+    pub laptop: bool,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its transport key.
+    pub transport: TransportKey,
+    /// Its disk.
+    pub disk: Disk,
+    /// The core while the process runs.
+    pub core: Option<Bureau>,
+    /// Officers who log in at every start.
+    pub officers: Vec<Officer>,
+    /// Seconds its wall clock is off.
+    pub clock_off: i64,
+    /// When the process started, world milliseconds.
+    pub booted: u64,
+    /// Inputs not yet handled.
+    pub inbox: VecDeque<Input>,
+    /// When it wants to be woken, world milliseconds.
+    pub wake_at: Option<u64>,
+    /// The policy epoch its gates compare with.
+    pub gate: u64,
+    /// Snapshot of the verifiers.
+    pub directory: Option<Arc<Directory>>,
+    /// Who may connect.
+    pub allow: Vec<AllowedPeer>,
+    /// Its links and the connections they are.
+    pub links: BTreeMap<LinkId, u64>,
+    /// Next link number.
+    pub next_link: u64,
+    /// Next command number.
+    pub next_command: u64,
+    /// Starts so far.
+    pub starts: u64,
+}
+
+impl Node {
+    /// Both clocks of this device at a world time.
+    pub fn clocks(&self, world_ms: u64, base_wall: u64) -> Now {
+        let wall = (base_wall + world_ms / 1_000).saturating_add_signed(self.clock_off);
+        Now { mono: MonoMillis(world_ms.saturating_sub(self.booted)), wall: WallSeconds(wall) }
+    }
+
+    /// Whether the process runs.
+    pub fn is_up(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// Opens the core from what is on disk.
+    ///
+    /// # Errors
+    /// What the core says.
+    pub fn boot(&mut self, world_ms: u64, base_wall: u64) -> Result<(), String> {
+        self.booted = world_ms;
+        self.starts += 1;
+        let now = self.clocks(world_ms, base_wall);
+        let core = Bureau::open(now, self.identity.clone(), self.disk.rows()).map_err(|e| format!("{} does not open: {e}", self.name))?;
+        self.gate = core.policy_epoch();
+        self.directory = Some(core.directory());
+        self.allow = core.allowed();
+        self.core = Some(core);
+        self.inbox = VecDeque::from([Input::Wake]);
+        self.wake_at = None;
+        Ok(())
+    }
+
+    /// Handles up to `most` inputs as one turn. Nothing is committed or told yet.
+    ///
+    /// # Errors
+    /// When a body on disk cannot be read back.
+    pub fn decide(&mut self, most: usize, now: Now, mut seed: impl FnMut() -> [u8; 32]) -> Result<Outcome, String> {
+        let mut outcome = Outcome { epoch: self.gate, ..Outcome::default() };
+        let Some(core) = self.core.as_mut() else { return Ok(outcome) };
+        for _ in 0..most {
+            let Some(input) = self.inbox.pop_front() else { break };
+            for document in core.needs(&input) {
+                core.hold(document, self.disk.items(&document)).map_err(|e| format!("{}: {e}", self.name))?;
+            }
+            let step = core.handle(now, seed(), input);
+            self.wake_at = step.wake_at.map(|at| self.booted + at.0);
+            outcome.take(step);
+        }
+        Ok(outcome)
+    }
+
+    /// Loads what the core asked for.
+    ///
+    /// # Errors
+    /// When a body on disk cannot be read back.
+    pub fn load(&mut self, wants: &[DocumentId]) -> Result<(), String> {
+        let Some(core) = self.core.as_mut() else { return Ok(()) };
+        for document in wants {
+            core.hold(*document, self.disk.items(document)).map_err(|e| format!("{}: {e}", self.name))?;
+        }
+        if !wants.is_empty() {
+            self.inbox.push_back(Input::Wake);
+        }
+        Ok(())
+    }
+}

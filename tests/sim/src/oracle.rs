@@ -1,0 +1,428 @@
+//! The judge: what a frame may say to whom, and what an acknowledgement means, from what a sender has on its disk.
+//!
+//! Written apart from the core: it decodes stored statements and applies DESIGN §4 and §5 in the plainest way, without asking
+//! `access::check`, `AgreementBook`, `Log` or `intake`. It knows exactly these exceptions to P1: an answer to a frame names the document the
+//! frame named; the log up to a bureau's own cut goes to that bureau.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use accord_keys::seal::Sealed;
+use accord_protocol::access::log::{Genesis, Kind, Record, RecordKind, Subject};
+use accord_protocol::agreement::exchange::AgreementStatement;
+use accord_protocol::agreement::{Direction, Terms, Verb};
+use accord_protocol::id::{AgreementId, BureauId, CertificateId, DocumentId, NetworkId, RecordId, StatementId};
+use accord_protocol::intake::Item;
+use accord_protocol::rules;
+use accord_protocol::segment;
+use accord_protocol::step::{Table, Write};
+use accord_protocol::view::{Refused, View};
+use accord_protocol::wire::{self, Message};
+
+use crate::canary::Canaries;
+use crate::node::Node;
+
+/// An agreement as the plain reading of statements gives it.
+#[derive(Clone, Debug)]
+pub struct Pact {
+    /// The offer.
+    pub id: AgreementId,
+    /// Who offered.
+    pub offerer: BureauId,
+    /// Who accepted.
+    pub acceptor: BureauId,
+    /// Its version.
+    pub version: u32,
+    /// What it says.
+    pub terms: Terms,
+}
+
+/// Agreements two sides concluded, as far as one disk knows.
+pub fn pacts(node: &Node) -> Vec<Pact> {
+    let network = &node.identity.network;
+    let (mut offers, mut accepts, mut concludes) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+    for (_, bytes) in node.disk.table(Table::Agreements) {
+        match wire::agreement_statement(network, bytes) {
+            Ok(AgreementStatement::Offer(offer)) => drop(offers.insert(AgreementId(offer.id().0), offer.body().clone())),
+            Ok(AgreementStatement::Accept(accept)) => drop(accepts.insert((accept.body().offer, accept.id()))),
+            Ok(AgreementStatement::Conclude(conclude)) => concludes.push((conclude.body().offer, conclude.body().accept)),
+            Ok(AgreementStatement::Decline(_)) | Err(_) => {}
+        }
+    }
+    concludes
+        .into_iter()
+        .filter(|concluded| accepts.contains(concluded))
+        .filter_map(|(id, _)| {
+            let offer = offers.get(&id)?;
+            let terms = offer.terms.clone();
+            Some(Pact { id, offerer: offer.offerer, acceptor: offer.acceptor, version: offer.version, terms })
+        })
+        .collect()
+}
+
+/// The pacts of a pair in force at a time: those of the newest version that has begun, the lower bureau's offer first, unless it ended.
+pub fn in_force(pacts: &[Pact], a: BureauId, b: BureauId, at: u64) -> Vec<&Pact> {
+    let of_pair = |p: &&Pact| (p.offerer == a && p.acceptor == b) || (p.offerer == b && p.acceptor == a);
+    let begun: Vec<&Pact> = pacts.iter().filter(of_pair).filter(|p| p.terms.from.0 <= at).collect();
+    let Some(newest) = begun.iter().map(|p| p.version).max() else { return Vec::new() };
+    let newest: Vec<&Pact> = begun.into_iter().filter(|p| p.version == newest).collect();
+    let lowest = newest.iter().map(|p| p.offerer).min();
+    newest.into_iter().filter(|p| Some(p.offerer) == lowest && at < p.terms.to.0).collect()
+}
+
+fn gives(pact: &Pact, giver: BureauId, genesis: &Genesis, at: u64) -> bool {
+    pact.terms.grants.iter().any(|grant| {
+        let way = match grant.direction {
+            Direction::Both => true,
+            Direction::OffererGives => giver == pact.offerer,
+            Direction::AcceptorGives => giver == pact.acceptor,
+        };
+        way && grant.category == genesis.category
+            && genesis.tlp <= grant.tlp_ceiling
+            && grant.until.is_none_or(|until| at < until.0)
+            && grant.verbs.iter().any(|verb| matches!(verb, Verb::Read | Verb::Append))
+    })
+}
+
+/// The access log of a document as one disk has it.
+#[derive(Clone, Debug)]
+pub struct LogModel {
+    /// Record 0.
+    pub genesis: Genesis,
+    /// The others.
+    pub records: BTreeMap<RecordId, Record>,
+}
+
+/// Reads the log of a document off a disk.
+pub fn log_of(node: &Node, document: &DocumentId) -> Option<LogModel> {
+    let network = &node.identity.network;
+    let mut genesis = None;
+    let mut records = BTreeMap::new();
+    for (_, bytes) in node.disk.items(document) {
+        match Item::from_bytes(&bytes)? {
+            Item::Genesis(bytes) => genesis = Some(Sealed::<Genesis>::from_bytes(&bytes).ok()?.claimed().clone()),
+            Item::Record(bytes) => {
+                let sealed = Sealed::<Record>::from_bytes(&bytes).ok()?;
+                records.insert(RecordId(sealed.id(network).0), sealed.claimed().clone());
+            }
+            Item::Segment(_) => {}
+        }
+    }
+    Some(LogModel { genesis: genesis?, records })
+}
+
+impl LogModel {
+    /// Records nobody follows; the genesis if there are none.
+    pub fn heads(&self, document: &DocumentId) -> Vec<RecordId> {
+        let followed: BTreeSet<RecordId> = self.records.values().map(|r| r.previous).collect();
+        let heads: Vec<RecordId> = self.records.keys().filter(|id| !followed.contains(id)).copied().collect();
+        if heads.is_empty() { vec![RecordId(document.0)] } else { heads }
+    }
+    /// The way from record 1 to a record.
+    pub fn way_to(&self, head: RecordId) -> Vec<(RecordId, &Record)> {
+        let mut way = Vec::new();
+        let mut at = head;
+        while let Some(record) = self.records.get(&at) {
+            way.push((at, record));
+            at = record.previous;
+        }
+        way.reverse();
+        way
+    }
+    /// Index of the last record before the log branches.
+    pub fn fork(&self) -> Option<u32> {
+        let mut seen: BTreeMap<RecordId, u32> = BTreeMap::new();
+        for record in self.records.values() {
+            *seen.entry(record.previous).or_default() += 1;
+        }
+        self.records.values().filter(|r| seen[&r.previous] > 1).map(|r| r.index - 1).min()
+    }
+    /// Bureaus that hold the document at one head, with their verb.
+    pub fn holders_at(&self, head: RecordId) -> BTreeMap<BureauId, Verb> {
+        let mut held: BTreeMap<BureauId, Verb> = self.genesis.audience.iter().map(|g| (g.bureau, g.verb)).collect();
+        for (_, record) in self.way_to(head) {
+            match &record.kind {
+                RecordKind::Grant(grantees, _) if self.fork().is_none_or(|fork| record.index <= fork) => {
+                    for grantee in grantees {
+                        let verb = held.entry(grantee.bureau).or_insert(grantee.verb);
+                        if grantee.verb == Verb::Append {
+                            *verb = Verb::Append;
+                        }
+                    }
+                }
+                RecordKind::Cut(Subject::Bureau(bureau), verbs, ..) => {
+                    if verbs.contains(&Verb::Read) {
+                        held.remove(bureau);
+                    } else if let Some(verb) = held.get_mut(bureau) {
+                        *verb = Verb::Read;
+                    }
+                }
+                _ => {}
+            }
+        }
+        held
+    }
+    /// Bureaus that hold the document by every head.
+    pub fn holders(&self, document: &DocumentId) -> BTreeSet<BureauId> {
+        let mut sets = self.heads(document).into_iter().map(|head| self.holders_at(head).into_keys().collect::<BTreeSet<_>>());
+        let first = sets.next().unwrap_or_default();
+        sets.fold(first, |all, more| all.intersection(&more).copied().collect())
+    }
+    /// Bureaus the log ever let in.
+    pub fn ever_held(&self) -> BTreeSet<BureauId> {
+        let granted = self.records.values().filter_map(|r| match &r.kind {
+            RecordKind::Grant(grantees, _) => Some(grantees),
+            _ => None,
+        });
+        self.genesis.audience.iter().chain(granted.flatten()).map(|g| g.bureau).collect()
+    }
+}
+
+/// Whether the log and the agreements on a sender's disk let a document go to a bureau at one of these times.
+pub fn entitles(node: &Node, document: &DocumentId, to: BureauId, times: &[u64]) -> bool {
+    let Some(log) = log_of(node, document) else { return false };
+    let pacts = pacts(node);
+    let from = node.bureau;
+    times.iter().any(|at| {
+        let running = in_force(&pacts, from, to, *at);
+        if running.is_empty() {
+            return false;
+        }
+        if log.genesis.owner == to {
+            return true;
+        }
+        log.genesis.owner == from && log.holders(document).contains(&to) && running.iter().all(|p| gives(p, from, &log.genesis, *at))
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Owed {
+    mark: u64,
+    document: DocumentId,
+    parts: Vec<[u8; 32]>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Oracle {
+    /// What went wrong, if anything did.
+    pub verdict: Option<String>,
+    /// Byte strings that betray documents.
+    pub canaries: Canaries,
+    /// Documents each bureau was rightly sent.
+    pub given: BTreeSet<(DocumentId, BureauId)>,
+    /// Owner and kind of every document.
+    pub documents: BTreeMap<DocumentId, (BureauId, Kind)>,
+    /// Answered writes: (device, document, mark of the text).
+    pub promised: BTreeSet<(CertificateId, DocumentId, String)>,
+    /// Frames judged towards another bureau.
+    pub judged: u64,
+    /// Acknowledged pushes found durable.
+    pub acknowledged: u64,
+    kept: BTreeMap<CertificateId, BTreeSet<[u8; 32]>>,
+    named: BTreeSet<(BureauId, BureauId, DocumentId)>,
+    owed: BTreeMap<(u64, usize), Vec<Owed>>,
+    excused: BTreeSet<((u64, usize), DocumentId)>,
+    last_sums: BTreeMap<(CertificateId, CertificateId), (wire::Message, u64)>,
+    frames: u64,
+}
+
+/// Ids of what an item holds: the document, a record, changes.
+fn parts(network: &NetworkId, item: &Item) -> Vec<[u8; 32]> {
+    match item {
+        Item::Genesis(bytes) => Sealed::<Genesis>::from_bytes(bytes).map(|s| vec![s.id(network).0]).unwrap_or_default(),
+        Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).map(|s| vec![s.id(network).0]).unwrap_or_default(),
+        Item::Segment(bytes) => {
+            let Ok(segment) = segment::decode(bytes) else { return Vec::new() };
+            segment.changes.iter().filter_map(|raw| rules::parse(&raw.0).ok()).map(|change| change.hash().0).collect()
+        }
+    }
+}
+
+impl Oracle {
+    /// A node committed these writes.
+    pub fn committed(&mut self, node: &Node, writes: &[Write]) {
+        for write in writes {
+            let Write::Item { document, body, .. } = write else { continue };
+            let Some(item) = Item::from_bytes(body) else { continue };
+            let found = parts(&node.identity.network, &item);
+            match &item {
+                Item::Genesis(bytes) => {
+                    if let Ok(sealed) = Sealed::<Genesis>::from_bytes(bytes) {
+                        self.documents.insert(*document, (sealed.claimed().owner, sealed.claimed().kind));
+                    }
+                    self.canaries.add(&document.0, *document);
+                    self.canaries.add(document.to_string().as_bytes(), *document);
+                }
+                Item::Segment(bytes) => {
+                    found.iter().for_each(|hash| self.canaries.add(hash, *document));
+                    self.canaries.add_marks(bytes, *document);
+                }
+                Item::Record(_) => found.iter().for_each(|id| self.canaries.add(id, *document)),
+            }
+            self.kept.entry(node.identity.certificate).or_default().extend(found);
+        }
+    }
+
+    /// A person was answered.
+    pub fn answered(&mut self, node: &Node, answer: &Result<View, Refused>) {
+        let Ok(View::Sending(view)) = answer else { return };
+        let Some(document) = DocumentId::from_hex(&view.id).filter(|_| !view.dry_run) else { return };
+        if node.disk.get(Table::Documents, &document.0).is_none() {
+            self.verdict = Some(format!("P2: {} answered about {document:?}, which is not on its disk", node.name));
+        }
+    }
+
+    /// A person was promised that this text is in a document.
+    pub fn promise(&mut self, node: &Node, document: DocumentId, mark: &str) {
+        let kept = node.disk.items(&document).iter().any(|(_, body)| body.windows(mark.len()).any(|w| w == mark.as_bytes()));
+        if kept {
+            self.promised.insert((node.identity.certificate, document, mark.to_owned()));
+        } else {
+            self.verdict = Some(format!("P2: {} answered a write in {document:?} that is not on its disk", node.name));
+        }
+    }
+
+    /// A frame reached its receiver.
+    pub fn arrived(&mut self, way: (u64, usize), bytes: &[u8]) {
+        let Ok(Message::Push(push)) = Message::decode(bytes) else { return };
+        let network = NetworkId::named("sim");
+        let items = push
+            .genesis
+            .iter()
+            .map(|b| Item::Genesis(b.0.clone()))
+            .chain(push.records.iter().map(|b| Item::Record(b.0.clone())))
+            .chain(push.segments.iter().map(|b| Item::Segment(b.0.clone())));
+        let owed = Owed { mark: push.mark, document: push.document, parts: items.flat_map(|item| parts(&network, &item)).collect() };
+        self.excused.remove(&(way, push.document));
+        self.owed.entry(way).or_default().push(owed);
+    }
+
+    /// A frame is handed to the transport: the tap.
+    pub fn frame(&mut self, from: &Node, to: &Node, way: (u64, usize), bytes: &[u8], wall: u64, world_wall: u64) {
+        self.frames += 1;
+        let message = Message::decode(bytes).ok();
+        self.receipts(from, way, message.as_ref());
+        if let (Some(Message::Equality { .. }), (a, b)) = (&message, (from.identity.certificate, to.identity.certificate)) {
+            self.last_sums.insert((a, b), (message.clone().expect("matched"), self.frames));
+        }
+        let said: Vec<BTreeSet<DocumentId>> = self.canaries.found_in(bytes).into_iter().cloned().collect();
+        for document in said.iter().flatten() {
+            self.named.insert((from.bureau, to.bureau, *document));
+        }
+        if from.bureau == to.bureau {
+            return;
+        }
+        self.judged += 1;
+        let floor = from.disk.get(Table::Local, b"floor").and_then(|v| <[u8; 8]>::try_from(v).ok()).map_or(0, u64::from_be_bytes);
+        // A frame may leave within the second in which its ground ends; a clock set back counts as the corroborated one.
+        let now = wall.max(floor);
+        let mut times = vec![now, now.saturating_sub(1)];
+        if wall < world_wall {
+            times.extend([world_wall, world_wall - 1]);
+        }
+        for documents in said {
+            let mut told = false;
+            for document in &documents {
+                if entitles(from, document, to.bureau, &times) {
+                    self.given.insert((*document, to.bureau));
+                    told = true;
+                } else {
+                    told |= self.excepted(from, to, document, message.as_ref());
+                }
+            }
+            if !told {
+                let what = message.as_ref().map(|m| format!("{m:?}")).unwrap_or_default();
+                let what: String = what.chars().take(300).collect();
+                self.verdict = Some(format!("P1: {} told {} of {documents:?}: {what}", from.name, to.name));
+                return;
+            }
+        }
+    }
+
+    fn excepted(&self, from: &Node, to: &Node, document: &DocumentId, message: Option<&Message>) -> bool {
+        match message {
+            Some(Message::Want(named) | Message::Declined { document: named, .. }) => {
+                named == document && self.named.contains(&(to.bureau, from.bureau, *document))
+            }
+            Some(Message::Push(push)) if push.document == *document => {
+                let Some(log) = log_of(from, document) else { return false };
+                push.genesis.is_none()
+                    && push.segments.is_empty()
+                    && log.genesis.owner == from.bureau
+                    && push.records.iter().all(|bytes| own_cut_follows(&log, document, to.bureau, &bytes.0, &from.identity.network))
+            }
+            _ => false,
+        }
+    }
+
+    /// What an acknowledgement claims must be on the disk of the one who gives it.
+    fn receipts(&mut self, from: &Node, (connection, end): (u64, usize), message: Option<&Message>) {
+        let way = (connection, 1 - end);
+        match message {
+            Some(Message::Want(document) | Message::Declined { document, .. }) => {
+                self.excused.insert((way, *document));
+            }
+            Some(Message::Ack(mark)) => {
+                let owed = self.owed.entry(way).or_default();
+                let (due, later) = std::mem::take(owed).into_iter().partition::<Vec<_>, _>(|o| o.mark <= *mark);
+                *owed = later;
+                let kept = self.kept.entry(from.identity.certificate).or_default();
+                for push in due {
+                    if self.excused.contains(&(way, push.document)) {
+                        continue;
+                    }
+                    if push.parts.iter().any(|part| !kept.contains(part)) {
+                        self.verdict =
+                            Some(format!("P2: {} acknowledged a push of {:?} it does not have on disk", from.name, push.document));
+                        return;
+                    }
+                    self.acknowledged += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The last sums two devices told each other; both ways, newest.
+    pub fn sums(&self, a: &CertificateId, b: &CertificateId) -> Option<(&Message, &Message)> {
+        Some((&self.last_sums.get(&(*a, *b))?.0, &self.last_sums.get(&(*b, *a))?.0))
+    }
+
+    /// At the end: no disk of a bureau holds anything of a document it was never entitled to.
+    pub fn search_disk(&self, node: &Node) -> Option<String> {
+        for piece in node.disk.pieces() {
+            for documents in self.canaries.found_in(piece) {
+                let rightly = documents.iter().any(|document| {
+                    let owner = self.documents.get(document).map(|(owner, _)| *owner);
+                    owner == Some(node.bureau) || self.given.contains(&(*document, node.bureau))
+                });
+                if !rightly {
+                    return Some(format!("P1: the disk of {} holds something of {documents:?}", node.name));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Whether a record is a bureau's own cut or stands before it.
+fn own_cut_follows(log: &LogModel, document: &DocumentId, bureau: BureauId, bytes: &[u8], network: &NetworkId) -> bool {
+    let Ok(sealed) = Sealed::<Record>::from_bytes(bytes) else { return false };
+    let id = RecordId(sealed.id(network).0);
+    if !log.ever_held().contains(&bureau) {
+        return false;
+    }
+    log.heads(document).into_iter().any(|head| {
+        let way = log.way_to(head);
+        let place = way.iter().position(|(at, _)| *at == id);
+        let cut = way.iter().rposition(
+            |(_, r)| matches!(&r.kind, RecordKind::Cut(Subject::Bureau(b), verbs, ..) if *b == bureau && verbs.contains(&Verb::Read)),
+        );
+        place.zip(cut).is_some_and(|(place, cut)| place <= cut)
+    })
+}
+
+/// Statement ids by table, for the promise that nothing goes backwards.
+pub fn statement_ids(node: &Node) -> BTreeSet<StatementId> {
+    node.disk.table(Table::Agreements).filter_map(|(key, _)| StatementId::from_slice(key)).collect()
+}

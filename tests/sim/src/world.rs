@@ -1,0 +1,707 @@
+//! The world: virtual time, connections that delay, break and come back, processes that crash and start again.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+
+use accord_protocol::id::{BureauId, DocumentId, NetworkId};
+use accord_protocol::input::{Command, CommandId, Input, LinkId};
+use accord_protocol::step::Table;
+use accord_protocol::time::MonoMillis;
+use accord_protocol::view::{DocumentView, Refused, RefusedKind, View};
+use accord_protocol::wire;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::node::{Node, Outcome};
+use crate::oracle::Oracle;
+
+/// Wall time at which every world begins: 2030-01-01.
+pub const BASE_WALL: u64 = 1_893_456_000;
+
+/// A deliberate fault of the driver, to show that the suite notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverFault {
+    /// None.
+    #[default]
+    Sound,
+    /// Sends and answers before it commits.
+    TellsBeforeCommit,
+    /// Never compares the policy epoch at hand-off.
+    IgnoresGate,
+}
+
+/// How the network behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// Shortest and longest way of a frame, milliseconds.
+    pub delay: (u64, u64),
+    /// Longest wait in the sender's queue before hand-off, milliseconds.
+    pub queue: u64,
+    /// Crash chance per turn, in ten thousandths.
+    pub crash: u32,
+    /// Inputs per turn at most.
+    pub batch: usize,
+    /// Chance that a new link begins with a frame of an older one, in ten thousandths.
+    pub replay: u32,
+}
+
+/// A quiet day.
+pub const CALM: Weather = Weather { delay: (1, 5), queue: 0, crash: 0, batch: 8, replay: 0 };
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// The swarm of one end takes the next frame of its queue.
+    HandOff(u64, usize),
+    /// The next frame reaches the other end.
+    Arrive(u64, usize),
+    /// A node asked to be woken.
+    Wake(usize),
+    /// Nodes that may connect and do not, try.
+    Dial,
+    /// A crashed node starts.
+    Boot(usize),
+}
+
+enum Queued {
+    Frame { bytes: Vec<u8>, permit: Option<u64> },
+    Close,
+}
+
+enum OnWire {
+    Frame(Vec<u8>),
+    Down,
+}
+
+struct Connection {
+    ends: [usize; 2],
+    links: [LinkId; 2],
+    /// Whether this end still believes in the connection.
+    up: [bool; 2],
+    queue: [VecDeque<Queued>; 2],
+    wire: [VecDeque<OnWire>; 2],
+    arrives: [u64; 2],
+}
+
+/// See the module.
+pub struct World {
+    /// Seed it was made from.
+    pub seed: u64,
+    /// Virtual time, milliseconds.
+    pub now: u64,
+    /// Dice.
+    pub rng: SmallRng,
+    /// The network all statements are bound to.
+    pub network: NetworkId,
+    /// Devices.
+    pub nodes: Vec<Node>,
+    /// How the network behaves now.
+    pub weather: Weather,
+    /// Pairs of nodes that cannot reach each other.
+    pub parted: BTreeSet<(usize, usize)>,
+    /// What judges the core.
+    pub oracle: Oracle,
+    /// A deliberate fault.
+    pub fault: DriverFault,
+    /// Frames handed over, and their bytes.
+    pub frames: (u64, u64),
+    /// Turns taken.
+    pub turns: u64,
+    /// Crashes.
+    pub crashes: u64,
+    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    serial: u64,
+    connections: BTreeMap<u64, Connection>,
+    answers: BTreeMap<(usize, CommandId), Result<View, Refused>>,
+    trace: VecDeque<String>,
+    old_frames: BTreeMap<(usize, usize), Vec<Vec<u8>>>,
+    wake_planned: BTreeMap<usize, u64>,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(seed: u64) -> Self {
+        let mut world = Self {
+            seed,
+            now: 0,
+            rng: SmallRng::seed_from_u64(seed),
+            network: NetworkId::named("sim"),
+            nodes: Vec::new(),
+            weather: CALM,
+            parted: BTreeSet::new(),
+            oracle: Oracle::default(),
+            fault: DriverFault::Sound,
+            frames: (0, 0),
+            turns: 0,
+            crashes: 0,
+            events: BinaryHeap::new(),
+            serial: 0,
+            connections: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            trace: VecDeque::new(),
+            old_frames: BTreeMap::new(),
+            wake_planned: BTreeMap::new(),
+        };
+        world.plan(100, Event::Dial);
+        world
+    }
+
+    /// Ends the test with everything needed to see it again.
+    ///
+    /// # Panics
+    /// Always.
+    pub fn fail(&self, why: &str) -> ! {
+        let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
+        panic!(
+            "{}\n{} ms, seed {}: {why}\nrepeat: ACCORD_SIM_SEED={} cargo test -p accord-sim -- --nocapture",
+            trace.join("\n"),
+            self.now,
+            self.seed,
+            self.seed
+        );
+    }
+
+    /// Notes a line for the trace of a failure.
+    pub fn note(&mut self, line: String) {
+        if self.trace.len() == 120 {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(format!("{:>9} {line}", self.now));
+    }
+
+    fn plan(&mut self, after: u64, event: Event) {
+        self.serial += 1;
+        self.events.push(Reverse((self.now + after, self.serial, event)));
+    }
+
+    /// 32 bytes from the dice.
+    pub fn draw32(&mut self) -> [u8; 32] {
+        self.rng.random()
+    }
+
+    // ---- time ----
+
+    /// Lets virtual time pass.
+    pub fn run(&mut self, millis: u64) {
+        let until = self.now + millis;
+        while let Some(Reverse((at, _, event))) = self.events.peek().copied() {
+            if at > until {
+                break;
+            }
+            self.events.pop();
+            self.now = self.now.max(at);
+            self.happen(event);
+        }
+        self.now = until;
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::HandOff(id, end) => self.hand_off(id, end),
+            Event::Arrive(id, end) => self.arrive(id, end),
+            Event::Wake(node) => {
+                if self.wake_planned.get(&node) == Some(&self.now) {
+                    self.wake_planned.remove(&node);
+                }
+                if self.nodes[node].is_up() && self.nodes[node].wake_at.is_some_and(|at| at <= self.now) {
+                    self.nodes[node].wake_at = None;
+                    self.nodes[node].inbox.push_back(Input::Wake);
+                    self.work(node);
+                }
+            }
+            Event::Dial => {
+                self.dial();
+                let wait = self.rng.random_range(500..2_000);
+                self.plan(wait, Event::Dial);
+            }
+            Event::Boot(node) => {
+                if !self.nodes[node].is_up() {
+                    self.boot(node);
+                }
+            }
+        }
+    }
+
+    // ---- turns ----
+
+    /// Takes turns until the inbox of a node is empty or it crashed.
+    pub fn work(&mut self, n: usize) {
+        let mut rounds = 0;
+        while self.nodes[n].is_up() && !self.nodes[n].inbox.is_empty() {
+            self.turn(n);
+            rounds += 1;
+            if rounds > 5_000 {
+                self.fail("a node does not come to rest");
+            }
+        }
+        self.plan_wake(n);
+    }
+
+    fn plan_wake(&mut self, n: usize) {
+        let Some(at) = self.nodes[n].wake_at.filter(|_| self.nodes[n].is_up()) else { return };
+        let at = at.max(self.now + 1);
+        if self.wake_planned.get(&n).is_none_or(|planned| *planned > at || *planned < self.now) {
+            self.wake_planned.insert(n, at);
+            self.plan(at - self.now, Event::Wake(n));
+        }
+    }
+
+    fn turn(&mut self, n: usize) {
+        self.turns += 1;
+        let batch = self.rng.random_range(1..=self.weather.batch);
+        let crash = self.weather.crash > 0 && self.rng.random_range(0..10_000) < self.weather.crash;
+        let before_commit = self.rng.random_bool(0.5);
+        let now = self.nodes[n].clocks(self.now, BASE_WALL);
+        let mut dice = SmallRng::seed_from_u64(self.rng.random());
+        let outcome = match self.nodes[n].decide(batch, now, || dice.random()) {
+            Ok(outcome) => outcome,
+            Err(why) => self.fail(&why),
+        };
+        let mut outcome = outcome;
+        if self.fault == DriverFault::TellsBeforeCommit {
+            let writes = std::mem::take(&mut outcome.writes);
+            self.dispatch(n, outcome);
+            if crash && before_commit {
+                return self.crash(n);
+            }
+            return self.commit(n, &writes);
+        }
+        if crash && before_commit {
+            return self.crash(n);
+        }
+        let writes = std::mem::take(&mut outcome.writes);
+        self.commit(n, &writes);
+        if crash {
+            return self.crash(n);
+        }
+        self.dispatch(n, outcome);
+    }
+
+    fn commit(&mut self, n: usize, writes: &[accord_protocol::step::Write]) {
+        if let Err(why) = self.nodes[n].disk.commit(writes) {
+            let why = format!("P4: {}: {why}", self.nodes[n].name);
+            self.fail(&why);
+        }
+        if let Some(core) = self.nodes[n].core.as_mut() {
+            core.committed();
+        }
+        self.oracle.committed(&self.nodes[n], writes);
+    }
+
+    /// Commits and tells what a turn caused.
+    pub fn finish(&mut self, n: usize, mut outcome: Outcome) {
+        let writes = std::mem::take(&mut outcome.writes);
+        self.commit(n, &writes);
+        self.dispatch(n, outcome);
+    }
+
+    fn dispatch(&mut self, n: usize, outcome: Outcome) {
+        self.nodes[n].gate = outcome.epoch;
+        if outcome.directory_changed {
+            self.nodes[n].directory = self.nodes[n].core.as_ref().map(|core| core.directory());
+        }
+        if let Some(allow) = outcome.allow {
+            self.nodes[n].allow = allow;
+            self.drop_disallowed(n);
+        }
+        for (send, epoch) in outcome.sends {
+            let Some(id) = self.nodes[n].links.get(&send.link).copied() else { continue };
+            let end = self.end_of(id, n);
+            let frame = Queued::Frame { bytes: send.bytes, permit: send.gated.then_some(epoch) };
+            self.enqueue(id, end, frame);
+        }
+        for link in outcome.close {
+            let Some(id) = self.nodes[n].links.get(&link).copied() else { continue };
+            let end = self.end_of(id, n);
+            self.enqueue(id, end, Queued::Close);
+        }
+        for (id, answer) in outcome.answers {
+            self.oracle.answered(&self.nodes[n], &answer);
+            self.answers.insert((n, id), answer);
+        }
+        if let Err(why) = self.nodes[n].load(&outcome.wants) {
+            self.fail(&why);
+        }
+        self.oracle_verdict();
+    }
+
+    fn oracle_verdict(&mut self) {
+        if let Some(why) = self.oracle.verdict.take() {
+            self.fail(&why);
+        }
+    }
+
+    // ---- processes ----
+
+    /// Loses everything not committed.
+    pub fn crash(&mut self, n: usize) {
+        if !self.nodes[n].is_up() {
+            return;
+        }
+        self.crashes += 1;
+        self.note(format!("{} crashes", self.nodes[n].name));
+        self.nodes[n].core = None;
+        self.nodes[n].inbox.clear();
+        self.nodes[n].wake_at = None;
+        let links = std::mem::take(&mut self.nodes[n].links);
+        for id in links.into_values() {
+            let end = self.end_of(id, n);
+            self.hang_up(id, end);
+        }
+        let wait = self.rng.random_range(10..60_000);
+        self.plan(wait, Event::Boot(n));
+    }
+
+    /// Starts a node from its disk; its officers log in again.
+    pub fn boot(&mut self, n: usize) {
+        self.note(format!("{} starts", self.nodes[n].name));
+        let now = self.now;
+        if let Err(why) = self.nodes[n].boot(now, BASE_WALL) {
+            self.fail(&why);
+        }
+        for officer in self.nodes[n].officers.clone() {
+            let command = Command::Unlock { name: officer.name, certificate: officer.certificate, signer: officer.key };
+            // Refused after a reset: that officer simply stays logged out.
+            let _ = self.order(n, command);
+        }
+        self.work(n);
+    }
+
+    /// Stops and starts a node at once.
+    pub fn restart(&mut self, n: usize) {
+        self.crash(n);
+        if !self.nodes[n].is_up() {
+            self.boot(n);
+        }
+    }
+
+    // ---- commands ----
+
+    /// Puts a command into the inbox.
+    pub fn order(&mut self, n: usize, command: Command) -> CommandId {
+        self.nodes[n].next_command += 1;
+        let id = CommandId(self.nodes[n].next_command);
+        self.nodes[n].inbox.push_back(Input::Command { id, person: None, dry_run: false, command });
+        id
+    }
+
+    /// Gives a command and waits for the answer; `None` when the node is down or crashed before it answered.
+    pub fn try_ask(&mut self, n: usize, command: Command) -> Option<Result<View, Refused>> {
+        if !self.nodes[n].is_up() {
+            return None;
+        }
+        let id = self.order(n, command);
+        self.work(n);
+        self.answers.remove(&(n, id))
+    }
+
+    /// Gives a command. While nothing crashes a node that is down is started first; else its silence is a refusal with code `silent`.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn ask(&mut self, n: usize, command: Command) -> Result<View, Refused> {
+        if !self.nodes[n].is_up() && self.weather.crash == 0 {
+            self.boot(n);
+        }
+        match self.try_ask(n, command) {
+            Some(answer) => answer,
+            None if self.weather.crash > 0 => Err(Refused::new(RefusedKind::Fault, "silent")),
+            None => self.fail("a command was not answered"),
+        }
+    }
+
+    /// A document as a node shows it; `None` where it does not hold it.
+    pub fn show(&mut self, n: usize, document: &DocumentId) -> Option<DocumentView> {
+        match self.ask(n, Command::DocumentShow { id: document.to_string() }) {
+            Ok(View::Document(view)) => Some(view),
+            _ => None,
+        }
+    }
+
+    // ---- connections ----
+
+    fn end_of(&self, id: u64, node: usize) -> usize {
+        usize::from(self.connections.get(&id).is_some_and(|c| c.ends[1] == node))
+    }
+
+    /// Whether two nodes are connected, as both believe.
+    pub fn connected(&self, a: usize, b: usize) -> bool {
+        self.connections.values().any(|c| (c.ends == [a, b] || c.ends == [b, a]) && c.up == [true, true])
+    }
+
+    fn touched_by(&self, a: usize, b: usize) -> bool {
+        self.connections.values().any(|c| (c.ends == [a, b] || c.ends == [b, a]) && (c.up[0] || c.up[1]))
+    }
+
+    fn dial(&mut self) {
+        for a in 0..self.nodes.len() {
+            for b in a + 1..self.nodes.len() {
+                let (one, other) = (&self.nodes[a], &self.nodes[b]);
+                if !one.is_up() || !other.is_up() || self.parted.contains(&(a, b)) {
+                    continue;
+                }
+                let there = one.allow.iter().find(|peer| peer.transport == other.transport);
+                let back = other.allow.iter().find(|peer| peer.transport == one.transport);
+                let (Some(there), Some(back)) = (there, back) else { continue };
+                if (there.dial || back.dial) && !self.touched_by(a, b) && self.rng.random_bool(0.7) {
+                    self.connect(a, b);
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        self.note(format!("{} and {} connect", self.nodes[a].name, self.nodes[b].name));
+        self.serial += 1;
+        let id = self.serial;
+        let links = [self.new_link(a, id), self.new_link(b, id)];
+        let connection = Connection {
+            ends: [a, b],
+            links,
+            up: [true, true],
+            queue: [VecDeque::new(), VecDeque::new()],
+            wire: [VecDeque::new(), VecDeque::new()],
+            arrives: [0, 0],
+        };
+        self.connections.insert(id, connection);
+        for (end, (node, peer)) in [(a, b), (b, a)].into_iter().enumerate() {
+            let transport = self.nodes[peer].transport;
+            self.nodes[node].inbox.push_back(Input::LinkUp { link: links[end], transport, outgoing: end == 0 });
+        }
+        for (end, (node, peer)) in [(a, b), (b, a)].into_iter().enumerate() {
+            self.work(node);
+            if self.weather.replay > 0 && self.rng.random_range(0..10_000) < self.weather.replay {
+                let old = self.old_frames.get(&(node, peer)).filter(|old| !old.is_empty());
+                if let Some(old) = old {
+                    let bytes = old[self.rng.random_range(0..old.len())].clone();
+                    if self.connections.get(&id).is_some_and(|c| c.up[end]) {
+                        self.put_on_wire(id, end, OnWire::Frame(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    fn new_link(&mut self, node: usize, id: u64) -> LinkId {
+        self.nodes[node].next_link += 1;
+        let link = LinkId(self.nodes[node].next_link);
+        self.nodes[node].links.insert(link, id);
+        link
+    }
+
+    fn enqueue(&mut self, id: u64, end: usize, queued: Queued) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.queue[end].push_back(queued);
+        let wait = if self.weather.queue == 0 { 0 } else { self.rng.random_range(0..=self.weather.queue) };
+        self.plan(wait, Event::HandOff(id, end));
+    }
+
+    fn hand_off(&mut self, id: u64, end: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if !connection.up[end] {
+            return;
+        }
+        let (node, peer, link) = (connection.ends[end], connection.ends[1 - end], connection.links[end]);
+        match connection.queue[end].pop_front() {
+            None => {}
+            Some(Queued::Close) => {
+                self.nodes[node].links.remove(&link);
+                self.hang_up(id, end);
+                self.nodes[node].inbox.push_back(Input::LinkDown { link });
+                self.work(node);
+            }
+            Some(Queued::Frame { permit, .. })
+                if permit.is_some_and(|epoch| epoch != self.nodes[node].gate) && self.fault != DriverFault::IgnoresGate =>
+            {
+                self.note(format!("{} drops a stale frame", self.nodes[node].name));
+                self.nodes[node].inbox.push_back(Input::FrameDropped { link });
+                self.work(node);
+            }
+            Some(Queued::Frame { bytes, .. }) => {
+                self.frames.0 += 1;
+                self.frames.1 += bytes.len() as u64;
+                let wall = self.nodes[node].clocks(self.now, BASE_WALL).wall;
+                let world_wall = BASE_WALL + self.now / 1_000;
+                self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall.0, world_wall);
+                self.note(format!("{} -> {} {}", self.nodes[node].name, self.nodes[peer].name, describe(&bytes)));
+                self.oracle_verdict();
+                if matches!(bytes.get(1), Some(2..=4)) {
+                    let old = self.old_frames.entry((node, peer)).or_default();
+                    if old.len() < 64 {
+                        old.push(bytes.clone());
+                    }
+                }
+                self.put_on_wire(id, end, OnWire::Frame(bytes));
+            }
+        }
+    }
+
+    fn put_on_wire(&mut self, id: u64, end: usize, what: OnWire) {
+        let (low, high) = self.weather.delay;
+        let delay = self.rng.random_range(low..=high.max(low));
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let at = connection.arrives[end].max(self.now + delay);
+        connection.arrives[end] = at;
+        connection.wire[end].push_back(what);
+        let after = at - self.now;
+        self.plan(after, Event::Arrive(id, end));
+    }
+
+    /// One end is gone: what it handed over may still arrive, then the other end notices.
+    fn hang_up(&mut self, id: u64, end: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if !connection.up[end] {
+            return;
+        }
+        connection.up[end] = false;
+        connection.queue[end].clear();
+        if connection.up[1 - end] {
+            self.put_on_wire(id, end, OnWire::Down);
+        } else {
+            self.connections.remove(&id);
+        }
+    }
+
+    /// Breaks a connection in the middle: everything under way is lost, both ends notice.
+    pub fn cut(&mut self, a: usize, b: usize) {
+        self.sever(a, b, None);
+    }
+
+    fn sever(&mut self, a: usize, b: usize, in_its_turn: Option<usize>) {
+        let ids: Vec<u64> = self.connections.iter().filter(|(_, c)| c.ends == [a, b] || c.ends == [b, a]).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(connection) = self.connections.remove(&id) else { continue };
+            for end in [0, 1] {
+                if connection.up[end] {
+                    let (node, link) = (connection.ends[end], connection.links[end]);
+                    self.nodes[node].links.remove(&link);
+                    if self.nodes[node].is_up() {
+                        self.nodes[node].inbox.push_back(Input::LinkDown { link });
+                        if in_its_turn != Some(node) {
+                            self.work(node);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Breaks the connection of two nodes and lets none come about.
+    pub fn part(&mut self, a: usize, b: usize) {
+        self.note(format!("{} and {} are parted", self.nodes[a].name, self.nodes[b].name));
+        self.parted.insert((a.min(b), a.max(b)));
+        self.cut(a, b);
+    }
+
+    /// Lets two nodes connect again.
+    pub fn join_again(&mut self, a: usize, b: usize) {
+        self.parted.remove(&(a.min(b), a.max(b)));
+    }
+
+    fn drop_disallowed(&mut self, n: usize) {
+        let gone: Vec<(usize, usize)> = self
+            .connections
+            .values()
+            .filter(|c| c.ends.contains(&n) && c.up == [true, true])
+            .map(|c| (c.ends[0], c.ends[1]))
+            .filter(|(a, b)| {
+                let other = if *a == n { *b } else { *a };
+                !self.nodes[n].allow.iter().any(|peer| peer.transport == self.nodes[other].transport)
+            })
+            .collect();
+        for (a, b) in gone {
+            self.sever(a, b, Some(n));
+        }
+    }
+
+    fn arrive(&mut self, id: u64, end: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let (node, link) = (connection.ends[1 - end], connection.links[1 - end]);
+        let up = connection.up[1 - end];
+        match connection.wire[end].pop_front() {
+            None => {}
+            Some(OnWire::Down) => {
+                if up {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.up[1 - end] = false;
+                    }
+                    self.nodes[node].links.remove(&link);
+                    self.nodes[node].inbox.push_back(Input::LinkDown { link });
+                    self.work(node);
+                }
+                self.connections.remove(&id);
+            }
+            Some(OnWire::Frame(bytes)) => {
+                if up && self.nodes[node].is_up() {
+                    self.oracle.arrived((id, end), &bytes);
+                    self.receive(node, link, &bytes);
+                    self.work(node);
+                }
+            }
+        }
+    }
+
+    /// What the verify workers do with received bytes.
+    pub fn receive(&mut self, node: usize, link: LinkId, bytes: &[u8]) {
+        let directory = self.nodes[node].directory.clone().unwrap_or_else(|| self.fail("a running node has a directory"));
+        let input = match wire::check(&directory, &self.network, bytes) {
+            Ok(message) => Input::Message { link, message },
+            Err(error) => {
+                self.note(format!("garbage at {}: {error}", self.nodes[node].name));
+                Input::Garbage { link, why: error.to_string() }
+            }
+        };
+        self.nodes[node].inbox.push_back(input);
+    }
+
+    /// Puts bytes on the way from `from` to `to` as if `from` had sent them: what a hostile member does. False when they are not connected.
+    pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) -> bool {
+        let found = self.connections.iter().find(|(_, c)| c.up == [true, true] && (c.ends == [from, to] || c.ends == [to, from]));
+        let Some((id, end)) = found.map(|(id, c)| (*id, usize::from(c.ends[1] == from))) else { return false };
+        self.put_on_wire(id, end, OnWire::Frame(bytes));
+        true
+    }
+
+    // ---- looking ----
+
+    /// Documents any disk knows.
+    pub fn documents(&self) -> BTreeSet<DocumentId> {
+        self.nodes.iter().flat_map(|node| node.disk.table(Table::Documents)).filter_map(|(key, _)| DocumentId::from_slice(key)).collect()
+    }
+
+    /// Whether a node lists a document.
+    pub fn holds(&self, n: usize, document: &DocumentId) -> bool {
+        self.nodes[n].disk.get(Table::Documents, &document.0).is_some()
+    }
+
+    /// Nodes of a bureau.
+    pub fn nodes_of(&self, bureau: &BureauId) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|n| self.nodes[*n].bureau == *bureau).collect()
+    }
+
+    /// Uptime of a node.
+    pub fn uptime(&self, n: usize) -> MonoMillis {
+        self.nodes[n].clocks(self.now, BASE_WALL).mono
+    }
+}
+
+/// One line about a frame, for traces.
+fn describe(bytes: &[u8]) -> String {
+    match wire::Message::decode(bytes) {
+        Ok(wire::Message::Hello(hello)) => format!("hello {:?} cursor {}", hello.certificate, hello.cursor.is_some()),
+        Ok(wire::Message::Statements(items)) => format!("{} statements", items.len()),
+        Ok(wire::Message::Agreements(items)) => format!("{} agreement statements", items.len()),
+        Ok(wire::Message::Push(push)) => format!(
+            "push {} of {:?}: genesis {} records {} segments {} evidence {} cursor {}",
+            push.mark,
+            push.document,
+            push.genesis.is_some(),
+            push.records.len(),
+            push.segments.len(),
+            push.evidence.len(),
+            push.cursor.is_some()
+        ),
+        Ok(wire::Message::Welcome(_)) => "welcome".to_owned(),
+        Ok(other) => format!("{other:?}"),
+        Err(error) => format!("garbage: {error}"),
+    }
+}
