@@ -8,7 +8,7 @@
 //! One connection carries one link, a link carries frames of at most [`limits::FRAME_BYTES_MAX`] bytes in order. QUIC is tried first, TCP
 //! with TLS and yamux beside it a moment later. Of two connections between one pair one stays, the same one on both sides. Nothing here
 //! waits for a partner without a bound (`limits`), and no partner can make another wait: each link has its own task and queue. The
-//! wire format is in `docs/PROTOCOL-transport.part.md`.
+//! wire format is in `docs/PROTOCOL.md`.
 
 mod addresses;
 mod behaviour;
