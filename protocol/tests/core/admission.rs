@@ -70,8 +70,11 @@ fn check(story: &Story, state: &DocState, outcome: &naive::Outcome, what: &str) 
     assert_eq!(state.tips(), outcome.tips, "{what}: tips");
 }
 
+/// The text, then every act with whether it is settled.
+type Shown = (String, Vec<(String, bool)>);
+
 /// What a reader sees, in words.
-fn shown(state: &mut DocState) -> (String, Vec<(String, bool)>) {
+fn shown(state: &mut DocState) -> Shown {
     if state.admitted().is_empty() {
         return (String::new(), Vec::new());
     }
@@ -89,7 +92,7 @@ fn run(events: &[Event], seeds: [u64; 3]) {
     let story = Story::of(world, events);
     let (records, steps) = all(&story);
     let outcome = naive::outcome(&world.directory, &story, &records, &steps);
-    let mut first: Option<(accord_protocol::id::Digest, (String, Vec<(String, bool)>))> = None;
+    let mut first: Option<(accord_protocol::id::Digest, Shown)> = None;
     for seed in seeds {
         let mut held = Held::of(world, &story);
         let mut settled = BTreeSet::new();
@@ -102,7 +105,7 @@ fn run(events: &[Event], seeds: [u64; 3]) {
                 settled = now;
             }
             // Shown now and then, so that the cache is alive while things change.
-            if seed % 2 == 0 && held.store.len() % 3 == 0 {
+            if seed.is_multiple_of(2) && held.store.len().is_multiple_of(3) {
                 shown(&mut held.state);
             }
         }
