@@ -257,8 +257,7 @@ impl DocState {
             if worst == Learned::TakesAway {
                 self.recompute();
             } else {
-                self.settle_anchors();
-                self.admit_more();
+                self.settle_and_admit(true);
             }
         }
         Ok(worst)
@@ -356,10 +355,8 @@ impl DocState {
         if forked {
             self.recompute();
         } else if added || content_came {
-            if fresh.iter().any(|hash| self.anchor_tips_missing.contains(hash)) {
-                self.settle_anchors();
-            }
-            self.admit_more();
+            let anchored = fresh.iter().any(|hash| self.anchor_tips_missing.contains(hash));
+            self.settle_and_admit(anchored);
         }
         match outcome {
             // A prefix that stood is worth keeping even if the rest waits or is malformed.
@@ -370,12 +367,19 @@ impl DocState {
         }
     }
 
+    /// Takes in what is new, if that gives what a start from scratch would give; else starts from scratch.
+    fn settle_and_admit(&mut self, anchors: bool) {
+        if anchors && !self.settle_anchors() {
+            return self.recompute();
+        }
+        self.admit_more();
+    }
+
     /// Admission of everything from scratch: after a cut, a fork or a contradiction.
     fn recompute(&mut self) {
         self.status.clear();
         let before = std::mem::take(&mut self.admitted);
         self.settled = 0;
-        self.anchor_tips_missing.clear();
         self.settle_anchors();
         self.admit_more();
         if !before.is_subset(&self.admitted) {
@@ -383,36 +387,46 @@ impl DocState {
         }
     }
 
-    /// Marks the causal past of every anchor. Anchors count in log order; where two contradict, the earlier stands.
-    fn settle_anchors(&mut self) {
+    /// Marks the causal past of every anchor. Anchors count in log order; where two contradict, the earlier stands. False when something
+    /// that an earlier anchor contains was marked by a later one before: tips of anchors may come in any order, so the marks must be made
+    /// anew.
+    fn settle_anchors(&mut self) -> bool {
         self.anchor_tips_missing.clear();
+        let mut in_order = true;
         let mut newly: Vec<ChangeHash> = Vec::new();
         for (record_id, entry) in self.log.entries() {
             let Some(record) = &entry.record else { continue };
+            let mark = (entry.index, record_id);
             for tip in record.body().kind.anchors() {
                 if !self.index.contains(tip) {
                     self.anchor_tips_missing.insert(*tip);
                     continue;
                 }
                 let status = &self.status;
+                let marked = |hash: &ChangeHash| status.get(hash).and_then(|s| s.anchor);
                 let past: Vec<(ChangeHash, ActorId, u64)> = self
                     .index
-                    .causal_past_until(&[*tip], |meta| status.get(&meta.hash).is_some_and(|s| s.anchor.is_some()))
+                    .causal_past_until(&[*tip], |meta| {
+                        let known = marked(&meta.hash);
+                        in_order &= known.is_none_or(|known| known <= mark);
+                        known.is_some()
+                    })
                     .into_iter()
                     .map(|meta| (meta.hash, meta.actor, meta.seq))
                     .collect();
                 let contradicts = past.iter().any(|(hash, actor, seq)| {
-                    self.index
-                        .changes_at(actor, *seq)
-                        .iter()
-                        .any(|other| other != hash && status.get(other).is_some_and(|s| s.anchor.is_some()))
+                    let rivals = self.index.changes_at(actor, *seq);
+                    rivals.iter().filter(|other| *other != hash).filter_map(marked).any(|known| {
+                        in_order &= known <= mark;
+                        true
+                    })
                 });
                 if contradicts {
                     continue;
                 }
                 for (hash, _, _) in past {
                     let status = self.status.entry(hash).or_default();
-                    status.anchor = Some((entry.index, record_id));
+                    status.anchor = Some(mark);
                     if !status.admitted {
                         status.admitted = true;
                         newly.push(hash);
@@ -424,6 +438,7 @@ impl DocState {
         for hash in newly {
             self.admit(hash);
         }
+        in_order
     }
 
     fn admit(&mut self, hash: ChangeHash) {
