@@ -282,6 +282,8 @@ impl Bureau {
     fn time_passed(&mut self, turn: &mut Turn) {
         if self.next_policy.is_some_and(|at| turn.effective >= at) {
             self.policy_changed(turn, None);
+            // What ended stays ended, also after a restart with a clock set back.
+            self.write_floor(turn);
         }
         if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
             self.write_floor(turn);

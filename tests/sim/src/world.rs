@@ -206,6 +206,8 @@ impl World {
                     self.nodes[node].wake_at = None;
                     self.nodes[node].inbox.push_back(Input::Wake);
                     self.work(node);
+                } else {
+                    self.plan_wake(node);
                 }
             }
             Event::Dial => {
