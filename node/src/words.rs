@@ -248,7 +248,7 @@ mod tests {
         let mut missing = BTreeSet::new();
         let mut seen = 0;
         for (path, text) in sources() {
-            for opener in [".say(", ".fill(", ".line("] {
+            for opener in [".say(", ".fill("] {
                 for key in literals_after(&text, opener) {
                     seen += 1;
                     if words.find(&key).is_none() {
@@ -289,6 +289,16 @@ mod tests {
         }
         assert!(missing.is_empty(), "codes without a sentence: {missing:#?}");
         assert!(seen > 20, "the scan saw only {seen} codes");
+    }
+
+    #[test]
+    fn no_refusal_has_words_that_nothing_uses() {
+        let all: String = sources().into_iter().map(|(_, text)| text).collect();
+        let codes: BTreeSet<&str> = Words::of(Lang::En).keys().filter_map(|key| key.strip_prefix("refused.")?.split('.').next()).collect();
+        // `unknown_WORD` is composed from the word at fault.
+        let dead: Vec<&str> =
+            codes.into_iter().filter(|code| !code.starts_with("unknown_") && !all.contains(&format!("\"{code}\""))).collect();
+        assert!(dead.is_empty(), "no code says: {dead:?}");
     }
 
     #[test]

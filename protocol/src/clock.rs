@@ -79,9 +79,10 @@ impl Clock {
         }
     }
 
-    /// A partner's wall clock. Confirms a held jump when enough partners agree with our wall clock; never causes one.
+    /// A partner's wall clock. Confirms a held jump forward when enough partners agree with our wall clock; never causes one, and never
+    /// confirms a jump back: the floor does not go down on anybody's word.
     pub fn partner_says(&mut self, partner: BureauId, theirs: WallSeconds, now: Now, partners: usize) -> Option<ClockEvent> {
-        if !self.held || theirs.0.abs_diff(now.wall.0) > limits::CLOCK_JUMP_S {
+        if !self.held || now.wall < self.floor(now.mono) || theirs.0.abs_diff(now.wall.0) > limits::CLOCK_JUMP_S {
             return None;
         }
         self.confirmed_by.insert(partner);
@@ -93,12 +94,13 @@ impl Clock {
         None
     }
 
-    /// An officer's word on a held jump.
+    /// An officer's word on a held jump. A jump back cannot be confirmed: until the wall clock is set right, statements are stamped by the
+    /// floor; lowering the floor itself takes the root.
     pub fn correct(&mut self, confirm: bool, now: Now) -> Option<ClockEvent> {
         if !self.held {
             return None;
         }
-        if confirm {
+        if confirm && now.wall >= self.floor(now.mono) {
             self.accept(now);
             self.held = false;
             return Some(ClockEvent::Confirmed);

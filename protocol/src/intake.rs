@@ -22,8 +22,13 @@ use crate::id::{BureauId, CertificateId, Digest, DocumentId, RecordId};
 use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 
-/// Segments kept aside in memory while an input is missing; more are dropped and asked for again.
+/// Segments and records kept aside in memory while an input is missing; more are dropped and asked for again. Back-pressure.
 const WAITING_MAX: usize = 256;
+/// Bytes of content of the segments kept aside. Back-pressure.
+const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Place of an anchor: index of its record, then the record's id. Of two anchors the lower counts first.
+type Order = (u32, RecordId);
 
 /// What learning a segment did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +37,9 @@ pub enum Intake {
     Known,
     /// It added positions: keep it.
     New,
-    /// Something before it is missing; it is kept aside.
+    /// Something before it is missing; it is kept aside, and comes by [`DocState::take_fresh`] once it has a place.
     Waiting,
-    /// A change in it is malformed in its causal past; nothing new stands before it.
+    /// A change in it is malformed in its causal past. What stands before it counts, and so does the proof of who signed it.
     Malformed(String),
 }
 
@@ -113,8 +118,8 @@ struct Actor {
 #[derive(Clone, Copy, Debug, Default)]
 struct Status {
     admitted: bool,
-    /// Index and id of the first anchor that contains it.
-    anchor: Option<(u32, RecordId)>,
+    /// The first anchor that contains it.
+    anchor: Option<Order>,
 }
 
 /// A stored segment with its sequence.
@@ -150,8 +155,11 @@ pub struct DocState {
     settled: u64,
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
     waiting_segments: Vec<CheckedSegment>,
-    waiting_records: Vec<Verified<Record>>,
-    anchor_tips_missing: BTreeSet<ChangeHash>,
+    waiting_records: BTreeMap<RecordId, Verified<Record>>,
+    /// What found its place without the caller hearing so at the time.
+    fresh: Vec<Item>,
+    /// Tips of anchors that are not here, with the anchors that name them.
+    missing_tips: BTreeMap<ChangeHash, BTreeSet<Order>>,
     segments: Vec<Kept>,
     statements: Vec<(u64, Item)>,
     newest_seq: u64,
@@ -183,8 +191,9 @@ impl DocState {
             settled: 0,
             raw: BTreeMap::new(),
             waiting_segments: Vec::new(),
-            waiting_records: Vec::new(),
-            anchor_tips_missing: BTreeSet::new(),
+            waiting_records: BTreeMap::new(),
+            fresh: Vec::new(),
+            missing_tips: BTreeMap::new(),
             segments: Vec::new(),
             statements: Vec::new(),
             newest_seq: 0,
@@ -228,81 +237,127 @@ impl DocState {
                 }
             }
         }
-        state.ok_or(LoadError::NoGenesis(document))
+        let mut state = state.ok_or(LoadError::NoGenesis(document))?;
+        state.fresh.clear(); // whatever found a place late is in the store already
+        Ok(state)
     }
 
-    /// Takes in one verified record. `Waiting` records are kept aside and taken in when what they wait for comes.
+    /// Takes in one verified record. Records that wait for the one before them are kept aside and taken in when it comes; then
+    /// [`DocState::take_fresh`] gives them.
     ///
     /// # Errors
     /// [`RecordError`] for malformed records and missing evidence.
     pub fn learn_record(&mut self, directory: &Directory, record: Verified<Record>) -> Result<Learned, RecordError> {
+        let id = RecordId(record.id().0);
         let learned = match self.log.learn(directory, record.clone()) {
-            Err(RecordError::Waiting(previous)) => {
+            Err(error @ RecordError::Waiting(_)) => {
                 if self.waiting_records.len() < WAITING_MAX {
-                    self.waiting_records.push(record);
+                    self.waiting_records.insert(id, record);
                 }
-                return Err(RecordError::Waiting(previous));
+                return Err(error);
             }
             other => other?,
         };
+        if learned == Learned::Known {
+            return Ok(learned);
+        }
         let mut worst = learned;
-        if learned != Learned::Known {
-            while let Some(at) = self.waiting_records.iter().position(|r| self.log.get(&r.body().previous).is_some()) {
-                let next = self.waiting_records.swap_remove(at);
-                if let Ok(Learned::TakesAway) = self.log.learn(directory, next) {
-                    worst = Learned::TakesAway
+        let mut came = vec![id];
+        while let Some((next, record)) = self.next_record() {
+            let bytes = record.sealed().to_bytes();
+            match self.log.learn(directory, record) {
+                Ok(learned) => {
+                    came.push(next);
+                    self.fresh.push(Item::Record(bytes));
+                    if learned == Learned::TakesAway {
+                        worst = learned;
+                    }
                 }
+                // Evidence may come later and the sender is asked again; a malformed record never will be good.
+                Err(_) => continue,
             }
-            if worst == Learned::TakesAway {
-                self.recompute();
-            } else {
-                self.settle_anchors();
-                self.admit_more();
+        }
+        let anchors = came.iter().any(|id| self.log.get(id).and_then(|e| e.record.as_ref()).is_some_and(|r| !r.body().kind.anchors().is_empty()));
+        if worst == Learned::TakesAway || (anchors && self.has_fork()) {
+            self.recompute();
+        } else {
+            for id in came {
+                self.settle(id);
             }
+            self.admit_more();
         }
         Ok(worst)
     }
 
+    /// A record kept aside whose predecessor stands now.
+    fn next_record(&mut self) -> Option<(RecordId, Verified<Record>)> {
+        let id = *self.waiting_records.iter().find(|(_, record)| self.log.get(&record.body().previous).is_some())?.0;
+        self.waiting_records.remove_entry(&id)
+    }
+
     /// Takes in one checked segment.
     pub fn learn_segment(&mut self, directory: &Directory, segment: CheckedSegment) -> Intake {
-        let outcome = self.place(directory, &segment);
-        match &outcome {
-            Intake::Waiting => {
-                if self.waiting_segments.len() < WAITING_MAX {
-                    self.waiting_segments.push(segment);
-                }
-            }
-            Intake::New => {
-                // What waited may stand now; each success may free another.
-                loop {
-                    let waiting = std::mem::take(&mut self.waiting_segments);
-                    let before = waiting.len();
-                    for segment in waiting {
-                        if self.place(directory, &segment) == Intake::Waiting {
-                            self.waiting_segments.push(segment);
-                        }
-                    }
-                    if self.waiting_segments.len() == before || self.waiting_segments.is_empty() {
-                        break;
-                    }
-                }
-            }
-            Intake::Known | Intake::Malformed(_) => {}
+        let (outcome, placed) = self.place(directory, &segment);
+        if placed && outcome != Intake::New {
+            self.fresh.push(Item::Segment(segment.to_bytes()));
+        }
+        if outcome == Intake::Waiting {
+            self.set_aside(segment);
+        }
+        if placed {
+            self.retry(directory);
         }
         outcome
     }
 
-    fn place(&mut self, directory: &Directory, checked: &CheckedSegment) -> Intake {
+    /// Tries again what was kept aside: after something found a place, and when certificates became known.
+    pub fn retry(&mut self, directory: &Directory) {
+        loop {
+            let mut progress = false;
+            for segment in std::mem::take(&mut self.waiting_segments) {
+                let (outcome, placed) = self.place(directory, &segment);
+                progress |= placed;
+                if placed {
+                    self.fresh.push(Item::Segment(segment.to_bytes()));
+                }
+                if outcome == Intake::Waiting {
+                    self.waiting_segments.push(segment);
+                }
+            }
+            if !progress || self.waiting_segments.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Segments and records that found their place although [`DocState::learn_segment`] or [`DocState::learn_record`] answered something
+    /// else when they came: they are to be kept too. A segment may come twice: when its attestations and when its content found a place.
+    pub fn take_fresh(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    fn set_aside(&mut self, segment: CheckedSegment) {
+        let same = |other: &CheckedSegment| other.segment() == segment.segment();
+        let bytes: usize = self.waiting_segments.iter().chain([&segment]).map(CheckedSegment::content_bytes).sum();
+        if self.waiting_segments.len() < WAITING_MAX && bytes <= WAITING_BYTES_MAX && !self.waiting_segments.iter().any(same) {
+            self.waiting_segments.push(segment);
+        }
+    }
+
+    /// Finds places for a segment's attestations and content; says too whether any was found.
+    ///
+    /// Attestations count wherever their chain connects, with content or without: they are the proof of who signed what, and the same
+    /// whether the content came whole, cut back to links, too early or malformed.
+    fn place(&mut self, directory: &Directory, checked: &CheckedSegment) -> (Intake, bool) {
         let segment = checked.segment();
         if segment.document != self.log.document() {
-            return Intake::Malformed("segment of another document".into());
+            return (Intake::Malformed("segment of another document".into()), false);
         }
-        let Some(member) = directory.certificate(&segment.certificate) else { return Intake::Waiting };
+        let Some(member) = directory.certificate(&segment.certificate) else { return (Intake::Waiting, false) };
         let group = Group(member.body().bureau.0);
         let actor_id = checked.actor();
-        let mut forked = false;
-        let mut added = false;
-        let mut outcome = None;
+        let (mut forked, mut added) = (false, false);
+        let mut stopped = None;
         let mut fresh = Vec::new();
         for (at, position) in checked.positions().iter().enumerate() {
             let known_before = position.n == 1
@@ -312,27 +367,7 @@ impl DocState {
                     .and_then(|actor| actor.positions.get(&(position.n - 1)))
                     .is_some_and(|all| all.iter().any(|placed| placed.attestation == position.previous));
             if !known_before {
-                outcome = Some(Intake::Waiting);
-                break;
-            }
-            if let (Some(change), Some(raw)) = (checked.parsed().get(at), segment.changes.get(at))
-                && !self.index.contains(&position.change)
-            {
-                match self.index.check(change, group) {
-                    Ok(passed) => {
-                        self.index.insert(passed);
-                        self.raw.insert(position.change, Arc::from(raw.0.as_slice()));
-                        fresh.push(position.change);
-                    }
-                    Err(Verdict::Waiting(_)) => {
-                        outcome = Some(Intake::Waiting);
-                        break;
-                    }
-                    Err(Verdict::Malformed(why)) => {
-                        outcome = Some(Intake::Malformed(why.to_string()));
-                        break;
-                    }
-                }
+                return (Intake::Waiting, false);
             }
             let actor = self.actors.entry(actor_id).or_insert_with(|| Actor {
                 certificate: segment.certificate,
@@ -350,73 +385,93 @@ impl DocState {
                     forked = true;
                 }
             }
+            let content = checked.parsed().get(at).zip(segment.changes.get(at));
+            let Some((change, raw)) = content.filter(|_| stopped.is_none() && !self.index.contains(&position.change)) else { continue };
+            match self.index.check(change, group) {
+                Ok(passed) => {
+                    self.index.insert(passed);
+                    self.raw.insert(position.change, Arc::from(raw.0.as_slice()));
+                    fresh.push(position.change);
+                }
+                Err(Verdict::Waiting(_)) => stopped = Some(Intake::Waiting),
+                Err(Verdict::Malformed(why)) => stopped = Some(Intake::Malformed(why.to_string())),
+            }
         }
-        let content_came = !fresh.is_empty();
-        if forked {
+        let placed = added || !fresh.is_empty();
+        let settles: BTreeSet<Order> = fresh.iter().filter_map(|hash| self.missing_tips.get(hash)).flatten().copied().collect();
+        if forked || (!settles.is_empty() && self.has_fork()) {
             self.recompute();
-        } else if added || content_came {
-            if fresh.iter().any(|hash| self.anchor_tips_missing.contains(hash)) {
-                self.settle_anchors();
+        } else if placed {
+            for (_, record) in settles {
+                self.settle(record);
             }
             self.admit_more();
         }
-        match outcome {
-            // A prefix that stood is worth keeping even if the rest waits or is malformed.
-            Some(_) if added || content_came => Intake::New,
-            Some(stopped) => stopped,
-            None if added || content_came => Intake::New,
-            None => Intake::Known,
-        }
+        (stopped.unwrap_or(if placed { Intake::New } else { Intake::Known }), placed)
     }
 
-    /// Admission of everything from scratch: after a cut, a fork or a contradiction.
+    fn has_fork(&self) -> bool {
+        self.actors.values().any(|actor| actor.fork_at.is_some())
+    }
+
+    /// Admission of everything from scratch: after a cut, a fork, or an anchor beside a fork.
     fn recompute(&mut self) {
         self.status.clear();
         let before = std::mem::take(&mut self.admitted);
         self.settled = 0;
-        self.anchor_tips_missing.clear();
-        self.settle_anchors();
+        self.missing_tips.clear();
+        let anchors: Vec<RecordId> = self.log.entries().into_iter().map(|(id, _)| id).collect();
+        for id in anchors {
+            self.settle(id);
+        }
         self.admit_more();
         if !before.is_subset(&self.admitted) {
             self.content = None;
         }
     }
 
-    /// Marks the causal past of every anchor. Anchors count in log order; where two contradict, the earlier stands.
-    fn settle_anchors(&mut self) {
-        self.anchor_tips_missing.clear();
+    /// Marks the causal past of one anchor with the first anchor that contains it.
+    ///
+    /// Without forks the outcome does not depend on the order of calls. With forks anchors may contradict each other; then they must be
+    /// taken in log order, and of two that name different changes for one position the earlier stands.
+    fn settle(&mut self, id: RecordId) {
+        let Some(entry) = self.log.get(&id) else { return };
+        let Some(record) = &entry.record else { return };
+        let order = (entry.index, id);
         let mut newly: Vec<ChangeHash> = Vec::new();
-        for (record_id, entry) in self.log.entries() {
-            let Some(record) = &entry.record else { continue };
-            for tip in record.body().kind.anchors() {
-                if !self.index.contains(tip) {
-                    self.anchor_tips_missing.insert(*tip);
-                    continue;
+        let may_contradict = self.has_fork();
+        for tip in record.body().kind.anchors() {
+            if !self.index.contains(tip) {
+                self.missing_tips.entry(*tip).or_default().insert(order);
+                continue;
+            }
+            if let Some(waited) = self.missing_tips.get_mut(tip) {
+                waited.remove(&order);
+                if waited.is_empty() {
+                    self.missing_tips.remove(tip);
                 }
-                let status = &self.status;
-                let past: Vec<(ChangeHash, ActorId, u64)> = self
-                    .index
-                    .causal_past_until(&[*tip], |meta| status.get(&meta.hash).is_some_and(|s| s.anchor.is_some()))
-                    .into_iter()
-                    .map(|meta| (meta.hash, meta.actor, meta.seq))
-                    .collect();
-                let contradicts = past.iter().any(|(hash, actor, seq)| {
-                    self.index
-                        .changes_at(actor, *seq)
-                        .iter()
-                        .any(|other| other != hash && status.get(other).is_some_and(|s| s.anchor.is_some()))
-                });
-                if contradicts {
-                    continue;
-                }
-                for (hash, _, _) in past {
-                    let status = self.status.entry(hash).or_default();
-                    status.anchor = Some((entry.index, record_id));
-                    if !status.admitted {
-                        status.admitted = true;
-                        newly.push(hash);
-                    }
-                    self.settled += 1;
+            }
+            let status = &self.status;
+            let anchored = |hash: &ChangeHash| status.get(hash).and_then(|s| s.anchor);
+            let past: Vec<(ChangeHash, ActorId, u64)> = self
+                .index
+                .causal_past_until(&[*tip], |meta| anchored(&meta.hash).is_some_and(|first| first <= order))
+                .into_iter()
+                .map(|meta| (meta.hash, meta.actor, meta.seq))
+                .collect();
+            let contradicts = |(hash, actor, seq): &(ChangeHash, ActorId, u64)| {
+                self.index.changes_at(actor, *seq).iter().any(|other| other != hash && anchored(other).is_some())
+            };
+            if may_contradict && past.iter().any(contradicts) {
+                continue;
+            }
+            for (hash, _, _) in past {
+                let status = self.status.entry(hash).or_default();
+                self.settled += u64::from(status.anchor.is_none());
+                status.anchor = Some(order);
+                if !status.admitted {
+                    status.admitted = true;
+                    newly.push(hash);
                 }
             }
         }
@@ -468,20 +523,19 @@ impl DocState {
         if !meta.deps.iter().all(|dep| self.admitted.contains(dep)) {
             return false;
         }
-        let not_older = meta.deps.iter().all(|dep| match self.cited_by(dep) {
-            Some(record) => self.not_older(&placed.cited, cited.index, &record),
-            None => false,
-        });
+        let not_older =
+            meta.deps.iter().all(|dep| self.citations(dep).any(|record| self.not_older(&placed.cited, cited.index, &record)));
         let owner = &self.log.genesis().body().owner;
         not_older
             && cited.rights.allow(owner, &actor.certificate, &actor.member, Verb::Append)
             && !self.is_cut(&meta.actor, actor, meta.seq)
     }
 
-    fn cited_by(&self, change: &ChangeHash) -> Option<RecordId> {
-        let meta = self.index.get(change)?;
-        let all = self.actors.get(&meta.actor)?.positions.get(&meta.seq)?;
-        all.iter().find(|placed| placed.change == *change).map(|placed| placed.cited)
+    /// The records a change cites: one, or several where its writer attested one change twice; then any of them will do for others.
+    fn citations(&self, change: &ChangeHash) -> impl Iterator<Item = RecordId> {
+        let meta = self.index.get(change);
+        let all = meta.and_then(|meta| self.actors.get(&meta.actor)?.positions.get(&meta.seq));
+        all.into_iter().flatten().filter(|placed| placed.change == *change).map(|placed| placed.cited)
     }
 
     fn not_older(&self, newer: &RecordId, newer_index: u32, older: &RecordId) -> bool {
@@ -501,11 +555,9 @@ impl DocState {
             if position <= cut.frontier.get(id).copied().unwrap_or(0) {
                 return false;
             }
-            // A life that begins under a later grant is another life: the cut does not know it.
-            let begins_later = actor.positions.get(&1).is_some_and(|first| {
-                first.len() == 1 && first[0].cited != cut.record && self.log.descends(&first[0].cited, &cut.record)
-                    || first.iter().any(|placed| placed.cited == cut.record)
-            });
+            // A life that begins under a later record is another life: the cut does not know it, and the rights there decide.
+            let first = actor.positions.get(&1).map_or(&[][..], Vec::as_slice);
+            let begins_later = first.iter().any(|placed| self.log.descends(&placed.cited, &cut.record));
             !begins_later
         })
     }
@@ -625,6 +677,10 @@ impl DocState {
     /// Admitted changes that no admitted change depends on.
     pub fn tips(&self) -> BTreeSet<ChangeHash> {
         if self.admitted.len() == self.index.len() { self.index.heads().clone() } else { self.index.tips(&self.admitted) }
+    }
+    /// The first anchor that contains a change, by log order; `None` while it is not settled.
+    pub fn first_anchor(&self, change: &ChangeHash) -> Option<RecordId> {
+        self.status.get(change)?.anchor.map(|(_, record)| record)
     }
     /// Actors with two attestations for one position.
     pub fn forked_actors(&self) -> Vec<(ActorId, CertificateId, u64)> {

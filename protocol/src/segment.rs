@@ -188,6 +188,10 @@ impl CheckedSegment {
     pub fn to(&self) -> u64 {
         self.positions.last().expect("a checked segment has a position").n
     }
+    /// Bytes of its changes.
+    pub fn content_bytes(&self) -> usize {
+        self.segment.changes.iter().map(|change| change.0.len()).sum()
+    }
     /// Its bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         accord_keys::canon::encode(&self.segment)

@@ -19,6 +19,9 @@ use thiserror::Error;
 use super::{Category, Giver, Pair, Terms, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, Nonce, StatementId};
 
+/// Accepts kept beside the first while an offer is not concluded. Back-pressure: the acceptor's officers need one.
+const FURTHER_ACCEPTS_MAX: usize = 15;
+
 /// Terms offered by one bureau to another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -219,6 +222,9 @@ pub enum ExchangeError {
         /// The newest concluded version.
         newest: u32,
     },
+    /// It names as the version it follows what is not the concluded version before it.
+    #[error("agreement {0} is not the concluded version before this one")]
+    WrongPrevious(AgreementId),
     /// Neither party is this bureau.
     #[error("the agreement is between other bureaus")]
     NotOurs,
@@ -266,8 +272,10 @@ impl Standing {
 pub struct Entry {
     /// The offer.
     pub offer: Verified<Offer>,
-    /// First accept known.
+    /// The accept it was concluded with; before, the first one known.
     pub accept: Option<Verified<Accept>>,
+    /// Further accepts of the same offer: which one counts is for the conclusion to say.
+    further: BTreeMap<StatementId, Verified<Accept>>,
     /// Its conclusion.
     pub conclude: Option<Verified<Conclude>>,
     /// A decline.
@@ -327,16 +335,30 @@ impl AgreementBook {
                 if body.version > newest.saturating_add(1) {
                     return Err(ExchangeError::WrongVersion { found: body.version, newest });
                 }
-                self.entries.insert(offer_id, Entry { offer, accept: None, conclude: None, decline: None });
+                if let Some(previous) = body.previous {
+                    let follows = self.entries.get(&previous).is_some_and(|before| {
+                        before.conclude.is_some()
+                            && before.pair() == Pair::of(body.offerer, body.acceptor)
+                            && before.offer.body().version + 1 == body.version
+                    });
+                    if !follows {
+                        return Err(ExchangeError::WrongPrevious(previous));
+                    }
+                }
+                self.entries.insert(offer_id, Entry { offer, accept: None, further: BTreeMap::new(), conclude: None, decline: None });
                 Ok(true)
             }
             AgreementStatement::Accept(accept) => {
                 let entry = self.entries.get_mut(&offer_id).ok_or(ExchangeError::UnknownOffer(offer_id))?;
                 signed_by_officer(directory, &accept, accept.body().officer, entry.offer.body().acceptor)?;
-                if entry.accept.is_some() {
-                    return Ok(false);
+                match &entry.accept {
+                    None => entry.accept = Some(accept),
+                    Some(first) if first.id() == accept.id() || entry.further.contains_key(&accept.id()) => return Ok(false),
+                    Some(_) if entry.conclude.is_some() || entry.further.len() >= FURTHER_ACCEPTS_MAX => return Ok(false),
+                    Some(_) => {
+                        entry.further.insert(accept.id(), accept);
+                    }
                 }
-                entry.accept = Some(accept);
                 Ok(true)
             }
             AgreementStatement::Decline(decline) => {
@@ -359,12 +381,15 @@ impl AgreementBook {
                 if !sealed_by_it {
                     return Err(ExchangeError::WrongRegistrar(offerer));
                 }
-                if entry.accept.as_ref().map(Verified::id) != Some(conclude.body().accept) {
-                    return Err(ExchangeError::UnknownAccept(conclude.body().accept));
-                }
                 if entry.conclude.is_some() {
                     return Ok(false);
                 }
+                let named = conclude.body().accept;
+                if entry.accept.as_ref().map(Verified::id) != Some(named) {
+                    let accept = entry.further.remove(&named).ok_or(ExchangeError::UnknownAccept(named))?;
+                    entry.accept = Some(accept);
+                }
+                entry.further.clear();
                 entry.conclude = Some(conclude);
                 Ok(true)
             }
@@ -390,7 +415,7 @@ impl AgreementBook {
         let mut out = Vec::new();
         for entry in entries.into_iter().skip(skip) {
             out.push(entry.offer.sealed().to_bytes());
-            out.extend(entry.accept.iter().map(|s| s.sealed().to_bytes()));
+            out.extend(entry.accept.iter().chain(entry.further.values()).map(|s| s.sealed().to_bytes()));
             out.extend(entry.decline.iter().map(|s| s.sealed().to_bytes()));
             out.extend(entry.conclude.iter().map(|s| s.sealed().to_bytes()));
         }
@@ -425,7 +450,7 @@ impl AgreementBook {
     }
 
     /// The version of a pair in force at `now`: empty, one, or (one bureau concluded one version twice) several, of which only the
-    /// intersection counts.
+    /// intersection counts: in what they grant and in when they run.
     pub fn in_force(&self, pair: Pair, now: WallSeconds) -> Vec<&Entry> {
         let running = |entry: &&Entry| entry.offer.body().terms.from <= now && now < entry.offer.body().terms.to;
         let begun = |entry: &&Entry| entry.offer.body().terms.from <= now;
@@ -435,7 +460,8 @@ impl AgreementBook {
         };
         let of_version: Vec<&Entry> = self.concluded(pair).filter(|entry| entry.offer.body().version == version).collect();
         let lowest = of_version.iter().map(|entry| entry.offer.body().offerer).min();
-        of_version.into_iter().filter(|entry| Some(entry.offer.body().offerer) == lowest).filter(running).collect()
+        let standing: Vec<&Entry> = of_version.into_iter().filter(|entry| Some(entry.offer.body().offerer) == lowest).collect();
+        if standing.iter().all(running) { standing } else { Vec::new() }
     }
 
     /// The clause under which `giver` gives `receiver` the verb; `None` when nothing in force grants it. Where one version was concluded

@@ -792,6 +792,7 @@ impl Bureau {
             }
         }
         let forks = state.forked_actors().len();
+        let late = state.take_fresh();
         self.bodies.insert(document, state);
         if is_new {
             self.used.push_back(document);
@@ -799,7 +800,7 @@ impl Bureau {
             let seq = self.store_item(turn, document, Item::Genesis(genesis));
             self.echo(id, seq);
         }
-        let changed = is_new || !records.is_empty() || !segments.is_empty();
+        let changed = is_new || !records.is_empty() || !segments.is_empty() || !late.is_empty();
         let took_away = records.iter().any(|(_, learned)| *learned == Learned::TakesAway);
         for (bytes, _) in records {
             let seq = self.store_item(turn, document, Item::Record(bytes));
@@ -807,6 +808,10 @@ impl Bureau {
         }
         for bytes in segments {
             let seq = self.store_item(turn, document, Item::Segment(bytes));
+            self.echo(id, seq);
+        }
+        for item in late {
+            let seq = self.store_item(turn, document, item);
             self.echo(id, seq);
         }
         if !before_in.is_empty() {

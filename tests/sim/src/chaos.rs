@@ -8,10 +8,11 @@ use accord_protocol::view::View;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+use crate::oracle::{in_force, pacts};
 use crate::people::{grant, terms};
 use crate::world::{Weather, World};
 
-const CATEGORIES: [&str; 3] = ["CRIM.SERIES", "FIRE.HAZ", "TRAF"];
+const CATEGORIES: [&str; 8] = ["CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "FIRE.HAZ", "FIRE.HAZ", "TRAF"];
 
 /// How wild a run is.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +28,11 @@ pub struct Wild {
 /// A whole run: found, act under faults, heal, check.
 pub fn run(seed: u64) -> World {
     let mut world = World::new(seed);
-    let wild =
-        Wild { actions: world.rng.random_range(20..60), bureaus: world.rng.random_range(3..=4), laptops: world.rng.random_range(1..=2) };
+    let wild = Wild {
+        actions: world.rng.random_range(40..100),
+        bureaus: world.rng.random_range(3..=4),
+        laptops: world.rng.random_range(1..=2),
+    };
     world.settle_county(&wild);
     let storm = world.rng.random_bool(0.8);
     if storm {
@@ -52,6 +56,7 @@ pub fn run(seed: u64) -> World {
     }
     world.heal();
     world.check_healed();
+    if std::env::var("ACCORD_SIM_STOP").is_ok() { let s = format!("frames {:?} turns {} crashes {} judged {} acked {} promised {} docs {} given {}", world.frames, world.turns, world.crashes, world.oracle.judged, world.oracle.acknowledged, world.oracle.promised.len(), world.oracle.documents.len(), world.oracle.given.len()); world.fail(&s); }
     world
 }
 
@@ -71,7 +76,7 @@ impl World {
         self.run(5_000);
         for a in 0..wild.bureaus {
             for b in a + 1..wild.bureaus {
-                if self.rng.random_bool(0.7) {
+                if self.rng.random_bool(0.85) {
                     self.offer_something(a, b);
                 }
             }
@@ -106,11 +111,27 @@ impl World {
         out
     }
 
+    /// Mostly those the device has an agreement with.
+    fn receivers(&mut self, n: usize) -> Vec<usize> {
+        let all = self.others(n);
+        if self.rng.random_bool(0.1) {
+            return all;
+        }
+        let pacts = pacts(&self.nodes[n]);
+        let now = self.wall();
+        let own = self.nodes[n].bureau;
+        let agreed = |m: &usize| !in_force(&pacts, own, self.nodes[*m].bureau, now).is_empty();
+        let some: Vec<usize> = all.iter().copied().filter(agreed).collect();
+        if !some.is_empty() {
+            return some;
+        }
+        (0..self.nodes.len()).filter(|m| !self.nodes[*m].laptop && agreed(m)).take(1).collect()
+    }
+
     fn offer_something(&mut self, a: usize, b: usize) {
         let from = self.wall().saturating_sub(self.rng.random_range(0..60)) + u64::from(self.rng.random_bool(0.2)) * 90;
-        let seconds = *[120, 1_800, 7_200, 30 * 86_400].choose(&mut self.rng).expect("four");
-        let direction =
-            *[Direction::Both, Direction::Both, Direction::OffererGives, Direction::AcceptorGives].choose(&mut self.rng).expect("four");
+        let seconds = *[120, 1_800, 3_600, 30 * 86_400, 30 * 86_400, 30 * 86_400].choose(&mut self.rng).expect("six");
+        let direction = *[Direction::Both, Direction::Both, Direction::OffererGives, Direction::AcceptorGives].choose(&mut self.rng).expect("four");
         let ceiling = *[Tlp::AmberStrict, Tlp::AmberStrict, Tlp::Green].choose(&mut self.rng).expect("three");
         let verb = *[Verb::Append, Verb::Append, Verb::Read].choose(&mut self.rng).expect("three");
         let mut grants = vec![grant(direction, Category::CrimSeries, &[verb], ceiling)];
@@ -136,27 +157,15 @@ impl World {
     }
 
     fn held_case(&mut self, n: usize) -> Option<DocumentId> {
-        let cases: Vec<DocumentId> = self
-            .oracle
-            .documents
-            .iter()
-            .filter(|(_, (_, kind))| *kind == Kind::Case)
-            .map(|(id, _)| *id)
-            .filter(|id| self.holds(n, id))
-            .collect();
+        let cases: Vec<DocumentId> =
+            self.oracle.documents.iter().filter(|(_, (_, kind))| *kind == Kind::Case).map(|(id, _)| *id).filter(|id| self.holds(n, id)).collect();
         cases.choose(&mut self.rng).copied()
     }
 
     fn owned(&mut self, n: usize) -> Option<DocumentId> {
         let bureau = self.nodes[n].bureau;
-        let own: Vec<DocumentId> = self
-            .oracle
-            .documents
-            .iter()
-            .filter(|(_, (owner, _))| *owner == bureau)
-            .map(|(id, _)| *id)
-            .filter(|id| self.holds(n, id))
-            .collect();
+        let own: Vec<DocumentId> =
+            self.oracle.documents.iter().filter(|(_, (owner, _))| *owner == bureau).map(|(id, _)| *id).filter(|id| self.holds(n, id)).collect();
         own.choose(&mut self.rng).copied()
     }
 
@@ -165,17 +174,17 @@ impl World {
         match self.rng.random_range(0..100) {
             0..12 => {
                 let n = self.one_node();
-                let to = self.others(n);
-                let category = *CATEGORIES.choose(&mut self.rng).expect("three");
-                let done = self.publish(n, &to, category).is_ok();
-                self.note(format!("{} publishes to {to:?}: {done}", self.nodes[n].name));
+                let to = self.receivers(n);
+                let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
+                let done = self.publish(n, &to, category).map(drop).map_err(|r| r.code);
+                self.note(format!("{} publishes to {to:?}: {done:?}", self.nodes[n].name));
             }
             12..24 => {
                 let n = self.one_node();
-                let with = self.others(n);
-                let category = *CATEGORIES.choose(&mut self.rng).expect("three");
-                let done = self.open_case(n, &with, category).is_ok();
-                self.note(format!("{} opens a case with {with:?}: {done}", self.nodes[n].name));
+                let with = self.receivers(n);
+                let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
+                let done = self.open_case(n, &with, category).map(drop).map_err(|r| r.code);
+                self.note(format!("{} opens a case with {with:?}: {done:?}", self.nodes[n].name));
             }
             24..56 => {
                 for _ in 0..self.rng.random_range(1..6) {
@@ -188,7 +197,7 @@ impl World {
             56..61 => {
                 let n = self.home_node();
                 let Some(document) = self.owned(n) else { return };
-                for other in self.others(n) {
+                for other in self.receivers(n) {
                     let verb = if self.rng.random_bool(0.7) { "append" } else { "read" };
                     let done = self.grant_access(n, &document, other, verb).map_err(|r| r.code);
                     self.note(format!("{} grants {document:?} to {}: {done:?}", self.nodes[n].name, self.nodes[other].name));
@@ -231,15 +240,13 @@ impl World {
             }
             93..97 => {
                 let n = self.one_node();
-                let far =
-                    *[0, 0, -3, 300, -300, 3_600, -3_600, 2 * 86_400, -2 * 86_400, 3_650 * 86_400].choose(&mut self.rng).expect("ten");
+                let far = *[0, 0, -3, 300, -300, 3_600, -3_600, 2 * 86_400, -2 * 86_400, 3_650 * 86_400].choose(&mut self.rng).expect("ten");
                 self.note(format!("the clock of {} is off by {far}", self.nodes[n].name));
                 self.nodes[n].clock_off = far;
             }
             97..98 => {
                 let n = self.home_node();
-                if self.nodes[n].is_up() && self.weather.crash == 0 && self.ask(n, Command::OfficerReset { name: "值班员".into() }).is_ok()
-                {
+                if self.nodes[n].is_up() && self.weather.crash == 0 && self.ask(n, Command::OfficerReset { name: "值班员".into() }).is_ok() {
                     self.nodes[n].officers.clear();
                     self.log_in(n, "值班员");
                 }
@@ -250,7 +257,7 @@ impl World {
                 if let Ok(View::Sending(view)) = self.ask(n, Command::BulletinNew(draft)) {
                     let document = DocumentId::from_hex(&view.id).unwrap_or_else(|| self.fail("an id is hex"));
                     self.oracle.promise(&self.nodes[n], document, &mark);
-                    let to = self.others(n).into_iter().map(|m| self.name(m)).collect();
+                    let to = self.receivers(n).into_iter().map(|m| self.name(m)).collect();
                     let _ = self.ask(n, Command::BulletinPublish { draft: Some(view.id), text: None, to });
                 }
             }

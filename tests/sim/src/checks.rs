@@ -51,7 +51,12 @@ impl World {
         if let Some(Ok(View::Agreements { agreements })) = ask(Command::AgreementList) {
             let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), a.standing.clone())).collect::<BTreeMap<_, _>>();
             if standing(&agreements) != standing(&live_agreements) {
-                self.fail(&format!("P4: agreements of {} differ after a restart", node.name));
+                self.fail(&format!(
+                    "P4: agreements of {} differ after a restart: {:?} {:?}",
+                    node.name,
+                    standing(&agreements),
+                    standing(&live_agreements)
+                ));
             }
         }
         for (document, live) in documents.iter().zip(live) {

@@ -305,8 +305,8 @@ impl Oracle {
         if let (Some(Message::Equality { .. }), (a, b)) = (&message, (from.identity.certificate, to.identity.certificate)) {
             self.last_sums.insert((a, b), (message.clone().expect("matched"), self.frames));
         }
-        let said = self.canaries.found_in(bytes);
-        for document in &said {
+        let said: Vec<BTreeSet<DocumentId>> = self.canaries.found_in(bytes).into_iter().cloned().collect();
+        for document in said.iter().flatten() {
             self.named.insert((from.bureau, to.bureau, *document));
         }
         if from.bureau == to.bureau {
@@ -320,13 +320,20 @@ impl Oracle {
         if wall < world_wall {
             times.extend([world_wall, world_wall - 1]);
         }
-        for document in said {
-            if entitles(from, &document, to.bureau, &times) {
-                self.given.insert((document, to.bureau));
-            } else if !self.excepted(from, to, &document, message.as_ref()) {
+        for documents in said {
+            let mut told = false;
+            for document in &documents {
+                if entitles(from, document, to.bureau, &times) {
+                    self.given.insert((*document, to.bureau));
+                    told = true;
+                } else {
+                    told |= self.excepted(from, to, document, message.as_ref());
+                }
+            }
+            if !told {
                 let what = message.as_ref().map(|m| format!("{m:?}")).unwrap_or_default();
                 let what: String = what.chars().take(300).collect();
-                self.verdict = Some(format!("P1: {} told {} of {document:?}: {what}", from.name, to.name));
+                self.verdict = Some(format!("P1: {} told {} of {documents:?}: {what}", from.name, to.name));
                 return;
             }
         }
@@ -384,10 +391,13 @@ impl Oracle {
     /// At the end: no disk of a bureau holds anything of a document it was never entitled to.
     pub fn search_disk(&self, node: &Node) -> Option<String> {
         for piece in node.disk.pieces() {
-            for document in self.canaries.found_in(piece) {
-                let owner = self.documents.get(&document).map(|(owner, _)| *owner);
-                if owner != Some(node.bureau) && !self.given.contains(&(document, node.bureau)) {
-                    return Some(format!("P1: the disk of {} holds something of {document:?}", node.name));
+            for documents in self.canaries.found_in(piece) {
+                let rightly = documents.iter().any(|document| {
+                    let owner = self.documents.get(document).map(|(owner, _)| *owner);
+                    owner == Some(node.bureau) || self.given.contains(&(*document, node.bureau))
+                });
+                if !rightly {
+                    return Some(format!("P1: the disk of {} holds something of {documents:?}", node.name));
                 }
             }
         }

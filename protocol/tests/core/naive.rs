@@ -1,0 +1,229 @@
+//! Admission as its definition reads: recursive, from scratch, slow. What the engine computes step by step must be this.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use accord_keys::directory::Directory;
+use accord_protocol::access::log::{Record, RecordKind, Subject};
+use accord_protocol::agreement::Verb;
+use accord_protocol::id::{BureauId, CertificateId, RecordId};
+use accord_protocol::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
+use accord_keys::certificate::Capability;
+
+use crate::documents::{Step, Story};
+
+/// What follows from a set of records and segments.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub admitted: BTreeSet<ChangeHash>,
+    /// First anchor of every settled change.
+    pub anchors: BTreeMap<ChangeHash, RecordId>,
+    pub tips: BTreeSet<ChangeHash>,
+    /// Whether some anchor was left out because an earlier one contradicts it.
+    pub contradicted: bool,
+}
+
+struct Naive<'a> {
+    directory: &'a Directory,
+    story: &'a Story,
+    records: BTreeMap<RecordId, &'a Record>,
+    steps: Vec<&'a Step>,
+    index: Index,
+    anchors: BTreeMap<ChangeHash, (u32, RecordId)>,
+    known: BTreeMap<ChangeHash, bool>,
+}
+
+/// The outcome of these records and of the attestations and contents of these steps.
+pub fn outcome(directory: &Directory, story: &Story, records: &[usize], steps: &[usize]) -> Outcome {
+    let mut naive = Naive {
+        directory,
+        story,
+        records: BTreeMap::new(),
+        steps: Vec::new(),
+        index: Index::with_founder(Group(story.genesis.body().owner.0), story.steps[0].actor),
+        anchors: BTreeMap::new(),
+        known: BTreeMap::new(),
+    };
+    // Records stand behind records that stand.
+    loop {
+        let before = naive.records.len();
+        for at in records {
+            let body = story.records[*at].body();
+            if naive.is_record(&body.previous) {
+                naive.records.insert(RecordId(story.records[*at].id().0), body);
+            }
+        }
+        if naive.records.len() == before {
+            break;
+        }
+    }
+    // Attestations stand behind attestations that stand; contents behind contents that stand.
+    loop {
+        let before = (naive.steps.len(), naive.index.len());
+        for at in steps {
+            let step = &story.steps[*at];
+            let placed = naive.steps.iter().any(|other| other.attestation == step.attestation);
+            let connected = step.n == 1 || naive.steps.iter().any(|other| other.attestation == step.previous);
+            if !placed && connected {
+                naive.steps.push(step);
+            }
+            if connected && !naive.index.contains(&step.change) {
+                let group = Group(directory.certificate(&step.member.id).expect("known").body().bureau.0);
+                let parsed = rules::parse(&story.raw[&step.change]).expect("ours");
+                match naive.index.check(&parsed, group) {
+                    Ok(checked) => naive.index.insert(checked),
+                    Err(Verdict::Waiting(_) | Verdict::Malformed(_)) => {}
+                }
+            }
+        }
+        if before == (naive.steps.len(), naive.index.len()) {
+            break;
+        }
+    }
+    let contradicted = naive.settle();
+    let hashes: Vec<ChangeHash> = naive.index.iter().map(|meta| meta.hash).collect();
+    let admitted: BTreeSet<ChangeHash> = hashes.into_iter().filter(|hash| naive.admits(hash)).collect();
+    let mut tips = admitted.clone();
+    for hash in &admitted {
+        for dep in &naive.index.get(hash).expect("well formed").deps {
+            tips.remove(dep);
+        }
+    }
+    let anchors = naive.anchors.iter().map(|(hash, (_, record))| (*hash, *record)).collect();
+    Outcome { admitted, anchors, tips, contradicted }
+}
+
+impl Naive<'_> {
+    fn is_record(&self, id: &RecordId) -> bool {
+        id.0 == self.story.document.0 || self.records.contains_key(id)
+    }
+
+    /// The path from the genesis to a record, both included.
+    fn path(&self, id: RecordId) -> Vec<RecordId> {
+        let mut path = vec![id];
+        while let Some(record) = self.records.get(&path[path.len() - 1]) {
+            path.push(record.previous);
+        }
+        path.reverse();
+        path
+    }
+
+    fn descends(&self, newer: &RecordId, older: &RecordId) -> bool {
+        self.is_record(newer) && self.path(*newer).contains(older)
+    }
+
+    /// Index of the lowest record with two successors.
+    fn log_fork(&self) -> Option<u32> {
+        let mut children: BTreeMap<RecordId, usize> = BTreeMap::new();
+        for record in self.records.values() {
+            *children.entry(record.previous).or_default() += 1;
+        }
+        let forks = children.iter().filter(|(_, count)| **count > 1);
+        forks.map(|(id, _)| self.records.get(id).map_or(0, |record| record.index)).min()
+    }
+
+    /// Anchors in log order; of two that contradict each other the earlier stands.
+    fn settle(&mut self) -> bool {
+        let mut order: Vec<(u32, RecordId)> = self.records.iter().map(|(id, record)| (record.index, *id)).collect();
+        order.sort();
+        let mut contradicted = false;
+        for (index, id) in order {
+            let tips = self.records[&id].kind.anchors().to_vec();
+            for tip in tips.into_iter().filter(|tip| self.index.contains(tip)) {
+                let past = self.past(tip);
+                let fresh: Vec<ChangeHash> = past.into_iter().filter(|hash| !self.anchors.contains_key(hash)).collect();
+                let place = |hash: &ChangeHash| self.index.get(hash).map(|meta| (meta.actor, meta.seq));
+                if fresh.iter().any(|hash| self.anchors.keys().any(|old| old != hash && place(old) == place(hash))) {
+                    contradicted = true;
+                    continue;
+                }
+                self.anchors.extend(fresh.into_iter().map(|hash| (hash, (index, id))));
+            }
+        }
+        contradicted
+    }
+
+    fn past(&self, tip: ChangeHash) -> BTreeSet<ChangeHash> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![tip];
+        while let Some(next) = open.pop() {
+            if seen.insert(next) {
+                open.extend(&self.index.get(&next).expect("well formed").deps);
+            }
+        }
+        seen
+    }
+
+    fn admits(&mut self, hash: &ChangeHash) -> bool {
+        if let Some(known) = self.known.get(hash) {
+            return *known;
+        }
+        let admitted = self.anchors.contains_key(hash) || self.admits_unsettled(hash);
+        self.known.insert(*hash, admitted);
+        admitted
+    }
+
+    fn admits_unsettled(&mut self, hash: &ChangeHash) -> bool {
+        let meta = self.index.get(hash).expect("well formed").clone();
+        if !meta.deps.iter().all(|dep| self.admits(dep)) {
+            return false;
+        }
+        let own: Vec<&Step> = self.steps.iter().filter(|step| step.actor == meta.actor).copied().collect();
+        let forked = (1..=meta.seq).any(|n| own.iter().filter(|step| step.n == n).count() > 1);
+        let Some(step) = own.iter().find(|step| step.change == *hash && step.n == meta.seq) else { return false };
+        if forked || !self.is_record(&step.cited) {
+            return false;
+        }
+        let not_older = meta.deps.iter().all(|dep| {
+            self.steps.iter().filter(|other| other.change == *dep).any(|other| self.descends(&step.cited, &other.cited))
+        });
+        let first = own.iter().find(|first| first.n == 1).expect("chains begin at 1");
+        not_older && self.granted(&step.cited, &step.member.id) && !self.cut(&meta.actor, meta.seq, &step.member.id, &first.cited)
+    }
+
+    /// Whether the log up to a record lets the holder of a certificate append.
+    fn granted(&self, at: &RecordId, id: &CertificateId) -> bool {
+        let certificate = self.directory.certificate(id).expect("known").body();
+        let owner = self.story.genesis.body().owner;
+        let fork = self.log_fork();
+        let mut holders: BTreeMap<BureauId, Verb> = self.story.genesis.body().audience.iter().map(|g| (g.bureau, g.verb)).collect();
+        let mut denied: BTreeSet<Subject> = BTreeSet::new();
+        for record in self.path(*at).iter().filter_map(|id| self.records.get(id)) {
+            match &record.kind {
+                RecordKind::Grant(grantees, _) if fork.is_none_or(|fork| record.index <= fork) => {
+                    for grantee in grantees {
+                        denied.remove(&Subject::Bureau(grantee.bureau));
+                        let verb = holders.entry(grantee.bureau).or_insert(grantee.verb);
+                        if grantee.verb == Verb::Append {
+                            *verb = Verb::Append;
+                        }
+                    }
+                }
+                RecordKind::Cut(subject, verbs, ..) => {
+                    if let Subject::Bureau(bureau) = subject {
+                        if verbs.contains(&Verb::Read) {
+                            holders.remove(bureau);
+                        } else if let Some(verb) = holders.get_mut(bureau) {
+                            *verb = Verb::Read;
+                        }
+                    }
+                    denied.insert(subject.clone());
+                }
+                _ => {}
+            }
+        }
+        let entitled = certificate.bureau == owner || holders.get(&certificate.bureau) == Some(&Verb::Append);
+        entitled && certificate.may(Capability::Write) && !denied.iter().any(|subject| subject.covers(id, certificate))
+    }
+
+    /// Whether a cut of any branch covers a position.
+    fn cut(&self, actor: &ActorId, position: u64, id: &CertificateId, life_cites: &RecordId) -> bool {
+        let certificate = self.directory.certificate(id).expect("known").body();
+        self.records.iter().any(|(record, body)| match &body.kind {
+            RecordKind::Cut(subject, _, frontier, ..) => {
+                let left = frontier.iter().find(|line| line.actor == *actor).map_or(0, |line| line.position);
+                subject.covers(id, certificate) && position > left && !self.descends(life_cites, record)
+            }
+            _ => false,
+        })
+    }
+}
