@@ -1,16 +1,20 @@
 //! What a request says, and how a failure is told back.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::App;
 use crate::failure::{Failure, Problem};
 use crate::words::{Lang, Words};
+
+/// What is read and thrown away of a body that is too large, bytes: a client that still writes would lose our answer to a broken connection.
+const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Who asks, and whether only to see what would happen.
 pub(super) struct Who {
@@ -82,9 +86,21 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problems> {
         let most = app.config.api_body_bytes_max;
-        let bytes = to_bytes(request.into_body(), most)
-            .await
-            .map_err(|error| Problems(Failure::misuse("body_too_large").with("max", most).because(error)))?;
+        let mut body = request.into_body();
+        let (mut bytes, mut seen) = (Vec::new(), 0usize);
+        while let Some(frame) = body.frame().await {
+            let broken = |error| Problems(Failure::misuse("bad_body").because(error));
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            seen = seen.saturating_add(data.len());
+            if seen <= most {
+                bytes.extend_from_slice(&data);
+            } else if seen > DISCARD_BYTES_MAX {
+                break;
+            }
+        }
+        if seen > most {
+            return Err(Problems(Failure::misuse("body_too_large").with("max", most)));
+        }
         // serde names the field and the kind of value, never the value of a text.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| Problems(Failure::misuse("bad_body").because(error)))
     }
