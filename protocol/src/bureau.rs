@@ -103,8 +103,8 @@ pub struct Bureau {
     sequence: u64,
     next_number: u64,
     links: BTreeMap<LinkId, Link>,
-    reached: BTreeMap<CertificateId, Reached>,
-    cursors: BTreeMap<CertificateId, Vec<u8>>,
+    reached: BTreeMap<TransportKey, Reached>,
+    cursors: BTreeMap<TransportKey, Vec<u8>>,
     anchor_due: BTreeMap<DocumentId, MonoMillis>,
     anchored_at: BTreeMap<DocumentId, VecDeque<MonoMillis>>,
     events: VecDeque<EventView>,
@@ -113,6 +113,12 @@ pub struct Bureau {
     next_policy: Option<WallSeconds>,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
+    /// The store was repaired with a loss: no records until somebody echoed what it knows of us.
+    restored: bool,
+    /// Lives whose first segment was stored at or before this sequence are not written on: some of their tail may be lost.
+    lives_from: u64,
+    /// Bodies a failed command left behind: read anew after the commit.
+    stale: BTreeSet<DocumentId>,
 }
 
 impl std::fmt::Debug for Bureau {
@@ -155,7 +161,8 @@ impl Bureau {
             }
             _ => None,
         };
-        document.into_iter().filter(|document| !self.bodies.contains_key(document)).collect()
+        let missing = |document: &DocumentId| !self.bodies.contains_key(document) && !self.cannot_load.contains_key(document);
+        document.into_iter().filter(missing).collect()
     }
 
     /// Gives the core a document's stored items, in sequence order. A document that cannot be read back stays listed and is reported by
@@ -182,8 +189,34 @@ impl Bureau {
         }
     }
 
+    /// The store could not give a document: it stays listed, is neither shown nor sent, and is named by `store verify`.
+    pub fn cannot_hold(&mut self, document: DocumentId, why: String) {
+        self.loading.remove(&document);
+        self.cannot_load.insert(document, why);
+    }
+
+    /// The store's own highest item sequence: the next item is numbered above it, whatever the summaries say.
+    pub fn raise_sequence(&mut self, highest: u64) {
+        self.sequence = self.sequence.max(highest);
+        if self.restored {
+            self.lives_from = self.lives_from.max(self.sequence);
+        }
+    }
+
+    /// Takes the clock along when the core is rebuilt from disk while the process lives: corroborated time is not given back.
+    pub fn keep_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+    /// The clock as it stands.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     /// Everything handed out so far is on disk: bodies beyond the cache may go.
     pub fn committed(&mut self) {
+        for document in std::mem::take(&mut self.stale) {
+            self.bodies.remove(&document);
+        }
         while self.bodies.len() > limits::BODIES_CACHED_MAX {
             let Some(oldest) = self.used.pop_front() else { break };
             self.bodies.remove(&oldest);
@@ -288,6 +321,7 @@ impl Bureau {
         if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
             self.write_floor(turn);
         }
+        self.refresh_contact(turn);
         let stamp = turn.stamp;
         let ended: Vec<TransportKey> = self.invites.iter().filter(|(_, i)| i.expires <= stamp).map(|(key, _)| *key).collect();
         if !ended.is_empty() {

@@ -737,13 +737,17 @@ impl DocState {
         let alive = actor.fork_at.is_none() && self.admitted.contains(&placed.change) && !self.is_cut(&id, actor, n + 1);
         alive.then_some(Tip { n: *n, attestation: placed.attestation })
     }
-    /// The newest life of a certificate in this document that can still write.
-    pub fn living(&self, certificate: &CertificateId) -> Option<Life> {
+    /// A life of a certificate in this document that can still write and whose first segment was stored after `after`.
+    pub fn living(&self, certificate: &CertificateId, after: u64) -> Option<Life> {
+        let begun_after = |life: &Life| {
+            let mut first = self.segments.iter().filter(|kept| kept.segment.certificate == *certificate && kept.segment.life == *life);
+            first.find(|kept| kept.segment.from == 1).is_some_and(|kept| kept.seq > after)
+        };
         self.actors
             .values()
             .filter(|actor| actor.certificate == *certificate)
             .map(|actor| actor.life)
-            .find(|life| self.writing_tip(certificate, life).is_some())
+            .find(|life| (after == 0 || begun_after(life)) && self.writing_tip(certificate, life).is_some())
     }
     /// H(document, log head, admitted tips): equal wherever the same is held.
     pub fn entry(&self) -> Digest {

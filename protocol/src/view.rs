@@ -82,6 +82,8 @@ pub struct OfficerView {
     /// Empty while the first login is awaited.
     pub certificate: String,
     pub certificate_ends: u64,
+    /// Certificates of this officer that are good now, newest first: one for each key and its renewals.
+    pub certificates: Vec<String>,
     pub logged_in: bool,
     /// `awaiting_login`, `good`, `expired`, `revoked`.
     pub state: String,

@@ -219,10 +219,6 @@ impl Bureau {
         let document = DocumentId(verified.id().0);
         let state =
             DocState::new(&self.directory, verified).map_err(|e| Refused::new(RefusedKind::Refused, "may_not_create").with("why", e))?;
-        self.bodies.insert(document, state);
-        self.used.push_back(document);
-        self.store_item(turn, document, Item::Genesis(genesis_bytes));
-
         let act = Act {
             uuid: turn.nonce(),
             kind: act,
@@ -247,9 +243,13 @@ impl Bureau {
             changes.extend(content.edit(actor, &[Edit::Insert { at, text: piece }]).map_err(|e| fault(e.to_string()))?);
             at += length;
         }
-        let written = self.write_changes(turn, by, document, life, Tip { n: 0, attestation: crate::id::Digest([0; 32]) }, changes);
-        if let Err(refused) = written {
-            self.bodies.remove(&document);
+        let before = (turn.step.writes.len(), self.sequence);
+        self.bodies.insert(document, state);
+        self.used.push_back(document);
+        self.store_item(turn, document, Item::Genesis(genesis_bytes));
+        let begin = Tip { n: 0, attestation: crate::id::Digest([0; 32]) };
+        if let Err(refused) = self.write_changes(turn, by, document, life, begin, changes) {
+            self.undo(turn, &document, before);
             return Err(refused);
         }
         self.bodies.get_mut(&document).expect("inserted above").set_content(content);
@@ -337,14 +337,29 @@ impl Bureau {
         let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_write").with("why", why);
         let fresh = turn.life();
         let state = self.bodies.get_mut(&document).ok_or_else(|| fault("body is not loaded".into()))?;
-        let life = state.living(&by.certificate).unwrap_or(fresh);
+        let life = state.living(&by.certificate, self.lives_from).unwrap_or(fresh);
         let tip = state.writing_tip(&by.certificate, &life).ok_or_else(|| fault("the writer's life has ended".into()))?;
         let actor = segment::actor_id(&by.certificate, &document, &life);
         let mut content = state.take_content().map_err(|_| cannot_show(&document))?;
         let changes = content.edit(actor, edits).map_err(|e| fault(e.to_string()))?;
-        self.write_changes(turn, by, document, life, tip, changes)?;
+        let before = (turn.step.writes.len(), self.sequence);
+        if let Err(refused) = self.write_changes(turn, by, document, life, tip, changes) {
+            self.undo(turn, &document, before);
+            return Err(refused);
+        }
         self.bodies.get_mut(&document).expect("held above").set_content(content);
         Ok(())
+    }
+
+    /// Takes back what a failed command asked to be written; the body is read anew from the store when next needed.
+    fn undo(&mut self, turn: &mut Turn, document: &DocumentId, (writes, sequence): (usize, u64)) {
+        turn.step.writes.truncate(writes);
+        self.sequence = sequence;
+        if self.documents.contains_key(document) {
+            self.stale.insert(*document);
+        } else {
+            self.bodies.remove(document);
+        }
     }
 
     /// Seals changes into segments and takes them in by the same door as foreign ones.
@@ -530,7 +545,7 @@ impl Bureau {
 
     /// A loaded document.
     pub(super) fn body(&self, document: &DocumentId) -> Result<&DocState, Refused> {
-        self.bodies.get(document).ok_or_else(|| {
+        self.bodies.get(document).filter(|_| !self.stale.contains(document)).ok_or_else(|| {
             Refused::new(RefusedKind::Fault, "cannot_load")
                 .with("id", document.short())
                 .with("why", self.cannot_load.get(document).map_or("not in the store", String::as_str))

@@ -112,6 +112,10 @@ impl Link {
     pub fn is_with(&self, bureau: &BureauId) -> bool {
         self.peer.is_some_and(|peer| peer.bureau == *bureau)
     }
+    /// Whether the other end declined a document on this link.
+    pub fn has_declined(&self, document: &DocumentId) -> bool {
+        self.declined.contains(document)
+    }
     /// The other end, once it said hello.
     pub fn bureau(&self) -> Option<BureauId> {
         self.peer.map(|peer| peer.bureau)
@@ -167,8 +171,8 @@ impl Bureau {
             network: self.identity.network,
             bureau: self.identity.bureau,
             certificate: self.identity.certificate,
-            wall: turn.now.wall,
-            cursor: self.cursors.get(&candidate).cloned().map(Bytes),
+            wall: turn.stamp,
+            cursor: self.cursors.get(&transport).cloned().map(Bytes),
             own_root: self.directory.root_head(&self.identity.bureau).expect("our own root is known"),
             your_root: self.directory.root_head(&bureau),
             statements,
@@ -189,8 +193,10 @@ impl Bureau {
     /// A gate dropped something: what was not acknowledged is walked again under the new policy.
     pub(super) fn frame_dropped(&mut self, turn: &mut Turn, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let Some(peer) = link.peer else { return };
-        let reached = self.reached.get(&peer.certificate).copied().unwrap_or_default();
+        if link.peer.is_none() {
+            return;
+        }
+        let reached = self.reached.get(&link.transport).copied().unwrap_or_default();
         link.base = reached.base;
         link.walked = reached.walked;
         link.sent.clear();
@@ -333,7 +339,7 @@ impl Bureau {
             return self.refuse_link(turn, id, Reason::Certificate);
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
-        let (reached, believed) = self.returned_cursor(&peer, hello.cursor.as_ref());
+        let (reached, believed) = self.returned_cursor(&transport, hello.cursor.as_ref());
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
@@ -343,8 +349,10 @@ impl Bureau {
         if !believed {
             self.account(turn, "cursor_unreadable", None, Some(peer.bureau), Some(peer.certificate), "compare instead");
         }
-        if !own {
-            let partners = self.partners.len();
+        // A laptop has nobody but its own nodes to ask the time.
+        let corroborates = !own || self.own_certificate().kind == MemberKind::Laptop;
+        if corroborates {
+            let partners = if own { 1 } else { self.partners.values().filter(|row| row.checked).count() };
             let event = self.clock.partner_says(peer.bureau, hello.wall, turn.now, partners);
             turn.stamp = self.clock.stamp(turn.now);
             turn.effective = self.clock.effective(turn.now);
@@ -353,6 +361,14 @@ impl Bureau {
                 row.last_contact = turn.stamp.0;
             }
             self.store_partner(turn, peer.bureau);
+        }
+        if own {
+            let key = self.directory.certificate(&peer.certificate).map(|c| c.body().key);
+            let done: Vec<TransportKey> =
+                self.invites.iter().filter(|(_, invite)| invite.device.is_some() && invite.device == key).map(|(t, _)| *t).collect();
+            for transport in done {
+                self.drop_invite(turn, &transport);
+            }
         }
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
@@ -415,13 +431,13 @@ impl Bureau {
         Digest(*hasher.finalize().as_bytes())
     }
 
-    fn seal_cursor(&self, turn: &mut Turn, peer: &Peer, reached: Reached) -> Vec<u8> {
+    fn seal_cursor(&self, turn: &mut Turn, transport: &TransportKey, peer: &Peer, reached: Reached) -> Vec<u8> {
         let body =
             CursorBody { version: 1, index: crate::id::Nonce(self.index_id), reached, policy: self.policy_digest(&peer.bureau, turn) };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
         let cipher = XChaCha20Poly1305::new(&Key::from(self.identity.cursor_key));
-        let aad = cursor_aad(peer, &self.identity.network);
+        let aad = cursor_aad(transport, &self.identity.network);
         let sealed =
             cipher.encrypt(&XNonce::from(nonce), Payload { msg: &write(&body), aad: &aad }).expect("a short plaintext can be encrypted");
         [nonce.as_slice(), &sealed].concat()
@@ -429,17 +445,17 @@ impl Bureau {
 
     /// How far the peer got, by the cursor it returned. Without a readable one: from the start if we never reached it, else nothing is sent
     /// on its word and the comparison finds what it lacks.
-    fn returned_cursor(&self, peer: &Peer, cursor: Option<&Bytes>) -> (Reached, bool) {
+    fn returned_cursor(&self, transport: &TransportKey, cursor: Option<&Bytes>) -> (Reached, bool) {
         let opened = cursor.and_then(|bytes| {
             let (nonce, sealed) = bytes.0.split_at_checked(24)?;
             let cipher = XChaCha20Poly1305::new(&Key::from(self.identity.cursor_key));
-            let aad = cursor_aad(peer, &self.identity.network);
+            let aad = cursor_aad(transport, &self.identity.network);
             let nonce = <[u8; 24]>::try_from(nonce).ok()?;
             let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: &aad }).ok()?;
             let body: CursorBody = read("cursor", &plain).ok()?;
             (body.version == 1 && body.index.0 == self.index_id && body.reached.walked <= self.sequence).then_some(body.reached)
         });
-        match (opened, self.reached.get(&peer.certificate)) {
+        match (opened, self.reached.get(transport)) {
             (Some(reached), _) => (reached, true),
             (None, None) => (Reached::default(), cursor.is_none()),
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
@@ -612,8 +628,9 @@ impl Bureau {
             }
             Reached { base: link.base, walked: link.walked }
         };
+        let transport = self.links[&id].transport;
         // The cursor says "all before this is with you": only the last push of a document may carry it.
-        let cursor = Bytes(self.seal_cursor(turn, peer, reached));
+        let cursor = Bytes(self.seal_cursor(turn, &transport, peer, reached));
         if let Some(last) = pushes.last_mut() {
             last.cursor = Some(cursor);
         }
@@ -673,6 +690,7 @@ impl Bureau {
         }
         let peer = link.peer.expect("checked by message()");
         let own = link.own;
+        let transport = link.transport;
         let mut reached = None;
         let mut delivered = Vec::new();
         while let Some(front) = link.in_flight.front().copied() {
@@ -683,13 +701,16 @@ impl Bureau {
             link.in_flight_bytes = link.in_flight_bytes.saturating_sub(front.bytes);
             if front.last {
                 reached = Some(front.reached);
-                delivered.push(front.document);
+                // What the receiver declined or asked for anew is dealt with, not delivered.
+                if !link.declined.contains(&front.document) && !link.whole.contains(&front.document) {
+                    delivered.push(front.document);
+                }
             }
         }
         link.busy(turn.now.mono);
         let Some(reached) = reached else { return };
-        self.reached.insert(peer.certificate, reached);
-        turn.put(Table::Acknowledged, &peer.certificate.0, write(&reached));
+        self.reached.insert(transport, reached);
+        turn.put(Table::Acknowledged, &transport.0, write(&reached));
         for document in delivered {
             if own {
                 continue;
@@ -836,8 +857,9 @@ impl Bureau {
             return self.want_whole(turn, id, document, push.mark);
         }
         if let Some(cursor) = push.cursor.filter(|cursor| cursor.len() <= 4_096) {
-            turn.put(Table::Cursors, &peer.certificate.0, cursor.clone());
-            self.cursors.insert(peer.certificate, cursor);
+            let transport = self.links[&id].transport;
+            turn.put(Table::Cursors, &transport.0, cursor.clone());
+            self.cursors.insert(transport, cursor);
         }
         self.send(turn, id, &Message::Ack(push.mark), false);
     }
@@ -980,6 +1002,7 @@ impl Bureau {
             if was {
                 self.mark_divergent(turn, peer.bureau, false);
             }
+            self.echoed(turn);
             return;
         }
         let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
@@ -994,6 +1017,18 @@ impl Bureau {
         }
         self.account(turn, "repair", None, Some(peer.bureau), Some(peer.certificate), "");
         self.send_tips(turn, id);
+    }
+
+    /// Somebody who knew us holds the same as we do: what a repair had lost is back.
+    fn echoed(&mut self, turn: &mut Turn) {
+        if !self.restored {
+            return;
+        }
+        self.restored = false;
+        turn.remove(Table::Local, b"restored");
+        turn.put(Table::Local, b"lives", self.lives_from.to_be_bytes().to_vec());
+        self.event(turn, "store", None, None, "repaired store compared equal");
+        self.schedule_all(turn.now.mono);
     }
 
     fn mark_divergent(&mut self, turn: &mut Turn, bureau: BureauId, divergent: bool) {
@@ -1060,6 +1095,6 @@ impl Bureau {
     }
 }
 
-fn cursor_aad(peer: &Peer, network: &crate::id::NetworkId) -> Vec<u8> {
-    [b"accord cursor v1".as_slice(), &peer.certificate.0, &network.0].concat()
+fn cursor_aad(transport: &TransportKey, network: &crate::id::NetworkId) -> Vec<u8> {
+    [b"accord cursor v1".as_slice(), &transport.0, &network.0].concat()
 }

@@ -11,7 +11,7 @@ use super::turn::EventRow;
 use super::{Bureau, Identity};
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::Clock;
-use crate::id::{BureauId, CertificateId, DocumentId, TransportKey};
+use crate::id::{BureauId, DocumentId, TransportKey};
 use crate::step::Table;
 use crate::time::{Now, WallSeconds};
 use crate::wire::{self, IdentityStatement};
@@ -120,13 +120,13 @@ impl Bureau {
             by_seq.insert(summary.newest_seq, document);
             documents.insert(document, summary);
         }
-        let mut reached: BTreeMap<CertificateId, Reached> = BTreeMap::new();
+        let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
         for (key, value) in take(Table::Acknowledged) {
-            reached.insert(CertificateId(id("acknowledged", &key)?), read("acknowledged", &value)?);
+            reached.insert(TransportKey(id("acknowledged", &key)?), read("acknowledged", &value)?);
         }
         let mut cursors = BTreeMap::new();
         for (key, value) in take(Table::Cursors) {
-            cursors.insert(CertificateId(id("cursors", &key)?), value);
+            cursors.insert(TransportKey(id("cursors", &key)?), value);
         }
         let mut events = BTreeMap::new();
         for (key, value) in take(Table::Events) {
@@ -166,8 +166,15 @@ impl Bureau {
             next_policy: None,
             allow: Vec::new(),
             loading: BTreeSet::new(),
+            restored: local.contains_key(b"restored".as_slice()),
+            stale: BTreeSet::new(),
+            lives_from: number(b"lives").unwrap_or(0),
             identity,
         };
+        if bureau.restored {
+            bureau.lives_from = bureau.lives_from.max(bureau.sequence);
+        }
+        bureau.choose_certificate(bureau.clock.stamp(now));
         bureau.next_policy = bureau.book.next_change(bureau.clock.effective(now));
         bureau.allow = bureau.compute_allow();
         bureau.schedule_all(now.mono);

@@ -52,6 +52,23 @@ impl Bureau {
         Ok(View::Done { id: None })
     }
 
+    /// A renewed certificate needs its own contact: the old one's, sealed anew.
+    pub(super) fn refresh_contact(&mut self, turn: &mut Turn) {
+        if self.contacts.contains_key(&self.identity.certificate) {
+            return;
+        }
+        let own = self.own_certificate();
+        let before = self
+            .contacts
+            .values()
+            .filter(|c| self.directory.certificate(&c.body().certificate).is_some_and(|old| old.body().key == own.key))
+            .max_by_key(|c| c.body().at)
+            .map(|c| (c.body().addresses.clone(), c.body().phone.clone()));
+        if let Some((addresses, phone)) = before {
+            let _ = self.set_contact(turn, addresses, phone);
+        }
+    }
+
     /// Our card as it stands.
     pub(super) fn own_card(&self) -> Option<Card> {
         let record = self.directory.bureau(&self.identity.bureau)?;
@@ -200,9 +217,22 @@ impl Bureau {
         }
         out.extend(self.invites.keys().map(|transport| AllowedPeer { transport: *transport, addresses: Vec::new(), dial: false }));
         out.sort_by_key(|peer| peer.transport);
-        // A renewed certificate keeps its transport key.
-        out.dedup_by_key(|peer| peer.transport);
-        out
+        // A renewed certificate keeps its transport key; and whoever certifies another's transport key adds a hint where to dial, no more.
+        let mut merged: Vec<AllowedPeer> = Vec::with_capacity(out.len());
+        for peer in out {
+            match merged.last_mut().filter(|last| last.transport == peer.transport) {
+                Some(last) => {
+                    last.dial |= peer.dial;
+                    for address in peer.addresses {
+                        if !last.addresses.contains(&address) {
+                            last.addresses.push(address);
+                        }
+                    }
+                }
+                None => merged.push(peer),
+            }
+        }
+        merged
     }
 
     /// Recomputes the allow-list and hands it out if it changed.

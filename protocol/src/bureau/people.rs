@@ -298,42 +298,101 @@ impl Bureau {
         if new {
             turn.put(Table::Statements, &id.0, bytes);
             turn.step.directory_changed = true;
+            self.file_renewal(turn, CertificateId(id.0));
         }
         Ok(new)
+    }
+
+    /// A renewed certificate of our own: the device takes it on, an officer's is filed under the officer whose key it is.
+    fn file_renewal(&mut self, turn: &mut Turn, id: CertificateId) {
+        let Some(body) = self.directory.certificate(&id).map(|c| c.body().clone()) else { return };
+        if body.bureau != self.identity.bureau {
+            return;
+        }
+        if body.kind != MemberKind::Officer {
+            return self.choose_certificate(turn.stamp);
+        }
+        let owner = self.officers.values().find(|row| {
+            !row.certificates.contains(&id)
+                && row.certificates.iter().any(|old| self.directory.certificate(old).is_some_and(|c| c.body().key == body.key))
+        });
+        if let Some(mut row) = owner.cloned() {
+            row.certificates.push(id);
+            self.store_officer(turn, row);
+        }
+    }
+
+    /// The newest good certificate for this device's key: what it shows, issues and seals under.
+    pub(super) fn choose_certificate(&mut self, now: crate::time::WallSeconds) {
+        let own = self.own_certificate().clone();
+        let newest = self
+            .directory
+            .members(&self.identity.bureau)
+            .into_iter()
+            .filter_map(|id| self.directory.certificate(&id).map(|c| (id, c.body())))
+            .filter(|(id, body)| {
+                body.key == own.key
+                    && body.transport == own.transport
+                    && body.kind == own.kind
+                    && self.directory.standing(id, now) == CertStanding::Good
+            })
+            .max_by_key(|(id, body)| (body.not_after, *id))
+            .map(|(id, _)| id);
+        self.identity.certificate = newest.unwrap_or(self.identity.certificate);
     }
 
     pub(super) fn cert_renew(&mut self, turn: &mut Turn, person: Option<&str>, name: &str) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Order)?;
         self.may_issue()?;
-        let (old, officer) = match self.officers.get(name) {
-            Some(row) => (
-                *row.certificates.last().ok_or_else(|| Refused::new(RefusedKind::Refused, "officer_has_no_key").with("officer", name))?,
-                Some(row.clone()),
-            ),
-            None => (self.find_device(name)?, None),
-        };
+        if let Some(row) = self.officers.get(name).cloned() {
+            return self.renew_officer(turn, by.certificate, row);
+        }
+        let old = self.find_device(name)?;
         let mut body = self.directory.certificate(&old).expect("listed certificates are known").body().clone();
-        if body.issuer != Issuer::Member(self.identity.certificate) && officer.is_none() {
+        if matches!(body.issuer, Issuer::Root(_)) {
             return Err(Refused::new(RefusedKind::Refused, "issued_by_root").with("name", name));
         }
         if matches!(self.directory.standing(&old, turn.stamp), CertStanding::Revoked(_) | CertStanding::Disputed) {
             return Err(Refused::new(RefusedKind::Refused, "certificate_not_good").with("officer", name).with("standing", "revoked"));
         }
+        let new = self.renewed(turn, &mut body)?;
+        self.account(turn, "renewed", None, None, Some(by.certificate), "");
+        Ok(View::Done { id: Some(new.to_string()) })
+    }
+
+    fn renewed(&mut self, turn: &mut Turn, body: &mut MemberCertificate) -> Result<CertificateId, Refused> {
         body.capabilities.retain(|c| !c.is_root_only());
         body.issuer = Issuer::Member(self.identity.certificate);
         body.not_before = begins(turn.stamp);
         body.not_after = turn.stamp.plus(MEMBER_S);
         body.serial = turn.nonce().0;
-        let new = self.issue(turn, body)?;
-        if let Some(mut row) = officer {
-            row.certificates.push(new);
+        self.issue(turn, body.clone())
+    }
+
+    /// New certificates for every key of an officer that was not revoked: the one at home and those on laptops.
+    fn renew_officer(&mut self, turn: &mut Turn, by: CertificateId, row: OfficerRow) -> Result<View, Refused> {
+        let mut keys: Vec<(CertificateId, MemberCertificate)> = Vec::new();
+        for id in row.certificates.iter().rev() {
+            let body = self.directory.certificate(id).expect("listed certificates are known").body();
+            let revoked = matches!(self.directory.standing(id, turn.stamp), CertStanding::Revoked(_) | CertStanding::Disputed);
+            if !revoked && keys.iter().all(|(_, known)| known.key != body.key) {
+                keys.push((*id, body.clone()));
+            }
+        }
+        if keys.is_empty() {
+            return Err(Refused::new(RefusedKind::Refused, "officer_has_no_key").with("officer", &row.name));
+        }
+        let mut newest = None;
+        for (old, mut body) in keys.into_iter().rev() {
+            // learn_identity() files the new certificate under the officer, by its key.
+            let new = self.renewed(turn, &mut body)?;
             if let Some(unlocked) = self.unlocked.remove(&old) {
                 self.unlocked.insert(new, Unlocked { certificate: new, ..unlocked });
             }
-            self.store_officer(turn, row);
+            newest = Some(new);
         }
-        self.account(turn, "renewed", None, None, Some(by.certificate), "");
-        Ok(View::Done { id: Some(new.to_string()) })
+        self.account(turn, "renewed", None, None, Some(by), "");
+        Ok(View::Done { id: newest.map(|id| id.to_string()) })
     }
 
     fn find_device(&self, name: &str) -> Result<CertificateId, Refused> {
@@ -364,7 +423,7 @@ impl Bureau {
         let by = self.acting(turn, person, Capability::Order)?;
         self.may_issue()?;
         self.find_officer(officer)?;
-        let row = InviteRow { version: 1, officer: officer.to_owned(), expires: turn.stamp.plus(limits::INVITE_EXPIRES_S) };
+        let row = InviteRow { version: 1, officer: officer.to_owned(), expires: turn.stamp.plus(limits::INVITE_EXPIRES_S), device: None };
         turn.put(Table::Devices, &transport.0, write(&row));
         self.invites.insert(transport, row);
         self.refresh_allow(turn);
@@ -381,10 +440,17 @@ impl Bureau {
     /// A laptop asks over its invitation's transport key: certificates for the device and for the officer's key on it.
     pub(super) fn join(&mut self, turn: &mut Turn, link: LinkId, invitation: TransportKey, join: Join) {
         let Some(invite) = self.invites.get(&invitation).cloned() else { return self.refuse_link(turn, link, crate::wire::Reason::No) };
+        let device = join.device;
+        if invite.device.is_some_and(|used| used != device) {
+            return self.refuse_link(turn, link, crate::wire::Reason::No);
+        }
         let welcome = self.enrol_laptop(turn, &invite, join);
         match welcome {
             Ok(welcome) => {
-                self.drop_invite(turn, &invitation);
+                // Kept until the laptop's first hello: a lost answer is asked for again with the same keys.
+                let row = InviteRow { device: Some(device), ..invite };
+                turn.put(Table::Devices, &invitation.0, write(&row));
+                self.invites.insert(invitation, row);
                 self.send(turn, link, &Message::Welcome(welcome), false);
                 self.event(turn, "device", None, None, "joined");
             }
@@ -394,6 +460,13 @@ impl Bureau {
 
     fn enrol_laptop(&mut self, turn: &mut Turn, invite: &InviteRow, join: Join) -> Result<Welcome, Refused> {
         let own = self.own_certificate().clone();
+        let known = |key: PublicKey, kind: MemberKind| {
+            self.directory
+                .members(&self.identity.bureau)
+                .into_iter()
+                .find(|id| self.directory.certificate(id).is_some_and(|c| c.body().key == key && c.body().kind == kind))
+        };
+        let (device_before, officer_before) = (known(join.device, MemberKind::Laptop), known(join.officer, MemberKind::Officer));
         let device = MemberCertificate {
             bureau: self.identity.bureau,
             network: self.identity.network,
@@ -411,10 +484,16 @@ impl Bureau {
             serial: turn.nonce().0,
             issuer: Issuer::Member(self.identity.certificate),
         };
-        let device = self.issue(turn, device)?;
+        let device = match device_before {
+            Some(device) => device,
+            None => self.issue(turn, device)?,
+        };
         let row = self.find_officer(&invite.officer)?.clone();
         let awaiting = row.awaiting;
-        let officer = self.issue_officer(turn, row, join.officer)?;
+        let officer = match officer_before {
+            Some(officer) => officer,
+            None => self.issue_officer(turn, row, join.officer)?,
+        };
         // The key at home is still to be made if it was: the laptop's is another one.
         if awaiting {
             let mut row = self.find_officer(&invite.officer)?.clone();

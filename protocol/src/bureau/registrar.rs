@@ -18,6 +18,9 @@ use crate::time::{MonoMillis, WallSeconds};
 impl Bureau {
     /// Our registrar epoch, if this device is the registrar now.
     pub(super) fn registrar_epoch(&self) -> Option<u32> {
+        if self.restored && !self.partners.is_empty() {
+            return None;
+        }
         let (epoch, certificate) = self.directory.registrar(&self.identity.bureau)?;
         let same_key = certificate == self.identity.certificate
             || self.directory.certificate(&certificate).is_some_and(|c| c.body().key == self.own_certificate().key);

@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use crate::access::Facts;
 use crate::access::log::{Held, Kind, Rights};
 use crate::agreement::{Category, Tlp, Verb};
-use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, RecordId};
+use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, PublicKey, RecordId};
 use crate::intake::DocState;
 use crate::time::WallSeconds;
 
@@ -83,6 +83,9 @@ pub struct InviteRow {
     pub officer: String,
     #[n(2)]
     pub expires: WallSeconds,
+    /// The device key that used it: the same laptop may ask again, no other.
+    #[n(3)]
+    pub device: Option<PublicKey>,
 }
 
 /// How far a peer acknowledged our sequence.

@@ -154,6 +154,13 @@ impl Bureau {
             capabilities: row.capabilities.clone(),
             certificate: certificate.map(ToString::to_string).unwrap_or_default(),
             certificate_ends: certificate.and_then(|id| self.directory.certificate(id)).map_or(0, |c| c.body().not_after.0),
+            certificates: row
+                .certificates
+                .iter()
+                .rev()
+                .filter(|id| self.directory.standing(id, turn.stamp) == accord_keys::directory::CertStanding::Good)
+                .map(ToString::to_string)
+                .collect(),
             logged_in: unlocked.is_some(),
             state: state.to_owned(),
         }
@@ -260,10 +267,15 @@ impl Bureau {
     }
 
     fn is_delivered(&self, summary: &Summary, bureau: &BureauId) -> bool {
-        self.reached.iter().any(|(certificate, reached)| {
-            self.directory.certificate(certificate).is_some_and(|c| c.body().bureau == *bureau)
-                && summary.newest_seq <= reached.walked.max(reached.base)
-        })
+        let declined = self.links.values().any(|link| link.is_with(bureau) && link.has_declined(&summary.document));
+        !declined
+            && self.reached.iter().any(|(transport, reached)| {
+                summary.newest_seq <= reached.walked.max(reached.base)
+                    && self
+                        .directory
+                        .all_by_transport(transport)
+                        .any(|id| self.directory.certificate(&id).is_some_and(|c| c.body().bureau == *bureau))
+            })
     }
 
     pub(super) fn show_partner(&self, turn: &Turn, partner: &str) -> Result<View, Refused> {

@@ -317,7 +317,7 @@ fn access_returns_by_a_later_grant_and_a_new_life_only() {
     let member = case.world.bureaus[1].officers[0];
     assert!(case.state.writing_tip(&member.id, &life(member, 1)).is_none());
     assert_eq!(case.state.writing_tip(&member.id, &life(member, 2)).map(|tip| tip.n), Some(1));
-    assert_eq!(case.state.living(&member.id), Some(life(member, 2)));
+    assert_eq!(case.state.living(&member.id, 0), Some(life(member, 2)));
 }
 
 #[test]

@@ -28,11 +28,8 @@ pub struct Wild {
 /// A whole run: found, act under faults, heal, check.
 pub fn run(seed: u64) -> World {
     let mut world = World::new(seed);
-    let wild = Wild {
-        actions: world.rng.random_range(40..100),
-        bureaus: world.rng.random_range(3..=4),
-        laptops: world.rng.random_range(1..=2),
-    };
+    let wild =
+        Wild { actions: world.rng.random_range(40..100), bureaus: world.rng.random_range(3..=4), laptops: world.rng.random_range(1..=2) };
     world.settle_county(&wild);
     let storm = world.rng.random_bool(0.8);
     if storm {
@@ -56,7 +53,20 @@ pub fn run(seed: u64) -> World {
     }
     world.heal();
     world.check_healed();
-    if std::env::var("ACCORD_SIM_STOP").is_ok() { let s = format!("frames {:?} turns {} crashes {} judged {} acked {} promised {} docs {} given {}", world.frames, world.turns, world.crashes, world.oracle.judged, world.oracle.acknowledged, world.oracle.promised.len(), world.oracle.documents.len(), world.oracle.given.len()); world.fail(&s); }
+    if std::env::var("ACCORD_SIM_STOP").is_ok() {
+        let s = format!(
+            "frames {:?} turns {} crashes {} judged {} acked {} promised {} docs {} given {}",
+            world.frames,
+            world.turns,
+            world.crashes,
+            world.oracle.judged,
+            world.oracle.acknowledged,
+            world.oracle.promised.len(),
+            world.oracle.documents.len(),
+            world.oracle.given.len()
+        );
+        world.fail(&s);
+    }
     world
 }
 
@@ -131,7 +141,8 @@ impl World {
     fn offer_something(&mut self, a: usize, b: usize) {
         let from = self.wall().saturating_sub(self.rng.random_range(0..60)) + u64::from(self.rng.random_bool(0.2)) * 90;
         let seconds = *[120, 1_800, 3_600, 30 * 86_400, 30 * 86_400, 30 * 86_400].choose(&mut self.rng).expect("six");
-        let direction = *[Direction::Both, Direction::Both, Direction::OffererGives, Direction::AcceptorGives].choose(&mut self.rng).expect("four");
+        let direction =
+            *[Direction::Both, Direction::Both, Direction::OffererGives, Direction::AcceptorGives].choose(&mut self.rng).expect("four");
         let ceiling = *[Tlp::AmberStrict, Tlp::AmberStrict, Tlp::Green].choose(&mut self.rng).expect("three");
         let verb = *[Verb::Append, Verb::Append, Verb::Read].choose(&mut self.rng).expect("three");
         let mut grants = vec![grant(direction, Category::CrimSeries, &[verb], ceiling)];
@@ -157,15 +168,27 @@ impl World {
     }
 
     fn held_case(&mut self, n: usize) -> Option<DocumentId> {
-        let cases: Vec<DocumentId> =
-            self.oracle.documents.iter().filter(|(_, (_, kind))| *kind == Kind::Case).map(|(id, _)| *id).filter(|id| self.holds(n, id)).collect();
+        let cases: Vec<DocumentId> = self
+            .oracle
+            .documents
+            .iter()
+            .filter(|(_, (_, kind))| *kind == Kind::Case)
+            .map(|(id, _)| *id)
+            .filter(|id| self.holds(n, id))
+            .collect();
         cases.choose(&mut self.rng).copied()
     }
 
     fn owned(&mut self, n: usize) -> Option<DocumentId> {
         let bureau = self.nodes[n].bureau;
-        let own: Vec<DocumentId> =
-            self.oracle.documents.iter().filter(|(_, (owner, _))| *owner == bureau).map(|(id, _)| *id).filter(|id| self.holds(n, id)).collect();
+        let own: Vec<DocumentId> = self
+            .oracle
+            .documents
+            .iter()
+            .filter(|(_, (owner, _))| *owner == bureau)
+            .map(|(id, _)| *id)
+            .filter(|id| self.holds(n, id))
+            .collect();
         own.choose(&mut self.rng).copied()
     }
 
@@ -240,13 +263,15 @@ impl World {
             }
             93..97 => {
                 let n = self.one_node();
-                let far = *[0, 0, -3, 300, -300, 3_600, -3_600, 2 * 86_400, -2 * 86_400, 3_650 * 86_400].choose(&mut self.rng).expect("ten");
+                let far =
+                    *[0, 0, -3, 300, -300, 3_600, -3_600, 2 * 86_400, -2 * 86_400, 3_650 * 86_400].choose(&mut self.rng).expect("ten");
                 self.note(format!("the clock of {} is off by {far}", self.nodes[n].name));
                 self.nodes[n].clock_off = far;
             }
             97..98 => {
                 let n = self.home_node();
-                if self.nodes[n].is_up() && self.weather.crash == 0 && self.ask(n, Command::OfficerReset { name: "值班员".into() }).is_ok() {
+                if self.nodes[n].is_up() && self.weather.crash == 0 && self.ask(n, Command::OfficerReset { name: "值班员".into() }).is_ok()
+                {
                     self.nodes[n].officers.clear();
                     self.log_in(n, "值班员");
                 }
