@@ -170,7 +170,8 @@ impl Building {
     /// # Errors
     /// `data_exists` when something is there already; `keys_unwritable`.
     fn begin(data: &Path, keep: Option<&str>) -> Result<Self, Failure> {
-        let unwritable = |path: &Path, error: std::io::Error| Failure::misuse("keys_unwritable").with("path", path.display()).because(error);
+        let unwritable =
+            |path: &Path, error: std::io::Error| Failure::misuse("keys_unwritable").with("path", path.display()).because(error);
         let at = match std::fs::read_dir(data) {
             Ok(entries) => {
                 for entry in entries {
@@ -182,8 +183,7 @@ impl Building {
                 data.join(BUILDING)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut name =
-                    data.file_name().ok_or_else(|| Failure::misuse("keys_unwritable").with("path", data.display()))?.to_owned();
+                let mut name = data.file_name().ok_or_else(|| Failure::misuse("keys_unwritable").with("path", data.display()))?.to_owned();
                 name.push(".new");
                 data.with_file_name(name)
             }

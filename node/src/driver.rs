@@ -259,10 +259,8 @@ impl Driver {
                         tracing::error!(free, needed, "disk full: nothing can be written until there is room; free some space");
                     }
                     let full = Refused::new(RefusedKind::Fault, "disk_full").with("free", free).with("needed", needed);
-                    self.rest = Some(Rest {
-                        until: MonoMillis(now.mono.0 + REST_MS),
-                        probe: Some((MonoMillis(now.mono.0 + PROBE_MS), needed)),
-                    });
+                    self.rest =
+                        Some(Rest { until: MonoMillis(now.mono.0 + REST_MS), probe: Some((MonoMillis(now.mono.0 + PROBE_MS), needed)) });
                     self.start_over(turn, &full).await?;
                 }
                 // Our own mistake, found before anything was written. No partner's message may end the process again and again.

@@ -86,7 +86,8 @@ impl Tail {
             }
             if self.behind {
                 let limit = usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
-                let Ok(View::Events { events }) = self.handle.command(Command::Events { after: self.last.unwrap_or(0), limit }).await else {
+                let Ok(View::Events { events }) = self.handle.command(Command::Events { after: self.last.unwrap_or(0), limit }).await
+                else {
                     return None;
                 };
                 self.behind = !events.is_empty();

@@ -29,7 +29,8 @@ pub(super) async fn login(State(app): State<App>, who: Who, Json(login): Json<Lo
 async fn attempt(app: &App, login: &Login) -> Result<View, Failure> {
     let _turn = app.logins.lock().await;
     let officer = officer(app, &login.name).await?;
-    let (certificate, key) = if officer.state == "awaiting_login" { first_login(app, login).await? } else { open(app, login, &officer).await? };
+    let (certificate, key) =
+        if officer.state == "awaiting_login" { first_login(app, login).await? } else { open(app, login, &officer).await? };
     app.attempts.succeeded(&login.name);
     app.handle.command(Command::Unlock { name: login.name.clone(), certificate, signer: Arc::new(key) }).await
 }

