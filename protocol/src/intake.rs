@@ -151,6 +151,8 @@ pub struct DocState {
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
     waiting_segments: Vec<CheckedSegment>,
     waiting_records: Vec<Verified<Record>>,
+    /// What waited and was taken in since [`DocState::take_late`]: to be stored, since only memory had it.
+    late: Vec<Item>,
     anchor_tips_missing: BTreeSet<ChangeHash>,
     segments: Vec<Kept>,
     statements: Vec<(u64, Item)>,
@@ -184,6 +186,7 @@ impl DocState {
             raw: BTreeMap::new(),
             waiting_segments: Vec::new(),
             waiting_records: Vec::new(),
+            late: Vec::new(),
             anchor_tips_missing: BTreeSet::new(),
             segments: Vec::new(),
             statements: Vec::new(),
@@ -217,7 +220,11 @@ impl DocState {
                 (Item::Record(bytes), Some(state)) => {
                     let sealed = Sealed::<Record>::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
                     let record = sealed.verify(directory.network()).map_err(|e| fail(e.to_string()))?;
-                    state.learn_record(directory, record).map_err(|e| fail(e.to_string()))?;
+                    match state.learn_record(directory, record) {
+                        // What it waits for stands further on.
+                        Ok(_) | Err(RecordError::Waiting(_)) => {}
+                        Err(error) => return Err(fail(error.to_string())),
+                    }
                     state.keep_statement(seq, item);
                 }
                 (Item::Segment(bytes), Some(state)) => {
@@ -228,7 +235,15 @@ impl DocState {
                 }
             }
         }
-        state.ok_or(LoadError::NoGenesis(document))
+        let mut state = state.ok_or(LoadError::NoGenesis(document))?;
+        // Everything that was read back is on disk already.
+        state.late.clear();
+        Ok(state)
+    }
+
+    /// Items that waited in memory for something before them and stand now; the caller stores them.
+    pub fn take_late(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.late)
     }
 
     /// Takes in one verified record. `Waiting` records are kept aside and taken in when what they wait for comes.
@@ -249,9 +264,15 @@ impl DocState {
         if learned != Learned::Known {
             while let Some(at) = self.waiting_records.iter().position(|r| self.log.get(&r.body().previous).is_some()) {
                 let next = self.waiting_records.swap_remove(at);
+                let bytes = next.sealed().to_bytes();
                 match self.log.learn(directory, next) {
-                    Ok(Learned::TakesAway) => worst = Learned::TakesAway,
-                    Ok(_) | Err(_) => {}
+                    Ok(Learned::Known) | Err(_) => {}
+                    Ok(learned) => {
+                        self.late.push(Item::Record(bytes));
+                        if learned == Learned::TakesAway {
+                            worst = Learned::TakesAway;
+                        }
+                    }
                 }
             }
             if worst == Learned::TakesAway {
@@ -263,41 +284,43 @@ impl DocState {
         Ok(worst)
     }
 
-    /// Takes in one checked segment.
+    /// Takes in one checked segment. Where only its beginning stands the outcome is `New` and the rest is kept aside.
     pub fn learn_segment(&mut self, directory: &Directory, segment: CheckedSegment) -> Intake {
-        let outcome = self.place(directory, &segment);
-        match &outcome {
-            Intake::Waiting => {
-                if self.waiting_segments.len() < WAITING_MAX {
+        let (outcome, rest_waits) = self.place(directory, &segment);
+        let news = outcome == Intake::New;
+        if rest_waits && self.waiting_segments.len() < WAITING_MAX {
+            self.waiting_segments.push(segment);
+        }
+        // What waited may stand now; each success may free another.
+        let mut again = news && !self.waiting_segments.is_empty();
+        while again {
+            again = false;
+            for segment in std::mem::take(&mut self.waiting_segments) {
+                let (outcome, rest_waits) = self.place(directory, &segment);
+                if outcome == Intake::New {
+                    again = true;
+                    self.late.push(Item::Segment(segment.to_bytes()));
+                }
+                if rest_waits {
                     self.waiting_segments.push(segment);
                 }
             }
-            Intake::New => {
-                // What waited may stand now; each success may free another.
-                loop {
-                    let waiting = std::mem::take(&mut self.waiting_segments);
-                    let before = waiting.len();
-                    for segment in waiting {
-                        if self.place(directory, &segment) == Intake::Waiting {
-                            self.waiting_segments.push(segment);
-                        }
-                    }
-                    if self.waiting_segments.len() == before || self.waiting_segments.is_empty() {
-                        break;
-                    }
-                }
-            }
-            Intake::Known | Intake::Malformed(_) => {}
         }
         outcome
     }
 
-    fn place(&mut self, directory: &Directory, checked: &CheckedSegment) -> Intake {
+    /// Segments kept aside while something before them is missing.
+    pub fn waiting(&self) -> usize {
+        self.waiting_segments.len()
+    }
+
+    /// What a segment adds, and whether its rest waits for something missing.
+    fn place(&mut self, directory: &Directory, checked: &CheckedSegment) -> (Intake, bool) {
         let segment = checked.segment();
         if segment.document != self.log.document() {
-            return Intake::Malformed("segment of another document".into());
+            return (Intake::Malformed("segment of another document".into()), false);
         }
-        let Some(member) = directory.certificate(&segment.certificate) else { return Intake::Waiting };
+        let Some(member) = directory.certificate(&segment.certificate) else { return (Intake::Waiting, true) };
         let group = Group(member.body().bureau.0);
         let actor_id = checked.actor();
         let mut forked = false;
@@ -358,13 +381,15 @@ impl DocState {
             let anchored = fresh.iter().any(|hash| self.anchor_tips_missing.contains(hash));
             self.settle_and_admit(anchored);
         }
-        match outcome {
+        let rest_waits = outcome == Some(Intake::Waiting);
+        let outcome = match outcome {
             // A prefix that stood is worth keeping even if the rest waits or is malformed.
             Some(_) if added || content_came => Intake::New,
             Some(stopped) => stopped,
             None if added || content_came => Intake::New,
             None => Intake::Known,
-        }
+        };
+        (outcome, rest_waits)
     }
 
     /// Takes in what is new, if that gives what a start from scratch would give; else starts from scratch.

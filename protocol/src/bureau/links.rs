@@ -289,6 +289,11 @@ impl Bureau {
             Checked::Plain(Message::Want(document)) => {
                 if let Some(link) = self.links.get_mut(&id) {
                     link.whole.insert(document);
+                    link.declined.remove(&document);
+                    // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
+                    for push in link.in_flight.iter_mut().filter(|push| push.document == document) {
+                        push.last = false;
+                    }
                     link.busy(turn.now.mono);
                 }
             }
@@ -779,7 +784,10 @@ impl Bureau {
                 },
             };
             let bytes = checked.to_bytes();
-            match state.learn_segment(&self.directory, checked) {
+            let waited = state.waiting();
+            let outcome = state.learn_segment(&self.directory, checked);
+            waiting |= state.waiting() > waited;
+            match outcome {
                 Intake::New => segments.push(bytes),
                 Intake::Known => {}
                 Intake::Waiting => waiting = true,
@@ -880,6 +888,10 @@ impl Bureau {
 
     /// A document changed: summary, order of sequence, event, plans.
     pub(super) fn touched(&mut self, turn: &mut Turn, document: DocumentId, what: &str) {
+        let late = self.bodies.get_mut(&document).map(DocState::take_late).unwrap_or_default();
+        for item in late {
+            self.store_item(turn, document, item);
+        }
         let Some(state) = self.bodies.get_mut(&document) else { return };
         let before = self.documents.get(&document);
         let summary = Summary::of(state, before, self.sequence);
