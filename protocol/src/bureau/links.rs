@@ -54,6 +54,8 @@ struct InFlight {
     reached: Reached,
     document: DocumentId,
     last: bool,
+    /// Tells of a cut; nothing is delivered by it.
+    parting: bool,
 }
 
 /// One connection.
@@ -67,6 +69,7 @@ pub struct Link {
     walked: u64,
     sent: BTreeMap<DocumentId, u64>,
     whole: BTreeSet<DocumentId>,
+    parted: BTreeSet<DocumentId>,
     next_mark: u64,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
@@ -80,7 +83,10 @@ pub struct Link {
     repairs: u32,
     tips_sent: bool,
     tips_heard: BTreeMap<DocumentId, Digest>,
+    /// Documents the other side does not take.
     declined: BTreeSet<DocumentId>,
+    /// Documents we did not take.
+    refused: BTreeSet<DocumentId>,
 }
 
 impl Link {
@@ -93,6 +99,7 @@ impl Link {
             walked: 0,
             sent: BTreeMap::new(),
             whole: BTreeSet::new(),
+            parted: BTreeSet::new(),
             next_mark: 1,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -105,6 +112,7 @@ impl Link {
             tips_sent: false,
             tips_heard: BTreeMap::new(),
             declined: BTreeSet::new(),
+            refused: BTreeSet::new(),
         }
     }
     /// Whether a bureau is at the other end.
@@ -119,11 +127,13 @@ impl Link {
     pub fn certificate(&self) -> Option<CertificateId> {
         self.peer.map(|peer| peer.certificate)
     }
-    /// The views may differ now: compare at the next quiet moment.
-    pub fn compare_again(&mut self) {
+    /// The views may differ now: compare at the next quiet moment. Answers what we did not take under the old state of things: the other
+    /// side, for which nothing may have changed, is asked for it again.
+    pub fn compare_again(&mut self) -> BTreeSet<DocumentId> {
         self.compared = false;
         self.repairs = 0;
         self.declined.clear();
+        std::mem::take(&mut self.refused)
     }
     /// When it wants to be woken.
     pub fn next_wake(&self) -> Option<MonoMillis> {
@@ -193,6 +203,8 @@ impl Bureau {
         link.base = reached.base;
         link.walked = reached.walked;
         link.sent.clear();
+        link.parted.clear();
+        link.tips_sent = false;
         link.evidence.clear();
         link.in_flight.clear();
         link.in_flight_bytes = 0;
@@ -492,6 +504,13 @@ impl Bureau {
             };
             let permit = match self.may_send(turn, &peer, &document) {
                 Ok(permit) if !link.declined.contains(&document) => permit,
+                Err(_) if self.parting_due(link, &peer, &document, walk_to).is_some() => {
+                    if !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
+                        return self.want(turn, document);
+                    }
+                    self.push_parting(turn, id, &peer, document, walk_to);
+                    continue;
+                }
                 _ => {
                     self.passed(id, document, walk_to);
                     continue;
@@ -627,7 +646,7 @@ impl Bureau {
             link.next_mark += 1;
             let bytes = Message::Push(push.clone()).encode();
             let last = at + 1 == count;
-            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last });
+            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
@@ -636,6 +655,56 @@ impl Bureau {
             let clause = permit.clause().map(|c| format!("{}#{}", c.agreement.short(), c.line)).unwrap_or_default();
             self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &clause);
         }
+    }
+
+    /// Whether the peer has still to hear of its own cut: at its place in the walk, or when a comparison showed that it does not know.
+    fn parting_due(&self, link: &Link, peer: &Peer, document: &DocumentId, walk_to: Option<u64>) -> Option<access::Parting> {
+        let summary = self.documents.get(document)?;
+        let parting = access::parting(&summary.facts(), self.identity.bureau, peer.bureau)?;
+        let news = summary.parted_seq.get(&peer.bureau).is_some_and(|seq| *seq > link.base) && !link.parted.contains(document);
+        (walk_to.is_none() || news).then_some(parting)
+    }
+
+    /// Tells a bureau of its own cut: the records up to it.
+    fn push_parting(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, document: DocumentId, walk_to: Option<u64>) {
+        let parting = self.documents.get(&document).and_then(|s| access::parting(&s.facts(), self.identity.bureau, peer.bureau));
+        let (Some(parting), Some(state)) = (parting, self.bodies.get(&document)) else { return self.passed(id, document, walk_to) };
+        let records = state.log().up_to(&parting.cut());
+        let officers = records.iter().filter_map(|record| record.body().kind.ordering_officer());
+        let evidence = self.officer_evidence(id, officers);
+        let mut pages: Vec<Vec<Bytes>> = vec![Vec::new()];
+        let mut size = evidence.iter().map(|b| b.0.len()).sum::<usize>();
+        for bytes in records.into_iter().map(|record| record.sealed().to_bytes()) {
+            if size + bytes.len() > PUSH_BYTES {
+                pages.push(Vec::new());
+                size = 0;
+            }
+            size += bytes.len();
+            pages.last_mut().expect("never empty").push(Bytes(bytes));
+        }
+        let mut evidence: Vec<Bytes> = evidence.into_iter().take(limits::EVIDENCE_MAX).collect();
+        self.passed(id, document, walk_to);
+        for records in pages {
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            link.parted.insert(document);
+            let push = Push {
+                mark: link.next_mark,
+                document: parting.document(),
+                evidence: std::mem::take(&mut evidence),
+                genesis: None,
+                records,
+                segments: Vec::new(),
+                cursor: None,
+            };
+            link.next_mark += 1;
+            let (mark, bytes) = (push.mark, Message::Push(push).encode());
+            let reached = Reached { base: link.base, walked: link.walked };
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true });
+            link.in_flight_bytes += bytes.len();
+            link.busy(turn.now.mono);
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
+        }
+        self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
     }
 
     /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
@@ -683,8 +752,10 @@ impl Bureau {
             }
             link.in_flight.pop_front();
             link.in_flight_bytes = link.in_flight_bytes.saturating_sub(front.bytes);
-            if front.last {
+            if front.last || front.parting {
                 reached = Some(front.reached);
+            }
+            if front.last {
                 delivered.push(front.document);
             }
         }
@@ -759,9 +830,13 @@ impl Bureau {
             (Ok(_), None) => None,
         };
         if let Some(why) = no {
+            let told_of_cut = !is_new && push.segments.is_empty() && rights.parted.contains_key(&self.identity.bureau);
             if !is_new {
                 self.bodies.insert(document, state);
                 self.keep_records(turn, document, records);
+            }
+            if told_of_cut {
+                return self.send(turn, id, &Message::Ack(push.mark), false);
             }
             return self.decline(turn, id, document, push.mark, &why);
         }
@@ -799,6 +874,9 @@ impl Bureau {
         }
         let forks = state.forked_actors().len();
         self.bodies.insert(document, state);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.refused.remove(&document);
+        }
         if is_new {
             self.used.push_back(document);
             let genesis = push.genesis.expect("a new document came with its genesis").sealed().to_bytes();
@@ -866,8 +944,8 @@ impl Bureau {
     fn decline(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64, why: &str) {
         let reference = turn.reference();
         let bureau = self.links.get(&id).and_then(Link::bureau);
-        if let Some(link) = self.links.get_mut(&id) {
-            link.declined.insert(document);
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.refused.len() < 4_096) {
+            link.refused.insert(document);
         }
         self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
         self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));
@@ -895,6 +973,9 @@ impl Bureau {
         let Some(state) = self.bodies.get_mut(&document) else { return };
         let before = self.documents.get(&document);
         let summary = Summary::of(state, before, self.sequence);
+        let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);
+        let newly: BTreeSet<BureauId> =
+            summary.granted_seq.keys().filter(|bureau| before.is_none_or(|before| !let_in(before, bureau))).copied().collect();
         if let Some(before) = before {
             self.by_seq.remove(&before.newest_seq);
         }
@@ -902,9 +983,13 @@ impl Bureau {
         self.by_seq.insert(summary.newest_seq, document);
         let owner = summary.owner;
         self.documents.insert(document, summary);
-        for link in self.links.values_mut().filter(|link| link.peer.is_some()) {
+        for link in self.links.values_mut() {
+            let Some(peer) = link.peer else { continue };
             link.busy(turn.now.mono);
             link.repairs = 0;
+            if newly.contains(&peer.bureau) {
+                link.declined.remove(&document);
+            }
         }
         self.event(turn, "document_changed", Some(document), Some(owner), what);
         self.schedule_anchor(turn, document);
@@ -915,7 +1000,7 @@ impl Bureau {
     /// Whether a document belongs to the view of a link: what its owner may give the other side, asked alike by both.
     fn in_view(&self, turn: &Turn, link: &Link, summary: &Summary) -> bool {
         let Some(peer) = link.peer else { return false };
-        if link.declined.contains(&summary.document) || self.cannot_load.contains_key(&summary.document) {
+        if link.declined.contains(&summary.document) || link.refused.contains(&summary.document) || self.cannot_load.contains_key(&summary.document) {
             return false;
         }
         if link.own {
@@ -1056,6 +1141,7 @@ impl Bureau {
         }
         let heard = std::mem::take(&mut link.tips_heard);
         let answered = std::mem::replace(&mut link.tips_sent, false);
+        let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
         let differing: Vec<DocumentId> = self
             .documents
@@ -1069,8 +1155,18 @@ impl Bureau {
                 link.tips_sent = false;
             }
         }
+        // What the other side still counts as its own view and was cut from: it has to hear so.
+        let parted: Vec<DocumentId> = heard
+            .keys()
+            .filter(|document| {
+                let facts = self.documents.get(*document).map(Summary::facts);
+                facts.is_some_and(|facts| access::parting(&facts, self.identity.bureau, peer.bureau).is_some())
+            })
+            .copied()
+            .collect();
         if let Some(link) = self.links.get_mut(&id) {
             link.whole.extend(differing);
+            link.whole.extend(parted);
         }
     }
 }
