@@ -226,7 +226,8 @@ impl Summary {
                 (*bureau, same.unwrap_or(seq))
             })
             .collect();
-        let opening = state.acts().ok().and_then(|acts| {
+        let titled = before.filter(|b| !b.title.is_empty());
+        let opening = if titled.is_some() { None } else { state.acts().ok() }.and_then(|acts| {
             acts.into_iter().find(|shown| {
                 shown.bureau == genesis.owner
                     && matches!(shown.act.kind, crate::act::ActKind::Draft | crate::act::ActKind::Publish | crate::act::ActKind::Open)
