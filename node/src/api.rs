@@ -14,7 +14,7 @@ pub mod server;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use accord_keys::id::{BureauId, NetworkId, TransportKey};
+use accord_keys::id::{BureauId, CertificateId, NetworkId, PublicKey, TransportKey};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
@@ -26,6 +26,20 @@ use crate::swarm::SwarmCommand;
 
 pub use routes::router;
 
+/// One certificate of our own bureau, as far as key files are concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Its id.
+    pub certificate: CertificateId,
+    /// The key it is for.
+    pub key: PublicKey,
+    /// Revoked, for good.
+    pub revoked: bool,
+}
+
+/// Tells the certificates of our own bureau as they are now.
+pub type Members = Box<dyn Fn() -> Vec<Member> + Send + Sync>;
+
 /// What the routes work with. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -34,6 +48,11 @@ impl App {
     /// An app of these parts.
     pub fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// The certificates of our own bureau as they are now.
+    fn members(&self) -> Vec<Member> {
+        (self.0.members)()
     }
 }
 
@@ -54,6 +73,10 @@ pub struct Inner {
     pub attempts: Attempts,
     /// One passphrase at a time: each costs 64 MiB while it is tried.
     pub passphrases: tokio::sync::Semaphore,
+    /// One login at a time: two first logins of one officer would each make a key.
+    pub logins: tokio::sync::Mutex<()>,
+    /// The certificates of our own bureau.
+    pub members: Members,
     /// The network, for probes.
     pub swarm: mpsc::Sender<SwarmCommand>,
     /// Where we listen, as it turned out.

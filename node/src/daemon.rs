@@ -11,6 +11,7 @@ mod run;
 mod tap;
 mod unlock;
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use accord_protocol::step::Write;
@@ -21,7 +22,7 @@ use crate::failure::Failure;
 use crate::keystore::NodeKeys;
 use crate::store::{Store, StoreKey};
 
-pub use init::init;
+pub use init::{init, init_told};
 pub use join::join;
 pub use run::run;
 
@@ -142,6 +143,20 @@ fn settings(data: &Path, listen: &[String]) -> Result<(), Failure> {
     crate::keystore::write_private(&Config::path(data), config.template().as_bytes())
 }
 
+/// Keeps what this process has in memory out of core dumps and away from other processes of the same user.
+fn keep_memory_private() {
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the system may write this process's memory to a core dump");
+    }
+}
+
+/// Says that a folder is ours to clear: in it a node was being made. Inside the folder.
+const BUILDING_MARKER: &str = ".accord-building";
+/// Where a node is made inside a data folder that is there already and empty.
+const BUILDING: &str = ".building";
+/// What the root of a file system holds by itself.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// A folder to build in, that becomes the data folder in one step or not at all.
 struct Building {
     at: PathBuf,
@@ -149,37 +164,104 @@ struct Building {
 }
 
 impl Building {
+    /// Makes the folder, beside the data folder, or in it when it is there and empty: a mount point cannot be replaced. What an earlier try
+    /// left in it goes, except the file `keep` of its `keys/`. A folder that bears not our mark is never touched.
+    ///
     /// # Errors
     /// `data_exists` when something is there already; `keys_unwritable`.
-    fn begin(data: &Path) -> Result<Self, Failure> {
-        match std::fs::read_dir(data) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    return Err(Failure::misuse("data_exists").with("path", data.display()));
+    fn begin(data: &Path, keep: Option<&str>) -> Result<Self, Failure> {
+        let unwritable = |path: &Path, error: std::io::Error| Failure::misuse("keys_unwritable").with("path", path.display()).because(error);
+        let at = match std::fs::read_dir(data) {
+            Ok(entries) => {
+                for entry in entries {
+                    let name = entry.map_err(|error| unwritable(data, error))?.file_name();
+                    if name != BUILDING && name != LOST_AND_FOUND {
+                        return Err(Failure::misuse("data_exists").with("path", data.display()));
+                    }
                 }
+                data.join(BUILDING)
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut name =
+                    data.file_name().ok_or_else(|| Failure::misuse("keys_unwritable").with("path", data.display()))?.to_owned();
+                name.push(".new");
+                data.with_file_name(name)
+            }
+            Err(error) => return Err(unwritable(data, error)),
+        };
+        match std::fs::symlink_metadata(&at) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::misuse("keys_unwritable").with("path", data.display()).because(error)),
-        }
-        let mut name = data.file_name().ok_or_else(|| Failure::misuse("keys_unwritable").with("path", data.display()))?.to_owned();
-        name.push(".new");
-        let at = data.with_file_name(name);
-        if at.exists() {
-            // What an earlier try left behind was never used.
-            std::fs::remove_dir_all(&at).map_err(|error| Failure::misuse("keys_unwritable").with("path", at.display()).because(error))?;
+            Err(error) => return Err(unwritable(&at, error)),
+            Ok(facts) => {
+                let empty = || std::fs::read_dir(&at).is_ok_and(|mut entries| entries.next().is_none());
+                if !facts.is_dir() || !(at.join(BUILDING_MARKER).is_file() || empty()) {
+                    return Err(Failure::misuse("data_exists").with("path", at.display()));
+                }
+                clear(&at, keep).map_err(|error| unwritable(&at, error))?;
+            }
         }
         crate::keystore::make_folder(&at)?;
+        crate::keystore::write_private(&at.join(BUILDING_MARKER), b"a node is being made here; not yet in use\n")?;
         Ok(Self { at, data: data.to_path_buf() })
     }
 
-    /// Moves what was built into place, durably.
+    /// Moves what was built into place, durably; `keys/node.keys`, which makes a folder a node, comes last.
     fn finish(self) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::misuse("keys_unwritable").with("path", self.data.display()).because(error);
-        let sync = |path: &Path| std::fs::File::open(path).and_then(|folder| folder.sync_all());
-        sync(&self.at).map_err(failed)?;
-        std::fs::rename(&self.at, &self.data).map_err(failed)?;
-        sync(self.data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(failed)
+        self.place().map_err(|error| Failure::misuse("keys_unwritable").with("path", self.data.display()).because(error))
     }
+
+    fn place(&self) -> std::io::Result<()> {
+        let sync = |path: &Path| std::fs::File::open(path).and_then(|folder| folder.sync_all());
+        sync(&self.at)?;
+        if self.at.parent() != Some(&self.data) {
+            std::fs::rename(&self.at, &self.data)?;
+            sync(self.data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+            return std::fs::remove_file(self.data.join(BUILDING_MARKER));
+        }
+        let keys = self.data.join("keys");
+        let node = self.at.join("keys/node.keys");
+        for entry in std::fs::read_dir(&self.at)? {
+            let entry = entry?;
+            if entry.file_name() != BUILDING_MARKER && entry.file_name() != "keys" {
+                std::fs::rename(entry.path(), self.data.join(entry.file_name()))?;
+            }
+        }
+        std::fs::DirBuilder::new().mode(0o700).create(&keys)?;
+        for entry in std::fs::read_dir(self.at.join("keys"))? {
+            let entry = entry?;
+            if entry.path() != node {
+                std::fs::rename(entry.path(), keys.join(entry.file_name()))?;
+            }
+        }
+        sync(&keys)?;
+        sync(&self.data)?;
+        std::fs::rename(&node, keys.join("node.keys"))?;
+        sync(&keys)?;
+        std::fs::remove_dir_all(&self.at)
+    }
+}
+
+/// Empties a folder that bears our mark, except for the mark and the file `keep` of its `keys/`.
+fn clear(at: &Path, keep: Option<&str>) -> std::io::Result<()> {
+    let remove = |path: &Path| {
+        if std::fs::symlink_metadata(path)?.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+    };
+    for entry in std::fs::read_dir(at)? {
+        let path = entry?.path();
+        match keep.map(|keep| path.join(keep)) {
+            _ if path.ends_with(BUILDING_MARKER) => {}
+            Some(kept) if path.ends_with("keys") && kept.is_file() => {
+                for entry in std::fs::read_dir(&path)? {
+                    let path = entry?.path();
+                    if path != kept {
+                        remove(&path)?;
+                    }
+                }
+            }
+            _ => remove(&path)?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -208,24 +290,71 @@ mod tests {
     fn a_data_folder_comes_into_being_whole_or_not_at_all() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let data = dir.path().join("node");
-        let building = Building::begin(&data).expect("nothing is there");
+        let building = Building::begin(&data, None).expect("nothing is there");
         std::fs::write(building.at.join("half"), b"x").expect("written");
         drop(building);
         assert!(!data.exists(), "a crash before the end leaves no data folder");
-        let building = Building::begin(&data).expect("the leftover is no obstacle");
+        let building = Building::begin(&data, None).expect("the leftover is no obstacle");
         assert!(!building.at.join("half").exists());
         std::fs::write(building.at.join("whole"), b"x").expect("written");
         building.finish().expect("moved");
-        assert!(data.join("whole").exists());
-        assert_eq!(Building::begin(&data).err().map(|failure| failure.code), Some("data_exists".to_owned()));
+        assert!(data.join("whole").exists() && !data.join(BUILDING_MARKER).exists());
+        assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code), Some("data_exists".to_owned()));
     }
 
     #[test]
-    fn an_empty_folder_may_become_the_data_folder() {
+    fn a_folder_that_is_not_ours_is_never_cleared() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let data = dir.path().join("node");
+        let other = dir.path().join("node.new");
+        std::fs::create_dir(&other).expect("a folder of somebody");
+        std::fs::write(other.join("thesis"), b"x").expect("written");
+        let failure = Building::begin(&data, None).err().expect("not ours");
+        assert_eq!((failure.code.as_str(), failure.param("path")), ("data_exists", other.to_str()));
+        assert!(other.join("thesis").exists());
+        std::fs::remove_dir_all(&other).expect("ours to remove");
+        std::os::unix::fs::symlink(dir.path(), &other).expect("a link");
+        assert!(Building::begin(&data, None).is_err(), "a link is not followed");
+    }
+
+    #[test]
+    fn an_empty_folder_is_filled_in_place_and_stays_the_same_folder() {
+        use std::os::unix::fs::MetadataExt as _;
         let dir = tempfile::tempdir().expect("a temporary folder");
         let data = dir.path().join("node");
         std::fs::create_dir(&data).expect("an empty folder");
-        Building::begin(&data).expect("empty").finish().expect("moved over it");
-        assert!(data.exists());
+        std::fs::create_dir(data.join(LOST_AND_FOUND)).expect("as the root of a file system has");
+        let inode = || std::fs::metadata(&data).expect("it exists").ino();
+        let before = inode();
+        let building = Building::begin(&data, None).expect("empty");
+        std::fs::create_dir(building.at.join("keys")).expect("made");
+        std::fs::write(building.at.join("half"), b"x").expect("written");
+        drop(building);
+        let building = Building::begin(&data, None).expect("the leftover is no obstacle");
+        std::fs::create_dir_all(building.at.join("keys/officers")).expect("made");
+        for file in ["keys/node.keys", "keys/root.key", "accord.toml"] {
+            std::fs::write(building.at.join(file), b"x").expect("written");
+        }
+        building.finish().expect("moved");
+        assert_eq!(inode(), before, "a mount point cannot be replaced");
+        let there = ["keys/node.keys", "keys/root.key", "keys/officers", "accord.toml", "half", BUILDING, BUILDING_MARKER];
+        assert_eq!(there.map(|file| data.join(file).exists()), [true, true, true, true, false, false, false]);
+        assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code), Some("data_exists".to_owned()));
+    }
+
+    #[test]
+    fn a_kept_key_file_outlives_the_clearing_of_a_leftover() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let data = dir.path().join("node");
+        let building = Building::begin(&data, Some("join-1.keys")).expect("nothing is there");
+        std::fs::create_dir_all(building.at.join("keys/officers")).expect("made");
+        for file in ["keys/join-1.keys", "keys/node.keys", "accord.toml"] {
+            std::fs::write(building.at.join(file), b"x").expect("written");
+        }
+        let there = |at: &Path| ["keys/join-1.keys", "keys/node.keys", "keys/officers", "accord.toml"].map(|file| at.join(file).exists());
+        let building = Building::begin(&data, Some("join-1.keys")).expect("taken up again");
+        assert_eq!(there(&building.at), [true, false, false, false]);
+        let building = Building::begin(&data, Some("join-2.keys")).expect("another code");
+        assert_eq!(there(&building.at), [false; 4]);
     }
 }

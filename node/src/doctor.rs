@@ -11,6 +11,7 @@ use std::time::Duration;
 use accord_keys::id::TransportKey;
 use accord_protocol::input::Command;
 use accord_protocol::view::{PartnerView, StatusView, View};
+use futures::StreamExt as _;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -25,6 +26,10 @@ const CERTIFICATE_SOON_S: u64 = 30 * 24 * 3_600;
 const SYNC_SLOW_MS: u64 = 200;
 /// Partners probed by one examination; the rest is named as not probed.
 const PROBES_MAX: usize = 64;
+/// Partners probed at the same time.
+const PROBES_AT_ONCE: usize = 16;
+/// Longest wait for all partners together, seconds.
+const PROBES_S_MAX: u64 = 30;
 /// Longest wait for one probe, seconds; the swarm answers earlier.
 const PROBE_S_MAX: u64 = 20;
 
@@ -92,14 +97,26 @@ pub async fn examine(app: &App) -> Result<Vec<Finding>, Failure> {
         return Err(Failure::fault("internal").with("cause", "Status answered something else"));
     };
     findings.extend(own_standing(&status));
-    for (at, partner) in status.partners.iter().enumerate() {
-        findings.push(if at < PROBES_MAX {
-            summary(app, partner).await
-        } else {
-            Finding::good("partner", format!("{}: not probed, at most {PROBES_MAX} are", partner.name))
-        });
-    }
+    let (probed, rest) = status.partners.split_at(status.partners.len().min(PROBES_MAX));
+    let late = |name: &str| Finding::bad("partner", format!("{name}: no result after {PROBES_S_MAX} s"), "accord partner test NAME");
+    let asks: Vec<_> = probed.iter().map(|partner| summary(app, partner)).collect();
+    let found = together(asks, Duration::from_secs(PROBES_S_MAX), |at| late(probed.get(at).map_or("", |partner| &partner.name))).await;
+    findings.extend(found);
+    findings.extend(rest.iter().map(|partner| Finding::good("partner", format!("{}: not probed, at most {PROBES_MAX} are", partner.name))));
     Ok(findings)
+}
+
+/// Waits for several at a time, answers in order; what is not there when the time for all is over is `late`.
+async fn together<R, F: Future<Output = R>>(asks: Vec<F>, most: Duration, late: impl Fn(usize) -> R) -> Vec<R> {
+    let count = asks.len();
+    let over = tokio::time::sleep(most);
+    let mut answers = std::pin::pin!(futures::stream::iter(asks).buffered(PROBES_AT_ONCE).take_until(over));
+    let mut found = Vec::with_capacity(count);
+    while let Some(answer) = answers.next().await {
+        found.push(answer);
+    }
+    found.extend((found.len()..count).map(late));
+    found
 }
 
 /// Looks at one partner: every address by itself, then standing and version.
@@ -338,6 +355,25 @@ mod tests {
         check(&standing("good", 100 + 86_400 * 90), &[("clock", true), ("certificate", true)]);
         check(&standing("held", 100 + 86_400 * 5), &[("clock", false), ("certificate", false)]);
         check(&standing("behind", 50), &[("clock", false), ("certificate", false)]);
+    }
+
+    #[tokio::test]
+    async fn partners_are_asked_together_and_the_slow_ones_named() {
+        // The first answers only once the second was asked.
+        let asked = tokio::sync::Notify::new();
+        let ask = |at: usize| {
+            let asked = &asked;
+            async move {
+                match at {
+                    0 => asked.notified().await,
+                    1 => asked.notify_one(),
+                    _ => std::future::pending().await,
+                }
+                format!("answer {at}")
+            }
+        };
+        let found = together((0..3).map(ask).collect(), Duration::from_millis(200), |at| format!("late {at}")).await;
+        assert_eq!(found, ["answer 0", "answer 1", "late 2"]);
     }
 
     #[test]

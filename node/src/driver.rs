@@ -3,14 +3,15 @@
 //! Nothing is answered, sent or told before it is on disk. Many inputs share one turn and so one disk sync. The network takes commands even
 //! while nobody takes its events, so the driver may wait for it and no two queues wait for each other.
 //!
-//! A disk without room is no end: nothing of the turn was written, so the core is built anew from what is on disk, those who asked are told
-//! `disk_full`, and the links are closed (partners dial again, later and later). Any other failure of the store ends the process; a new
-//! start reads what is really there.
+//! A disk without room is no end: nothing of the turn was written, so the core is built anew from what is on disk, those whose act was not
+//! written are told `disk_full`, and the links are closed (partners dial again, later and later). Then the loop *rests*: it does nothing by
+//! itself until there is room again or [`REST_MS`] are over, and takes one thing a turn, so that who only reads is answered from what is on
+//! disk. Any other failure of the store ends the process; a new start reads what is really there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use accord_keys::directory::Directory;
 use accord_keys::id::CertificateId;
@@ -38,23 +39,36 @@ const DUMP_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Even without anything to do the core is asked so often, milliseconds: time itself ends agreements.
 const IDLE_MS_MAX: u64 = 60_000;
 
-/// The daemon's only clock. Monotonic time counts from the start of the process.
+/// After a turn that could not be written nothing is done unasked for so long, milliseconds.
+const REST_MS: u64 = 30_000;
+/// A rest on a full disk ends early when there is room, looked for so often, milliseconds.
+const PROBE_MS: u64 = 5_000;
+/// A command that wrote nothing is asked again of the core built anew, at most so often.
+const RETRIES_MAX: u8 = 2;
+
+/// The daemon's only clock. Monotonic time counts from the start of the process and does not stop while the machine sleeps.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    start: Instant,
+    start_ms: u64,
+}
+
+/// Milliseconds since the machine started, time asleep included: an agreement ends for a laptop whose lid is closed, too.
+fn uptime_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000)
 }
 
 impl Clock {
     /// Starts counting.
-    #[expect(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start_ms: uptime_ms() }
     }
 
     /// Uptime and the wall clock as the system states it.
     #[expect(clippy::disallowed_methods, reason = "the one clock read of the daemon")]
     pub fn now(&self) -> Now {
-        let mono = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mono = uptime_ms().saturating_sub(self.start_ms);
         // A wall clock before 1970 reads as 1970: the core's floor then applies.
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Now { mono: MonoMillis(mono), wall: WallSeconds(wall) }
@@ -115,6 +129,21 @@ pub struct Driver {
     links: BTreeSet<LinkId>,
     /// Officers' keys in use, to unlock them again when the core is built anew.
     unlocked: BTreeMap<String, (CertificateId, Arc<dyn Signer>)>,
+    /// Steps the core has taken that the next turn begins with.
+    carried: Option<Turn>,
+    rest: Option<Rest>,
+    /// Whether it was said that nothing can be written; said again only after something was.
+    told: bool,
+    /// Commands asked again, and how often.
+    retries: BTreeMap<CommandId, u8>,
+}
+
+/// Why nothing is done unasked.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: MonoMillis,
+    /// When to look next whether there is room, and how many bytes were missing; `None` when room is not what was missing.
+    probe: Option<(MonoMillis, u64)>,
 }
 
 /// One thing gathered.
@@ -131,6 +160,8 @@ struct Turn {
     bytes: usize,
     sends: Vec<(Send, u64)>,
     answers: Vec<(CommandId, Result<View, Refused>)>,
+    /// The commands as they were asked.
+    asked: Vec<Work>,
     /// Commands that wrote something: they fail when the disk is full.
     writers: Vec<CommandId>,
     unlocks: Vec<(CommandId, Change)>,
@@ -195,6 +226,10 @@ impl Driver {
             wake_at: None,
             links: BTreeSet::new(),
             unlocked: BTreeMap::new(),
+            carried: None,
+            rest: None,
+            told: false,
+            retries: BTreeMap::new(),
         })
     }
 
@@ -206,21 +241,36 @@ impl Driver {
         self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
         while self.gather().await? {
             let now = self.parts.clock.now();
-            if self.wake_at.is_some_and(|at| at <= now.mono) {
+            if self.rest.is_none() && self.wake_at.is_some_and(|at| at <= now.mono) {
                 self.wake_at = None;
                 self.pending.push_back(Work::Input(Input::Wake));
             }
             let turn = self.decide(now)?;
             match self.commit(&turn.writes) {
-                Ok(()) => self.dispatch(turn).await?,
+                Ok(()) => {
+                    if self.told && !turn.writes.is_empty() {
+                        tracing::info!("writing works again");
+                        self.told = false;
+                    }
+                    self.dispatch(turn).await?;
+                }
                 Err(StoreError::Full { free, needed }) => {
-                    tracing::error!(free, needed, "disk full: nothing of this turn was written; free some space");
+                    if !std::mem::replace(&mut self.told, true) {
+                        tracing::error!(free, needed, "disk full: nothing can be written until there is room; free some space");
+                    }
                     let full = Refused::new(RefusedKind::Fault, "disk_full").with("free", free).with("needed", needed);
+                    self.rest = Some(Rest {
+                        until: MonoMillis(now.mono.0 + REST_MS),
+                        probe: Some((MonoMillis(now.mono.0 + PROBE_MS), needed)),
+                    });
                     self.start_over(turn, &full).await?;
                 }
                 // Our own mistake, found before anything was written. No partner's message may end the process again and again.
                 Err(error @ (StoreError::Refused { .. } | StoreError::Purged(_))) => {
-                    tracing::error!(%error, "the store refused a turn: nothing of it was written; please report this");
+                    if !std::mem::replace(&mut self.told, true) {
+                        tracing::error!(%error, "the store refused a turn: nothing of it was written; please report this");
+                    }
+                    self.rest = Some(Rest { until: MonoMillis(now.mono.0 + REST_MS), probe: None });
                     self.start_over(turn, &Refused::new(RefusedKind::Fault, "internal").with("cause", error)).await?;
                 }
                 Err(error) => return Err(error.into()),
@@ -236,15 +286,28 @@ impl Driver {
     /// Waits until there is something to do; false when the daemon stops.
     async fn gather(&mut self) -> Result<bool, DriverError> {
         while self.pending.is_empty() {
+            if self.rested() {
+                self.pending.push_back(Work::Input(Input::Wake));
+                break;
+            }
             let now = self.parts.clock.now().mono.0;
-            let wait_ms = self.wake_at.map_or(IDLE_MS_MAX, |at| at.0.saturating_sub(now).min(IDLE_MS_MAX));
+            let next = match &self.rest {
+                Some(rest) => Some(rest.probe.map_or(rest.until, |(at, _)| at.min(rest.until))),
+                None => self.wake_at,
+            };
+            // One more than what is left of a millisecond, so that it is over afterwards.
+            let wait_ms = next.map_or(IDLE_MS_MAX, |at| (at.0 + 1).saturating_sub(now).min(IDLE_MS_MAX));
             tokio::select! {
                 biased;
                 () = stopped(&mut self.parts.stop) => return Ok(false),
                 Some(ask) = self.parts.asks.recv() => self.accept(ask),
                 Some(input) = self.parts.inputs.recv() => self.pending.push_back(Work::Input(input)),
                 () = self.parts.swarm.closed() => return Err(DriverError::SwarmGone),
-                () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.pending.push_back(Work::Input(Input::Wake)),
+                () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {
+                    if self.rest.is_none() {
+                        self.pending.push_back(Work::Input(Input::Wake));
+                    }
+                }
             }
         }
         if *self.parts.stop.borrow() {
@@ -265,6 +328,24 @@ impl Driver {
         Ok(true)
     }
 
+    /// Whether a rest has just ended: its time is over, or there is room again.
+    fn rested(&mut self) -> bool {
+        let now = self.parts.clock.now().mono;
+        let Some(rest) = &mut self.rest else { return false };
+        let room = match &mut rest.probe {
+            Some((at, needed)) if *at <= now => {
+                *at = MonoMillis(now.0 + PROBE_MS);
+                self.parts.store.free_bytes().is_ok_and(|free| free >= *needed)
+            }
+            _ => false,
+        };
+        let over = room || rest.until <= now;
+        if over {
+            self.rest = None;
+        }
+        over
+    }
+
     fn accept(&mut self, ask: Ask) {
         match ask {
             Ask::Command { person, dry_run, command, reply } => {
@@ -278,9 +359,10 @@ impl Driver {
     }
 
     fn decide(&mut self, now: Now) -> Result<Turn, DriverError> {
-        let mut turn = Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() };
+        let mut turn = self.carried.take().unwrap_or_else(|| Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() });
+        let most = if self.rest.is_some() { 1 } else { self.parts.inputs_per_turn_max };
         let mut count = 0;
-        while turn.bytes < TURN_BYTES_MAX && count < self.parts.inputs_per_turn_max {
+        while turn.bytes < TURN_BYTES_MAX && count < most {
             count += 1;
             match self.pending.pop_front() {
                 Some(Work::Input(input)) => {
@@ -288,21 +370,27 @@ impl Driver {
                     for document in self.bureau.needs(&input) {
                         self.load(document)?;
                     }
-                    let mut seed = [0; 32];
-                    getrandom::fill(&mut seed).map_err(|_| DriverError::Randomness)?;
-                    let step = self.bureau.handle(now, seed, input);
+                    if let Input::Command { id, person, dry_run, command } = &input {
+                        let (person, command) = (person.clone(), command.clone());
+                        turn.asked.push(Work::Input(Input::Command { id: *id, person, dry_run: *dry_run, command }));
+                    }
+                    let step = self.bureau.handle(now, seed()?, input);
                     self.wake_at = step.wake_at;
                     turn.take(step, command);
                 }
                 Some(Work::Dump(reply)) => {
                     let mut pieces = Vec::new();
                     let mut room = DUMP_BYTES_MAX;
-                    self.parts.store.dump_plaintext(&mut |piece| {
+                    let dumped = self.parts.store.dump_plaintext(&mut |piece| {
                         if let Some(left) = room.checked_sub(piece.len()) {
                             room = left;
                             pieces.push(piece.to_vec());
                         }
-                    })?;
+                    });
+                    match dumped {
+                        Err(error @ (StoreError::Damaged(_) | StoreError::Io { .. })) => tracing::error!(%error, "the dump ends early"),
+                        other => other?,
+                    }
                     let _ = reply.send(pieces);
                 }
                 None => break,
@@ -313,10 +401,18 @@ impl Driver {
 
     /// Gives the core a document's body. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
     fn load(&mut self, document: DocumentId) -> Result<(), StoreError> {
-        let items = self.parts.store.items(&document, 0)?;
-        if let Err(error) = self.bureau.hold(document, items) {
-            tracing::error!(doc = %document.short(), %error, "a document on disk cannot be read back; run `accord store verify`");
-        }
+        let why = match self.parts.store.items(&document, 0) {
+            Ok(items) => match self.bureau.hold(document, items) {
+                Ok(()) => return Ok(()),
+                Err(error) => error.to_string(),
+            },
+            Err(error @ (StoreError::Damaged(_) | StoreError::Io { .. })) => {
+                self.bureau.cannot_hold(document, error.to_string());
+                error.to_string()
+            }
+            Err(error) => return Err(error),
+        };
+        tracing::error!(doc = %document.short(), why, "a document on disk cannot be read back; run `accord store verify`");
         Ok(())
     }
 
@@ -400,35 +496,116 @@ impl Driver {
     }
 
     fn answer(&mut self, id: CommandId, answer: Result<View, Refused>) {
+        self.retries.remove(&id);
         if let Some(reply) = self.replies.remove(&id) {
             let _ = reply.send(answer);
         }
     }
 
-    /// Forgets what was decided but not written, by reading the state again; who asked for it hears `why`.
+    /// Forgets what was decided but not written, by reading the state again. Whose act was to be written hears `why`; who wrote nothing is
+    /// asked again, of the core as it now is.
     async fn start_over(&mut self, turn: Turn, why: &Refused) -> Result<(), DriverError> {
-        for (id, answer) in turn.answers {
-            self.answer(id, if turn.writers.contains(&id) { Err(why.clone()) } else { answer });
-        }
+        let clock = self.bureau.clock();
         self.bureau = open_bureau(&self.parts)?;
+        self.bureau.keep_clock(clock);
+        self.wake_at = None;
         // Frames of the links being closed were permitted by decisions that never were.
         self.epoch.store(u64::MAX, Ordering::Release);
         self.epoch = Arc::new(AtomicU64::new(self.bureau.policy_epoch()));
         let _ = self.parts.directory.send(self.bureau.directory());
         self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
-        for link in std::mem::take(&mut self.links) {
+        // What the links said and still waits belongs to conversations the new core does not know; those not yet begun end with the others.
+        let mut links = std::mem::take(&mut self.links);
+        self.pending.retain(|work| match work {
+            Work::Input(Input::LinkUp { link, .. }) => {
+                links.insert(*link);
+                false
+            }
+            work => matches!(work, Work::Dump(_) | Work::Input(Input::Command { .. })),
+        });
+        for link in links {
             self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }
-        // Messages of the closed links that still wait belong to conversations the new core does not know.
-        self.pending.retain(|work| matches!(work, Work::Dump(_) | Work::Input(Input::Command { .. } | Input::LinkUp { .. } | Input::Wake)));
-        for (name, (certificate, signer)) in self.unlocked.clone() {
-            self.command_last += 1;
-            let command = Command::Unlock { name, certificate, signer };
-            self.pending.push_back(Work::Input(Input::Command { id: CommandId(self.command_last), person: None, dry_run: false, command }));
-        }
-        self.pending.push_back(Work::Input(Input::Wake));
+        self.unlock_again()?;
+        self.ask_again(turn, why);
         Ok(())
     }
+
+    /// The keys in use stay in use. That they do is no news for auditors; whatever else the core does on the way begins the next turn.
+    fn unlock_again(&mut self) -> Result<(), DriverError> {
+        let mut carried = Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() };
+        for (name, (certificate, signer)) in self.unlocked.clone() {
+            self.command_last += 1;
+            let command = Command::Unlock { name: name.clone(), certificate, signer };
+            let input = Input::Command { id: CommandId(self.command_last), person: None, dry_run: false, command };
+            let mut step = self.bureau.handle(self.parts.clock.now(), seed()?, input);
+            step.writes.retain(|write| !matches!(write, Write::Account(_)));
+            if step.answers.drain(..).any(|(_, answer)| answer.is_err()) {
+                self.unlocked.remove(&name);
+            }
+            carried.take(step, None);
+        }
+        self.carried = Some(carried);
+        Ok(())
+    }
+
+    fn ask_again(&mut self, turn: Turn, why: &Refused) {
+        let mut asked: BTreeMap<CommandId, Work> = BTreeMap::new();
+        for work in turn.asked {
+            if let Work::Input(Input::Command { id, .. }) = &work {
+                asked.insert(*id, work);
+            }
+        }
+        let mut again = Vec::new();
+        for (id, answer) in turn.answers {
+            let Some(work) = asked.remove(&id) else { continue };
+            let Work::Input(Input::Command { command, dry_run, .. }) = &work else { continue };
+            let reads = *dry_run || only_reads(command);
+            let retries = self.retries.entry(id).or_default();
+            if turn.writers.contains(&id) && !reads {
+                self.answer(id, Err(why.clone()));
+            } else if *retries < RETRIES_MAX {
+                *retries += 1;
+                again.push(work);
+            } else {
+                // Asked by itself of a core just read from disk, and still its turn has something to write: the core's own housekeeping.
+                self.answer(id, answer);
+            }
+        }
+        for work in again.into_iter().rev() {
+            self.pending.push_front(work);
+        }
+    }
+}
+
+/// Whether a command changes nothing. What its step writes is then the core's own housekeeping.
+fn only_reads(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Status
+            | Command::WhoAmI
+            | Command::OfficerFind { .. }
+            | Command::OfficerList
+            | Command::OwnStatements
+            | Command::DeviceList
+            | Command::CardShow
+            | Command::PartnerList
+            | Command::PartnerShow { .. }
+            | Command::AgreementList
+            | Command::AgreementShow { .. }
+            | Command::BulletinList
+            | Command::CaseList
+            | Command::DocumentShow { .. }
+            | Command::AccessList { .. }
+            | Command::Inbox
+            | Command::Events { .. }
+    )
+}
+
+fn seed() -> Result<[u8; 32], DriverError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| DriverError::Randomness)?;
+    Ok(seed)
 }
 
 fn open_bureau(parts: &Parts) -> Result<Bureau, DriverError> {
@@ -436,7 +613,9 @@ fn open_bureau(parts: &Parts) -> Result<Bureau, DriverError> {
     for table in Table::ALL {
         rows.extend(parts.store.scan(table)?.into_iter().map(|(key, value)| (table, key, value)));
     }
-    Ok(Bureau::open(parts.clock.now(), parts.identity.clone(), rows)?)
+    let mut bureau = Bureau::open(parts.clock.now(), parts.identity.clone(), rows)?;
+    bureau.raise_sequence(parts.store.sequence());
+    Ok(bureau)
 }
 
 fn to_swarm(peer: AllowedPeer) -> swarm::AllowedPeer {

@@ -77,6 +77,18 @@ pub struct Recovery {
     pub cursor: [u8; 32],
 }
 
+/// What a laptop has before its certificates.
+#[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[cbor(map)]
+struct Draft {
+    #[n(0)]
+    version: u32,
+    #[n(1)]
+    node: NodeKeys,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    officer: [u8; 32],
+}
+
 /// One signing key in a file of its own: the root's, or an officer's.
 #[derive(Clone, PartialEq, Eq, Encode, Decode, Zeroize, ZeroizeOnDrop)]
 #[cbor(map)]
@@ -195,6 +207,36 @@ impl KeyFolder {
         let path = self.dir.join("recovery.wrap");
         let recovery: Recovery = read(&path, |sealed| keyfile::unwrap_secret(sealed, paper.expose()))?;
         if recovery.version == 1 { Ok(recovery) } else { Err(newer(&path, recovery.version)) }
+    }
+
+    /// Seals and writes keys a laptop is about to ask certificates for, as `name` in the folder.
+    ///
+    /// # Errors
+    /// `weak_passphrase`, or a failed write.
+    pub fn write_draft(&self, name: &str, keys: &NodeKeys, officer: &[u8; 32], passphrase: &str) -> Result<(), Failure> {
+        self.write(&self.dir.join(name), &Draft { version: 1, node: keys.clone(), officer: *officer }, passphrase)
+    }
+
+    /// Opens what [`KeyFolder::write_draft`] left, if it did.
+    ///
+    /// # Errors
+    /// `wrong_passphrase`, `key_file_damaged`, `key_file_open`.
+    pub fn read_draft(&self, name: &str, passphrase: &str) -> Result<Option<(NodeKeys, Zeroizing<[u8; 32]>)>, Failure> {
+        let path = self.dir.join(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let draft: Draft = read(&path, |sealed| keyfile::open_secret(sealed, passphrase))?;
+        if draft.version == 1 { Ok(Some((draft.node.clone(), Zeroizing::new(draft.officer)))) } else { Err(newer(&path, draft.version)) }
+    }
+
+    /// The draft became the keys of a node.
+    ///
+    /// # Errors
+    /// `keys_unwritable`.
+    pub fn drop_draft(&self, name: &str) -> Result<(), Failure> {
+        let path = self.dir.join(name);
+        std::fs::remove_file(&path).map_err(|error| Failure::misuse("keys_unwritable").with("path", path.display()).because(error))
     }
 
     fn write<T: Encode<()>>(&self, path: &Path, what: &T, passphrase: &str) -> Result<(), Failure> {

@@ -396,6 +396,14 @@ impl Store {
         self.full
     }
 
+    /// Bytes an ordinary user may still write to the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        self.free()
+    }
+
     /// Bytes on disk by part.
     pub fn size(&self) -> StoreSize {
         let len = |name| self.setting.disk.len(name).ok().flatten().unwrap_or(0);
@@ -408,12 +416,24 @@ impl Store {
         }
     }
 
-    /// Stops cleanly: writes the keyring, syncs the index and leaves the marker that lets the next start trust it.
+    /// Stops cleanly: writes the keyring, syncs the index and leaves the marker that lets the next start trust it. On a full disk some of
+    /// it finds no room; that is no failure, the next start only takes longer.
     ///
     /// # Errors
-    /// [`StoreError::Fatal`]; nothing acknowledged is lost by it, the next start only takes longer.
-    pub fn close(mut self) -> Result<(), StoreError> {
+    /// [`StoreError::Fatal`]; nothing acknowledged is lost by it either.
+    pub fn close(self) -> Result<(), StoreError> {
         self.usable()?;
+        let full = self.full || self.free().is_ok_and(|free| free < self.setting.options.low_water_bytes);
+        match self.shut() {
+            Err(error) if full => {
+                tracing::warn!(%error, "the disk is full: the store was closed without its mark of a clean stop, the next start takes longer");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn shut(mut self) -> Result<(), StoreError> {
         self.finish_checkpoint(true)?;
         if self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
             self.begin_checkpoint();
@@ -453,6 +473,15 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// After a repair that lost something: what this node wrote may be gone here and known elsewhere. Counts that in the `restored` row of
+    /// [`Table::Local`] and draws a new `index` id, so that partners and siblings do not take up old cursors.
+    fn mark_restored(&mut self) -> Result<(), StoreError> {
+        let before = self.get(Table::Local, b"restored")?.and_then(|value| <[u8; 8]>::try_from(value).ok()).map_or(0, u64::from_be_bytes);
+        let id: [u8; 16] = self.random.take()?;
+        let put = |key: &[u8], value: Vec<u8>| Write::Put { table: Table::Local, key: key.to_vec(), value: Some(value) };
+        self.commit(&[put(b"restored", before.saturating_add(1).to_be_bytes().to_vec()), put(b"index", id.to_vec())])
     }
 
     fn usable(&self) -> Result<(), StoreError> {

@@ -46,7 +46,8 @@ pub(super) async fn stream(
         handle: app.handle.clone(),
         live,
         stop: app.stop.clone(),
-        last: after.unwrap_or(0),
+        last: after,
+        missed: 0,
         behind: after.is_some(),
         held: VecDeque::new(),
     };
@@ -63,7 +64,10 @@ struct Tail {
     handle: Handle,
     live: broadcast::Receiver<EventView>,
     stop: watch::Receiver<bool>,
-    last: u64,
+    /// Position of the last one told; `None` until the first of a stream from now on.
+    last: Option<u64>,
+    /// Events that came and went before the first could be told.
+    missed: u64,
     /// Whether there may be events to page through before the live ones.
     behind: bool,
     held: VecDeque<EventView>,
@@ -74,15 +78,15 @@ impl Tail {
     async fn next(&mut self) -> Option<EventView> {
         loop {
             if let Some(event) = self.held.pop_front() {
-                if event.position <= self.last {
+                if self.last.is_some_and(|last| event.position <= last) {
                     continue;
                 }
-                self.last = event.position;
+                self.last = Some(event.position);
                 return Some(event);
             }
             if self.behind {
                 let limit = usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
-                let Ok(View::Events { events }) = self.handle.command(Command::Events { after: self.last, limit }).await else {
+                let Ok(View::Events { events }) = self.handle.command(Command::Events { after: self.last.unwrap_or(0), limit }).await else {
                     return None;
                 };
                 self.behind = !events.is_empty();
@@ -92,9 +96,20 @@ impl Tail {
             tokio::select! {
                 () = stopped(&mut self.stop) => return None,
                 event = self.live.recv() => match event {
-                    Ok(event) => self.held.push_back(event),
-                    // Slower than the events came: read what was missed.
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.behind = true,
+                    Ok(event) => {
+                        if self.missed > 0 {
+                            // Positions are consecutive, so this one says where "now" was.
+                            self.last = Some(event.position.saturating_sub(1).saturating_sub(self.missed));
+                            (self.missed, self.behind) = (0, true);
+                        } else {
+                            self.held.push_back(event);
+                        }
+                    }
+                    // Slower than the events came: read what was missed, and nothing before it.
+                    Err(broadcast::error::RecvError::Lagged(count)) => match self.last {
+                        Some(_) => self.behind = true,
+                        None => self.missed = self.missed.saturating_add(count),
+                    },
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
             }

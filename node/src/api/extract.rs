@@ -1,5 +1,7 @@
 //! What a request says, and how a failure is told back.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -8,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use super::App;
 use crate::failure::{Failure, Problem};
@@ -15,6 +18,11 @@ use crate::words::{Lang, Words};
 
 /// What is read and thrown away of a body that is too large, bytes: a client that still writes would lose our answer to a broken connection.
 const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A request body must be there within this, seconds.
+const BODY_S_MAX: u64 = 30;
+/// The one failure with a status of its own, 413.
+const TOO_LARGE: &str = "body_too_large";
 
 /// Who asks, and whether only to see what would happen.
 pub(super) struct Who {
@@ -86,24 +94,34 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problems> {
         let most = app.config.api_body_bytes_max;
-        let mut body = request.into_body();
-        let (mut bytes, mut seen) = (Vec::new(), 0usize);
-        while let Some(frame) = body.frame().await {
-            let broken = |error| Problems(Failure::misuse("bad_body").because(error));
-            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-            seen = seen.saturating_add(data.len());
-            if seen <= most {
-                bytes.extend_from_slice(&data);
-            } else if seen > DISCARD_BYTES_MAX {
-                break;
-            }
-        }
-        if seen > most {
-            return Err(Problems(Failure::misuse("body_too_large").with("max", most)));
-        }
-        // serde names the field and the kind of value, never the value of a text.
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problems(Failure::misuse("bad_body").because(error)))
+        let whole = tokio::time::timeout(Duration::from_secs(BODY_S_MAX), body(request.into_body(), most)).await;
+        let late = |_| Failure::misuse("bad_body").because(format!("it was not complete after {BODY_S_MAX} seconds"));
+        let bytes = whole.map_err(late)??;
+        // serde's own sentence may quote a value, and a value may be case content: only the place is told.
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let what = match error.classify() {
+                Category::Io => "unreadable",
+                Category::Syntax => "no JSON",
+                Category::Data => "a field missing, unknown or of another kind",
+                Category::Eof => "cut short",
+            };
+            Problems(Failure::misuse("bad_body").because(format!("{what}, at line {} column {}", error.line(), error.column())))
+        })
     }
+}
+
+async fn body(mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
+    let (mut bytes, mut seen) = (Vec::new(), 0usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| Failure::misuse("bad_body").because(error))?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= most {
+            bytes.extend_from_slice(&data);
+        } else if seen > DISCARD_BYTES_MAX {
+            break;
+        }
+    }
+    if seen > most { Err(Failure::misuse("body_too_large").with("max", most)) } else { Ok(bytes) }
 }
 
 /// A failure on its way out.
@@ -118,7 +136,10 @@ impl From<Failure> for Problems {
 impl IntoResponse for Problems {
     fn into_response(self) -> Response {
         let title = Words::of(Lang::En).sentences(&self.0).error;
-        let problem = Problem::of(&self.0, title);
+        let mut problem = Problem::of(&self.0, title);
+        if problem.code == TOO_LARGE {
+            problem.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
+        }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         json(status, "application/problem+json", &problem)
     }

@@ -13,7 +13,7 @@ use super::App;
 use super::bodies;
 use super::events;
 use super::extract::{Answer, Json, Name, Problems, Who};
-use super::login::{certificate_of, login};
+use super::login::{login, reset};
 use crate::doctor::{self, Finding};
 use crate::failure::Failure;
 use crate::invite::Invite;
@@ -31,11 +31,11 @@ pub fn router(app: App) -> Router {
         .route("/v1/events", get(events::page))
         .route("/v1/events/stream", get(events::stream))
         .route("/v1/officers", get(async |app, who| ask(app, who, Command::OfficerList).await).post(officer_add))
-        .route("/v1/officers/{name}/reset", post(async |app, who, Name(name)| ask(app, who, Command::OfficerReset { name }).await))
+        .route("/v1/officers/{name}/reset", post(reset))
         .route("/v1/login", post(login))
         .route("/v1/logout", post(logout))
         .route("/v1/statements", get(async |app, who| ask(app, who, Command::OwnStatements).await).post(install))
-        .route("/v1/certificates/{name}/renew", post(renew))
+        .route("/v1/certificates/{name}/renew", post(async |app, who, Name(name)| ask(app, who, Command::CertRenew { name }).await))
         .route("/v1/devices", get(async |app, who| ask(app, who, Command::DeviceList).await).post(device_invite))
         .route("/v1/card", get(async |app, who| ask(app, who, Command::CardShow).await).post(contact))
         .route("/v1/partners", get(async |app, who| ask(app, who, Command::PartnerList).await).post(partner_add))
@@ -92,23 +92,6 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
-}
-
-/// The new certificate has the old key, so an officer's key file gets a second name.
-async fn renew(State(app): State<App>, who: Who, Name(name): Name) -> Done {
-    let before = certificate_of(&app, &name).await.ok().flatten();
-    let dry_run = who.dry_run;
-    let view = app.handle.ask(who.person, dry_run, Command::CertRenew { name: name.clone() }).await?;
-    if let (Some(old), false) = (before, dry_run)
-        && let Some(new) = certificate_of(&app, &name).await?.filter(|new| *new != old)
-    {
-        // A key that lives on a laptop has no file here.
-        match app.keys.follow_renewal(&old, &new) {
-            Err(failure) if failure.code != "key_file_missing" => return Err(failure.into()),
-            _ => {}
-        }
-    }
-    Ok(Answer(view))
 }
 
 /// A new invitation.

@@ -1,7 +1,7 @@
 //! The Unix socket itself: who may connect, how many, and for how long a silent client is borne.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,31 +23,57 @@ const DRAIN_S: u64 = 3;
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    /// Device and inode of our file: what stands there later may be another's.
+    file: (u64, u64),
 }
 
 impl Socket {
-    /// Binds the socket, mode 0600 in a folder of mode 0700. Call only with the store's lock held: what stands there is then a leftover.
+    /// Binds the socket, mode 0600 in a folder of mode 0700. A socket nobody listens at is a leftover and replaced; anything else that
+    /// stands there stays, and so does what lies among the keys and in the store of the data folder.
     ///
     /// # Errors
-    /// `socket_unusable` with the path and what the system said.
-    pub fn bind(path: &Path) -> Result<Self, Failure> {
+    /// `socket_unusable` with the path and what is in the way.
+    pub fn bind(path: &Path, data: &Path) -> Result<Self, Failure> {
+        let refused = |why: &str| Failure::misuse("socket_unusable").with("path", path.display()).because(why.to_owned());
         let unusable = |error: std::io::Error| Failure::misuse("socket_unusable").with("path", path.display()).because(error);
+        let real = plain(path);
+        if ["keys", "store"].iter().any(|own| real.starts_with(plain(&data.join(own)))) {
+            return Err(refused("it lies in the folder of the keys or of the store"));
+        }
         if let Some(folder) = path.parent() {
             crate::keystore::make_folder(folder)?;
         }
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
-            _ => {}
+        match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unusable(error)),
+            Ok(facts) if !facts.file_type().is_socket() => return Err(refused("something that is no socket stands there")),
+            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => return Err(refused("another process listens there")),
+            Ok(_) => std::fs::remove_file(path).map_err(unusable)?,
         }
         let listener = UnixListener::bind(path).map_err(unusable)?;
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(unusable)?;
-        Ok(Self { listener, path: path.to_path_buf() })
+        let facts = std::fs::symlink_metadata(path).map_err(unusable)?;
+        Ok(Self { listener, path: path.to_path_buf(), file: (facts.dev(), facts.ino()) })
+    }
+}
+
+/// A path without links, `.` and `..` as far as it exists.
+fn plain(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.parent(), path.components().next_back()) {
+        (Some(parent), Some(Component::Normal(name))) => plain(parent).join(name),
+        (Some(parent), Some(Component::ParentDir)) => plain(parent).parent().map(Path::to_path_buf).unwrap_or_default(),
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -57,7 +83,14 @@ pub async fn serve(socket: Socket, router: Router, config: &Config, mut stop: wa
     let everyone = u32::try_from(config.api_connections_max).unwrap_or(u32::MAX);
     let head = Duration::from_secs(config.api_header_seconds);
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        // A stop is heard even while silent clients hold every place.
+        let permit = tokio::select! {
+            () = stopped(&mut stop) => break,
+            permit = Arc::clone(&room).acquire_owned() => match permit {
+                Ok(permit) => permit,
+                Err(_) => return,
+            },
+        };
         let stream = tokio::select! {
             () = stopped(&mut stop) => break,
             accepted = socket.listener.accept() => match accepted {

@@ -30,7 +30,16 @@ struct Fake {
 
 impl Fake {
     /// Serves; `core` answers every command as (person, dry run, command).
-    fn start(demo: bool, mut core: impl FnMut(Option<String>, bool, Command) -> Result<View, Refused> + Send + 'static) -> Self {
+    fn start(demo: bool, core: impl FnMut(Option<String>, bool, Command) -> Result<View, Refused> + Send + 'static) -> Self {
+        Self::with_members(demo, Box::new(Vec::new), core)
+    }
+
+    /// As [`Fake::start`], in a bureau of these certificates.
+    fn with_members(
+        demo: bool,
+        members: Members,
+        mut core: impl FnMut(Option<String>, bool, Command) -> Result<View, Refused> + Send + 'static,
+    ) -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("an event loop");
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (handle, mut asks, events) = Handle::new(Clock::start());
@@ -42,6 +51,8 @@ impl Fake {
             keys: KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder"),
             attempts: Attempts::default(),
             passphrases: tokio::sync::Semaphore::new(1),
+            logins: tokio::sync::Mutex::new(()),
+            members,
             swarm,
             ports: Arc::default(),
             config: config.clone(),
@@ -61,7 +72,7 @@ impl Fake {
             }
         });
         let guard = runtime.enter();
-        let socket = Socket::bind(&config.socket(dir.path())).expect("a free path");
+        let socket = Socket::bind(&config.socket(dir.path()), dir.path()).expect("a free path");
         drop(guard);
         runtime.spawn(async move { serve(socket, router(app), &config, stops).await });
         Self { dir, stop, events, runtime }
@@ -200,47 +211,233 @@ fn a_stale_socket_is_replaced_and_a_stopped_daemon_takes_its_socket_away() {
     // What a killed daemon leaves behind.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("a leftover"));
     let _guard = runtime.enter();
-    Socket::bind(&path).expect("the leftover is replaced");
+    Socket::bind(&path, dir.path()).expect("the leftover is replaced");
     drop(dir);
+}
+
+/// A core that knows one officer, and the certificates it gave.
+#[derive(Default)]
+struct Officers {
+    members: Vec<Member>,
+    awaiting: bool,
+    dir: std::path::PathBuf,
+}
+
+impl Officers {
+    fn issue(&mut self, key: PublicKey) -> CertificateId {
+        let certificate = CertificateId([10 + u8::try_from(self.members.len()).expect("a few"); 32]);
+        self.members.push(Member { certificate, key, revoked: false });
+        certificate
+    }
+
+    fn answer(&mut self, command: Command) -> Result<View, Refused> {
+        match command {
+            Command::OfficerFind { name } if name == "王" => {
+                let good = self.members.iter().rev().filter(|member| !member.revoked).map(|member| member.certificate.to_string());
+                let certificates: Vec<String> = good.collect();
+                let certificate = self.members.last().map(|member| member.certificate.to_string()).unwrap_or_default();
+                let state = if self.awaiting { "awaiting_login" } else { "good" }.to_owned();
+                Ok(View::Officers { officers: vec![OfficerView { name, certificate, certificates, state, ..OfficerView::default() }] })
+            }
+            Command::OfficerFind { name } => Err(Refused::new(RefusedKind::NotFound, "not_found").with("found", name)),
+            Command::OfficerEnrol { .. } if !self.awaiting => Err(Refused::new(RefusedKind::Refused, "officer_has_key")),
+            Command::OfficerEnrol { key, .. } => {
+                let folder = self.dir.join("keys/officers");
+                let pending = std::fs::read_dir(folder).expect("it exists").filter(|entry| {
+                    entry.as_ref().expect("readable").file_name().to_string_lossy().starts_with("pending-")
+                });
+                assert_eq!(pending.count(), 1, "the key is on disk before its certificate");
+                self.awaiting = false;
+                done(&self.issue(key).to_string())
+            }
+            Command::OfficerReset { .. } => {
+                self.members.iter_mut().for_each(|member| member.revoked = true);
+                self.awaiting = true;
+                done("王")
+            }
+            Command::CertRenew { .. } => {
+                let key = self.members.last().expect("one at least").key;
+                done(&self.issue(key).to_string())
+            }
+            Command::Unlock { signer, certificate, .. } => {
+                let member = self.members.iter().find(|member| member.certificate == certificate).expect("a known certificate");
+                assert_eq!((signer.public(), member.revoked), (member.key, false));
+                done(&certificate.to_string())
+            }
+            _ => done("another"),
+        }
+    }
+}
+
+/// A daemon whose core knows one officer who never logged in.
+fn officers() -> (Fake, Arc<std::sync::Mutex<Officers>>) {
+    let officers = Arc::new(std::sync::Mutex::new(Officers { awaiting: true, ..Officers::default() }));
+    let (core, members) = (Arc::clone(&officers), Arc::clone(&officers));
+    let members: Members = Box::new(move || members.lock().expect("no panic holds it").members.clone());
+    let fake = Fake::with_members(false, members, move |_, _, command| core.lock().expect("no panic holds it").answer(command));
+    officers.lock().expect("no panic holds it").dir = fake.dir.path().to_path_buf();
+    (fake, officers)
+}
+
+/// Logs 王 in; the certificate that was unlocked, or the code of the failure.
+fn login(client: &Client, passphrase: &str) -> String {
+    match client.post::<View>("/v1/login", &json!({"name": "王", "passphrase": passphrase}), false) {
+        Ok(View::Done { id }) => id.expect("the certificate"),
+        Ok(other) => panic!("{other:?}"),
+        Err(failure) => failure.code,
+    }
+}
+
+fn id(byte: u8) -> String {
+    CertificateId([byte; 32]).to_string()
 }
 
 #[test]
 fn the_first_login_makes_the_key_before_it_asks_for_a_certificate_and_unlocks_last() {
-    let certificate = CertificateId([9; 32]).to_string();
-    let mut enrolled: Option<PublicKey> = None;
-    let dir = Arc::new(std::sync::Mutex::new(std::path::PathBuf::new()));
-    let keys = Arc::clone(&dir);
-    let fake = Fake::start(false, move |_, _, command| match command {
-        Command::OfficerFind { name } if name == "王" => {
-            let certificate = if enrolled.is_some() { certificate.clone() } else { String::new() };
-            Ok(View::Officers { officers: vec![OfficerView { name, certificate, ..OfficerView::default() }] })
-        }
-        Command::OfficerFind { name } => Err(Refused::new(RefusedKind::NotFound, "not_found").with("found", name)),
-        Command::OfficerEnrol { key, .. } => {
-            let folder = keys.lock().expect("no panic holds it").join("keys/officers");
-            assert_eq!(std::fs::read_dir(folder).expect("it exists").count(), 1, "the key is on disk before its certificate");
-            enrolled = Some(key);
-            done("enrolled")
-        }
-        Command::Unlock { signer, certificate, .. } => {
-            assert_eq!(Some(signer.public()), enrolled);
-            done(&certificate.to_string())
-        }
-        _ => done("another"),
-    });
-    *dir.lock().expect("no panic holds it") = fake.dir.path().to_path_buf();
+    let (fake, _officers) = officers();
     let client = fake.client();
-    let login = |name: &str, passphrase: &str| client.post::<View>("/v1/login", &json!({"name": name, "passphrase": passphrase}), false);
-    assert_eq!(code(login("王", "short")), "weak_passphrase");
-    let expect = View::Done { id: Some(CertificateId([9; 32]).to_string()) };
-    assert_eq!(login("王", "correct horse").expect("the first login"), expect);
-    assert_eq!(code(login("王", "wrong horse")), "wrong_passphrase");
-    assert_eq!(login("王", "correct horse").expect("a later login"), expect);
+    assert_eq!(code(client.post::<View>("/v1/login", &json!({"name": "王", "passphrase": "correct horse"}), true)), "bad_query");
+    assert_eq!(login(&client, "short"), "weak_passphrase");
+    assert_eq!(login(&client, "correct horse"), id(10));
+    assert_eq!(login(&client, "wrong horse"), "wrong_passphrase");
+    assert_eq!(login(&client, "correct horse"), id(10));
     for _ in 0..5 {
-        assert_eq!(code(login("王", "wrong horse")), "wrong_passphrase");
+        assert_eq!(login(&client, "wrong horse"), "wrong_passphrase");
     }
-    assert_eq!(code(login("王", "correct horse")), "too_many_attempts");
-    assert_eq!(code(login("李", "correct horse")), "not_found");
+    assert_eq!(login(&client, "correct horse"), "too_many_attempts");
+    assert_eq!(code(client.post::<View>("/v1/login", &json!({"name": "李", "passphrase": "correct horse"}), false)), "not_found");
+}
+
+#[test]
+fn a_laptop_or_a_renewal_does_not_lock_an_officer_out_at_home() {
+    let (fake, officers) = officers();
+    let client = fake.client();
+    assert_eq!(login(&client, "correct horse"), id(10));
+    officers.lock().expect("no panic").issue(PublicKey([7; 32]));
+    assert_eq!(login(&client, "correct horse"), id(10), "the laptop's key is not here");
+    officers.lock().expect("no panic").members.swap(0, 1);
+    client.post::<View>("/v1/certificates/王/renew", &json!({}), false).expect("renewed");
+    assert_eq!(login(&client, "correct horse"), id(12), "the new certificate has the old key");
+    assert_eq!(login(&client, "wrong horse"), "wrong_passphrase");
+}
+
+#[test]
+fn after_a_reset_the_old_key_file_is_gone_and_the_next_login_is_a_first_one() {
+    let (fake, officers) = officers();
+    let client = fake.client();
+    assert_eq!(login(&client, "correct horse"), id(10));
+    client.post::<View>("/v1/officers/王/reset", &json!({}), false).expect("reset");
+    let folder = fake.dir.path().join("keys/officers");
+    assert_eq!(std::fs::read_dir(&folder).expect("it exists").count(), 0, "a revoked key has no file");
+    assert_eq!(login(&client, "another horse"), id(11));
+    assert_eq!(login(&client, "correct horse"), "wrong_passphrase");
+    let officers = officers.lock().expect("no panic");
+    assert_ne!(officers.members[0].key, officers.members[1].key);
+}
+
+#[test]
+fn two_first_logins_at_once_make_one_key() {
+    let (fake, officers) = officers();
+    let threads = [(); 3].map(|()| {
+        let client = fake.client();
+        std::thread::spawn(move || login(&client, "correct horse"))
+    });
+    assert_eq!(threads.map(|thread| thread.join().expect("no panic")), [id(10), id(10), id(10)]);
+    assert_eq!(officers.lock().expect("no panic").members.len(), 1);
+}
+
+#[test]
+fn a_socket_replaces_nothing_but_a_socket_nobody_listens_at() {
+    let fake = Fake::start(false, |_, _, _| done("x"));
+    let data = fake.dir.path();
+    let _guard = fake.runtime.enter();
+    let bind = |path: &str| Socket::bind(&data.join(path), data).map(|_| ()).map_err(|failure| failure.code);
+    std::fs::write(data.join("run/diary"), b"dear").expect("written");
+    let refused = Err("socket_unusable".to_owned());
+    for path in ["run/diary", "run/api.sock", "keys/a.sock", "store/a.sock", "run/../keys/officers/a.sock", "store/x/a.sock", "run"] {
+        assert_eq!(bind(path), refused, "{path}");
+    }
+    assert_eq!(std::fs::read(data.join("run/diary")).expect("untouched"), b"dear");
+    assert!(!data.join("store").exists() && fake.path().exists());
+    assert_eq!(bind("run/other.sock"), Ok(()));
+    assert!(!data.join("run/other.sock").exists(), "its own file goes with it");
+}
+
+#[test]
+fn a_stop_is_heard_while_silent_clients_hold_every_place() {
+    let fake = Fake::start(false, |_, _, _| done("x"));
+    fake.client().get::<View>("/v1/status").expect("it serves");
+    // A body that never comes is borne longer than this test: the places stay taken.
+    let silent: Vec<UnixStream> = (0..4)
+        .map(|_| {
+            let mut stream = UnixStream::connect(fake.path()).expect("there is room");
+            stream.write_all(b"POST /v1/clock HTTP/1.1\r\nhost: accord\r\ncontent-length: 10\r\n\r\n").expect("sent");
+            stream
+        })
+        .collect();
+    fake.stop.send(true).expect("the server listens");
+    let path = fake.path();
+    let stopped = async {
+        while path.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    fake.runtime.block_on(async { tokio::time::timeout(std::time::Duration::from_secs(10), stopped).await }).expect("it stops");
+    drop(silent);
+}
+
+#[test]
+fn a_too_large_body_is_413_and_a_wrong_one_is_not_quoted() {
+    let fake = Fake::start(false, |_, _, _| done("x"));
+    let raw = |body: &str| {
+        let mut stream = UnixStream::connect(fake.path()).expect("it listens");
+        let head = format!("POST /v1/clock HTTP/1.1\r\nhost: accord\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("answered");
+        text
+    };
+    let long = raw(&format!("\"{}\"", "x".repeat(1024 * 1024)));
+    assert!(long.starts_with("HTTP/1.1 413 ") && long.contains("\"status\":413"), "{long}");
+    let wrong = raw(r#"{"confirm": "the witness lives at the mill"}"#);
+    assert!(wrong.starts_with("HTTP/1.1 422 ") && wrong.contains("line 1 column"), "{wrong}");
+    assert!(!wrong.contains("witness") && !wrong.contains("mill"), "{wrong}");
+}
+
+#[test]
+fn a_stream_from_now_on_that_lags_tells_nothing_of_before() {
+    let event = |position| EventView { position, kind: "clock".to_owned(), ..EventView::default() };
+    let most = crate::handle::EVENTS_LAG_MAX as u64;
+    let last = 500 + most + 10;
+    let (fake, began) = (
+        Fake::start(false, move |_, _, command| match command {
+            Command::Events { after, limit } => Ok(View::Events { events: (after + 1..=last).take(limit).map(event).collect() }),
+            _ => done("another"),
+        }),
+        std::sync::Barrier::new(2),
+    );
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            began.wait();
+            while fake.events.receiver_count() == 0 {
+                std::thread::yield_now();
+            }
+            // Faster than anyone can listen, more than are held for a listener.
+            for position in 501..=last {
+                let _ = fake.events.send(event(position));
+            }
+        });
+        began.wait();
+        fake.client()
+            .stream("/v1/events/stream", |data| {
+                let event: EventView = serde_json::from_str(data).expect("an event");
+                seen.push(event.position);
+                Ok(event.position < last)
+            })
+            .expect("the stream runs");
+    });
+    assert_eq!(seen, (501..=last).collect::<Vec<_>>());
 }
 
 #[test]

@@ -60,13 +60,22 @@ pub(super) fn init(args: Init, cx: &Context) -> Result<(), Failure> {
     let unit_code = plan.unit_code.clone();
     let addresses = plan.addresses.join(", ");
     cx.out.note(cx.words.say("init.making_keys"));
-    let sheet = daemon::init(plan)?;
-    let written = recovery_out.as_ref().map(|path| keystore::write_private(path, format!("{}\n", sheet.recovery_key).as_bytes()));
-    // The bureau exists now and this key exists nowhere else: if it could not be written it must be shown.
-    let in_file = recovery_out.as_deref().filter(|_| matches!(written, Some(Ok(()))));
-    let told = Told { sheet: &sheet, network, unit_code, addresses, recovery_out: in_file };
-    cx.out.result(&told.json(), &told.text(cx));
-    written.unwrap_or(Ok(()))
+    let place = plan.data.clone();
+    let told = daemon::init_told(plan, |sheet| {
+        if let Some(path) = &recovery_out {
+            keystore::write_private(path, format!("{}\n", sheet.recovery_key).as_bytes())?;
+        }
+        // This key exists nowhere else: it is shown before there is anything it could be missing for.
+        let told = Told { sheet, network, unit_code, addresses, recovery_out: recovery_out.as_deref() };
+        cx.out.told(&told.json(), &told.text(cx))
+    });
+    if told.is_err()
+        && let Some(path) = recovery_out.filter(|_| !place.join("keys/node.keys").exists())
+    {
+        // It opens nothing, and would stand in the way of the next try.
+        let _ = std::fs::remove_file(path);
+    }
+    told.map(|_| ())
 }
 
 /// The absolute path of a file to be made: nothing stands there yet, and its folder does.

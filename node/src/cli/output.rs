@@ -68,6 +68,18 @@ impl Output {
         }
     }
 
+    /// A result that must arrive before anything else happens.
+    ///
+    /// # Errors
+    /// `file_not_written` when it could not be written out.
+    pub(super) fn told(&self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        let json = self.json.then(|| serde_json::to_string(value).expect("views are strings, numbers and lists"));
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{}", json.as_deref().unwrap_or(text).trim_end_matches('\n'))
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::misuse("file_not_written").with("path", "stdout").because(error))
+    }
+
     /// One JSON object on a line of its own.
     pub(super) fn object(&self, value: &impl Serialize) {
         let line = serde_json::to_string(value).expect("views are strings, numbers and lists");

@@ -22,11 +22,21 @@ use crate::swarm;
 /// `data_exists`, `weak_passphrase`, what the core finds wrong with name, unit code or addresses, or a failed write; after any of them no
 /// data folder exists.
 pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
+    init_told(plan, |_| Ok(()))
+}
+
+/// As [`init`]; `tell` gets the start sheet when everything is made and the bureau does not exist yet. Only after it returned well does it:
+/// the recovery key is nowhere else, so it must be on paper or on a stick first.
+///
+/// # Errors
+/// As [`init`], and what `tell` fails with.
+pub fn init_told(plan: InitPlan, tell: impl FnOnce(&StartSheet) -> Result<(), Failure>) -> Result<StartSheet, Failure> {
+    super::keep_memory_private();
     check_passphrase(&plan.node_passphrase)?;
     check_passphrase(&plan.root_passphrase)?;
     plan.officer_passphrase.as_deref().map_or(Ok(()), |passphrase| check_passphrase(passphrase))?;
     let clock = Clock::start();
-    let building = Building::begin(&plan.data)?;
+    let building = Building::begin(&plan.data, None)?;
     let folder = KeyFolder::create(&building.at, KdfParams::default())?;
 
     let root_seed: Zeroizing<[u8; 32]> = Zeroizing::new(random()?);
@@ -62,14 +72,13 @@ pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
     make_store(&building.at, &keys, &founded.writes)?;
     if let Some(passphrase) = &plan.officer_passphrase {
         // The first login finds this key, and asks for its certificate.
-        folder.make_officer(&plan.officer, passphrase)?;
+        folder.make_officer(&plan.officer, passphrase, |_| false)?;
     }
     folder.write_root(&root_seed, &plan.root_passphrase)?;
     let paper = folder.write_recovery(&keys)?;
     folder.write_node(&keys, &plan.node_passphrase)?;
     settings(&building.at, &plan.listen)?;
-    building.finish()?;
-    Ok(StartSheet {
+    let sheet = StartSheet {
         bureau: keys.bureau.to_string(),
         name: plan.name,
         checking_code: CheckingCode::of(&founded.bureau, &founded.root).to_string(),
@@ -78,13 +87,29 @@ pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
         registrar: keys.certificate.to_string(),
         root_key_file: KeyFolder::root_file(&plan.data).display().to_string(),
         data: plan.data.display().to_string(),
-    })
+    };
+    tell(&sheet)?;
+    building.finish()?;
+    Ok(sheet)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::plan;
     use super::*;
+
+    #[test]
+    fn a_recovery_key_that_could_not_be_kept_leaves_no_bureau_behind() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let data = dir.path().join("a");
+        let failure = init_told(plan(&data), |sheet| {
+            assert!(!data.exists() && sheet.recovery_key.split_whitespace().count() == 17);
+            Err(Failure::misuse("file_not_written"))
+        });
+        assert_eq!(failure.expect_err("the stick was full").code, "file_not_written");
+        assert!(!data.exists());
+        init(plan(&data)).expect("a second try");
+    }
 
     #[test]
     fn a_founded_bureau_has_all_its_files_and_a_refused_one_has_none() {

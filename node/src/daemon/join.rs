@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use accord_keys::id::CertificateId;
 use accord_keys::keyfile::KdfParams;
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::bureau::{self, LaptopPlan};
@@ -27,6 +28,7 @@ const HOME_S_MAX: u64 = 60;
 /// # Errors
 /// `invitation_invalid`, `data_exists`, `home_not_reached`, `invitation_expired`, `home_answer`; after any of them no data folder exists.
 pub fn join(plan: JoinPlan) -> Result<Joined, Failure> {
+    super::keep_memory_private();
     if std::env::var_os("SSLKEYLOGFILE").is_some() {
         return Err(Failure::misuse("keylog_set"));
     }
@@ -34,12 +36,14 @@ pub fn join(plan: JoinPlan) -> Result<Joined, Failure> {
     check_passphrase(&plan.node_passphrase)?;
     check_passphrase(&plan.officer_passphrase)?;
     let clock = Clock::start();
-    let building = Building::begin(&plan.data)?;
+    let draft = draft_name(&invite);
+    let building = Building::begin(&plan.data, Some(&draft))?;
     let folder = KeyFolder::create(&building.at, KdfParams::default())?;
 
-    // Our own keys: nothing secret comes from home.
-    let (signing, transport, hpke, store, cursor) = (random()?, random()?, random()?, random()?, random()?);
-    let officer: Zeroizing<[u8; 32]> = Zeroizing::new(random()?);
+    // Our own keys: nothing secret comes from home. On disk before home hears of them: when its answer is lost, the same code asked with
+    // the same keys gets it again.
+    let (keys, officer) = drafted(&folder, &draft, &invite, &plan.node_passphrase)?;
+    let (signing, transport, hpke, store, cursor) = (keys.signing, keys.transport, keys.hpke, keys.store, keys.cursor);
     let ask = Join {
         device: SecretKey::from_seed(signing).public(),
         transport: swarm::transport_key(&transport).map_err(failures::swarm)?,
@@ -70,10 +74,14 @@ pub fn join(plan: JoinPlan) -> Result<Joined, Failure> {
     };
 
     make_store(&building.at, &keys, &joined.writes)?;
-    folder.write_officer(&welcome.officer, &officer, &plan.officer_passphrase)?;
+    folder.write_officer(&officer, &plan.officer_passphrase)?;
     folder.write_node(&keys, &plan.node_passphrase)?;
     settings(&building.at, &plan.listen)?;
     building.finish()?;
+    // Last: until the folder is in place, the next try needs it.
+    if let Err(failure) = KeyFolder::open(&plan.data, KdfParams::default()).and_then(|folder| folder.drop_draft(&draft)) {
+        tracing::warn!(%failure, "the sealed draft of the keys is still there and may be removed");
+    }
     Ok(Joined {
         bureau: joined.bureau.to_string(),
         name: name_of(&welcome, &invite),
@@ -81,6 +89,35 @@ pub fn join(plan: JoinPlan) -> Result<Joined, Failure> {
         officer: welcome.officer_name,
         data: plan.data.display().to_string(),
     })
+}
+
+/// The file of the keys made for one code.
+fn draft_name(invite: &Invite) -> String {
+    let hash = blake3::derive_key("accord laptop draft keys v1", &*invite.transport_seed());
+    let hex: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("join-{hex}.keys")
+}
+
+/// The keys an earlier try with this code made, else new ones; on disk either way. Node and officer.
+fn drafted(folder: &KeyFolder, draft: &str, invite: &Invite, passphrase: &str) -> Result<(NodeKeys, Zeroizing<[u8; 32]>), Failure> {
+    if let Some(found) = folder.read_draft(draft, passphrase)? {
+        return Ok(found);
+    }
+    let keys = NodeKeys {
+        version: 1,
+        network: invite.network,
+        bureau: invite.bureau,
+        // Not known before home answers.
+        certificate: CertificateId([0; 32]),
+        signing: random()?,
+        transport: random()?,
+        hpke: random()?,
+        store: random()?,
+        cursor: random()?,
+    };
+    let officer = Zeroizing::new(random()?);
+    folder.write_draft(draft, &keys, &officer, passphrase)?;
+    Ok((keys, officer))
 }
 
 /// What the bureau calls itself: its newest root says so. The answer was checked before.
@@ -149,4 +186,35 @@ async fn converse(
         }
     }
     Err(ended())
+}
+
+#[cfg(test)]
+mod tests {
+    use accord_keys::id::{BureauId, NetworkId, TransportKey};
+
+    use super::*;
+
+    #[test]
+    fn a_second_try_with_the_same_code_asks_with_the_same_keys() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let data = dir.path().join("laptop");
+        let invite = |secret| Invite {
+            network: NetworkId([1; 32]),
+            bureau: BureauId([2; 32]),
+            home: TransportKey([3; 32]),
+            address: "127.0.0.1:7400".to_owned(),
+            secret: Zeroizing::new([secret; 16]),
+        };
+        let check = |secret, passphrase: &str| {
+            let draft = draft_name(&invite(secret));
+            let building = Building::begin(&data, Some(&draft)).expect("nothing else is there");
+            let folder = KeyFolder::create(&building.at, KdfParams::WEAKEST).expect("a new folder");
+            drafted(&folder, &draft, &invite(secret), passphrase).map(|(keys, officer)| (keys.signing, *officer)).map_err(|f| f.code)
+        };
+        let first = check(4, "correct horse").expect("made");
+        assert_eq!(check(4, "correct horse").expect("taken up again"), first);
+        assert_eq!(check(4, "wrong horse"), Err("wrong_passphrase".to_owned()));
+        assert_eq!(check(4, "correct horse").expect("still there"), first);
+        assert_ne!(check(5, "correct horse").expect("another code"), first);
+    }
 }

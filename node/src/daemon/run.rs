@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accord_keys::directory::Directory;
+use accord_keys::id::{BureauId, CertificateId};
 use accord_keys::keyfile::KdfParams;
 use accord_keys::secret::SecretKey;
 use accord_protocol::bureau::Identity;
@@ -16,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::notify::notify;
 use super::unlock::{self, Sources};
 use super::{RunPlan, failures, is_demo, tap};
-use crate::api::{self, App, server};
+use crate::api::{self, App, Member, Members, server};
 use crate::config::Config;
 use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
@@ -39,6 +41,7 @@ const PROGRESS_EVERY: u64 = 64;
 /// # Errors
 /// Kind misuse (exit 2) for what the operator can correct before it starts; kind fault (exit 4) when the disk or we ourselves failed.
 pub fn run(plan: RunPlan) -> Result<(), Failure> {
+    super::keep_memory_private();
     run_until(plan, stop_signal())
 }
 
@@ -116,10 +119,14 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
 
     // The core, from disk.
     let (handle, asks, events) = Handle::new(clock.clone());
-    let (directory, known) = watch::channel(Arc::new(accord_keys::directory::Directory::new(keys.network)));
+    let (directory, known) = watch::channel(Arc::new(Directory::new(keys.network)));
     let (inputs, inputs_in) = mpsc::channel(driver::INPUTS_MAX);
     let (stop_driver, driver_stops) = watch::channel(false);
     let (stop_faces, faces_stop) = watch::channel(false);
+
+    // The API's place, only now that the store's lock says that no other daemon uses this folder, and before anything runs that a wrong
+    // path would have to stop again.
+    let socket = server::Socket::bind(&config.socket(&plan.data), &plan.data)?;
 
     // The network.
     let listen = if plan.listen.is_empty() { config.listen.clone() } else { plan.listen.clone() };
@@ -127,7 +134,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let (swarm, swarm_events) = swarm::start(network, &keys.transport).await.map_err(failures::swarm)?;
     let ports = Arc::new(Ports::new(listen));
     let bounds = Bounds { workers: config.verify_workers, link_bytes_max: config.link_bytes_max };
-    let verifier = Verifier::new(keys.network, known, inputs, bounds);
+    let verifier = Verifier::new(keys.network, known.clone(), inputs, bounds);
     let pump = tokio::spawn(pump(swarm_events, swarm.clone(), verifier, Arc::clone(&ports)));
 
     // The loop, on a thread of its own.
@@ -151,13 +158,14 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     });
     let thread = thread.map_err(|error| Failure::fault("no_runtime").because(error))?;
 
-    // The API, only now that the store's lock says that no other daemon uses this folder.
-    let socket = server::Socket::bind(&config.socket(&plan.data))?;
+    // The API.
     let app = App::new(api::Inner {
         handle: handle.clone(),
         keys: folder,
         attempts: Attempts::default(),
         passphrases: tokio::sync::Semaphore::new(1),
+        logins: tokio::sync::Mutex::new(()),
+        members: members(known.clone(), keys.bureau),
         swarm: swarm.clone(),
         ports,
         config: config.clone(),
@@ -202,6 +210,18 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     store.close().map_err(|error| failures::store(&store_dir, error))?;
     tracing::info!("accord stopped");
     Ok(())
+}
+
+/// The certificates of our own bureau as the core knows them now.
+fn members(known: watch::Receiver<Arc<Directory>>, bureau: BureauId) -> Members {
+    Box::new(move || {
+        let directory = Arc::clone(&known.borrow());
+        let member = |id: CertificateId| {
+            let key = directory.certificate(&id)?.body().key;
+            Some(Member { certificate: id, key, revoked: directory.revoked(&id).is_some() })
+        };
+        directory.members(&bureau).into_iter().filter_map(member).collect()
+    })
 }
 
 async fn stop_signal() -> Result<(), Failure> {

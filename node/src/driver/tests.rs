@@ -5,6 +5,7 @@ use std::path::Path;
 use accord_keys::id::{NetworkId, TransportKey};
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::bureau::{self, FoundPlan};
+use accord_protocol::input::Draft;
 use accord_protocol::view::CardView;
 
 use super::*;
@@ -108,6 +109,95 @@ async fn a_full_disk_refuses_what_writes_answers_what_reads_and_closes_links() {
     node.stop.send(true).expect("the loop runs");
     let store = tokio::task::spawn_blocking(|| node.thread.join().expect("no panic")).await.expect("no panic");
     store.expect("a full disk is no reason to die").close().expect("closed");
+}
+
+/// Logs the founding officer in, at the first time with a new certificate.
+async fn unlock(handle: &Handle, certificate: Option<CertificateId>) -> CertificateId {
+    let (name, key) = ("值班一".to_owned(), SecretKey::from_seed([8; 32]));
+    let certificate = match certificate {
+        Some(certificate) => certificate,
+        None => match handle.command(Command::OfficerEnrol { name: name.clone(), key: key.public() }).await.expect("enrolled") {
+            View::Done { id } => id.and_then(|hex| CertificateId::from_hex(&hex)).expect("a certificate"),
+            other => panic!("{other:?}"),
+        },
+    };
+    handle.command(Command::Unlock { name, certificate, signer: Arc::new(key) }).await.expect("unlocked");
+    certificate
+}
+
+async fn end(node: Loop) {
+    node.stop.send(true).expect("the loop runs");
+    let store = tokio::task::spawn_blocking(|| node.thread.join().expect("no panic")).await.expect("no panic");
+    store.expect("a clean end").close().expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_not_written_to_again_and_again_and_nobody_is_logged_out() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let node = start(&dir, &identity, &Options::default());
+    let certificate = unlock(&node.handle, None).await;
+    end(node).await;
+    let mut node = start(&dir, &identity, &Options { low_water_bytes: u64::MAX / 4, ..Options::default() });
+    unlock(&node.handle, Some(certificate)).await;
+    for _ in 0..3 {
+        assert_eq!(node.handle.command(set_phone("119")).await.expect_err("no room").code, "disk_full");
+        // Asked together: the one that reads must not hear of the one that fails.
+        let (failed, read) = tokio::join!(node.handle.command(set_phone("120")), card(&node.handle));
+        assert_eq!((failed.expect_err("no room").code.as_str(), read.phone.as_str()), ("disk_full", "110"));
+        let View::WhoAmI { officers } = node.handle.command(Command::WhoAmI).await.expect("an answer") else { panic!("who am I") };
+        assert_eq!(officers.len(), 1, "the officer is still logged in");
+    }
+    // Each time the core is built anew the network is told whom to let in. A loop would have filled the queue.
+    let mut told = 0;
+    while let Ok(command) = node.network.try_recv() {
+        told += usize::from(matches!(command, SwarmCommand::Allow(_)));
+    }
+    assert!((2..40).contains(&told), "the core was built anew {told} times");
+    end(node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_read_back_is_no_reason_to_stop() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let journal = dir.join("journal/00000001.journal");
+    let len = || usize::try_from(std::fs::metadata(&journal).expect("it exists").len()).expect("small");
+    let node = start(&dir, &identity, &Options::default());
+    let certificate = unlock(&node.handle, None).await;
+    // Long and without pattern, so that the middle of what is written is the middle of this text.
+    let text: String = (0..1_200_u32).map(|at| blake3::hash(&at.to_be_bytes()).to_hex()[..32].to_owned()).collect();
+    let draft = Draft { title: "电动车".into(), text, category: "TRAF".into(), ..Draft::default() };
+    let before = len();
+    let opened = node.handle.command(Command::CaseOpen { draft, with: Vec::new() }).await.expect("opened");
+    let after = len();
+    node.handle.command(set_phone("119")).await.expect("done");
+    end(node).await;
+    let mut bytes = std::fs::read(&journal).expect("readable");
+    bytes[before.midpoint(after)] ^= 1;
+    std::fs::write(&journal, bytes).expect("written");
+
+    let node = start(&dir, &identity, &Options::default());
+    unlock(&node.handle, Some(certificate)).await;
+    let View::Documents { documents } = node.handle.command(Command::CaseList).await.expect("a list") else { panic!("{opened:?}") };
+    let id = documents.first().expect("still listed").id.clone();
+    let shown = node.handle.command(Command::DocumentShow { id }).await;
+    assert_ne!(shown.expect_err("not readable").code, "stopping");
+    assert_eq!(card(&node.handle).await.phone, "119");
+    end(node).await;
+}
+
+#[test]
+fn the_clock_counts_time_asleep() {
+    let clock = Clock::start();
+    let (one, uptime) = (clock.now().mono.0, uptime_ms());
+    assert!(one < 60_000 && uptime >= clock.start_ms && clock.now().mono.0 >= one);
+    // The system's own statement of the same clock, in seconds.
+    let text = std::fs::read_to_string("/proc/uptime").expect("Linux");
+    let seconds: f64 = text.split(' ').next().expect("two numbers").parse().expect("a number");
+    assert!((seconds * 1_000.0 - uptime as f64).abs() < 60_000.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,8 @@ pub fn make_folder(path: &Path) -> Result<(), Failure> {
 /// `keys_unwritable` with what the system said; the old file is then untouched.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().ok_or_else(|| Failure::fault("keys_unwritable").with("path", path.display()))?;
+    // A bare file name lies in the folder we are in.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let fresh = folder.join(name);
@@ -88,6 +90,16 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("it exists"), b"whole");
         check_private(&path).expect("private although the leftover was not");
         assert!(!dir.path().join("a.key.new").exists());
+    }
+
+    #[test]
+    fn a_bare_file_name_is_written_into_the_folder_we_are_in() {
+        let path = Path::new("accord-test-bare-file-name");
+        let written = write_private(path, b"x");
+        let read = std::fs::read(path);
+        let _ = std::fs::remove_file(path);
+        written.expect("written");
+        assert_eq!(read.expect("it is here"), b"x");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A damaged journal file is written anew from its whole frames; where batches are missing a *gap* frame says so under the store's key and
 //! states the chain for what follows. The file as it was found stays beside it as `.damaged`. Each file is replaced in one step, so a
-//! repair that is interrupted is simply run again.
+//! repair that is interrupted is simply run again. When something was lost, the rows `restored` and `index` of the local table say so.
 
 use super::batch::{Draft, Record};
 use super::checkpoint;
@@ -18,6 +18,9 @@ use super::options::{OpenReport, Progress, Setting};
 use super::place::{Place, Tally};
 use super::recover;
 use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
+
+/// There while a damaged store is being repaired.
+const UNDER_WAY: &str = "repairing";
 
 /// Batches that no longer exist here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,11 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     let through = keyring.through.seq;
     let survey = survey::take(disk, &keys, &mut keyring, witness, progress)?;
     damage.extend(survey.report.damage.iter().cloned());
+    // Says, for a repair that is cut short, that something may have been lost already: the next one finds the journal in order.
+    let interrupted = disk.len(UNDER_WAY).map_err(StoreError::io("measuring", UNDER_WAY))?.is_some();
+    if !interrupted && !damage.is_empty() {
+        disk.create(UNDER_WAY).and_then(|()| disk.sync_dir("")).map_err(StoreError::io("making", UNDER_WAY))?;
+    }
     let mut rewriting = Rewriting {
         disk,
         keys: &keys,
@@ -115,7 +123,14 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     let (mut store, open) = recover::open(setting.clone(), key, recover::Mode::Restate, progress)?;
     let lost_parts: Vec<LostPart> = survey.lost.into_iter().map(|(part, _)| part).collect();
     store.restate(&lost_parts)?;
+    if interrupted || !lost.is_empty() || !lost_parts.is_empty() {
+        store.mark_restored()?;
+    }
     store.close()?;
+    if setting.disk.len(UNDER_WAY).map_err(StoreError::io("measuring", UNDER_WAY))?.is_some() {
+        let remove = || setting.disk.remove(UNDER_WAY).and_then(|()| setting.disk.sync_dir(""));
+        remove().map_err(StoreError::io("removing", UNDER_WAY))?;
+    }
     Ok(RepairReport { damage, lost_batches: lost, lost_parts, set_aside, open })
 }
 

@@ -153,6 +153,7 @@ fn lists_of_documents_officers_and_devices_are_tables() {
         capabilities: vec!["publish".into()],
         certificate: ID.into(),
         certificate_ends: AT,
+        certificates: vec![ID.into()],
         logged_in: true,
         state: "good".into(),
     };

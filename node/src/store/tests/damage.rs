@@ -79,6 +79,15 @@ fn mends(disk: &Arc<MemoryDisk>, batches: &[Vec<Write>], context: &str) -> Repai
         }
     }
     model.items.retain(|_, items| !items.is_empty());
+    let restored = store.get(Table::Local, b"restored").expect("readable");
+    if report.lost_batches.is_empty() && report.lost_parts.is_empty() {
+        assert_eq!(restored, None, "{context}: nothing was lost");
+    } else {
+        assert_eq!(restored, Some(1_u64.to_be_bytes().to_vec()), "{context}: that something was lost is on record");
+        let id = store.get(Table::Local, b"index").expect("readable").expect("a new index id");
+        assert_eq!(id.len(), 16);
+        model.commit(&[put(Table::Local, b"restored", &1_u64.to_be_bytes()), put(Table::Local, b"index", &id)]);
+    }
     assert_eq!(Model::of(&store), model, "{context}: {report:?}");
     assert_eq!(store.verify_open(&mut |_| {}).expect("verify").damage, vec![], "{context}");
     store.commit(&[item(9, store.sequence() + 100, b"life goes on")]).expect("commit");
@@ -245,6 +254,7 @@ fn a_repair_cut_short_is_run_again() {
         let mut model = Model::default();
         let lost = 20 - Model::of(&store).items.values().map(|items| items.len()).sum::<usize>();
         assert_eq!(lost, 1, "cut at {at}: {again:?}");
+        assert!(store.get(Table::Local, b"restored").expect("readable").is_some(), "cut at {at}: the loss is on record");
         batches.iter().for_each(|batch| model.commit(batch));
         assert_eq!(store.verify_open(&mut |_| {}).expect("verify").damage, vec![], "cut at {at}");
     }
