@@ -74,7 +74,9 @@ impl Node {
     /// The officer's first login: a certificate for the key, then the key for this shift.
     fn log_in(&mut self, key: Arc<SecretKey>) -> Result<(), Box<dyn Error>> {
         self.ask(Command::OfficerEnrol { name: OFFICER.to_owned(), key: key.public() })?;
-        let View::Officers { officers } = self.ask(Command::OfficerFind { name: OFFICER.to_owned() })? else { return Err("no officer".into()) };
+        let View::Officers { officers } = self.ask(Command::OfficerFind { name: OFFICER.to_owned() })? else {
+            return Err("no officer".into());
+        };
         let certificate = officers.first().and_then(|officer| CertificateId::from_hex(&officer.certificate)).ok_or("no certificate")?;
         self.ask(Command::Unlock { name: OFFICER.to_owned(), certificate, signer: key })?;
         Ok(())

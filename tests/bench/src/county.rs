@@ -244,9 +244,7 @@ impl Pair {
             reader.post("/v1/partners", &json!({ "card": card.text, "checking_code": card.checking_code }))?;
         }
         let View::Status(status) = a.get("/v1/status")? else { return Err("no status".into()) };
-        let both = |category: &str, verb: &str| {
-            json!({ "direction": "both", "category": category, "verbs": [verb], "tlp_ceiling": "RED", "onward": "none" })
-        };
+        let both = |category: &str, verb: &str| json!({ "direction": "both", "category": category, "verbs": [verb], "tlp_ceiling": "RED", "onward": "none" });
         let terms = json!({
             "title": "协作协议", "from": status.now, "to": status.now + 365 * 86_400, "grace_days": 30,
             "grants": [both("CRIM.SERIES", "append"), both("FIRE.HAZ", "read")],

@@ -34,7 +34,8 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
     table.note(format!(
         "{edits} entries per repeat, one at a time, to {THREADS} threads in turn; two daemons as processes, API over the Unix socket, events over its stream."
     ));
-    table.note("answered: durable at A. visible: B's event. delivered: A's event that B's copy is durable, itself written down first at A.");
+    table
+        .note("answered: durable at A. visible: B's event. delivered: A's event that B's copy is durable, itself written down first at A.");
     for over in [Over::Quic, Over::Tcp] {
         one_transport(plan, over, edits, repeats, &mut table)?;
     }
@@ -73,8 +74,16 @@ fn one_transport(plan: &Plan, over: Over, edits: usize, repeats: usize, table: &
     table.row("limit: 2 syncs + 1 round trip", "us", &of(bound));
     table.ratio(format!("{word}: visible p50 / (2 syncs + 1 round trip)"), &of(|r| r.visible.0), &of(bound));
     table.ratio(format!("{word}: delivered p50 / (2 syncs + 1 round trip)"), &of(|r| r.delivered.0), &of(bound));
-    table.row(format!("{word}: visible p50 less 2 syncs and half a round trip"), "us", &of(|r| r.visible.0 - 2.0 * r.fsync.0 - r.round_trip / 2.0));
-    table.row(format!("{word}: delivered p50 less 3 syncs and 1 round trip"), "us", &of(|r| r.delivered.0 - 3.0 * r.fsync.0 - r.round_trip));
+    table.row(
+        format!("{word}: visible p50 less 2 syncs and half a round trip"),
+        "us",
+        &of(|r| r.visible.0 - 2.0 * r.fsync.0 - r.round_trip / 2.0),
+    );
+    table.row(
+        format!("{word}: delivered p50 less 3 syncs and 1 round trip"),
+        "us",
+        &of(|r| r.delivered.0 - 3.0 * r.fsync.0 - r.round_trip),
+    );
     table.row(format!("{word}: processor time of both daemons per edit"), "us", &of(|r| r.processor));
     Ok(())
 }
@@ -104,8 +113,7 @@ fn growth(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
 fn open_threads(pair: &Pair, at_a: &mut Events, at_b: &mut Events, count: usize) -> Result<Vec<String>, Failed> {
     let mut threads = Vec::new();
     for n in 0..count {
-        let body =
-            json!({ "title": format!("串案 {n}"), "text": workload::text(n), "category": "CRIM.SERIES", "with": [pair.b.name] });
+        let body = json!({ "title": format!("串案 {n}"), "text": workload::text(n), "category": "CRIM.SERIES", "with": [pair.b.name] });
         let id = sent(pair.a.post("/v1/cases", &body)?)?;
         at_a.next("delivered", &id)?;
         at_b.next("document_changed", &id)?;
@@ -133,4 +141,3 @@ fn edit(pair: &Pair, threads: &[String], edits: usize, at_a: &mut Events, at_b: 
     }
     Ok(out)
 }
-

@@ -58,7 +58,10 @@ impl Machine {
     pub fn warnings(&self) -> Vec<String> {
         let mut out = Vec::new();
         if self.load > LOAD_MAX {
-            out.push(format!("load average {:.2} at the start: something else uses this machine; figures are too slow and scatter", self.load));
+            out.push(format!(
+                "load average {:.2} at the start: something else uses this machine; figures are too slow and scatter",
+                self.load
+            ));
         }
         if self.profile != "release" {
             out.push("not a release build: figures say nothing about accord".to_owned());
@@ -72,7 +75,7 @@ fn file_system(mounts: &str, dir: &Path) -> String {
     let held = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         let (point, kind) = (words.next()?, words.next()?);
-        dir.starts_with(point).then(|| (point.len(), kind))
+        dir.starts_with(point).then_some((point.len(), kind))
     });
     held.max_by_key(|(length, _)| *length).map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
 }

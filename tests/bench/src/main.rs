@@ -118,11 +118,7 @@ fn run(words: &[&str]) -> Result<(), Failed> {
     for (name, measure) in SCENARIOS {
         if wanted.contains(&name) {
             let table = measure(&plan).map_err(|failed| format!("{name}: {failed}"))?;
-            let text = if json {
-                serde_json::to_string(&serde_json::json!({ "machine": machine, "table": table }))?
-            } else {
-                table.text()
-            };
+            let text = if json { serde_json::to_string(&serde_json::json!({ "machine": machine, "table": table }))? } else { table.text() };
             say(&text)?;
         }
     }

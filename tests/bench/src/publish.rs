@@ -19,7 +19,9 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
     let mut table = Table::new("publish");
     let bulletins = plan.count(480, 16);
     let repeats = plan.repeats(3);
-    table.note(format!("{bulletins} bulletins of 600 characters per repeat; each client waits for its answer before it publishes the next."));
+    table.note(format!(
+        "{bulletins} bulletins of 600 characters per repeat; each client waits for its answer before it publishes the next."
+    ));
     table.note("alone: the partner is down. delivered: until the partner has acknowledged the last one. bare: one append of the journal's bytes per bulletin + fdatasync.");
     let dir = plan.folder()?;
     let mut pair = Pair::agreed(dir.path(), Over::Quic)?;

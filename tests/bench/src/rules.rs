@@ -62,7 +62,9 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
     let repeats = plan.repeats(7);
     let mut table = Table::new("rules");
     table.note(format!("{documents} documents \"bulletin x20\" by two officers, in process, one thread; microseconds per change."));
-    table.note("single: one segment and so one signature per change, officers in turn. joined: two segments of ten changes, one officer each.");
+    table.note(
+        "single: one segment and so one signature per change, officers in turn. joined: two segments of ten changes, one officer each.",
+    );
     let (network, directory, writers) = officers()?;
     let mut single = Vec::new();
     let mut joined = Vec::new();

@@ -12,7 +12,7 @@ use accord_protocol::id::{CertificateId, DocumentId, TransportKey};
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::step::{Table, Write};
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
-use accord_protocol::view::View;
+use accord_protocol::view::{Refused, View};
 use accord_protocol::wire::{self, Message};
 
 use crate::Failed;
@@ -21,6 +21,9 @@ use crate::Failed;
 const START_S: u64 = 1_893_456_000;
 /// More frames than this in one exchange are a conversation that does not end.
 const FRAMES_MAX: usize = 1_000_000;
+
+/// A command and what the core said to it.
+type Answer = (CommandId, Result<View, Refused>);
 
 /// Bytes of the frames of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -203,7 +206,7 @@ impl World {
     }
 
     /// One input as the driver gives it: bodies first, writes kept before anything is sent.
-    fn handle(&mut self, at: usize, input: Input) -> Result<Vec<(CommandId, Result<View, accord_protocol::view::Refused>)>, Failed> {
+    fn handle(&mut self, at: usize, input: Input) -> Result<Vec<Answer>, Failed> {
         let mut answers = Vec::new();
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -272,8 +275,7 @@ fn member(network: NetworkId, n: u8, name: &str) -> Result<Member, Failed> {
             rows.insert((table, key), value);
         }
     }
-    let identity =
-        Identity { network, bureau: founded.bureau, certificate: founded.certificate, signer: node, cursor_key: [n + 40; 32] };
+    let identity = Identity { network, bureau: founded.bureau, certificate: founded.certificate, signer: node, cursor_key: [n + 40; 32] };
     let stored = rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
     let now = Now { mono: MonoMillis(0), wall: WallSeconds(START_S) };
     let core = Bureau::open(now, identity, stored).map_err(|error| error.to_string())?;
