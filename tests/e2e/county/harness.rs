@@ -309,11 +309,8 @@ impl Bureau {
             sleep(LOOK);
         }
         let output = child.wait_with_output().expect("our child");
-        let done = Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: String::new(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
+        let done =
+            Ran { code: output.status.code().unwrap_or(-1), out: String::new(), err: String::from_utf8_lossy(&output.stderr).into_owned() };
         let mut log = File::options().create(true).append(true).open(self.file("log")).expect("a log");
         log.write_all(done.err.as_bytes()).expect("written");
         assert_eq!((done.code, done.problem_code().as_str()), (exit, code), "{}: {done:?}", self.name);
