@@ -31,7 +31,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/events", get(events::page))
         .route("/v1/events/stream", get(events::stream))
         .route("/v1/officers", get(async |app, who| ask(app, who, Command::OfficerList).await).post(officer_add))
-        .route("/v1/officers/{name}/reset", post(async |app, who, Name(name)| ask(app, who, Command::OfficerReset { name }).await))
+        .route("/v1/officers/{name}/reset", post(officer_reset))
         .route("/v1/login", post(login))
         .route("/v1/logout", post(logout))
         .route("/v1/statements", get(async |app, who| ask(app, who, Command::OwnStatements).await).post(install))
@@ -75,6 +75,16 @@ async fn clock(app: State<App>, who: Who, Json(bodies::Clock { confirm }): Json<
 async fn officer_add(app: State<App>, who: Who, Json(officer): Json<bodies::Officer>) -> Done {
     let bodies::Officer { name, seats, capabilities } = officer;
     ask(app, who, Command::OfficerAdd { name, seats, capabilities }).await
+}
+
+/// A key that still waited for its first login must not outlive the reset.
+async fn officer_reset(State(app): State<App>, who: Who, Name(name): Name) -> Done {
+    let dry_run = who.dry_run;
+    let view = app.handle.ask(who.person, dry_run, Command::OfficerReset { name: name.clone() }).await?;
+    if !dry_run {
+        app.keys.forget_pending(&name)?;
+    }
+    Ok(Answer(view))
 }
 
 async fn logout(app: State<App>, who: Who, Json(bodies::Logout { name }): Json<bodies::Logout>) -> Done {

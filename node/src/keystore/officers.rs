@@ -50,17 +50,16 @@ impl KeyFolder {
         Ok(SecretKey::from_seed(*read_signing(&path, "officer", passphrase)?))
     }
 
-    /// A key for an officer who has none: the pending one if the passphrase opens it, else a new one, durable on return.
+    /// A key for an officer who has none: the pending one, else a new one, durable on return. A pending key was given its passphrase when the
+    /// bureau was founded or at a first login cut short; whoever does not know it gets no other key in its place.
     ///
     /// # Errors
-    /// `weak_passphrase`, `no_randomness`, or a failed write.
+    /// `wrong_passphrase` for a pending key; `weak_passphrase`, `no_randomness`, or a failed write.
     pub fn make_officer(&self, name: &str, passphrase: &str) -> Result<SecretKey, Failure> {
         super::check_passphrase(passphrase)?;
         let path = self.pending_path(name);
-        if path.exists()
-            && let Ok(seed) = read_signing(&path, "officer", passphrase)
-        {
-            return Ok(SecretKey::from_seed(*seed));
+        if path.exists() {
+            return Ok(SecretKey::from_seed(*read_signing(&path, "officer", passphrase)?));
         }
         let seed: Zeroizing<[u8; 32]> = Zeroizing::new(random()?);
         self.write(&path, &SigningKey::new("officer", *seed), passphrase)?;
@@ -83,6 +82,20 @@ impl KeyFolder {
         let (from, to) = (self.pending_path(name), self.officer_path(certificate));
         std::fs::rename(&from, &to).map_err(|error| Failure::misuse("keys_unwritable").with("path", to.display()).because(error))?;
         private::sync_folder(&self.dir.join("officers"))
+    }
+
+    /// An officer was reset: a key that waited for its first login is gone, and the next login makes another.
+    ///
+    /// # Errors
+    /// `keys_unwritable`.
+    pub fn forget_pending(&self, name: &str) -> Result<(), Failure> {
+        let path = self.pending_path(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::misuse("keys_unwritable").with("path", path.display()).because(error))
+            }
+            _ => private::sync_folder(&self.dir.join("officers")),
+        }
     }
 
     /// A renewed certificate has the same key: copies the sealed file to the new name.
@@ -169,11 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn another_passphrase_before_any_certificate_makes_another_key() {
+    fn a_key_that_waits_for_its_first_login_yields_to_its_passphrase_or_a_reset_and_to_nothing_else() {
         let data = tempfile::tempdir().expect("a temporary folder");
         let folder = KeyFolder::create(data.path(), cheap()).expect("a new folder");
         let first = folder.make_officer("一号", "correct horse").expect("made").public();
+        assert_eq!(folder.make_officer("一号", "another horse").err().map(|f| f.code), Some("wrong_passphrase".to_owned()));
+        assert_eq!(folder.make_officer("一号", "correct horse").expect("still there").public(), first);
+        folder.forget_pending("一号").expect("reset");
         assert_ne!(folder.make_officer("一号", "another horse").expect("made").public(), first);
+        folder.forget_pending("二号").expect("nothing to forget");
     }
 
     #[test]

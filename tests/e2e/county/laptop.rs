@@ -98,7 +98,7 @@ fn an_officer_is_added_logs_in_is_reset_and_logs_in_anew() {
     a.json(&["logout", "值班二"]);
     assert_eq!((login(&second).code, login(&second).problem_code().as_str()), (1, "wrong_passphrase"));
     assert_eq!(login(&first).code, 0);
-    a.refused(&["officer", "reset", "值班二"], 2, "not_a_terminal");
+    a.refused(&["--as", OFFICER, "officer", "reset", "值班二"], 2, "not_a_terminal");
     a.json(&["--as", OFFICER, "officer", "reset", "值班二", "--yes"]);
     let officer = |name: &str| a.json(&["officer", "show", name])["officers"][0].clone();
     assert_eq!(officer("值班二")["logged_in"], false, "the old key acts no more");

@@ -31,8 +31,7 @@ fn a_node_that_must_not_start_says_why_and_starts_once_it_is_corrected() {
     let middle = garbled.len() / 2;
     garbled[middle] ^= 1;
     std::fs::write(&keys, &garbled).expect("written");
-    // A seal cannot tell a garbled file from a wrong passphrase: both are told as one.
-    a.start_refused(1, "wrong_passphrase");
+    a.start_refused(2, "key_file_damaged");
     std::fs::write(&keys, &sealed[..40]).expect("written");
     a.start_refused(2, "key_file_damaged");
     std::fs::write(&keys, &sealed).expect("written");
@@ -101,7 +100,7 @@ fn a_card_that_is_damaged_foreign_or_not_the_one_read_out_is_not_taken_in() {
     let slip = middle.replacen(letter, if letter == 'A' { "B" } else { "A" }, 1);
     try_card(&good.replacen(&middle, &slip, 1), &b.checking_code, 2, "damaged_card");
     let half: String = good.lines().take(good.lines().count() / 2).collect::<Vec<_>>().join("\n");
-    try_card(&half, &b.checking_code, 2, "not_a_card");
+    try_card(&half, &b.checking_code, 2, "damaged_card");
     try_card("一张照片", &b.checking_code, 2, "not_a_card");
     try_card(&foreign, &far.checking_code, 1, "foreign_card");
     try_card(&own, &a.checking_code, 2, "own_card");
@@ -175,7 +174,7 @@ fn nothing_is_published_beyond_an_agreement_that_both_sealed() {
     let pictures = a.file("picture.txt");
     std::fs::write(&pictures, [0xff, 0xd8, 0xff, 0xe0, 0, 0x10]).expect("written");
     let line = ["bulletin", "publish", "-f", pictures.to_str().expect("plain path"), "--category", "CRIM.SERIES", "--to", &b.name];
-    a.refused(&line, 2, "text_not_plain");
+    a.refused(&line, 2, "text_encoding");
 
     let good = a.publishes("最后这一份", &b.name);
     b.receives(&good);

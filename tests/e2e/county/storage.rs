@@ -89,7 +89,7 @@ fn an_acknowledged_batch_cut_off_or_garbled_is_told_and_never_passed_over() {
     assert_eq!((verified.code, verified.problem_code().as_str()), (1, "store_damaged"), "{verified:?}");
     let report: Value = serde_json::from_str(verified.out.trim()).expect("a report");
     let damage = report["damage"].as_array().expect("a list");
-    assert!(damage.len() == 1 && damage[0]["offset"].as_u64().is_some_and(|at| at <= middle as u64), "{report}");
+    assert!(!damage.is_empty() && damage[0]["offset"].as_u64().is_some_and(|at| at <= middle as u64), "{report}");
 
     let repaired = store_verb(&a, "repair");
     assert_eq!(repaired.code, 0, "{repaired:?}");
