@@ -143,10 +143,6 @@ async fn converse(
                     return Err(Failure::refused("invitation_expired"));
                 }
             }
-            // The right node answers and does not know the code's key: it ran out or was used. Waiting would not change that.
-            SwarmEvent::DialFailed { error: DialProblem::NotListed, .. } => {
-                return Err(Failure::refused("invitation_expired").because(DialProblem::NotListed));
-            }
             SwarmEvent::DialFailed { error, .. } => *problem = error.to_string(),
             SwarmEvent::Down { reason, .. } => *problem = reason.to_string(),
             SwarmEvent::Listening { .. } | SwarmEvent::Dropped { .. } | SwarmEvent::Refused { .. } => {}
