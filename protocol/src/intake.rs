@@ -708,6 +708,11 @@ impl DocState {
     fn has_admitted(&self, actor: &Actor) -> bool {
         actor.positions.values().flatten().any(|placed| self.admitted.contains(&placed.change))
     }
+    /// Whether a bureau other than the owner and `reader` wrote here: what a reader gets beyond the owner's words and its own.
+    pub fn has_foreign_to(&self, reader: &BureauId) -> bool {
+        let owner = self.owner();
+        self.actors.values().any(|actor| actor.member.bureau != owner && actor.member.bureau != *reader)
+    }
     /// The newest settled position of each actor: the frontier of a strict cut.
     pub fn settled_frontier(&self) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
         self.frontier_where(|hash| self.status.get(hash).is_some_and(|s| s.anchor.is_some()))
