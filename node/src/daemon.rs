@@ -24,7 +24,7 @@ use crate::store::{Store, StoreKey};
 
 pub use init::{init, init_told};
 pub use join::join;
-pub use run::run;
+pub use run::{run, run_until};
 
 /// Marks a store that `accord demo` made: only there a tap and a dump are possible. Inside the store folder.
 const DEMO_MARKER: &str = "demo-store";

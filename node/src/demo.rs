@@ -6,7 +6,7 @@
 mod checks;
 mod county;
 mod story;
-mod wire;
+pub mod wire;
 
 use std::path::PathBuf;
 

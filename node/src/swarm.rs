@@ -438,6 +438,17 @@ pub enum SwarmError {
     Seed,
 }
 
+/// A frame as it goes onto the control stream: header and body, compressed where that saves an eighth. For measuring what a message costs.
+///
+/// # Panics
+/// When `frame` is longer than [`limits::FRAME_BYTES_MAX`].
+pub fn frame_on_wire(frame: &[u8]) -> Vec<u8> {
+    assert!(frame.len() <= limits::FRAME_BYTES_MAX, "a frame of {} bytes", frame.len());
+    let mut out = Vec::new();
+    codec::encode(frame, &mut out);
+    out
+}
+
 /// Starts listening and the task that owns all links. Must run inside a tokio runtime.
 ///
 /// Both channels are bounded. The driver may wait on either without a deadlock: commands are taken even while events are not.

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::agreement::exchange::{AgreementBook, Clause};
 use crate::agreement::{Category, Pair, Tlp, Verb};
-use crate::id::{BureauId, DocumentId};
+use crate::id::{BureauId, DocumentId, RecordId};
 use log::Rights;
 
 /// What a decision needs to know of a document.
@@ -152,6 +152,37 @@ pub fn check(
         return Ok(permit(None, true));
     }
     Err(Refusal::NoPass { document: facts.document })
+}
+
+/// The right to tell a bureau that its access was taken away: the log up to its own cut. Nothing after it and no content; it needs no
+/// agreement, since without being told the other side could not even hold back what it writes from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parting {
+    document: DocumentId,
+    to: BureauId,
+    cut: RecordId,
+}
+
+impl Parting {
+    /// The document.
+    pub fn document(&self) -> DocumentId {
+        self.document
+    }
+    /// Who is told.
+    pub fn to(&self) -> BureauId {
+        self.to
+    }
+    /// The last record it may be told.
+    pub fn cut(&self) -> RecordId {
+        self.cut
+    }
+}
+
+/// Whether `from`, the owner, has to tell `to` of its cut.
+pub fn parting(facts: &Facts<'_>, from: BureauId, to: BureauId) -> Option<Parting> {
+    let gone = facts.owner == from && from != to && !facts.rights.bureaus.contains_key(&to);
+    let cut = facts.rights.parted.get(&to).filter(|_| gone)?;
+    Some(Parting { document: facts.document, to, cut: *cut })
 }
 
 /// Whether the owner could let `to` in with `verb` today: for `--dry-run` and before a genesis or grant is sealed.

@@ -336,10 +336,14 @@ impl Bureau {
     fn policy_changed(&mut self, turn: &mut Turn, partner: Option<BureauId>) {
         self.policy_epoch += 1;
         self.next_policy = self.book.next_change(turn.effective);
-        for link in self.links.values_mut() {
+        let mut again = Vec::new();
+        for (id, link) in &mut self.links {
             if partner.is_none_or(|partner| link.is_with(&partner)) {
-                link.compare_again();
+                again.extend(link.compare_again().into_iter().map(|document| (*id, document)));
             }
+        }
+        for (link, document) in again {
+            self.send(turn, link, &crate::wire::Message::Want(document), false);
         }
     }
 

@@ -618,7 +618,8 @@ impl DocState {
 
     /// Every certificate the document's items name: evidence a receiver needs.
     pub fn certificates(&self) -> BTreeSet<CertificateId> {
-        let mut out: BTreeSet<CertificateId> = self.actors.values().map(|actor| actor.certificate).collect();
+        let mut out: BTreeSet<CertificateId> =
+            self.actors.values().filter(|actor| self.has_admitted(actor)).map(|actor| actor.certificate).collect();
         out.insert(self.log.genesis().body().creator);
         for (_, entry) in self.log.entries() {
             let Some(record) = &entry.record else { continue };
@@ -702,7 +703,15 @@ impl DocState {
     /// Whether a bureau other than the owner wrote here.
     pub fn has_foreign(&self) -> bool {
         let owner = self.owner();
-        self.actors.values().any(|actor| actor.member.bureau != owner)
+        self.actors.values().any(|actor| actor.member.bureau != owner && self.has_admitted(actor))
+    }
+    fn has_admitted(&self, actor: &Actor) -> bool {
+        actor.positions.values().flatten().any(|placed| self.admitted.contains(&placed.change))
+    }
+    /// Whether a bureau other than the owner and `reader` wrote here: what a reader gets beyond the owner's words and its own.
+    pub fn has_foreign_to(&self, reader: &BureauId) -> bool {
+        let owner = self.owner();
+        self.actors.values().any(|actor| actor.member.bureau != owner && actor.member.bureau != *reader)
     }
     /// The newest settled position of each actor: the frontier of a strict cut.
     pub fn settled_frontier(&self) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
@@ -817,7 +826,7 @@ impl DocState {
         }
         out.sort_by_key(|(order, _)| *order);
         let mut seen = BTreeSet::new();
-        Ok(out.into_iter().map(|(_, shown)| shown).filter(|shown| seen.insert(shown.act.uuid)).collect())
+        Ok(out.into_iter().map(|(_, shown)| shown).filter(|shown| seen.insert((shown.certificate, shown.act.uuid))).collect())
     }
     /// The shared text.
     ///

@@ -61,6 +61,16 @@ pub const EVENTS_KEPT: u64 = 20_000;
 pub const EVIDENCE_MAX: usize = 128;
 /// Heads a writer faces before it folds (a change has at most 32 deps, one of them its own previous).
 pub const FOLD_ABOVE_HEADS: usize = 31;
+/// Bureaus a node keeps statements of; evidence about further ones is not taken from partners. Back-pressure.
+pub const BUREAUS_MAX: usize = 4_096;
+/// Account lines and events for refusals on one link within a minute; more are counted only. Back-pressure.
+pub const REFUSALS_NOTED_PER_MINUTE: u32 = 20;
+/// Open offers of one bureau within a pair. Back-pressure.
+pub const OPEN_OFFERS_MAX: usize = 16;
+/// After an offer expired, its conclusion is taken from a partner for so long, seconds.
+pub const CONCLUDE_GRACE_S: u64 = 7 * 24 * 3_600;
+/// Whole encoded segment, links included, bytes. Verdict; with its envelope it fits a frame.
+pub const SEGMENT_ENCODED_MAX: usize = 246 * 1024;
 /// Automatic repairs before a link is marked divergent.
 pub const REPAIRS_MAX: u32 = 1;
 /// Document bodies kept in memory, by count. Back-pressure.
@@ -71,7 +81,7 @@ pub const OFFER_EXPIRES_S: u64 = 14 * 24 * 3_600;
 pub const INVITE_EXPIRES_S: u64 = 15 * 60;
 
 const _: () = assert!(CHANGE_BYTES_MAX <= SEGMENT_BYTES_MAX, "one change must fit a segment");
-const _: () = assert!(SEGMENT_BYTES_MAX + 8 * 1024 <= FRAME_BYTES_MAX, "a segment with its envelope must fit a frame");
+const _: () = assert!(SEGMENT_ENCODED_MAX + 8 * 1024 <= FRAME_BYTES_MAX, "a segment with its envelope must fit a frame");
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");

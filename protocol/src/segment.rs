@@ -203,6 +203,9 @@ impl CheckedSegment {
 /// # Errors
 /// [`SegmentError::Encoding`].
 pub fn decode(bytes: &[u8]) -> Result<Segment, SegmentError> {
+    if bytes.len() > limits::SEGMENT_ENCODED_MAX {
+        return Err(SegmentError::Bound("bytes"));
+    }
     accord_keys::canon::decode(bytes).map_err(|_| SegmentError::Encoding)
 }
 

@@ -45,8 +45,11 @@ pub fn run(plan: RunPlan) -> Result<(), Failure> {
     run_until(plan, stop_signal())
 }
 
-/// Runs until `stop` is ready.
-fn run_until(plan: RunPlan, stop: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// Runs the daemon until `stop` is ready: for programs that hold a node within themselves.
+///
+/// # Errors
+/// As [`run`], or what `stop` answers.
+pub fn run_until(plan: RunPlan, stop: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let clock = Clock::start();
     // Before anything else: a process with this variable never touches a key.
     if std::env::var_os("SSLKEYLOGFILE").is_some() {

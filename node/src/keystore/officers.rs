@@ -84,10 +84,10 @@ impl KeyFolder {
     pub fn make_officer(&self, name: &str, passphrase: &str, spent: impl Fn(&PublicKey) -> bool) -> Result<SecretKey, Failure> {
         super::check_passphrase(passphrase)?;
         let path = self.pending_path(name);
-        if path.exists()
-            && let Ok(seed) = read_signing(&path, "officer", passphrase)
-        {
-            let key = SecretKey::from_seed(*seed);
+        if path.exists() {
+            // It was given its passphrase when the bureau was founded or at a first login cut short; whoever does not know it gets no other
+            // key in its place.
+            let key = SecretKey::from_seed(*read_signing(&path, "officer", passphrase)?);
             if !spent(&key.public()) {
                 return Ok(key);
             }

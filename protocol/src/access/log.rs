@@ -403,6 +403,8 @@ pub enum RecordError {
 pub struct Rights {
     /// Bureaus that hold the document, with the record that let them in.
     pub bureaus: BTreeMap<BureauId, Held>,
+    /// Bureaus that held it until a cut, with that cut: they are told the log up to it, and nothing after.
+    pub parted: BTreeMap<BureauId, RecordId>,
     denied: BTreeSet<(Subject, Verb)>,
 }
 
@@ -442,6 +444,7 @@ impl Rights {
     fn grant(&mut self, grantees: &[Grantee], record: RecordId, since: WallSeconds) {
         for grantee in grantees {
             self.denied.retain(|(subject, _)| *subject != Subject::Bureau(grantee.bureau));
+            self.parted.remove(&grantee.bureau);
             let held = Held { verb: grantee.verb, record, since, agreement: grantee.agreement };
             let stronger = self.bureaus.get(&grantee.bureau).is_some_and(|old| old.verb.includes(grantee.verb));
             if !stronger {
@@ -450,11 +453,13 @@ impl Rights {
         }
     }
 
-    fn cut(&mut self, subject: &Subject, verbs: &[Verb]) {
+    fn cut(&mut self, subject: &Subject, verbs: &[Verb], record: RecordId) {
         let loses_read = verbs.contains(&Verb::Read);
         if let Subject::Bureau(bureau) = subject {
             if loses_read {
-                self.bureaus.remove(bureau);
+                if self.bureaus.remove(bureau).is_some() {
+                    self.parted.insert(*bureau, record);
+                }
             } else if verbs.contains(&Verb::Append)
                 && let Some(held) = self.bureaus.get_mut(bureau)
             {
@@ -642,11 +647,30 @@ impl Log {
             let other = &self.entries[head].rights;
             let both = Rights {
                 bureaus: rights.bureaus.iter().filter_map(|(b, held)| Some((*b, held.weaker(other.bureaus.get(b)?)))).collect(),
+                parted: rights.parted.iter().chain(&other.parted).map(|(b, r)| (*b, *r)).collect(),
                 denied: rights.denied.union(&other.denied).cloned().collect(),
             };
             rights = Arc::new(both);
         }
         rights
+    }
+    /// The records from the first to this one, in log order.
+    pub fn up_to(&self, record: &RecordId) -> Vec<&Verified<Record>> {
+        let mut out = Vec::new();
+        let mut at = self.entries.get(record);
+        while let Some(entry) = at {
+            out.extend(&entry.record);
+            at = entry.previous.and_then(|previous| self.entries.get(&previous));
+        }
+        out.reverse();
+        out
+    }
+    /// Whether any record of any branch, or the genesis, ever let this bureau in.
+    pub fn ever_held(&self, bureau: &BureauId) -> bool {
+        let granted =
+            |record: &Verified<Record>| matches!(&record.body().kind, RecordKind::Grant(all, _) if all.iter().any(|g| g.bureau == *bureau));
+        self.genesis.body().audience.iter().any(|g| g.bureau == *bureau)
+            || self.entries.values().filter_map(|entry| entry.record.as_ref()).any(granted)
     }
     /// Whether `newer` is `older` or descends from it.
     pub fn descends(&self, newer: &RecordId, older: &RecordId) -> bool {
@@ -723,7 +747,7 @@ fn apply(before: &Arc<Rights>, record: &Verified<Record>, id: RecordId, grants_c
         }
         RecordKind::Cut(subject, verbs, ..) => {
             let mut rights = Rights::clone(before);
-            rights.cut(subject, verbs);
+            rights.cut(subject, verbs, id);
             Arc::new(rights)
         }
         _ => Arc::clone(before),

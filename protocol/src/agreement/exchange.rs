@@ -373,8 +373,12 @@ impl AgreementBook {
             AgreementStatement::Conclude(conclude) => {
                 let entry = self.entries.get_mut(&offer_id).ok_or(ExchangeError::UnknownOffer(offer_id))?;
                 let offerer = entry.offer.body().offerer;
-                let registrar = directory.registrar_of_epoch(&offerer, conclude.body().epoch);
-                let sealed_by_it = registrar == Some(conclude.body().registrar)
+                // Evidence by hash: a rival appointment learnt later changes nothing about what was concluded before.
+                let named = conclude.body();
+                let appointed = directory.bureau(&offerer).is_some_and(|bureau| {
+                    bureau.appointments().any(|a| a.body().epoch == named.epoch && a.body().registrar == named.registrar)
+                });
+                let sealed_by_it = appointed
                     && directory
                         .certificate(&conclude.body().registrar)
                         .is_some_and(|c| conclude.signers().any(|key| *key == c.body().key));
@@ -411,9 +415,15 @@ impl AgreementBook {
         let pair = Pair::of(self.own, partner);
         let mut entries: Vec<&Entry> = self.entries.values().filter(|entry| entry.pair() == pair).collect();
         entries.sort_by_key(|entry| (entry.offer.body().version, entry.offer.body().at, entry.id()));
-        let skip = entries.len().saturating_sub(limit);
+        // What was concluded is always shown; the bound is for open offers.
+        let open = entries.iter().filter(|entry| entry.conclude.is_none()).count();
+        let mut skip = open.saturating_sub(limit);
         let mut out = Vec::new();
-        for entry in entries.into_iter().skip(skip) {
+        for entry in entries {
+            if entry.conclude.is_none() && skip > 0 {
+                skip -= 1;
+                continue;
+            }
             out.push(entry.offer.sealed().to_bytes());
             out.extend(entry.accept.iter().chain(entry.further.values()).map(|s| s.sealed().to_bytes()));
             out.extend(entry.decline.iter().map(|s| s.sealed().to_bytes()));

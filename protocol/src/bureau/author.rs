@@ -438,7 +438,8 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Refused, "kind_forbids").with("kind", kind.word()));
         }
         // Entries of other bureaus go to a further one only with their consent, which is not yet supported.
-        if state.has_foreign() && !state.log().rights().bureaus.contains_key(&bureau) {
+        // A bureau that wrote and was cut may come back to its own.
+        if state.has_foreign_to(&bureau) && !state.log().rights().bureaus.contains_key(&bureau) {
             return Err(Refused::new(RefusedKind::Refused, "needs_consent").with("id", document.short()));
         }
         let entries = self.bodies.get_mut(&document).expect("owned() found it").acts().map(|a| a.len() as u64).unwrap_or(0);

@@ -23,7 +23,8 @@ use minicbor::{Decode, Encode};
 use super::Bureau;
 use super::rows::{Reached, Summary, read, write};
 use super::turn::Turn;
-use crate::access::{self, Permit, log::Learned};
+use crate::access::log::{Learned, RecordError};
+use crate::access::{self, Permit};
 use crate::agreement::Pair;
 use crate::equality;
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, StatementId, TransportKey};
@@ -37,6 +38,8 @@ use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, P
 
 /// Bytes of items put into one push before another is begun.
 const PUSH_BYTES: usize = 160 * 1024;
+/// Plaintext bytes of every cursor.
+const CURSOR_BYTES: usize = 128;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
@@ -55,6 +58,8 @@ struct InFlight {
     reached: Reached,
     document: DocumentId,
     last: bool,
+    /// Tells of a cut; nothing is delivered by it.
+    parting: bool,
 }
 
 /// One connection.
@@ -68,20 +73,27 @@ pub struct Link {
     walked: u64,
     sent: BTreeMap<DocumentId, u64>,
     whole: BTreeSet<DocumentId>,
+    parted: BTreeSet<DocumentId>,
     next_mark: u64,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     evidence: BTreeSet<StatementId>,
     echoes: BTreeSet<u64>,
     // receiving
-    wanted: BTreeSet<DocumentId>,
+    wanted: BTreeMap<DocumentId, u8>,
+    noise_since: MonoMillis,
+    noise: u32,
+    equality_heard: MonoMillis,
     // comparing
     quiet_since: MonoMillis,
     compared: bool,
     repairs: u32,
     tips_sent: bool,
     tips_heard: BTreeMap<DocumentId, Digest>,
+    /// Documents the other side does not take.
     declined: BTreeSet<DocumentId>,
+    /// Documents we did not take.
+    refused: BTreeSet<DocumentId>,
 }
 
 impl Link {
@@ -94,18 +106,23 @@ impl Link {
             walked: 0,
             sent: BTreeMap::new(),
             whole: BTreeSet::new(),
+            parted: BTreeSet::new(),
             next_mark: 1,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             evidence: BTreeSet::new(),
             echoes: BTreeSet::new(),
-            wanted: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            noise_since: now,
+            noise: 0,
+            equality_heard: MonoMillis(0),
             quiet_since: now,
             compared: false,
             repairs: 0,
             tips_sent: false,
             tips_heard: BTreeMap::new(),
             declined: BTreeSet::new(),
+            refused: BTreeSet::new(),
         }
     }
     /// Whether a bureau is at the other end.
@@ -124,11 +141,13 @@ impl Link {
     pub fn certificate(&self) -> Option<CertificateId> {
         self.peer.map(|peer| peer.certificate)
     }
-    /// The views may differ now: compare at the next quiet moment.
-    pub fn compare_again(&mut self) {
+    /// The views may differ now: compare at the next quiet moment. Answers what we did not take under the old state of things: the other
+    /// side, for which nothing may have changed, is asked for it again.
+    pub fn compare_again(&mut self) -> BTreeSet<DocumentId> {
         self.compared = false;
         self.repairs = 0;
         self.declined.clear();
+        std::mem::take(&mut self.refused)
     }
     /// When it wants to be woken.
     pub fn next_wake(&self) -> Option<MonoMillis> {
@@ -165,8 +184,7 @@ impl Bureau {
         }
         let Some(candidate) = self.directory.by_transport(&transport) else { return };
         let bureau = self.directory.certificate(&candidate).expect("listed by the directory").body().bureau;
-        let mut statements = self.public_statements(bureau == self.identity.bureau);
-        statements.truncate(1_000);
+        let statements = self.introduction();
         let hello = Hello {
             network: self.identity.network,
             bureau: self.identity.bureau,
@@ -200,6 +218,8 @@ impl Bureau {
         link.base = reached.base;
         link.walked = reached.walked;
         link.sent.clear();
+        link.parted.clear();
+        link.tips_sent = false;
         link.evidence.clear();
         link.in_flight.clear();
         link.in_flight_bytes = 0;
@@ -228,6 +248,34 @@ impl Bureau {
 
     pub(super) fn live_links(&self, with: impl Fn(BureauId) -> bool) -> Vec<LinkId> {
         self.links.iter().filter(|(_, link)| link.bureau().is_some_and(&with)).map(|(id, _)| *id).collect()
+    }
+
+    /// What a peer needs to recognise this device: our roots, its certificate, and that one's issuer.
+    fn introduction(&self) -> Vec<Bytes> {
+        let Some(record) = self.directory.bureau(&self.identity.bureau) else { return Vec::new() };
+        let mut ids: Vec<StatementId> = record.roots().map(accord_keys::seal::Verified::id).collect();
+        if let Issuer::Member(issuer) = self.own_certificate().issuer {
+            ids.push(StatementId(issuer.0));
+        }
+        ids.push(StatementId(self.identity.certificate.0));
+        ids.iter().filter_map(|id| self.directory.statement_bytes(id)).map(Bytes).collect()
+    }
+
+    /// Sends statements in pages that fit a frame.
+    fn send_statements(&self, turn: &mut Turn, id: LinkId, statements: Vec<Bytes>) {
+        let mut page = Vec::new();
+        let mut size = 0;
+        for bytes in statements {
+            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
+                self.send(turn, id, &Message::Statements(std::mem::take(&mut page)), false);
+                size = 0;
+            }
+            size += bytes.0.len();
+            page.push(bytes);
+        }
+        if !page.is_empty() {
+            self.send(turn, id, &Message::Statements(page), false);
+        }
     }
 
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
@@ -276,14 +324,22 @@ impl Bureau {
             }
             return;
         }
+        if !self.still_stands(turn, id) {
+            return self.refuse_link(turn, id, Reason::Certificate);
+        }
         match message {
             Checked::Hello(..) => self.garbage(turn, id, "second hello"),
             Checked::Statements(statements) => {
+                let peer = self.links[&id].peer.expect("checked above");
+                let own = self.links[&id].own;
+                let mut news = false;
                 for statement in statements {
                     // What waits for something unknown, or is refused, is no reason to end the link: the sender may know more than we.
-                    let _ = self.learn_identity(turn, statement);
+                    news |= self.learn_from(turn, &peer, own, statement);
                 }
-                self.refresh_allow(turn);
+                if news {
+                    self.refresh_allow(turn);
+                }
             }
             Checked::Agreements(statements) => {
                 let from = self.links[&id].bureau().expect("checked above");
@@ -296,6 +352,11 @@ impl Bureau {
             Checked::Plain(Message::Want(document)) => {
                 if let Some(link) = self.links.get_mut(&id) {
                     link.whole.insert(document);
+                    link.declined.remove(&document);
+                    // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
+                    for push in link.in_flight.iter_mut().filter(|push| push.document == document) {
+                        push.last = false;
+                    }
                     link.busy(turn.now.mono);
                 }
             }
@@ -306,8 +367,10 @@ impl Bureau {
                     link.whole.remove(&document);
                 }
                 let known = self.documents.contains_key(&document).then_some(document);
-                self.account(turn, "declined_by_partner", known, bureau, None, &format!("{reason:?} {reference:016x}"));
-                self.event(turn, "refused", known, bureau, &format!("{reason:?} {reference:016x}"));
+                if !self.is_noise(turn, id) {
+                    self.account(turn, "declined_by_partner", known, bureau, None, &format!("{reason:?} {reference:016x}"));
+                    self.event(turn, "refused", known, bureau, &format!("{reason:?} {reference:016x}"));
+                }
             }
             Checked::Plain(Message::Refusal { reason, reference }) => self.refusal_heard(turn, id, reason, reference),
             Checked::Plain(_) => self.garbage(turn, id, "a message for another moment"),
@@ -378,6 +441,7 @@ impl Bureau {
     /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair.
     fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool) {
         let mut agreements: Vec<Bytes> = Vec::new();
+        self.send_statements(turn, id, self.public_statements(own));
         if own {
             let mut batch: Vec<Bytes> = Vec::new();
             let mut size = 0;
@@ -403,9 +467,7 @@ impl Bureau {
         }
         let offers: Vec<crate::id::AgreementId> =
             self.book.entries().filter(|e| own || e.pair() == Pair::of(self.identity.bureau, peer.bureau)).map(|e| e.id()).collect();
-        for page in self.agreement_evidence(offers).chunks(100) {
-            self.send(turn, id, &Message::Statements(page.to_vec()), false);
-        }
+        self.send_statements(turn, id, self.agreement_evidence(offers));
         let mut page = Vec::new();
         let mut size = 0;
         for bytes in agreements {
@@ -423,7 +485,7 @@ impl Bureau {
 
     // ---- cursors ----
 
-    fn policy_digest(&self, partner: &BureauId, turn: &Turn) -> Digest {
+    pub(super) fn policy_digest(&self, partner: &BureauId, turn: &Turn) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key("accord pair policy v1");
         for entry in self.book.in_force(Pair::of(self.identity.bureau, *partner), turn.effective) {
             hasher.update(&entry.id().0);
@@ -438,8 +500,9 @@ impl Bureau {
         nonce.copy_from_slice(&turn.draw()[..24]);
         let cipher = XChaCha20Poly1305::new(&Key::from(self.identity.cursor_key));
         let aad = cursor_aad(transport, &self.identity.network);
-        let sealed =
-            cipher.encrypt(&XNonce::from(nonce), Payload { msg: &write(&body), aad: &aad }).expect("a short plaintext can be encrypted");
+        let sealed = cipher
+            .encrypt(&XNonce::from(nonce), Payload { msg: &padded(&write(&body)), aad: &aad })
+            .expect("a short plaintext can be encrypted");
         [nonce.as_slice(), &sealed].concat()
     }
 
@@ -452,11 +515,14 @@ impl Bureau {
             let aad = cursor_aad(transport, &self.identity.network);
             let nonce = <[u8; 24]>::try_from(nonce).ok()?;
             let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: &aad }).ok()?;
-            let body: CursorBody = read("cursor", &plain).ok()?;
+            let length = usize::from(*plain.first()?);
+            let body: CursorBody = read("cursor", plain.get(1..=length)?).ok()?;
             (body.version == 1 && body.index.0 == self.index_id && body.reached.walked <= self.sequence).then_some(body.reached)
         });
         match (opened, self.reached.get(transport)) {
-            (Some(reached), _) => (reached, true),
+            // What we know to be acknowledged bounds what a returned cursor may claim: a later push may have overtaken a dropped one.
+            (Some(told), Some(own)) => (Reached { base: told.base.min(own.base), walked: told.walked.min(own.walked) }, true),
+            (Some(told), None) => (told, true),
             (None, None) => (Reached::default(), cursor.is_none()),
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
         }
@@ -475,8 +541,32 @@ impl Bureau {
     pub(super) fn pump_all(&mut self, turn: &mut Turn) {
         let live: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.peer.is_some()).map(|(id, _)| *id).collect();
         for id in live {
-            self.pump(turn, id);
+            if turn.step.close.contains(&id) {
+                continue;
+            }
+            if self.still_stands(turn, id) {
+                self.pump(turn, id);
+            } else {
+                self.refuse_link(turn, id, Reason::Certificate);
+            }
         }
+    }
+
+    /// A session ends with the certificate it was opened under, and while its bureau is frozen.
+    fn still_stands(&self, turn: &Turn, id: LinkId) -> bool {
+        self.links.get(&id).and_then(|link| link.peer).is_none_or(|peer| {
+            let renewed = || {
+                let body = self.directory.certificate(&peer.certificate).map(|c| c.body());
+                body.is_some_and(|old| {
+                    self.directory.all_by_transport(&self.links[&id].transport).any(|other| {
+                        self.directory.certificate(&other).is_some_and(|c| c.body().bureau == old.bureau && c.body().key == old.key)
+                            && self.may_connect(turn, &other)
+                    })
+                })
+            };
+            let revoked = self.directory.revoked(&peer.certificate).is_some();
+            !self.directory.is_frozen(&peer.bureau) && !revoked && (self.may_connect(turn, &peer.certificate) || renewed())
+        })
     }
 
     fn pump(&mut self, turn: &mut Turn, id: LinkId) {
@@ -505,6 +595,13 @@ impl Bureau {
             };
             let permit = match self.may_send(turn, &peer, &document) {
                 Ok(permit) if !link.declined.contains(&document) => permit,
+                Err(_) if self.parting_due(link, &peer, &document, walk_to).is_some() => {
+                    if !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
+                        return self.want(turn, document);
+                    }
+                    self.push_parting(turn, id, &peer, document, walk_to);
+                    continue;
+                }
                 _ => {
                     self.passed(id, document, walk_to);
                     continue;
@@ -582,11 +679,8 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let mut evidence = self.evidence_for(id, peer, state);
-        let given: Vec<StatementId> = evidence.iter().map(|(id, _)| *id).collect();
-        if let Some(link) = self.links.get_mut(&id) {
-            link.evidence.extend(given);
-        }
+        let evidence = self.evidence_for(id, peer, state);
+        self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
         for (_, item) in items {
@@ -594,15 +688,11 @@ impl Bureau {
                 Item::Genesis(b) | Item::Record(b) | Item::Segment(b) => b.len(),
             };
             if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|p| p.records.len() + p.segments.len() >= 512) {
-                let mut first = std::mem::take(&mut evidence);
-                let rest = if first.len() > limits::EVIDENCE_MAX { first.split_off(limits::EVIDENCE_MAX) } else { Vec::new() };
-                evidence = rest;
-                let first: Vec<Bytes> = first.into_iter().map(|(_, bytes)| bytes).collect();
-                size = first.iter().map(|b| b.0.len()).sum();
+                size = 0;
                 pushes.push(Push {
                     mark: 0,
                     document,
-                    evidence: first,
+                    evidence: Vec::new(),
                     genesis: None,
                     records: Vec::new(),
                     segments: Vec::new(),
@@ -640,8 +730,9 @@ impl Bureau {
             push.mark = link.next_mark;
             link.next_mark += 1;
             let bytes = Message::Push(push.clone()).encode();
+            debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = at + 1 == count;
-            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last });
+            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
@@ -652,35 +743,140 @@ impl Bureau {
         }
     }
 
+    /// Whether the peer has still to hear of its own cut: at its place in the walk, or when a comparison showed that it does not know.
+    fn parting_due(&self, link: &Link, peer: &Peer, document: &DocumentId, walk_to: Option<u64>) -> Option<access::Parting> {
+        let summary = self.documents.get(document)?;
+        let parting = access::parting(&summary.facts(), self.identity.bureau, peer.bureau)?;
+        let news = summary.parted_seq.get(&peer.bureau).is_some_and(|seq| *seq > link.base) && !link.parted.contains(document);
+        (walk_to.is_none() || news).then_some(parting)
+    }
+
+    /// Tells a bureau of its own cut: the records up to it.
+    fn push_parting(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, document: DocumentId, walk_to: Option<u64>) {
+        let parting = self.documents.get(&document).and_then(|s| access::parting(&s.facts(), self.identity.bureau, peer.bureau));
+        let (Some(parting), Some(state)) = (parting, self.bodies.get(&document)) else { return self.passed(id, document, walk_to) };
+        let records = state.log().up_to(&parting.cut());
+        let officers: Vec<CertificateId> = records.iter().filter_map(|record| record.body().kind.ordering_officer()).collect();
+        let evidence = self.with_grounds(officers, peer.bureau, &self.links[&id].evidence);
+        let mut pages: Vec<Vec<Bytes>> = vec![Vec::new()];
+        let mut size = 0;
+        for bytes in records.into_iter().map(|record| record.sealed().to_bytes()) {
+            if size + bytes.len() > PUSH_BYTES {
+                pages.push(Vec::new());
+                size = 0;
+            }
+            size += bytes.len();
+            pages.last_mut().expect("never empty").push(Bytes(bytes));
+        }
+        self.send_evidence(turn, id, evidence);
+        self.passed(id, document, walk_to);
+        for records in pages {
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            link.parted.insert(document);
+            let push = Push {
+                mark: link.next_mark,
+                document: parting.document(),
+                evidence: Vec::new(),
+                genesis: None,
+                records,
+                segments: Vec::new(),
+                cursor: None,
+            };
+            link.next_mark += 1;
+            let (mark, bytes) = (push.mark, Message::Push(push).encode());
+            let reached = Reached { base: link.base, walked: link.walked };
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true });
+            link.in_flight_bytes += bytes.len();
+            link.busy(turn.now.mono);
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
+        }
+        self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
+    }
+
+    /// Sends evidence ahead of what rests on it, in pages, and notes it as given.
+    fn send_evidence(&mut self, turn: &mut Turn, id: LinkId, evidence: Vec<(StatementId, Bytes)>) {
+        let mut page: Vec<Bytes> = Vec::new();
+        let mut size = 0;
+        let mut pages = Vec::new();
+        for (statement, bytes) in evidence {
+            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
+                pages.push(std::mem::take(&mut page));
+                size = 0;
+            }
+            size += bytes.0.len();
+            page.push(bytes);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.evidence.insert(statement);
+            }
+        }
+        if !page.is_empty() {
+            pages.push(page);
+        }
+        for page in pages {
+            // Who writes in a document is part of it: gated like the document.
+            self.send(turn, id, &Message::Statements(page), true);
+        }
+    }
+
     /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
     fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
-        let mut ids: Vec<StatementId> = Vec::new();
-        for certificate in state.certificates() {
+        let mut out = Vec::new();
+        if state.owner() != self.identity.bureau
+            && state.owner() != peer.bureau
+            && let Some(record) = self.directory.bureau(&state.owner())
+        {
+            let grounds =
+                record.roots().map(accord_keys::seal::Verified::id).chain(record.appointments().map(accord_keys::seal::Verified::id));
+            out.extend(grounds.filter(|id| !given.contains(id)).filter_map(|id| Some((id, Bytes(self.directory.statement_bytes(&id)?)))));
+        }
+        let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
+        // Appointments rest on the registrars' certificates: those come first.
+        let mut first = self.with_grounds(state.certificates(), peer.bureau, &known);
+        first.extend(out);
+        let mut roots_first = first;
+        roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
+            Some(StatementType::Root) => 0,
+            Some(StatementType::Certificate) => 1,
+            _ => 2,
+        });
+        roots_first
+    }
+
+    /// Sealed certificates with what they rest on, in an order that can be learnt, without those of `to` and those already given.
+    fn with_grounds(
+        &self,
+        certificates: impl IntoIterator<Item = CertificateId>,
+        to: BureauId,
+        given: &BTreeSet<StatementId>,
+    ) -> Vec<(StatementId, Bytes)> {
+        let mut roots: Vec<StatementId> = Vec::new();
+        let mut issuers: Vec<StatementId> = Vec::new();
+        let mut members: Vec<StatementId> = Vec::new();
+        for certificate in certificates {
             let Some(known) = self.directory.certificate(&certificate) else { continue };
             let bureau = known.body().bureau;
-            if bureau == peer.bureau {
+            if bureau == to {
                 continue;
             }
             if bureau != self.identity.bureau
                 && let Some(record) = self.directory.bureau(&bureau)
             {
-                ids.extend(record.roots().map(accord_keys::seal::Verified::id));
+                roots.extend(record.roots().map(accord_keys::seal::Verified::id));
             }
             if let Issuer::Member(issuer) = known.body().issuer {
-                ids.push(StatementId(issuer.0));
+                issuers.push(StatementId(issuer.0));
             }
-            ids.push(StatementId(certificate.0));
-        }
-        if state.owner() != self.identity.bureau
-            && state.owner() != peer.bureau
-            && let Some(record) = self.directory.bureau(&state.owner())
-        {
-            ids.extend(record.appointments().map(accord_keys::seal::Verified::id));
+            members.push(StatementId(certificate.0));
         }
         let mut seen = BTreeSet::new();
-        ids.retain(|id| !given.contains(id) && seen.insert(*id));
-        ids.into_iter().filter_map(|id| self.directory.statement_bytes(&id).map(|bytes| (id, Bytes(bytes)))).collect()
+        roots
+            .into_iter()
+            .chain(issuers)
+            .chain(members)
+            .filter(|id| !given.contains(id) && seen.insert(*id))
+            .filter_map(|id| Some((id, Bytes(self.directory.statement_bytes(&id)?))))
+            .collect()
     }
 
     fn ack_came(&mut self, turn: &mut Turn, id: LinkId, mark: u64) {
@@ -699,12 +895,12 @@ impl Bureau {
             }
             link.in_flight.pop_front();
             link.in_flight_bytes = link.in_flight_bytes.saturating_sub(front.bytes);
-            if front.last {
+            if front.last || front.parting {
                 reached = Some(front.reached);
-                // What the receiver declined or asked for anew is dealt with, not delivered.
-                if !link.declined.contains(&front.document) && !link.whole.contains(&front.document) {
-                    delivered.push(front.document);
-                }
+            }
+            // What the receiver declined or asked for anew is dealt with, not delivered.
+            if front.last && !link.declined.contains(&front.document) && !link.whole.contains(&front.document) {
+                delivered.push(front.document);
             }
         }
         link.busy(turn.now.mono);
@@ -725,21 +921,25 @@ impl Bureau {
     fn push_came(&mut self, turn: &mut Turn, id: LinkId, push: CheckedPush) {
         let peer = self.links[&id].peer.expect("checked by message()");
         let own_link = self.links[&id].own;
-        if let Some(link) = self.links.get_mut(&id) {
-            link.busy(turn.now.mono);
-        }
-        for statement in push.evidence {
-            let _ = self.learn_identity(turn, statement);
-        }
         let document = push.document;
+        for statement in push.evidence {
+            let _ = self.learn_from(turn, &peer, own_link, statement);
+        }
+        if !own_link && !self.may_bring(&peer, &document) {
+            // Held, but no matter between us: answered like a document we never heard of.
+            return match push.genesis {
+                Some(_) => self.decline(turn, id, document, push.mark, "not between us"),
+                None => self.want_whole(turn, id, document, push.mark),
+            };
+        }
         // A genesis stands if its creator does; a new document is looked at whole before anything of it is kept.
         let fresh = if self.documents.contains_key(&document) {
             None
         } else {
             match push.genesis.as_ref().map(|genesis| DocState::new(&self.directory, genesis.clone())) {
                 Some(Ok(state)) => Some(state),
+                Some(Err(RecordError::MissingEvidence(_))) | None => return self.want_whole(turn, id, document, push.mark),
                 Some(Err(why)) => return self.decline(turn, id, document, push.mark, &why.to_string()),
-                None => return self.want_whole(turn, id, document, push.mark),
             }
         };
         if fresh.is_none() && !self.bodies.contains_key(&document) {
@@ -749,15 +949,23 @@ impl Bureau {
         let mut state = fresh.or_else(|| self.bodies.remove(&document)).expect("one of the two");
         let before_in = state.unadmitted();
         let known_forks = state.forked_actors().len();
-        let mut records = Vec::new();
+        // In the order in which they found their place: that is the order in which they are stored and read back.
+        let mut items: Vec<Item> = Vec::new();
+        let mut took_away = false;
         let mut waiting = false;
         let mut refused: Option<String> = None;
+        state.retry(&self.directory);
+        items.extend(state.take_fresh());
         for record in push.records {
             let bytes = record.sealed().to_bytes();
             match state.learn_record(&self.directory, record) {
                 Ok(Learned::Known) => {}
-                Ok(learned) => records.push((bytes, learned)),
-                Err(crate::access::log::RecordError::Malformed(why)) => {
+                Ok(learned) => {
+                    items.push(Item::Record(bytes));
+                    items.extend(state.take_fresh());
+                    took_away |= learned == Learned::TakesAway;
+                }
+                Err(RecordError::Malformed(why)) => {
                     refused = Some(why.to_owned());
                     break;
                 }
@@ -769,6 +977,7 @@ impl Bureau {
         let genesis = state.log().genesis().body();
         let facts = access::Facts { document, owner: genesis.owner, category: genesis.category, tlp: genesis.tlp, rights: &rights };
         let allowed = access::check(&self.book, &facts, peer.bureau, self.identity.bureau, turn.effective, self.policy_epoch);
+        let owner_is_us = genesis.owner == self.identity.bureau;
         // Whoever holds the creator's revocation takes no document of it that its registrar has not confirmed.
         let stranger = is_new && !own_link && state.adopted_number().is_none() && self.directory.revoked(&genesis.creator).is_some();
         let no = match (allowed, &refused) {
@@ -778,13 +987,24 @@ impl Bureau {
             (Ok(_), None) => None,
         };
         if let Some(why) = no {
+            let told_of_cut = !is_new && push.segments.is_empty() && rights.parted.contains_key(&self.identity.bureau);
             if !is_new {
                 self.bodies.insert(document, state);
-                self.keep_records(turn, document, records);
+                if !items.is_empty() {
+                    for item in items {
+                        self.store_item(turn, document, item);
+                    }
+                    self.touched(turn, document, "received");
+                }
+                if took_away && owner_is_us {
+                    self.policy_changed(turn, None);
+                }
+            }
+            if told_of_cut {
+                return self.send(turn, id, &Message::Ack(push.mark), false);
             }
             return self.decline(turn, id, document, push.mark, &why);
         }
-        let mut segments = Vec::new();
         for incoming in push.segments {
             let checked = match incoming {
                 IncomingSegment::Checked(checked) => checked,
@@ -802,9 +1022,15 @@ impl Bureau {
                     },
                 },
             };
+            // Into our own documents nobody writes whom our log never let in: not even to be held.
+            let writer = self.directory.certificate(&checked.segment().certificate).map(|c| c.body().bureau);
+            if owner_is_us && !own_link && writer.is_none_or(|w| w != self.identity.bureau && !state.log().ever_held(&w)) {
+                refused = Some("writer holds nothing here".to_owned());
+                continue;
+            }
             let bytes = checked.to_bytes();
             match state.learn_segment(&self.directory, checked) {
-                Intake::New => segments.push(bytes),
+                Intake::New => items.push(Item::Segment(bytes)),
                 Intake::Known => {}
                 Intake::Waiting => waiting = true,
                 Intake::Malformed(why) => {
@@ -812,27 +1038,24 @@ impl Bureau {
                     break;
                 }
             }
+            items.extend(state.take_fresh());
         }
         let forks = state.forked_actors().len();
-        let late = state.take_fresh();
         self.bodies.insert(document, state);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.refused.remove(&document);
+            if push.genesis.is_some() && !waiting {
+                link.wanted.remove(&document);
+            }
+        }
+        let changed = is_new || !items.is_empty();
         if is_new {
             self.used.push_back(document);
             let genesis = push.genesis.expect("a new document came with its genesis").sealed().to_bytes();
             let seq = self.store_item(turn, document, Item::Genesis(genesis));
             self.echo(id, seq);
         }
-        let changed = is_new || !records.is_empty() || !segments.is_empty() || !late.is_empty();
-        let took_away = records.iter().any(|(_, learned)| *learned == Learned::TakesAway);
-        for (bytes, _) in records {
-            let seq = self.store_item(turn, document, Item::Record(bytes));
-            self.echo(id, seq);
-        }
-        for bytes in segments {
-            let seq = self.store_item(turn, document, Item::Segment(bytes));
-            self.echo(id, seq);
-        }
-        for item in late {
+        for item in items {
             let seq = self.store_item(turn, document, item);
             self.echo(id, seq);
         }
@@ -843,13 +1066,15 @@ impl Bureau {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
             self.touched(turn, document, "received");
         }
-        if took_away {
+        if took_away && owner_is_us {
             self.policy_changed(turn, None);
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
         }
-        if let Some(why) = refused {
+        if let Some(why) = refused
+            && !self.is_noise(turn, id)
+        {
             self.account(turn, "refused_item", Some(document), Some(peer.bureau), Some(peer.certificate), &why);
             self.event(turn, "refused", Some(document), Some(peer.bureau), "malformed");
         }
@@ -864,18 +1089,41 @@ impl Bureau {
         self.send(turn, id, &Message::Ack(push.mark), false);
     }
 
-    fn keep_records(&mut self, turn: &mut Turn, document: DocumentId, records: Vec<(Vec<u8>, Learned)>) {
-        let took_away = records.iter().any(|(_, learned)| *learned == Learned::TakesAway);
-        if records.is_empty() {
-            return;
+    /// Whether a document we hold is a matter between us and this partner: its own, or ours and it was let in once. Unknown ones may be.
+    fn may_bring(&self, peer: &Peer, document: &DocumentId) -> bool {
+        let Some(summary) = self.documents.get(document) else { return true };
+        if summary.owner == peer.bureau {
+            return true;
         }
-        for (bytes, _) in records {
-            self.store_item(turn, document, Item::Record(bytes));
+        let ours = summary.owner == self.identity.bureau;
+        ours && (summary.rights.bureaus.contains_key(&peer.bureau)
+            || self.bodies.get(document).is_some_and(|state| state.log().ever_held(&peer.bureau)))
+    }
+
+    /// Learns an identity statement a peer brought. A partner may teach us its own bureau and, as evidence, a bounded number of others.
+    fn learn_from(&mut self, turn: &mut Turn, peer: &Peer, own: bool, statement: wire::IdentityStatement) -> bool {
+        if !own && let wire::IdentityStatement::Root(root) = &statement {
+            let bureau = match root.body().version {
+                1 => Some(BureauId(root.id().0)),
+                _ => root.body().previous.and_then(|previous| self.directory.bureau_of_root(&previous)),
+            };
+            let known = bureau.is_some_and(|b| b == peer.bureau || self.directory.bureau(&b).is_some());
+            if !known && self.directory.bureaus().count() >= limits::BUREAUS_MAX {
+                return false;
+            }
         }
-        self.touched(turn, document, "received");
-        if took_away {
-            self.policy_changed(turn, None);
+        self.learn_identity(turn, statement).unwrap_or(false)
+    }
+
+    /// Whether a link has had its share of account lines and events for refusals this minute. The rest is counted, not written.
+    fn is_noise(&mut self, turn: &Turn, id: LinkId) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        if turn.now.mono >= link.noise_since.plus(60_000) {
+            link.noise_since = turn.now.mono;
+            link.noise = 0;
         }
+        link.noise += 1;
+        link.noise > limits::REFUSALS_NOTED_PER_MINUTE
     }
 
     fn echo(&mut self, id: LinkId, seq: u64) {
@@ -888,19 +1136,23 @@ impl Bureau {
     fn decline(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64, why: &str) {
         let reference = turn.reference();
         let bureau = self.links.get(&id).and_then(Link::bureau);
-        if let Some(link) = self.links.get_mut(&id) {
-            link.declined.insert(document);
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.refused.len() < 4_096) {
+            link.refused.insert(document);
         }
-        self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
-        self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));
+        if !self.is_noise(turn, id) {
+            self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
+            self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));
+        }
         self.send(turn, id, &Message::Declined { document, reason: Reason::No, reference }, false);
         self.send(turn, id, &Message::Ack(mark), false);
     }
 
-    /// Something before what came is missing: ask once for the document from its beginning.
+    /// Something before what came is missing: ask for the document from its beginning, a few times at most.
     fn want_whole(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        if link.wanted.len() < 4_096 && link.wanted.insert(document) {
+        let rounds = link.wanted.get(&document).copied().unwrap_or(0);
+        if rounds < 3 && link.wanted.len() < 4_096 {
+            link.wanted.insert(document, rounds + 1);
             self.send(turn, id, &Message::Want(document), false);
         }
         self.send(turn, id, &Message::Ack(mark), false);
@@ -910,19 +1162,42 @@ impl Bureau {
 
     /// A document changed: summary, order of sequence, event, plans.
     pub(super) fn touched(&mut self, turn: &mut Turn, document: DocumentId, what: &str) {
+        let late = self.bodies.get_mut(&document).map(DocState::take_fresh).unwrap_or_default();
+        for item in late {
+            self.store_item(turn, document, item);
+        }
         let Some(state) = self.bodies.get_mut(&document) else { return };
         let before = self.documents.get(&document);
         let summary = Summary::of(state, before, self.sequence);
+        let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);
+        let newly: BTreeSet<BureauId> =
+            summary.granted_seq.keys().filter(|bureau| before.is_none_or(|before| !let_in(before, bureau))).copied().collect();
         if let Some(before) = before {
             self.by_seq.remove(&before.newest_seq);
         }
         turn.put(Table::Documents, &document.0, summary.to_bytes());
         self.by_seq.insert(summary.newest_seq, document);
         let owner = summary.owner;
+        // A link whose view this is not hears nothing of it: not even when it is quiet.
+        let seen_before: BTreeSet<LinkId> = match before {
+            Some(before) => self.links.iter().filter(|(_, link)| self.in_view(turn, link, before)).map(|(id, _)| *id).collect(),
+            None => BTreeSet::new(),
+        };
         self.documents.insert(document, summary);
-        for link in self.links.values_mut().filter(|link| link.peer.is_some()) {
+        let summary = &self.documents[&document];
+        let concerned: BTreeSet<LinkId> = self
+            .links
+            .iter()
+            .filter(|(id, link)| seen_before.contains(id) || newly_with(link, &newly) || self.in_view(turn, link, summary))
+            .map(|(id, _)| *id)
+            .collect();
+        for (id, link) in &mut self.links {
+            let Some(peer) = link.peer.filter(|_| concerned.contains(id)) else { continue };
             link.busy(turn.now.mono);
             link.repairs = 0;
+            if newly.contains(&peer.bureau) {
+                link.declined.remove(&document);
+            }
         }
         self.event(turn, "document_changed", Some(document), Some(owner), what);
         self.schedule_anchor(turn, document);
@@ -933,7 +1208,10 @@ impl Bureau {
     /// Whether a document belongs to the view of a link: what its owner may give the other side, asked alike by both.
     fn in_view(&self, turn: &Turn, link: &Link, summary: &Summary) -> bool {
         let Some(peer) = link.peer else { return false };
-        if link.declined.contains(&summary.document) || self.cannot_load.contains_key(&summary.document) {
+        if link.declined.contains(&summary.document)
+            || link.refused.contains(&summary.document)
+            || self.cannot_load.contains_key(&summary.document)
+        {
             return false;
         }
         if link.own {
@@ -978,7 +1256,7 @@ impl Bureau {
             let peer = link.peer.expect("filtered above");
             let (sum, count) = self.sum(turn, link);
             let policy = self.policy_digest(&peer.bureau, turn);
-            self.send(turn, id, &Message::Equality { sum, count, policy }, false);
+            self.send(turn, id, &Message::Equality { sum, count, policy }, true);
             if let Some(link) = self.links.get_mut(&id) {
                 link.compared = true;
             }
@@ -989,6 +1267,14 @@ impl Bureau {
         let link = &self.links[&id];
         let peer = link.peer.expect("checked by message()");
         let quiet = link.in_flight.is_empty() && link.whole.is_empty() && link.walked >= self.sequence;
+        // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits.
+        if turn.now.mono < link.equality_heard.plus(limits::QUIET_MS / 4) {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.equality_heard = turn.now.mono;
+        }
+        let link = &self.links[&id];
         if !quiet || policy != self.policy_digest(&peer.bureau, turn) {
             return; // Our own word follows when we are quiet, or when both hold the same agreements.
         }
@@ -1076,6 +1362,7 @@ impl Bureau {
         }
         let heard = std::mem::take(&mut link.tips_heard);
         let answered = std::mem::replace(&mut link.tips_sent, false);
+        let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
         let differing: Vec<DocumentId> = self
             .documents
@@ -1084,15 +1371,43 @@ impl Bureau {
             .map(|summary| summary.document)
             .collect();
         if !answered {
+            if link.repairs > limits::REPAIRS_MAX {
+                return;
+            }
+            if let Some(link) = self.links.get_mut(&id) {
+                link.repairs += 1;
+            }
             self.send_tips(turn, id);
             if let Some(link) = self.links.get_mut(&id) {
                 link.tips_sent = false;
             }
         }
+        // What the other side still counts as its own view and was cut from: it has to hear so.
+        let parted: Vec<DocumentId> = heard
+            .keys()
+            .filter(|document| {
+                let facts = self.documents.get(*document).map(Summary::facts);
+                facts.is_some_and(|facts| access::parting(&facts, self.identity.bureau, peer.bureau).is_some())
+            })
+            .copied()
+            .collect();
         if let Some(link) = self.links.get_mut(&id) {
             link.whole.extend(differing);
+            link.whole.extend(parted);
         }
     }
+}
+
+/// Length, value, zeros: every cursor has one size, so it does not tell how busy we are with others.
+fn padded(body: &[u8]) -> Vec<u8> {
+    let mut out = vec![u8::try_from(body.len()).expect("a cursor body is below 128 bytes")];
+    out.extend_from_slice(body);
+    out.resize(out.len().max(CURSOR_BYTES), 0);
+    out
+}
+
+fn newly_with(link: &Link, newly: &BTreeSet<BureauId>) -> bool {
+    link.bureau().is_some_and(|bureau| newly.contains(&bureau))
 }
 
 fn cursor_aad(transport: &TransportKey, network: &crate::id::NetworkId) -> Vec<u8> {

@@ -54,7 +54,14 @@ impl Bureau {
             let statement = IdentityStatement::from_bytes(&identity.network, &bytes).map_err(|e| OpenError::Statement(e.to_string()))?;
             waiting.push(statement);
         }
-        // Rows come by id; a statement may stand before what it rests on.
+        // Rows come by id; roots first, in order, then certificates: what the rest rests on.
+        waiting.sort_by_key(|statement| match statement {
+            IdentityStatement::Root(root) => (0, root.body().version),
+            IdentityStatement::Certificate(certificate) => {
+                (1, u32::from(matches!(certificate.body().issuer, accord_keys::certificate::Issuer::Member(_))))
+            }
+            _ => (2, 0),
+        });
         loop {
             let before = waiting.len();
             let mut later = Vec::new();
@@ -87,9 +94,8 @@ impl Bureau {
             remaining = statements.len();
             statements.retain(|statement| book.learn(&directory, statement.clone()).is_err());
         }
-        if let Some(stuck) = statements.first() {
-            return Err(OpenError::Statement(format!("agreement statement {:?} does not stand", stuck.id())));
-        }
+        // What does not stand (any more) counts for nothing and stops nothing: a partner's statement must never keep a node from starting.
+        drop(statements);
 
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);

@@ -138,6 +138,12 @@ impl Bureau {
     ) -> Result<bool, crate::agreement::exchange::ExchangeError> {
         let bytes = statement.to_bytes();
         let (id, offer) = (statement.id(), statement.offer());
+        let pair_of = match &statement {
+            AgreementStatement::Offer(o) => Some((o.body().offerer, o.body().acceptor)),
+            _ => self.book.get(&offer).map(|e| (e.offer.body().offerer, e.offer.body().acceptor)),
+        };
+        let with = pair_of.map(|(one, other)| if one == self.identity.bureau { other } else { one });
+        let policy = with.map(|partner| self.policy_digest(&partner, turn));
         if !self.book.learn(&self.directory, statement)? {
             return Ok(false);
         }
@@ -147,7 +153,10 @@ impl Bureau {
         let partner = if body.offerer == self.identity.bureau { body.acceptor } else { body.offerer };
         self.tell_agreement(turn, partner, &offer, &bytes);
         self.conclude_if_due(turn, offer);
-        self.policy_changed(turn, Some(partner));
+        if Some(self.policy_digest(&partner, turn)) != policy {
+            self.policy_changed(turn, Some(partner));
+        }
+        self.next_policy = self.book.next_change(turn.effective);
         Ok(true)
     }
 
@@ -160,6 +169,10 @@ impl Bureau {
             return;
         }
         let Some(accept) = &entry.accept else { return };
+        // Our officers offered until then, and not against a no.
+        if turn.stamp >= body.expires || entry.decline.is_some() {
+            return;
+        }
         // A version number is spent once: a second accepted offer of the same version stays accepted and is superseded by the first.
         if body.version != self.book.newest_version(entry.pair()) + 1 {
             return;
@@ -195,6 +208,11 @@ impl Bureau {
                 clean = false;
                 continue;
             }
+            if from != own && self.is_stale(turn, &statement) {
+                self.account(turn, "agreement_refused", None, Some(from), None, "too late or too many");
+                clean = false;
+                continue;
+            }
             match self.learn_agreement(turn, statement) {
                 Ok(true) => {
                     self.account(turn, "agreement_heard", None, Some(from), None, what);
@@ -208,6 +226,27 @@ impl Bureau {
             }
         }
         clean
+    }
+
+    /// A conclusion long after its offer expired, or one more open offer than a pair needs.
+    fn is_stale(&self, turn: &Turn, statement: &AgreementStatement) -> bool {
+        match statement {
+            AgreementStatement::Conclude(conclude) => self
+                .book
+                .get(&conclude.body().offer)
+                .is_some_and(|entry| entry.conclude.is_none() && turn.stamp >= entry.offer.body().expires.plus(limits::CONCLUDE_GRACE_S)),
+            AgreementStatement::Offer(offer) => {
+                let by = offer.body().offerer;
+                let open = |entry: &&crate::agreement::exchange::Entry| {
+                    entry.offer.body().offerer == by
+                        && entry.conclude.is_none()
+                        && entry.decline.is_none()
+                        && turn.stamp < entry.offer.body().expires
+                };
+                self.book.get(&AgreementId(offer.id().0)).is_none() && self.book.entries().filter(open).count() >= limits::OPEN_OFFERS_MAX
+            }
+            _ => false,
+        }
     }
 
     fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, offer: &AgreementId, bytes: &[u8]) {

@@ -119,6 +119,19 @@ struct HolderRow {
     granted_seq: u64,
 }
 
+/// One bureau that was cut, in a stored summary.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct PartedRow {
+    #[n(0)]
+    bureau: BureauId,
+    #[n(1)]
+    record: RecordId,
+    /// Sequence at which the cut was stored here.
+    #[n(2)]
+    parted_seq: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 struct SummaryRow {
@@ -156,6 +169,8 @@ struct SummaryRow {
     holders: Vec<HolderRow>,
     #[n(16)]
     foreign: bool,
+    #[n(17)]
+    parted: Vec<PartedRow>,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -179,6 +194,7 @@ pub struct Summary {
     pub newest_seq: u64,
     pub rights: Arc<Rights>,
     pub granted_seq: BTreeMap<BureauId, u64>,
+    pub parted_seq: BTreeMap<BureauId, u64>,
     /// Bureaus other than the owner wrote in it.
     pub foreign: bool,
 }
@@ -199,7 +215,19 @@ impl Summary {
                 (*bureau, same.unwrap_or(seq))
             })
             .collect();
-        let opening = state.acts().ok().and_then(|acts| {
+        let parted_seq = rights
+            .parted
+            .iter()
+            .map(|(bureau, record)| {
+                let same = before.and_then(|b| {
+                    let unchanged = b.rights.parted.get(bureau) == Some(record);
+                    b.parted_seq.get(bureau).copied().filter(|_| unchanged)
+                });
+                (*bureau, same.unwrap_or(seq))
+            })
+            .collect();
+        let titled = before.filter(|b| !b.title.is_empty());
+        let opening = if titled.is_some() { None } else { state.acts().ok() }.and_then(|acts| {
             acts.into_iter().find(|shown| {
                 shown.bureau == genesis.owner
                     && matches!(shown.act.kind, crate::act::ActKind::Draft | crate::act::ActKind::Publish | crate::act::ActKind::Open)
@@ -228,6 +256,7 @@ impl Summary {
             newest_seq: state.newest_seq(),
             rights,
             granted_seq,
+            parted_seq,
             foreign: state.has_foreign(),
         }
     }
@@ -270,6 +299,16 @@ impl Summary {
             newest_seq: self.newest_seq,
             holders,
             foreign: self.foreign,
+            parted: self
+                .rights
+                .parted
+                .iter()
+                .map(|(bureau, record)| PartedRow {
+                    bureau: *bureau,
+                    record: *record,
+                    parted_seq: self.parted_seq.get(bureau).copied().unwrap_or(0),
+                })
+                .collect(),
         })
     }
 
@@ -282,6 +321,11 @@ impl Summary {
             let held = Held { verb: holder.verb, record: holder.record, since: holder.since, agreement: holder.agreement };
             rights.bureaus.insert(holder.bureau, held);
             granted_seq.insert(holder.bureau, holder.granted_seq);
+        }
+        let mut parted_seq = BTreeMap::new();
+        for parted in row.parted {
+            rights.parted.insert(parted.bureau, parted.record);
+            parted_seq.insert(parted.bureau, parted.parted_seq);
         }
         Ok(Self {
             document,
@@ -301,6 +345,7 @@ impl Summary {
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),
             granted_seq,
+            parted_seq,
             foreign: row.foreign,
         })
     }

@@ -142,7 +142,8 @@ impl Bureau {
 
     pub(super) fn officer_view(&self, turn: &Turn, row: &OfficerRow) -> OfficerView {
         let unlocked = row.certificates.iter().rev().find(|c| self.unlocked.contains_key(c));
-        let certificate = unlocked.or_else(|| row.certificates.last());
+        // After a reset the old certificate is history: what is awaited is the first login with a new key.
+        let certificate = unlocked.or_else(|| row.certificates.last()).filter(|_| !row.awaiting);
         let state = match certificate {
             _ if row.awaiting => "awaiting_login",
             None => "awaiting_login",

@@ -1,0 +1,319 @@
+//! Two real daemons as processes of their own, with an agreement: founded, started and asked as people do.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use accord_node::client::{Client, escape};
+use accord_node::daemon::{self, InitPlan, RunPlan};
+use accord_protocol::view::{AgreementView, EventView, View};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::Failed;
+
+/// Passphrase of every key: the stores hold nothing real.
+const PASSPHRASE: &str = "bench only, nothing real";
+/// How long anything may take to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks while setting up. Nothing is measured then.
+const LOOK: Duration = Duration::from_millis(10);
+/// Events that may wait to be looked at.
+const EVENTS_MAX: usize = 65_536;
+
+/// Over what the two talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// QUIC.
+    Quic,
+    /// TCP, TLS, yamux.
+    Tcp,
+}
+
+impl Over {
+    /// The word in the tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Over::Quic => "QUIC",
+            Over::Tcp => "TCP",
+        }
+    }
+}
+
+/// One daemon.
+pub struct Daemon {
+    /// What it calls itself.
+    pub name: String,
+    data: PathBuf,
+    listen: String,
+    child: Option<Child>,
+    client: Client,
+}
+
+/// Two daemons with an agreement in force.
+pub struct Pair {
+    /// The one that writes.
+    pub a: Daemon,
+    /// The one that receives.
+    pub b: Daemon,
+}
+
+/// What the hidden command `node DATA LISTEN` does: the daemon, until SIGTERM.
+///
+/// # Errors
+/// What the daemon says.
+pub fn run_node(data: &str, listen: &str) -> Result<(), Failed> {
+    let data = PathBuf::from(data);
+    let plan = RunPlan { passphrase_file: Some(data.join("passphrase")), data, listen: vec![listen.to_owned()], tap: None };
+    daemon::run(plan).map_err(|failure| failure.to_string().into())
+}
+
+impl Daemon {
+    fn found(dir: &Path, name: &str, over: Over, unit_code: &str) -> Result<Self, Failed> {
+        let port = free_port()?;
+        let data = dir.join(unit_code);
+        let listen = match over {
+            Over::Quic => format!("/ip4/127.0.0.1/udp/{port}/quic-v1"),
+            Over::Tcp => format!("/ip4/127.0.0.1/tcp/{port}"),
+        };
+        let secret = || Zeroizing::new(PASSPHRASE.to_owned());
+        daemon::init(InitPlan {
+            data: data.clone(),
+            network: "bench".to_owned(),
+            unit_code: unit_code.to_owned(),
+            name: name.to_owned(),
+            addresses: vec![listen.clone()],
+            listen: vec![listen.clone()],
+            phone: "000-0000000".to_owned(),
+            officer: "officer".to_owned(),
+            node_passphrase: secret(),
+            root_passphrase: secret(),
+            officer_passphrase: Some(secret()),
+        })?;
+        accord_node::keystore::write_private(&data.join("passphrase"), PASSPHRASE.as_bytes())?;
+        let client = Client::new(data.join("run").join("api.sock"))?;
+        let mut daemon = Self { name: name.to_owned(), data, listen, child: None, client };
+        daemon.start()?;
+        Ok(daemon)
+    }
+
+    /// Starts the process and logs its officer in.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start(&mut self) -> Result<(), Failed> {
+        let log = File::options().create(true).append(true).open(self.data.join("log"))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("node").arg(&self.data).arg(&self.listen);
+        self.child = Some(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?);
+        until("a daemon to answer", || Ok(self.client.get::<View>("/v1/status").is_ok()))?;
+        self.client.post::<View>("/v1/login", &json!({ "name": "officer", "passphrase": PASSPHRASE }), false)?;
+        Ok(())
+    }
+
+    /// Ends it with SIGTERM and waits.
+    ///
+    /// # Errors
+    /// When it did not end well.
+    pub fn stop(&mut self) -> Result<(), Failed> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        if let Some(process) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process(process, rustix::process::Signal::TERM)?;
+        }
+        let status = child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", self.name).into()) }
+    }
+
+    /// Number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// A further client of its API.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn client(&self) -> Result<Client, Failed> {
+        Ok(Client::new(self.client.socket())?)
+    }
+
+    /// Bytes of its journal files.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub fn journal_bytes(&self) -> Result<u64, Failed> {
+        folder_bytes(&self.data.join("store").join("journal"))
+    }
+
+    /// Its events from now on. A thread follows the stream and notes when each came.
+    ///
+    /// # Errors
+    /// When the stream cannot be opened.
+    pub fn events(&self) -> Result<Events, Failed> {
+        let client = self.client()?;
+        let (out, events) = sync_channel(EVENTS_MAX);
+        std::thread::spawn(move || {
+            // Ends when the daemon stops or nobody looks any more.
+            let _ = client.stream("/v1/events/stream?after=0", |data| {
+                let came = Instant::now();
+                Ok(serde_json::from_str::<EventView>(data).is_ok_and(|event| out.send((came, event)).is_ok()))
+            });
+        });
+        Ok(Events { events, aside: VecDeque::new() })
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn get(&self, path: &str) -> Result<View, Failed> {
+        Ok(self.client.get(path)?)
+    }
+
+    /// Tells.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn post(&self, path: &str, body: &Value) -> Result<View, Failed> {
+        Ok(self.client.post(path, body, false)?)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A stream of events with the moment each was read.
+pub struct Events {
+    events: Receiver<(Instant, EventView)>,
+    aside: VecDeque<(Instant, EventView)>,
+}
+
+impl Events {
+    /// Waits for the next event of `kind` about `document`; others are kept for later questions.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn next(&mut self, kind: &str, document: &str) -> Result<Instant, Failed> {
+        let fits = |event: &EventView| event.kind == kind && event.document == document;
+        if let Some(at) = self.aside.iter().position(|(_, event)| fits(event)) {
+            return Ok(self.aside.remove(at).ok_or("an event that was there")?.0);
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let (came, event) = self.receive(until.saturating_duration_since(Instant::now()))?;
+            if fits(&event) {
+                return Ok(came);
+            }
+            self.aside.push_back((came, event));
+        }
+    }
+
+    fn receive(&self, patience: Duration) -> Result<(Instant, EventView), Failed> {
+        self.events.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => "an awaited event did not come".into(),
+            RecvTimeoutError::Disconnected => "the event stream ended".into(),
+        })
+    }
+
+    /// Forgets everything that came so far.
+    pub fn forget(&mut self) {
+        while self.events.try_recv().is_ok() {}
+        self.aside.clear();
+    }
+}
+
+impl Pair {
+    /// Founds two bureaus in `dir`, starts them, exchanges cards and signs an agreement.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn agreed(dir: &Path, over: Over) -> Result<Self, Failed> {
+        let a = Daemon::found(dir, "河东县公安局", over, "330101")?;
+        let b = Daemon::found(dir, "河西县消防大队", over, "330102")?;
+        for (reader, owner) in [(&a, &b), (&b, &a)] {
+            let View::Card(card) = owner.get("/v1/card")? else { return Err("no card".into()) };
+            reader.post("/v1/partners", &json!({ "card": card.text, "checking_code": card.checking_code }))?;
+        }
+        let View::Status(status) = a.get("/v1/status")? else { return Err("no status".into()) };
+        let both = |category: &str, verb: &str| json!({ "direction": "both", "category": category, "verbs": [verb], "tlp_ceiling": "RED", "onward": "none" });
+        let terms = json!({
+            "title": "协作协议", "from": status.now, "to": status.now + 365 * 86_400, "grace_days": 30,
+            "grants": [both("CRIM.SERIES", "append"), both("FIRE.HAZ", "read")],
+        });
+        let View::Agreements { agreements } = a.post("/v1/agreements", &json!({ "partner": b.name, "terms": terms }))? else {
+            return Err("no agreement".into());
+        };
+        let id = agreements.first().ok_or("no agreement")?.id.clone();
+        let stands = |daemon: &Daemon, standing: &str| match daemon.get("/v1/agreements")? {
+            View::Agreements { agreements } => Ok(agreements.iter().any(|a: &AgreementView| a.id == id && a.standing == standing)),
+            _ => Err("no agreements".into()),
+        };
+        until("the offer to arrive", || stands(&b, "offered_to_us"))?;
+        b.post(&format!("/v1/agreements/{}/accept", escape(&id)), &json!({}))?;
+        until("the agreement to be in force", || Ok(stands(&a, "in_force")? && stands(&b, "in_force")?))?;
+        Ok(Self { a, b })
+    }
+
+    /// Stops both.
+    ///
+    /// # Errors
+    /// When one did not end well.
+    pub fn stop(mut self) -> Result<(), Failed> {
+        self.a.stop()?;
+        self.b.stop()
+    }
+}
+
+/// The id of the document that an answer speaks of.
+///
+/// # Errors
+/// When it speaks of none.
+pub fn sent(view: View) -> Result<String, Failed> {
+    match view {
+        View::Sending(sending) if !sending.id.is_empty() => Ok(sending.id),
+        other => Err(format!("expected a sent document, found {other:?}").into()),
+    }
+}
+
+/// Bytes of all files in a folder.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn folder_bytes(dir: &Path) -> Result<u64, Failed> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
+}
+
+fn free_port() -> Result<u16, Failed> {
+    for _ in 0..64 {
+        let tcp = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let port = tcp.local_addr()?.port();
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port".into())
+}
+
+fn until(what: &str, mut look: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if look()? {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK);
+    }
+    Err(format!("waited in vain for {what}").into())
+}

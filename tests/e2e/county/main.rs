@@ -1,0 +1,18 @@
+//! Real bureaus on loopback: every test starts `accord` as a county would, and looks at what people and scripts see.
+//!
+//! No test shares a folder, a port or a process with another. What must not happen in any of them is checked in one place: a daemon's log
+//! never says "panicked" ([`harness::Bureau`] looks when it goes). Waiting is for an event, with a bound after which it counts as failure.
+
+#![expect(clippy::print_stderr, reason = "seeds and figures are for whoever reads the test's output")]
+#![expect(clippy::disallowed_methods, reason = "a test outside the daemon reads the machine's clock")]
+
+mod api;
+mod clocks;
+mod harness;
+mod kill;
+mod laptop;
+mod network;
+mod refusals;
+mod roots;
+mod storage;
+mod story;

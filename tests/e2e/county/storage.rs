@@ -1,0 +1,219 @@
+//! What happens to a disk: a torn end, a garbled middle, an index that is gone or lies, no room.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::harness::*;
+
+/// The last journal file of a bureau that is stopped.
+fn journal(bureau: &Bureau) -> PathBuf {
+    let files = std::fs::read_dir(bureau.data.join("store/journal")).expect("a journal");
+    files.map(|entry| entry.expect("readable").path()).max().expect("one file at least")
+}
+
+/// A bureau with some drafts; what it shows of each.
+fn filled(dir: &Path) -> (Bureau, Vec<(String, Value)>) {
+    let bureau = Bureau::open(dir, "甲县公安局");
+    let drafts: Vec<String> = (0..6)
+        .map(|n| {
+            let made = bureau.json(&["bulletin", "new", "--text", &format!("第{n}份\n\n内容{n}。"), "--category", "CRIM.SERIES"]);
+            made["id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    let shown = drafts.into_iter().map(|id| (id.clone(), bureau.document(&id).expect("just made"))).collect();
+    (bureau, shown)
+}
+
+fn all_there(bureau: &Bureau, shown: &[(String, Value)]) {
+    for (id, before) in shown {
+        let now = bureau.document(id).unwrap_or_else(|| panic!("{id} is gone"));
+        assert_eq!((&now["content_hash"], &now["heads"]), (&before["content_hash"], &before["heads"]));
+    }
+}
+
+fn store_verb(bureau: &Bureau, verb: &str) -> Ran {
+    let pass = bureau.pass("node");
+    bureau.cli(&["--json", "--yes", "store", verb, "--passphrase-file", pass.to_str().expect("plain path")])
+}
+
+#[test]
+fn a_torn_end_of_the_journal_is_cut_and_what_was_acknowledged_stays() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut a, shown) = filled(dir.path());
+    a.kill();
+    let file = journal(&a);
+    let whole = std::fs::read(&file).expect("readable");
+
+    // Half a batch after the last: what a power cut leaves of a write nobody was told about.
+    let mut torn = whole.clone();
+    torn.extend_from_slice(&whole[whole.len() - 200..whole.len() - 60]);
+    std::fs::write(&file, &torn).expect("written");
+    a.start();
+    all_there(&a, &shown);
+    a.kill();
+
+    // Noise after the last batch.
+    let len = std::fs::read(&file).expect("readable").len();
+    let mut noisy = std::fs::read(&file).expect("readable");
+    noisy.extend((0..300_u16).map(|n| (n * 37 % 251) as u8));
+    std::fs::write(&file, &noisy).expect("written");
+    a.start();
+    all_there(&a, &shown);
+    a.login();
+    a.json(&["bulletin", "new", "--text", "之后的一份", "--category", "CRIM.SERIES"]);
+    a.stop();
+    assert!(std::fs::metadata(&file).expect("there").len() > len as u64);
+    assert_eq!(store_verb(&a, "verify").code, 0);
+}
+
+#[test]
+fn an_acknowledged_batch_cut_off_or_garbled_is_told_and_never_passed_over() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut a, shown) = filled(dir.path());
+    a.stop();
+    let file = journal(&a);
+    let whole = std::fs::read(&file).expect("readable");
+
+    // A record in the middle.
+    let mut garbled = whole.clone();
+    let middle = garbled.len() / 2;
+    garbled[middle] ^= 0x20;
+    std::fs::write(&file, &garbled).expect("written");
+    // The index vouches for nothing the journal does not hold.
+    let _ = std::fs::remove_file(a.data.join("store/clean"));
+    let _ = std::fs::remove_dir_all(a.data.join("store/index"));
+    let problem = a.start_refused(4, "journal_damaged");
+    assert!(problem["params"]["file"].as_str().is_some_and(|name| name.contains("journal")), "{problem}");
+    let verified = store_verb(&a, "verify");
+    assert_eq!((verified.code, verified.problem_code().as_str()), (1, "store_damaged"), "{verified:?}");
+    let report: Value = serde_json::from_str(verified.out.trim()).expect("a report");
+    let damage = report["damage"].as_array().expect("a list");
+    assert!(!damage.is_empty() && damage[0]["offset"].as_u64().is_some_and(|at| at <= middle as u64), "{report}");
+
+    let repaired = store_verb(&a, "repair");
+    assert_eq!(repaired.code, 0, "{repaired:?}");
+    let report = repaired.json();
+    let lost = report["lost_batches"].as_array().map_or(0, Vec::len) + report["lost_parts"].as_array().map_or(0, Vec::len);
+    assert!(lost > 0, "what is lost is listed: {report}");
+    assert_eq!(store_verb(&a, "verify").code, 0);
+    a.start();
+    let there = shown.iter().filter(|(id, _)| a.document(id).is_some()).count();
+    assert!(there >= shown.len() - 1, "one garbled batch costs what stood in it: {there} of {}", shown.len());
+    a.login();
+    a.json(&["bulletin", "new", "--text", "修复之后", "--category", "CRIM.SERIES"]);
+    a.stop();
+
+    // The end, after a clean stop: then the last batch was acknowledged.
+    std::fs::write(&file, &whole).expect("written");
+    drop(a);
+    let (mut a, _) = filled(&dir.path().join("again"));
+    a.stop();
+    let file = journal(&a);
+    let whole = std::fs::read(&file).expect("readable");
+    std::fs::write(&file, &whole[..whole.len() - 30]).expect("written");
+    a.start_refused(4, "journal_damaged");
+    std::fs::write(&file, &whole).expect("written");
+    a.start();
+}
+
+#[test]
+fn an_index_that_is_gone_garbled_emptied_or_old_is_made_anew_from_the_journal() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut a, mut shown) = filled(dir.path());
+    let index = a.data.join("store/index");
+    let old = a.file("old-index");
+    let copy = |from: &Path, to: &Path| {
+        let _ = std::fs::remove_dir_all(to);
+        assert!(std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp").success());
+    };
+    let mut round = |what: &str, harm: &dyn Fn()| {
+        a.stop();
+        harm();
+        a.start();
+        all_there(&a, &shown);
+        a.login();
+        let made = a.json(&["bulletin", "new", "--text", what, "--category", "CRIM.SERIES"]);
+        let id = made["id"].as_str().expect("an id").to_owned();
+        shown.push((id.clone(), a.document(&id).expect("just made")));
+    };
+    round("留底", &|| copy(&index, &old));
+    round("没有", &|| std::fs::remove_dir_all(&index).expect("there"));
+    round("损坏", &|| {
+        for entry in std::fs::read_dir(&index).expect("there").flatten().filter(|entry| entry.path().is_file()) {
+            let mut bytes = std::fs::read(entry.path()).expect("readable");
+            bytes.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x55);
+            std::fs::write(entry.path(), bytes).expect("written");
+        }
+    });
+    round("清空", &|| {
+        std::fs::remove_dir_all(&index).expect("there");
+        std::fs::create_dir(&index).expect("made");
+        std::fs::set_permissions(&index, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("ours");
+    });
+    round("截短", &|| {
+        for entry in std::fs::read_dir(&index).expect("there").flatten().filter(|entry| entry.path().is_file()) {
+            std::fs::File::options().write(true).open(entry.path()).and_then(|file| file.set_len(10)).expect("cut");
+        }
+    });
+    round("陈旧", &|| copy(&old, &index));
+    a.stop();
+    assert_eq!(store_verb(&a, "verify").code, 0);
+}
+
+#[test]
+fn a_full_disk_refuses_writes_keeps_reading_and_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut a = Bureau::found(dir.path(), "甲县公安局", Plan::default());
+    // The daemon lives on a small disk of its own; the socket stays where the command line looks for it.
+    let disk = a.file("disk");
+    std::fs::create_dir(&disk).expect("a mount point");
+    let settings = std::fs::read_to_string(a.data.join("accord.toml")).expect("readable");
+    let socket = a.data.join("run/api.sock");
+    let moved: String = settings
+        .lines()
+        .map(|line| match line.trim_start().trim_start_matches("# ").starts_with("socket =") {
+            true => format!("socket = {:?}\n", socket.display().to_string()),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    assert!(moved.contains(&socket.display().to_string()), "{settings}");
+    std::fs::write(a.data.join("accord.toml"), moved).expect("written");
+    let script = format!(
+        "mount -t tmpfs -o size=160m,mode=700 tmpfs '{disk}' && cp -a '{data}' '{disk}/data' && exec \"$@\"",
+        disk = disk.display(),
+        data = a.data.display()
+    );
+    a.wrapper = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec();
+    a.run_args = vec!["--data".to_owned(), disk.join("data").display().to_string()];
+    a.start();
+    a.login();
+    let draft = |text: &str| a.cli(&["--json", "bulletin", "new", "--text", text, "--category", "CRIM.SERIES"]);
+    let before = draft("有空间").json()["id"].as_str().expect("an id").to_owned();
+
+    let filler = PathBuf::from(format!("/proc/{}/root{}/filler", a.pid(), disk.display()));
+    let mut full = std::fs::File::create(&filler).expect("the daemon's disk, seen through its process");
+    let block = vec![0xA5; 1 << 20];
+    while std::io::Write::write_all(&mut full, &block).is_ok() {}
+    drop(full);
+    let refused = draft("没有空间");
+    assert_eq!((refused.code, refused.problem_code().as_str()), (4, "disk_full"), "{refused:?}");
+    a.refused(&["bulletin", "new", "--text", "没有空间", "--category", "CRIM.SERIES"], 4, "disk_full");
+    assert_eq!(a.status()["documents"], 1, "reading goes on, and nothing half made is shown");
+    assert!(a.document(&before).is_some());
+    let doctor = a.cli(&["--json", "doctor"]);
+    assert_eq!(doctor.code, 1);
+    assert!(
+        doctor
+            .json()
+            .as_array()
+            .is_some_and(|found| found.iter().any(|one| one["check"] == "disk" && one["ok"] == false && one["hint"] != ""))
+    );
+
+    std::fs::remove_file(&filler).expect("there");
+    let after = until("room again", || Some(draft("又有空间")).filter(|done| done.code == 0));
+    assert_eq!(a.status()["documents"], 2);
+    assert!(a.document(after.json()["id"].as_str().expect("an id")).is_some());
+    assert!(a.runs());
+    a.stop();
+}
