@@ -66,7 +66,7 @@ fn first_sync(documents: usize, table: &mut Table) -> Result<(), Failed> {
     for n in 0..documents {
         let id = open(&mut world, n)?;
         for entry in 1..CHANGES {
-            world.ask(0, Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: workload::entry(n + entry) })?;
+            world.ask(0, Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: workload::entry(n * CHANGES + entry) })?;
         }
     }
     world.counted = Counted::default();

@@ -10,22 +10,48 @@ pub const CHANGES: usize = 20;
 /// Characters of the founding text.
 const CHARS: usize = 600;
 
-const SENTENCES: [&str; 4] = [
-    "近日辖区内连续发生多起电动自行车被盗案件，作案时间集中在凌晨二时至五时。",
-    "经走访沿线商户并调取公共视频，发现一辆无号牌灰色面包车多次在现场附近停留。",
-    "请各协作单位留意同类警情，核查二手交易场所，发现线索及时回复本通报。",
-    "涉案车辆左后门有明显凹痕，车厢内加装货架，行驶方向为县道往北。",
+const WHEN: [&str; 6] = ["昨日凌晨二时许", "本月三日下午", "上周五夜间", "今晨六时前后", "近半个月以来", "节假日期间"];
+const WHERE: [&str; 6] = ["城关镇东门市场", "县道十二公里处", "沿河路停车场", "老汽车站附近", "工业园北侧仓库", "中心小学门前路段"];
+const WHAT: [&str; 6] = [
+    "一辆电动自行车被盗，车锁遭液压钳剪断",
+    "商户卷帘门被撬，柜台内现金缺失",
+    "发现无号牌灰色面包车多次停留",
+    "消防通道被货物堵塞，应急灯损坏",
+    "路面护栏被撞毁，现场遗留保险杠碎片",
+    "有人冒充检查人员索要整改押金",
 ];
+const THEN: [&str; 6] = [
+    "已调取公共视频并走访周边住户。",
+    "痕迹已提取，比对结果待复核。",
+    "请各协作单位核查同类警情并回复。",
+    "已责令立即改正，三日后复查。",
+    "经办席位继续跟进二手交易场所。",
+    "建议加强夜间巡查并提示商户。",
+];
+
+/// Sentence `n`: its parts are drawn so that neighbours differ, the same in every run.
+fn sentence(n: usize) -> String {
+    // Knuth's multiplicative hash spreads small numbers.
+    let draw = |salt: usize| (n * 4 + salt).wrapping_mul(2_654_435_761) >> 7;
+    let part = |from: &[&'static str; 6], salt| from[draw(salt) % from.len()];
+    format!("{}，{}{}。{}", part(&WHEN, 0), part(&WHERE, 1), part(&WHAT, 2), part(&THEN, 3))
+}
 
 /// The founding text of document `n`: its number, then sentences up to the length.
 pub fn text(n: usize) -> String {
-    let start = format!("第{n}号通报。");
-    start.chars().chain(SENTENCES.iter().cycle().skip(n % SENTENCES.len()).flat_map(|s| s.chars())).take(CHARS).collect()
+    let mut text = format!("第{n}号通报。");
+    for at in 0.. {
+        if text.chars().count() >= CHARS {
+            break;
+        }
+        text.push_str(&sentence(n * 31 + at));
+    }
+    text.chars().take(CHARS).collect()
 }
 
 /// One entry of a thread, the size people type.
 pub fn entry(n: usize) -> String {
-    format!("第{n}次走访：商户反映凌晨三时许听到卷帘门响动，已调取监控。")
+    sentence(n * 7 + 3)
 }
 
 /// An act as a writer makes it.
@@ -63,6 +89,7 @@ mod tests {
     #[test]
     fn texts_have_their_length_and_differ() {
         assert_eq!(text(3).chars().count(), CHARS);
-        assert_ne!(text(1), text(5), "also where the sentences begin alike");
+        assert_ne!(text(1)[30..], text(2)[30..], "not only in their number");
+        assert_ne!(entry(1), entry(2));
     }
 }
