@@ -74,6 +74,13 @@ fn a_wrong_officers_passphrase_opens_nothing_and_many_of_them_are_slowed() {
     a.start();
     let wrong = private(&a.file("wrong"), "not the horse at all");
     a.refused(&["login", OFFICER, "--passphrase-file", wrong.to_str().expect("plain path")], 1, "wrong_passphrase");
+    // The call above tried three times; the sixth within a minute is not even looked at.
+    let login = |pass: &std::path::Path| a.cli(&["--json", "login", OFFICER, "--passphrase-file", pass.to_str().expect("plain path")]);
+    assert_eq!(
+        (login(&wrong).problem_code(), login(&wrong).problem_code()),
+        ("wrong_passphrase".to_owned(), "wrong_passphrase".to_owned())
+    );
+    assert_eq!(login(&a.pass("officer")).problem_code(), "too_many_attempts");
     a.refused(&["login", "无此人", "--passphrase-file", wrong.to_str().expect("plain path")], 1, "unknown_officer");
     assert_eq!(a.json(&["whoami"])["officers"].as_array().map(Vec::len), Some(0));
 }
