@@ -111,6 +111,8 @@ pub struct Bureau {
     event_position: u64,
     policy_epoch: u64,
     next_policy: Option<WallSeconds>,
+    /// Latest effective time; it only goes back when a wild wall clock comes to its senses.
+    effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
 }
@@ -285,6 +287,11 @@ impl Bureau {
             // What ended stays ended, also after a restart with a clock set back.
             self.write_floor(turn);
         }
+        // A wild clock may come back only half way, without an event of its own: what it denied may be allowed again.
+        if turn.effective < self.effective_seen {
+            self.policy_changed(turn, None);
+        }
+        self.effective_seen = turn.effective;
         if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
             self.write_floor(turn);
         }

@@ -278,7 +278,14 @@ impl World {
                 }
                 match self.oracle.sums(&one.identity.certificate, &other.identity.certificate) {
                     Some((x, y)) if x == y => {}
-                    found => self.fail(&format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name)),
+                    found => {
+                        let why = format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name);
+                        let detail = [a, b].map(|n| {
+                            let status = self.status(n);
+                            (self.own_time(n), status.now, status.clock, self.agreements(n).into_iter().map(|a| (a.standing, a.from, a.to)).collect::<Vec<_>>())
+                        });
+                        self.fail(&format!("{why} {detail:?}"))
+                    }
                 }
                 let marked = !own && (self.partner(a, b).divergent || self.partner(b, a).divergent);
                 if marked {
