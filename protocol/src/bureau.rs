@@ -278,6 +278,7 @@ impl Bureau {
         self.event(turn, "clock", None, None, word);
         self.account(turn, "clock", None, None, None, word);
         self.policy_changed(turn, None);
+        self.write_floor(turn);
     }
 
     /// What time alone changes: agreements that begin or end, the floor, invitations.

@@ -90,7 +90,8 @@ impl Bureau {
 
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
-        let clock = Clock::open(number(b"floor").map(WallSeconds), now);
+        let floor = number(b"floor").map(WallSeconds);
+        let clock = Clock::open(floor, now);
         let index_id = local
             .get(b"index".as_slice())
             .and_then(|v| <[u8; 16]>::try_from(v.as_slice()).ok())
@@ -166,7 +167,8 @@ impl Bureau {
             loading: BTreeSet::new(),
             identity,
         };
-        bureau.next_policy = bureau.book.next_change(bureau.clock.effective(now));
+        // From the persisted floor: what ended since it was written must move the floor, at the first turn.
+        bureau.next_policy = bureau.book.next_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
         bureau.allow = bureau.compute_allow();
         bureau.schedule_all(now.mono);
         Ok(bureau)

@@ -49,11 +49,14 @@ impl World {
             self.fail(&format!("P4: {} after a restart: {:?}, before: {:?}", node.name, gist(&status), gist(&live_status)));
         }
         if let Some(Ok(View::Agreements { agreements })) = ask(Command::AgreementList) {
-            let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), a.standing.clone())).collect::<BTreeMap<_, _>>();
+            let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), (a.standing.clone(), a.to))).collect::<BTreeMap<_, _>>();
             if standing(&agreements) != standing(&live_agreements) {
                 self.fail(&format!(
-                    "P4: agreements of {} differ after a restart: {:?} {:?}",
+                    "P4: agreements of {} differ after a restart: now {:?} {} {} {:?} {:?}",
                     node.name,
+                    now,
+                    live_status.now,
+                    status.now,
                     standing(&agreements),
                     standing(&live_agreements)
                 ));
