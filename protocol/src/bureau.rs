@@ -111,6 +111,8 @@ pub struct Bureau {
     event_position: u64,
     policy_epoch: u64,
     next_policy: Option<WallSeconds>,
+    /// Latest effective time; it only goes back when a wild wall clock comes to its senses.
+    effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
     /// The store was repaired with a loss: no records until somebody echoed what it knows of us.
@@ -309,6 +311,7 @@ impl Bureau {
         self.event(turn, "clock", None, None, word);
         self.account(turn, "clock", None, None, None, word);
         self.policy_changed(turn, None);
+        self.write_floor(turn);
     }
 
     /// What time alone changes: agreements that begin or end, the floor, invitations.
@@ -318,6 +321,11 @@ impl Bureau {
             // What ended stays ended, also after a restart with a clock set back.
             self.write_floor(turn);
         }
+        // A wild clock may come back only half way, without an event of its own: what it denied may be allowed again.
+        if turn.effective < self.effective_seen {
+            self.policy_changed(turn, None);
+        }
+        self.effective_seen = turn.effective;
         if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
             self.write_floor(turn);
         }

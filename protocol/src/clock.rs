@@ -27,6 +27,8 @@ pub struct Clock {
     at: MonoMillis,
     accepted: WallSeconds,
     held: bool,
+    /// Held since the start: no uptime corroborates more than the persisted floor yet.
+    since_start: bool,
     dismissed: bool,
     confirmed_by: BTreeSet<BureauId>,
 }
@@ -34,13 +36,13 @@ pub struct Clock {
 impl Clock {
     /// Starts from the persisted floor, if there is one.
     pub fn open(floor: Option<WallSeconds>, now: Now) -> Self {
-        let mut clock = Self { at: now.mono, accepted: now.wall, held: false, dismissed: false, confirmed_by: BTreeSet::new() };
+        let mut clock =
+            Self { at: now.mono, accepted: now.wall, held: false, since_start: false, dismissed: false, confirmed_by: BTreeSet::new() };
         if let Some(floor) = floor {
-            let too_far = now.wall.0 > floor.0.saturating_add(limits::CLOCK_START_AHEAD_S);
-            let behind = now.wall.0.saturating_add(limits::CLOCK_JUMP_S) < floor.0;
-            if too_far || behind {
+            if !plausible_at_start(floor, now.wall) {
                 clock.accepted = floor;
                 clock.held = true;
+                clock.since_start = true;
             } else {
                 clock.accepted = now.wall.max(floor);
             }
@@ -57,6 +59,15 @@ impl Clock {
     pub fn observe(&mut self, now: Now) -> Option<ClockEvent> {
         let expected = self.floor(now.mono);
         let near = now.wall.0.abs_diff(expected.0) <= limits::CLOCK_JUMP_S;
+        // How long the process was down is not known: after a wild start a wall clock comes back into what a start would have accepted.
+        if self.held && self.since_start && plausible_at_start(expected, now.wall) {
+            if now.wall > expected {
+                self.accept(now);
+            }
+            self.held = false;
+            self.since_start = false;
+            return Some(ClockEvent::Returned);
+        }
         match (self.held, near) {
             (false, true) => {
                 // Follow small steps forward; a small step back waits for the wall clock to catch up with the floor.
@@ -67,6 +78,7 @@ impl Clock {
             }
             (false, false) => {
                 self.held = true;
+                self.since_start = false;
                 self.dismissed = false;
                 self.confirmed_by.clear();
                 Some(ClockEvent::Jumped)
@@ -133,6 +145,13 @@ impl Clock {
     }
 }
 
+/// Whether a wall clock may be believed at a start, given the persisted floor.
+fn plausible_at_start(floor: WallSeconds, wall: WallSeconds) -> bool {
+    let too_far = wall.0 > floor.0.saturating_add(limits::CLOCK_START_AHEAD_S);
+    let behind = wall.0.saturating_add(limits::CLOCK_JUMP_S) < floor.0;
+    !too_far && !behind
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +192,15 @@ mod tests {
         assert_eq!(clock.partner_says(a, WallSeconds(2_000_000), now(3, 2_000_001), 2), None, "one of two is not enough");
         assert_eq!(clock.partner_says(b, WallSeconds(2_000_002), now(4, 2_000_002), 2), Some(ClockEvent::Confirmed));
         assert_eq!(clock.floor(MonoMillis(4_000)).0, 2_000_002);
+    }
+
+    #[test]
+    fn a_wild_clock_at_start_is_believed_again_once_it_is_what_a_start_would_accept() {
+        let mut clock = Clock::open(Some(WallSeconds(1_000_000)), now(0, 1_000_000 + 10 * YEAR));
+        assert!(clock.is_held());
+        assert_eq!(clock.observe(now(60, 1_000_000 + 10 * YEAR)), None);
+        assert_eq!(clock.observe(now(120, 1_003_600)), Some(ClockEvent::Returned), "down for an hour, as far as anyone knows");
+        assert_eq!(clock.floor(MonoMillis(120_000)).0, 1_003_600);
+        assert!(!clock.is_held());
     }
 }

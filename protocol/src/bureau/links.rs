@@ -748,6 +748,7 @@ impl Bureau {
         let summary = self.documents.get(document)?;
         let parting = access::parting(&summary.facts(), self.identity.bureau, peer.bureau)?;
         let news = summary.parted_seq.get(&peer.bureau).is_some_and(|seq| *seq > link.base) && !link.parted.contains(document);
+        let news = news && summary.given.contains(&peer.bureau);
         (walk_to.is_none() || news).then_some(parting)
     }
 
@@ -912,6 +913,10 @@ impl Bureau {
                 continue;
             }
             self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
+            if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
+                summary.given.insert(peer.bureau);
+                turn.put(Table::Documents, &document.0, summary.to_bytes());
+            }
             self.event(turn, "delivered", Some(document), Some(peer.bureau), "");
         }
     }

@@ -99,7 +99,8 @@ impl Bureau {
 
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
-        let clock = Clock::open(number(b"floor").map(WallSeconds), now);
+        let floor = number(b"floor").map(WallSeconds);
+        let clock = Clock::open(floor, now);
         let index_id = local
             .get(b"index".as_slice())
             .and_then(|v| <[u8; 16]>::try_from(v.as_slice()).ok())
@@ -148,7 +149,6 @@ impl Bureau {
             directory: Arc::new(directory),
             contacts,
             book,
-            clock,
             floor_written: now.mono,
             partners,
             officers,
@@ -170,6 +170,8 @@ impl Bureau {
             events: events.into_values().collect(),
             policy_epoch: 1,
             next_policy: None,
+            effective_seen: clock.effective(now),
+            clock,
             allow: Vec::new(),
             loading: BTreeSet::new(),
             restored: local.contains_key(b"restored".as_slice()),
@@ -181,7 +183,8 @@ impl Bureau {
             bureau.lives_from = bureau.lives_from.max(bureau.sequence);
         }
         bureau.choose_certificate(bureau.clock.stamp(now));
-        bureau.next_policy = bureau.book.next_change(bureau.clock.effective(now));
+        // From the persisted floor: what ended since it was written must move the floor, at the first turn.
+        bureau.next_policy = bureau.book.next_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
         bureau.allow = bureau.compute_allow();
         bureau.schedule_all(now.mono);
         Ok(bureau)

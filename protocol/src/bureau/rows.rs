@@ -1,6 +1,6 @@
 //! Rows of the store as the core writes and reads them. Each begins with a version number, so a later build can tell and migrate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
@@ -171,6 +171,8 @@ struct SummaryRow {
     foreign: bool,
     #[n(17)]
     parted: Vec<PartedRow>,
+    #[n(18)]
+    given: Vec<BureauId>,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -195,6 +197,8 @@ pub struct Summary {
     pub rights: Arc<Rights>,
     pub granted_seq: BTreeMap<BureauId, u64>,
     pub parted_seq: BTreeMap<BureauId, u64>,
+    /// Bureaus that acknowledged something of it: only they are told of their cut unasked.
+    pub given: BTreeSet<BureauId>,
     /// Bureaus other than the owner wrote in it.
     pub foreign: bool,
 }
@@ -257,6 +261,7 @@ impl Summary {
             rights,
             granted_seq,
             parted_seq,
+            given: before.map(|b| b.given.clone()).unwrap_or_default(),
             foreign: state.has_foreign(),
         }
     }
@@ -299,6 +304,7 @@ impl Summary {
             newest_seq: self.newest_seq,
             holders,
             foreign: self.foreign,
+            given: self.given.iter().copied().collect(),
             parted: self
                 .rights
                 .parted
@@ -346,6 +352,7 @@ impl Summary {
             rights: Arc::new(rights),
             granted_seq,
             parted_seq,
+            given: row.given.into_iter().collect(),
             foreign: row.foreign,
         })
     }

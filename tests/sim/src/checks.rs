@@ -49,11 +49,14 @@ impl World {
             self.fail(&format!("P4: {} after a restart: {:?}, before: {:?}", node.name, gist(&status), gist(&live_status)));
         }
         if let Some(Ok(View::Agreements { agreements })) = ask(Command::AgreementList) {
-            let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), a.standing.clone())).collect::<BTreeMap<_, _>>();
+            let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), (a.standing.clone(), a.to))).collect::<BTreeMap<_, _>>();
             if standing(&agreements) != standing(&live_agreements) {
                 self.fail(&format!(
-                    "P4: agreements of {} differ after a restart: {:?} {:?}",
+                    "P4: agreements of {} differ after a restart: now {:?} {} {} {:?} {:?}",
                     node.name,
+                    now,
+                    live_status.now,
+                    status.now,
                     standing(&agreements),
                     standing(&live_agreements)
                 ));
@@ -278,7 +281,14 @@ impl World {
                 }
                 match self.oracle.sums(&one.identity.certificate, &other.identity.certificate) {
                     Some((x, y)) if x == y => {}
-                    found => self.fail(&format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name)),
+                    found => {
+                        let why = format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name);
+                        let detail = [a, b].map(|n| {
+                            let status = self.status(n);
+                            (self.own_time(n), status.now, status.clock, self.agreements(n).into_iter().map(|a| (a.standing, a.from, a.to)).collect::<Vec<_>>())
+                        });
+                        self.fail(&format!("{why} {detail:?}"))
+                    }
                 }
                 let marked = !own && (self.partner(a, b).divergent || self.partner(b, a).divergent);
                 if marked {

@@ -346,7 +346,8 @@ impl Oracle {
             }
             Some(Message::Push(push)) if push.document == *document => {
                 let Some(log) = log_of(from, document) else { return false };
-                push.genesis.is_none()
+                self.given.contains(&(*document, to.bureau))
+                    && push.genesis.is_none()
                     && push.segments.is_empty()
                     && log.genesis.owner == from.bureau
                     && push.records.iter().all(|bytes| own_cut_follows(&log, document, to.bureau, &bytes.0, &from.identity.network))

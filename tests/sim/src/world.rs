@@ -150,19 +150,14 @@ impl World {
     /// # Panics
     /// Always.
     pub fn fail(&self, why: &str) -> ! {
-        let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
-        panic!(
-            "{}\n{} ms, seed {}: {why}\nrepeat: ACCORD_SIM_SEED={} cargo test -p accord-sim -- --nocapture",
-            trace.join("\n"),
-            self.now,
-            self.seed,
-            self.seed
-        );
+        let most = if std::env::var("ACCORD_SIM_SEED").is_ok() { usize::MAX } else { 60 };
+        let trace: Vec<&str> = self.trace.iter().skip(self.trace.len().saturating_sub(most)).map(String::as_str).collect();
+        panic!("{}\n{} ms, seed {}: {why}\nrepeat: ACCORD_SIM_SEED={} cargo test -p accord-sim -- --nocapture", trace.join("\n"), self.now, self.seed, self.seed);
     }
 
     /// Notes a line for the trace of a failure.
     pub fn note(&mut self, line: String) {
-        if self.trace.len() == 120 {
+        if self.trace.len() == 20_000 {
             self.trace.pop_front();
         }
         self.trace.push_back(format!("{:>9} {line}", self.now));
