@@ -49,7 +49,8 @@ impl World {
             self.fail(&format!("P4: {} after a restart: {:?}, before: {:?}", node.name, gist(&status), gist(&live_status)));
         }
         if let Some(Ok(View::Agreements { agreements })) = ask(Command::AgreementList) {
-            let standing = |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), (a.standing.clone(), a.to))).collect::<BTreeMap<_, _>>();
+            let standing =
+                |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), (a.standing.clone(), a.to))).collect::<BTreeMap<_, _>>();
             if standing(&agreements) != standing(&live_agreements) {
                 self.fail(&format!(
                     "P4: agreements of {} differ after a restart: now {:?} {} {} {:?} {:?}",
@@ -285,7 +286,12 @@ impl World {
                         let why = format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name);
                         let detail = [a, b].map(|n| {
                             let status = self.status(n);
-                            (self.own_time(n), status.now, status.clock, self.agreements(n).into_iter().map(|a| (a.standing, a.from, a.to)).collect::<Vec<_>>())
+                            (
+                                self.own_time(n),
+                                status.now,
+                                status.clock,
+                                self.agreements(n).into_iter().map(|a| (a.standing, a.from, a.to)).collect::<Vec<_>>(),
+                            )
                         });
                         self.fail(&format!("{why} {detail:?}"))
                     }

@@ -152,7 +152,13 @@ impl World {
     pub fn fail(&self, why: &str) -> ! {
         let most = if std::env::var("ACCORD_SIM_SEED").is_ok() { usize::MAX } else { 60 };
         let trace: Vec<&str> = self.trace.iter().skip(self.trace.len().saturating_sub(most)).map(String::as_str).collect();
-        panic!("{}\n{} ms, seed {}: {why}\nrepeat: ACCORD_SIM_SEED={} cargo test -p accord-sim -- --nocapture", trace.join("\n"), self.now, self.seed, self.seed);
+        panic!(
+            "{}\n{} ms, seed {}: {why}\nrepeat: ACCORD_SIM_SEED={} cargo test -p accord-sim -- --nocapture",
+            trace.join("\n"),
+            self.now,
+            self.seed,
+            self.seed
+        );
     }
 
     /// Notes a line for the trace of a failure.
