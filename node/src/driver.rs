@@ -248,9 +248,14 @@ impl Driver {
             let turn = self.decide(now)?;
             match self.commit(&turn.writes) {
                 Ok(()) => {
-                    if self.told && !turn.writes.is_empty() {
-                        tracing::info!("writing works again");
-                        self.told = false;
+                    // Lines for auditors go through on a full disk, too.
+                    if turn.writes.iter().any(|write| !matches!(write, Write::Account(_))) {
+                        if std::mem::take(&mut self.told) {
+                            tracing::info!("writing works again");
+                        }
+                        if self.rest.take().is_some() {
+                            self.pending.push_back(Work::Input(Input::Wake));
+                        }
                     }
                     self.dispatch(turn).await?;
                 }
@@ -480,7 +485,9 @@ impl Driver {
             for document in wants {
                 self.load(document)?;
             }
-            self.pending.push_back(Work::Input(Input::Wake));
+            if self.rest.is_none() {
+                self.pending.push_back(Work::Input(Input::Wake));
+            }
         }
         for event in turn.events {
             // Nobody listening is fine: events are read again from the core by position.
