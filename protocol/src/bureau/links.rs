@@ -1156,10 +1156,11 @@ impl Bureau {
     fn want_whole(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let rounds = link.wanted.get(&document).copied().unwrap_or(0);
-        if rounds < 3 && link.wanted.len() < 4_096 {
-            link.wanted.insert(document, rounds + 1);
-            self.send(turn, id, &Message::Want(document), false);
+        if rounds >= 3 || link.wanted.len() >= 4_096 {
+            return self.decline(turn, id, document, mark, "still incomplete after it was asked for");
         }
+        link.wanted.insert(document, rounds + 1);
+        self.send(turn, id, &Message::Want(document), false);
         self.send(turn, id, &Message::Ack(mark), false);
     }
 
