@@ -311,15 +311,12 @@ impl Bureau {
         self.event(turn, "clock", None, None, word);
         self.account(turn, "clock", None, None, None, word);
         self.policy_changed(turn, None);
-        self.write_floor(turn);
     }
 
     /// What time alone changes: agreements that begin or end, the floor, invitations.
     fn time_passed(&mut self, turn: &mut Turn) {
         if self.next_policy.is_some_and(|at| turn.effective >= at) {
             self.policy_changed(turn, None);
-            // What ended stays ended, also after a restart with a clock set back.
-            self.write_floor(turn);
         }
         // A wild clock may come back only half way, without an event of its own: what it denied may be allowed again.
         if turn.effective < self.effective_seen {
@@ -343,6 +340,8 @@ impl Bureau {
     /// Agreements stand differently than before: permits given so far are stale, views are compared anew.
     fn policy_changed(&mut self, turn: &mut Turn, partner: Option<BureauId>) {
         self.policy_epoch += 1;
+        // What ended stays ended, and what was replaced stays replaced, also after a restart with a clock set back.
+        self.write_floor(turn);
         self.next_policy = self.book.next_change(turn.effective);
         let mut again = Vec::new();
         for (id, link) in &mut self.links {

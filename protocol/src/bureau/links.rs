@@ -1086,6 +1086,9 @@ impl Bureau {
         if waiting {
             return self.want_whole(turn, id, document, push.mark);
         }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.wanted.remove(&document);
+        }
         if let Some(cursor) = push.cursor.filter(|cursor| cursor.len() <= 4_096) {
             let transport = self.links[&id].transport;
             turn.put(Table::Cursors, &transport.0, cursor.clone());

@@ -221,7 +221,8 @@ pub struct Oracle {
     kept: BTreeMap<CertificateId, BTreeSet<[u8; 32]>>,
     named: BTreeSet<(BureauId, BureauId, DocumentId)>,
     owed: BTreeMap<(u64, usize), Vec<Owed>>,
-    excused: BTreeSet<((u64, usize), DocumentId)>,
+    /// Pushes of a document below this mark were answered by "send it whole" or "no".
+    excused: BTreeMap<((u64, usize), DocumentId), u64>,
     last_sums: BTreeMap<(CertificateId, CertificateId), (wire::Message, u64)>,
     frames: u64,
 }
@@ -293,7 +294,10 @@ impl Oracle {
             .chain(push.records.iter().map(|b| Item::Record(b.0.clone())))
             .chain(push.segments.iter().map(|b| Item::Segment(b.0.clone())));
         let owed = Owed { mark: push.mark, document: push.document, parts: items.flat_map(|item| parts(&network, &item)).collect() };
-        self.excused.remove(&(way, push.document));
+        // What was asked for whole stays excused until it comes whole.
+        if let Some(below) = self.excused.get_mut(&(way, push.document)).filter(|_| push.genesis.is_some()) {
+            *below = (*below).min(push.mark);
+        }
         self.owed.entry(way).or_default().push(owed);
     }
 
@@ -361,7 +365,7 @@ impl Oracle {
         let way = (connection, 1 - end);
         match message {
             Some(Message::Want(document) | Message::Declined { document, .. }) => {
-                self.excused.insert((way, *document));
+                self.excused.insert((way, *document), u64::MAX);
             }
             Some(Message::Ack(mark)) => {
                 let owed = self.owed.entry(way).or_default();
@@ -369,7 +373,7 @@ impl Oracle {
                 *owed = later;
                 let kept = self.kept.entry(from.identity.certificate).or_default();
                 for push in due {
-                    if self.excused.contains(&(way, push.document)) {
+                    if self.excused.get(&(way, push.document)).is_some_and(|below| push.mark < *below) {
                         continue;
                     }
                     if push.parts.iter().any(|part| !kept.contains(part)) {
