@@ -111,6 +111,9 @@ impl SigningKey {
     }
 }
 
+/// Keys of a laptop that has not joined yet: its own, and the seed of its officer's.
+pub type JoinKeys = (NodeKeys, Zeroizing<[u8; 32]>);
+
 /// The `keys/` folder of a data folder.
 #[derive(Clone, Debug)]
 pub struct KeyFolder {
@@ -221,7 +224,7 @@ impl KeyFolder {
     ///
     /// # Errors
     /// `wrong_passphrase`, `key_file_damaged`, `key_file_open`.
-    pub fn read_draft(&self, name: &str, passphrase: &str) -> Result<Option<(NodeKeys, Zeroizing<[u8; 32]>)>, Failure> {
+    pub fn read_draft(&self, name: &str, passphrase: &str) -> Result<Option<JoinKeys>, Failure> {
         let path = self.dir.join(name);
         if !path.exists() {
             return Ok(None);

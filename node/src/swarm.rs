@@ -10,6 +10,8 @@
 //! waits for a partner without a bound (`limits`), and no partner can make another wait: each link has its own task and queue. The
 //! wire format is in `docs/PROTOCOL.md`.
 
+#![expect(clippy::disallowed_methods, reason = "pauses and time limits of connections: they may delay, they decide nothing")]
+
 mod addresses;
 mod behaviour;
 mod bucket;

@@ -102,7 +102,7 @@ fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
 
 /// Bytes of lower- or upper-case hex; `None` for anything else.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.is_ascii() {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
     text.as_bytes()

@@ -126,13 +126,13 @@ impl Node {
         self.child = Some(command.spawn().map_err(fault)?);
         let (name, data) = (self.name.clone(), self.data.clone());
         until(&name, READY_S, || {
-            if let Some(child) = &mut self.child {
-                if let Ok(Some(status)) = child.try_wait() {
-                    return Err(Failure::fault("node_ended")
-                        .with("name", &name)
-                        .with("status", status)
-                        .with("log", data.join("log").display()));
-                }
+            if let Some(child) = &mut self.child
+                && let Ok(Some(status)) = child.try_wait()
+            {
+                return Err(Failure::fault("node_ended")
+                    .with("name", &name)
+                    .with("status", status)
+                    .with("log", data.join("log").display()));
             }
             Ok(self.client.get::<View>("/v1/status").ok())
         })?;

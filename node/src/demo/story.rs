@@ -320,7 +320,7 @@ fn token() -> Result<String, Failure> {
 /// Writes without pause from another thread and kills the process while it does; returns what it acknowledged.
 fn burst_and_kill(node: &mut Node, case: &str, words: &Words, out: &mut dyn Narrator) -> Result<Vec<Written>, Failure> {
     let acknowledged: Arc<Mutex<Vec<Written>>> = Arc::default();
-    let (enough, wait) = mpsc::channel();
+    let (enough, wait) = mpsc::sync_channel(BURST_WRITES);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let (acknowledged, stop, case) = (Arc::clone(&acknowledged), Arc::clone(&stop), case.to_owned());
@@ -336,7 +336,7 @@ fn burst_and_kill(node: &mut Node, case: &str, words: &Words, out: &mut dyn Narr
                 }
                 let mut held = acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
                 held.push(Written { document: case.clone(), marker });
-                let _ = enough.send(held.len());
+                let _ = enough.try_send(held.len());
             }
         })
     };

@@ -158,6 +158,7 @@ enum Base {
 
 /// Opens a store.
 pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnMut(Progress)) -> Result<(Store, OpenReport), StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "how long opening took is only told")]
     let began = Instant::now();
     let disk = setting.disk.clone();
     let there = |name: &str| disk.len(name).map(|len| len.is_some()).map_err(StoreError::io("looking for", name));
