@@ -100,13 +100,24 @@ fn growth(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     let pair = Pair::agreed(dir.path(), Over::Quic)?;
     let (mut at_a, mut at_b) = (pair.a.events()?, pair.b.events()?);
     let threads = open_threads(&pair, &mut at_a, &mut at_b, 1)?;
-    let [_, visible, _] = edit(&pair, &threads, edits, &mut at_a, &mut at_b)?;
+    let mut phase = |count: usize| -> Result<(f64, [f64; 2]), Failed> {
+        let used = || [processor_us(pair.a.process()), processor_us(pair.b.process())];
+        let before = used();
+        let [_, visible, _] = edit(&pair, &threads, count, &mut at_a, &mut at_b)?;
+        let after = used();
+        Ok((p50_p99(visible).0, [0, 1].map(|at| (after[at] - before[at]) / count as f64)))
+    };
+    let (first, first_used) = phase(part)?;
+    phase(edits - 2 * part)?;
+    let (last, last_used) = phase(part)?;
     pair.stop()?;
-    let first = p50_p99(visible[..part].to_vec()).0;
-    let last = p50_p99(visible[edits - part..].to_vec()).0;
     table.row(format!("one thread: visible p50, first {part} entries"), "us", &[first]);
-    table.row(format!("one thread: visible p50, entries {} to {edits}", edits - part), "us", &[last]);
+    table.row(format!("one thread: visible p50, last {part} of {edits} entries"), "us", &[last]);
     table.ratio("one thread: last / first", &[last], &[first]);
+    for (at, who) in ["writer", "receiver"].into_iter().enumerate() {
+        table.row(format!("one thread: processor time of the {who} per edit, first {part}"), "us", &[first_used[at]]);
+        table.row(format!("one thread: processor time of the {who} per edit, last {part}"), "us", &[last_used[at]]);
+    }
     Ok(())
 }
 
