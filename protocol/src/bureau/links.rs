@@ -350,9 +350,14 @@ impl Bureau {
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
             Checked::Plain(Message::Want(document)) => {
-                if let Some(link) = self.links.get_mut(&id) {
+                let peer = self.links[&id].peer.expect("checked above");
+                if self.may_send(turn, &peer, &document).is_ok()
+                    && let Some(link) = self.links.get_mut(&id)
+                {
                     link.whole.insert(document);
                     link.declined.remove(&document);
+                    // Whatever was given before may be what is missing there.
+                    link.evidence.clear();
                     // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
                     for push in link.in_flight.iter_mut().filter(|push| push.document == document) {
                         push.last = false;
@@ -857,7 +862,8 @@ impl Bureau {
         for certificate in certificates {
             let Some(known) = self.directory.certificate(&certificate) else { continue };
             let bureau = known.body().bureau;
-            if bureau == to {
+            // Our own devices hear of our members at greeting, and here once more: what they lack they could not show.
+            if bureau == to && to != self.identity.bureau {
                 continue;
             }
             if bureau != self.identity.bureau
