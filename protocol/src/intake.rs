@@ -15,7 +15,7 @@ use accord_keys::time::WallSeconds;
 use thiserror::Error;
 
 use crate::access::log::{Genesis, Kind, Learned, Life, Log, Record, RecordError};
-use crate::act::Act;
+use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
 use crate::id::{BureauId, CertificateId, Digest, DocumentId, RecordId};
@@ -693,12 +693,19 @@ impl DocState {
     }
     /// Admitted changes no anchor contains, of bureaus other than the owner.
     pub fn has_unsettled_foreign(&self) -> bool {
-        let owner = self.owner();
-        self.unsettled() > 0
-            && self.admitted.iter().any(|hash| {
-                self.status.get(hash).is_none_or(|s| s.anchor.is_none())
-                    && self.index.get(hash).is_some_and(|meta| meta.group != Group(owner.0))
-            })
+        let owner = Group(self.owner().0);
+        // They are among the newest, so the walk back ends soon.
+        let unsettled = self.index.iter().rev().filter(|meta| {
+            self.admitted.contains(&meta.hash) && self.status.get(&meta.hash).is_none_or(|status| status.anchor.is_none())
+        });
+        unsettled.take(usize::try_from(self.unsettled()).unwrap_or(usize::MAX)).any(|meta| meta.group != owner)
+    }
+    /// What the document was founded with, once its founding change is admitted. Read from that change alone: equal wherever it is held.
+    pub fn opening(&self) -> Option<Act> {
+        let founding = self.index.iter().find(|meta| meta.deps.is_empty() && self.admitted.contains(&meta.hash))?;
+        let change = crate::rules::parse(self.raw.get(&founding.hash)?).ok()?;
+        let mut acts = change.acts().filter_map(|bytes| Act::from_bytes(bytes).ok());
+        acts.find(|act| matches!(act.kind, ActKind::Draft | ActKind::Publish | ActKind::Open))
     }
     /// Whether a bureau other than the owner wrote here.
     pub fn has_foreign(&self) -> bool {

@@ -1181,7 +1181,7 @@ impl Bureau {
         for item in late {
             self.store_item(turn, document, item);
         }
-        let Some(state) = self.bodies.get_mut(&document) else { return };
+        let Some(state) = self.bodies.get(&document) else { return };
         let before = self.documents.get(&document);
         let summary = Summary::of(state, before, self.sequence);
         let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);

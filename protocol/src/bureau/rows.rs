@@ -205,7 +205,7 @@ pub struct Summary {
 
 impl Summary {
     /// Summary of a document as it stands; `before` carries over when holders were let in.
-    pub fn of(state: &mut DocState, before: Option<&Summary>, seq: u64) -> Self {
+    pub fn of(state: &DocState, before: Option<&Summary>, seq: u64) -> Self {
         let genesis = state.log().genesis().body().clone();
         let rights = state.log().rights();
         let granted_seq = rights
@@ -230,17 +230,11 @@ impl Summary {
                 (*bureau, same.unwrap_or(seq))
             })
             .collect();
-        let titled = before.filter(|b| !b.title.is_empty());
-        let opening = if titled.is_some() { None } else { state.acts().ok() }.and_then(|acts| {
-            acts.into_iter().find(|shown| {
-                shown.bureau == genesis.owner
-                    && matches!(shown.act.kind, crate::act::ActKind::Draft | crate::act::ActKind::Publish | crate::act::ActKind::Open)
-            })
-        });
-        let (title, subkind) = opening.map_or_else(
-            || before.map(|b| (b.title.clone(), b.subkind.clone())).unwrap_or_default(),
-            |shown| (shown.act.title, shown.act.subkind),
-        );
+        // What the founding change says never changes, so it is read once.
+        let (title, subkind) = match before {
+            Some(before) if !before.title.is_empty() => (before.title.clone(), before.subkind.clone()),
+            _ => state.opening().map(|act| (act.title, act.subkind)).unwrap_or_default(),
+        };
         let number = state.adopted_number();
         Self {
             document: state.id(),
