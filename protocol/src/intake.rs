@@ -695,9 +695,10 @@ impl DocState {
     pub fn has_unsettled_foreign(&self) -> bool {
         let owner = Group(self.owner().0);
         // They are among the newest, so the walk back ends soon.
-        let unsettled = self.index.iter().rev().filter(|meta| {
-            self.admitted.contains(&meta.hash) && self.status.get(&meta.hash).is_none_or(|status| status.anchor.is_none())
-        });
+        let unsettled =
+            self.index.iter().rev().filter(|meta| {
+                self.admitted.contains(&meta.hash) && self.status.get(&meta.hash).is_none_or(|status| status.anchor.is_none())
+            });
         unsettled.take(usize::try_from(self.unsettled()).unwrap_or(usize::MAX)).any(|meta| meta.group != owner)
     }
     /// What the document was founded with, once its founding change is admitted. Read from that change alone: equal wherever it is held.

@@ -14,6 +14,9 @@ use crate::oracle::{entitles, in_force, pacts};
 use crate::reference;
 use crate::world::{BASE_WALL, CALM, World};
 
+/// Records and segments a node holds of a document.
+type Held = (BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>);
+
 impl World {
     /// P2 and P4: what a running node shows is what its disk gives back.
     pub fn check_mirror(&mut self, n: usize) {
@@ -105,7 +108,7 @@ impl World {
     pub fn check_documents(&mut self) {
         let crash = std::mem::take(&mut self.weather.crash);
         for document in self.documents() {
-            let mut groups: BTreeMap<(BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>), (usize, DocumentView)> = BTreeMap::new();
+            let mut groups: BTreeMap<Held, (usize, DocumentView)> = BTreeMap::new();
             for n in 0..self.nodes.len() {
                 if !self.nodes[n].is_up() || !self.holds(n, &document) {
                     continue;

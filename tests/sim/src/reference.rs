@@ -149,10 +149,10 @@ impl Reading<'_> {
         let mut seen = BTreeSet::new();
         let mut open = vec![*tip];
         while let Some(hash) = open.pop() {
-            if let Some(change) = self.changes.get(&hash) {
-                if seen.insert(hash) {
-                    open.extend(&change.deps);
-                }
+            if let Some(change) = self.changes.get(&hash)
+                && seen.insert(hash)
+            {
+                open.extend(&change.deps);
             }
         }
         seen

@@ -633,13 +633,12 @@ impl World {
                 }
                 self.connections.remove(&id);
             }
-            Some(OnWire::Frame(bytes)) => {
-                if up && self.nodes[node].is_up() {
-                    self.oracle.arrived((id, end), &bytes);
-                    self.receive(node, link, &bytes);
-                    self.work(node);
-                }
+            Some(OnWire::Frame(bytes)) if up && self.nodes[node].is_up() => {
+                self.oracle.arrived((id, end), &bytes);
+                self.receive(node, link, &bytes);
+                self.work(node);
             }
+            Some(OnWire::Frame(_)) => {}
         }
     }
 
