@@ -593,7 +593,9 @@ impl DocState {
         for kept in self.segments.iter().filter(|kept| kept.seq > after) {
             let content = kept.segment.changes.len();
             let stands = kept.hashes.iter().take(content).take_while(|hash| self.admitted.contains(hash)).count();
-            let segment = if all || stands == content {
+            // Two segments for one position are the proof of a fork; whoever reads the document needs it to come to the same decision.
+            let proof = !all && self.proves_fork(&kept.segment);
+            let segment = if all || proof || stands == content {
                 Some(accord_keys::canon::encode(kept.segment.as_ref()))
             } else if stands == 0 {
                 None
@@ -607,6 +609,14 @@ impl DocState {
         out
     }
 
+    /// Whether a segment holds the position at which its writer forked.
+    fn proves_fork(&self, segment: &Segment) -> bool {
+        let id = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
+        let fork = self.actors.get(&id).and_then(|actor| actor.fork_at);
+        let last = segment.from + (segment.changes.len() + segment.links.len()) as u64 - 1;
+        fork.is_some_and(|fork| (segment.from..=last).contains(&fork))
+    }
+
     /// Stored segments that hold any of these changes: sent again under a new sequence when an anchor lets them in late.
     pub fn segments_with(&self, changes: &BTreeSet<ChangeHash>) -> Vec<Vec<u8>> {
         self.segments
@@ -616,10 +626,10 @@ impl DocState {
             .collect()
     }
 
-    /// Every certificate the document's items name: evidence a receiver needs.
-    pub fn certificates(&self) -> BTreeSet<CertificateId> {
-        let mut out: BTreeSet<CertificateId> =
-            self.actors.values().filter(|actor| self.has_admitted(actor)).map(|actor| actor.certificate).collect();
+    /// Every certificate named by the items that travel: evidence a receiver needs. With `all` also those behind held work.
+    pub fn certificates(&self, all: bool) -> BTreeSet<CertificateId> {
+        let travels = |actor: &&Actor| all || actor.fork_at.is_some() || self.has_admitted(actor);
+        let mut out: BTreeSet<CertificateId> = self.actors.values().filter(travels).map(|actor| actor.certificate).collect();
         out.insert(self.log.genesis().body().creator);
         for (_, entry) in self.log.entries() {
             let Some(record) = &entry.record else { continue };

@@ -684,7 +684,7 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let evidence = self.evidence_for(id, peer, state);
+        let evidence = self.evidence_for(id, peer, state, permit.whole());
         self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
@@ -825,7 +825,7 @@ impl Bureau {
     }
 
     /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
-    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState) -> Vec<(StatementId, Bytes)> {
+    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
         let mut out = Vec::new();
         if state.owner() != self.identity.bureau
@@ -838,7 +838,7 @@ impl Bureau {
         }
         let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
         // Appointments rest on the registrars' certificates: those come first.
-        let mut first = self.with_grounds(state.certificates(), peer.bureau, &known);
+        let mut first = self.with_grounds(state.certificates(whole), peer.bureau, &known);
         first.extend(out);
         let mut roots_first = first;
         roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
@@ -989,11 +989,14 @@ impl Bureau {
         let facts = access::Facts { document, owner: genesis.owner, category: genesis.category, tlp: genesis.tlp, rights: &rights };
         let allowed = access::check(&self.book, &facts, peer.bureau, self.identity.bureau, turn.effective, self.policy_epoch);
         let owner_is_us = genesis.owner == self.identity.bureau;
+        // A document of ours comes back to us only from one whom its log let in.
+        let outsider = !own_link && owner_is_us && !state.log().ever_held(&peer.bureau);
         // Whoever holds the creator's revocation takes no document of it that its registrar has not confirmed.
         let stranger = is_new && !own_link && state.adopted_number().is_none() && self.directory.revoked(&genesis.creator).is_some();
         let no = match (allowed, &refused) {
             (Err(refusal), _) => Some(refusal.word().to_owned()),
             (Ok(_), Some(why)) => Some(why.clone()),
+            (Ok(_), None) if outsider => Some("the log never let the sender in".to_owned()),
             (Ok(_), None) if stranger => Some("an unconfirmed document of a revoked creator".to_owned()),
             (Ok(_), None) => None,
         };

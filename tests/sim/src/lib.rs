@@ -9,6 +9,7 @@ pub mod canary;
 pub mod chaos;
 pub mod checks;
 pub mod disk;
+pub mod hostile;
 pub mod node;
 pub mod oracle;
 pub mod people;

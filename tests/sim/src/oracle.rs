@@ -301,6 +301,12 @@ impl Oracle {
         self.owed.entry(way).or_default().push(owed);
     }
 
+    /// A hostile member names documents; naming them back to it tells it nothing.
+    pub fn injected(&mut self, from: BureauId, to: BureauId, bytes: &[u8]) {
+        let said: Vec<BTreeSet<DocumentId>> = self.canaries.found_in(bytes).into_iter().cloned().collect();
+        self.named.extend(said.into_iter().flatten().map(|document| (from, to, document)));
+    }
+
     /// A frame is handed to the transport: the tap.
     pub fn frame(&mut self, from: &Node, to: &Node, way: (u64, usize), bytes: &[u8], wall: u64, world_wall: u64) {
         self.frames += 1;

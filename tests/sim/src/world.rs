@@ -108,6 +108,12 @@ pub struct World {
     pub turns: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Crash whoever takes the turn of this number: before its commit (`true`) or after it.
+    pub crash_at: Option<(u64, bool)>,
+    /// Every frame handed over: from, to, bytes. Only kept when asked for by [`World::keep_said`].
+    pub said: Vec<(usize, usize, Vec<u8>)>,
+    /// Whether `said` is kept.
+    pub keep_said: bool,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     serial: u64,
     connections: BTreeMap<u64, Connection>,
@@ -133,6 +139,9 @@ impl World {
             frames: (0, 0),
             turns: 0,
             crashes: 0,
+            crash_at: None,
+            said: Vec::new(),
+            keep_said: false,
             events: BinaryHeap::new(),
             serial: 0,
             connections: BTreeMap::new(),
@@ -253,6 +262,10 @@ impl World {
         let batch = self.rng.random_range(1..=self.weather.batch);
         let crash = self.weather.crash > 0 && self.rng.random_range(0..10_000) < self.weather.crash;
         let before_commit = self.rng.random_bool(0.5);
+        let (crash, before_commit) = match self.crash_at {
+            Some((turn, before)) if turn == self.turns => (true, before),
+            _ => (crash, before_commit),
+        };
         let now = self.nodes[n].clocks(self.now, BASE_WALL);
         let mut dice = SmallRng::seed_from_u64(self.rng.random());
         let outcome = match self.nodes[n].decide(batch, now, || dice.random()) {
@@ -402,12 +415,12 @@ impl World {
     /// # Errors
     /// The refusal.
     pub fn ask(&mut self, n: usize, command: Command) -> Result<View, Refused> {
-        if !self.nodes[n].is_up() && self.weather.crash == 0 {
+        if !self.nodes[n].is_up() && self.weather.crash == 0 && self.crash_at.is_none_or(|(turn, _)| turn < self.turns) {
             self.boot(n);
         }
         match self.try_ask(n, command) {
             Some(answer) => answer,
-            None if self.weather.crash > 0 => Err(Refused::new(RefusedKind::Fault, "silent")),
+            None if self.weather.crash > 0 || self.crash_at.is_some() => Err(Refused::new(RefusedKind::Fault, "silent")),
             None => self.fail("a command was not answered"),
         }
     }
@@ -527,6 +540,9 @@ impl World {
                 self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall.0, world_wall);
                 self.note(format!("{} -> {} {}", self.nodes[node].name, self.nodes[peer].name, describe(&bytes)));
                 self.oracle_verdict();
+                if self.keep_said {
+                    self.said.push((node, peer, bytes.clone()));
+                }
                 if matches!(bytes.get(1), Some(2..=4)) {
                     let old = self.old_frames.entry((node, peer)).or_default();
                     if old.len() < 64 {
@@ -659,6 +675,7 @@ impl World {
     pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) -> bool {
         let found = self.connections.iter().find(|(_, c)| c.up == [true, true] && (c.ends == [from, to] || c.ends == [to, from]));
         let Some((id, end)) = found.map(|(id, c)| (*id, usize::from(c.ends[1] == from))) else { return false };
+        self.oracle.injected(self.nodes[from].bureau, self.nodes[to].bureau, &bytes);
         self.put_on_wire(id, end, OnWire::Frame(bytes));
         true
     }
