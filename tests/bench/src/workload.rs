@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn texts_have_their_length_and_differ() {
         assert_eq!(text(3).chars().count(), CHARS);
-        assert_ne!(text(1)[30..], text(2)[30..], "not only in their number");
+        let body = |n: usize| text(n).chars().skip(10).collect::<String>();
+        assert_ne!(body(1), body(2), "not only in their number");
         assert_ne!(entry(1), entry(2));
     }
 }
