@@ -50,7 +50,7 @@ fn a_client_that_sends_nonsense_too_much_or_nothing_is_told_or_dropped() {
     let body = format!("{{\"name\":\"{}\"}}", "x".repeat(2 << 20));
     check(
         format!("POST /v1/officers HTTP/1.1\r\nhost: accord\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()),
-        "422",
+        "413",
         "body_too_large",
     );
     check(format!("GET /v1/status HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(200_000)), "431", "");
