@@ -3,7 +3,9 @@
 //! The swarm knows transport keys and bytes. It never reads a frame and never decides who is a partner: the driver gives it the list of
 //! keys ([`SwarmCommand::Allow`]) and whatever is not on it is refused before it gets a stream.
 //!
-//!     Allow --dial or be dialled--> Up --Frame, Frame, ...--> Down --pause with jitter--> dialled again
+//! ```text
+//! Allow --dial or be dialled--> Up --Frame, Frame, ...--> Down --pause with jitter--> dialled again
+//! ```
 //!
 //! One connection carries one link, a link carries frames of at most [`limits::FRAME_BYTES_MAX`] bytes in order. QUIC is tried first, TCP
 //! with TLS and yamux beside it a moment later. Of two connections between one pair one stays, the same one on both sides. Nothing here

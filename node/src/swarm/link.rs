@@ -1,6 +1,8 @@
 //! One link: reads frames from and writes frames to the control stream of one connection.
 //!
-//!     waiting for the link it replaces --> up --> closing (goodbye, at most 2 s) --> down
+//! ```text
+//! waiting for the link it replaces --> up --> closing (goodbye, at most 2 s) --> down
+//! ```
 //!
 //! Each link is one task. Reading stops while the driver does not take events, which fills the partner's own buffers and nobody
 //! else's; the event channel is fair, so one link cannot keep another from being heard. Writing checks the gate of a frame at the moment
