@@ -16,10 +16,14 @@ use crate::world::World;
 impl World {
     fn segments_of(&self, n: usize, document: &DocumentId) -> Vec<Segment> {
         let items = self.nodes[n].disk.items(document);
-        items.into_iter().filter_map(|(_, bytes)| Item::from_bytes(&bytes)).filter_map(|item| match item {
-            Item::Segment(bytes) => segment::decode(&bytes).ok(),
-            _ => None,
-        }).collect()
+        items
+            .into_iter()
+            .filter_map(|(_, bytes)| Item::from_bytes(&bytes))
+            .filter_map(|item| match item {
+                Item::Segment(bytes) => segment::decode(&bytes).ok(),
+                _ => None,
+            })
+            .collect()
     }
 
     /// A second segment for the place where a device's officer last wrote, with another text: equivocation.
