@@ -23,7 +23,7 @@ use crate::limits;
 use crate::segment::{self, CheckedSegment, Segment};
 
 /// Wire version of this build.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why a partner hears no. One value for "unknown, not entitled, purged", so a question reveals nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

@@ -1,0 +1,197 @@
+//! Comparing at quiet moments, and repairing what differs.
+
+use super::*;
+
+impl Bureau {
+    /// Whether a document belongs to the view of a link: what its owner may give the other side, asked alike by both.
+    pub(in crate::bureau) fn in_view(&self, turn: &Turn, link: &Link, summary: &Summary) -> bool {
+        let Some(peer) = link.peer else { return false };
+        if link.declined.contains(&summary.document)
+            || link.refused.contains(&summary.document)
+            || self.cannot_load.contains_key(&summary.document)
+        {
+            return false;
+        }
+        if link.own {
+            return true;
+        }
+        let own = self.identity.bureau;
+        let other = if summary.owner == own {
+            peer.bureau
+        } else if summary.owner == peer.bureau {
+            own
+        } else {
+            return false;
+        };
+        access::check(&self.book, &summary.facts(), summary.owner, other, turn.effective, self.policy_epoch).is_ok()
+    }
+
+    pub(in crate::bureau) fn sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
+        let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
+        let pair = Pair::of(self.identity.bureau, peer.bureau);
+        let held = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
+        equality::sum(&self.identity.network, &pair, held.map(|summary| &summary.entry))
+    }
+
+    /// At a quiet moment each side tells its sum; the other compares.
+    pub(in crate::bureau) fn compare_quiet(&mut self, turn: &mut Turn) {
+        let now = turn.now.mono;
+        let due: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| {
+                link.peer.is_some()
+                    && !link.compared
+                    && link.in_flight.is_empty()
+                    && link.whole.is_empty()
+                    && link.walked >= self.sequence
+                    && now >= link.quiet_since.plus(limits::QUIET_MS)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let link = &self.links[&id];
+            let peer = link.peer.expect("filtered above");
+            let (sum, count) = self.sum(turn, link);
+            let policy = self.policy_digest(&peer.bureau, turn);
+            self.send(turn, id, &Message::Equality { sum, count, policy }, true);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.compared = true;
+            }
+        }
+    }
+
+    pub(in crate::bureau) fn equality_came(&mut self, turn: &mut Turn, id: LinkId, sum: Digest, count: u64, policy: Digest) {
+        let link = &self.links[&id];
+        let peer = link.peer.expect("checked by message()");
+        let quiet = link.in_flight.is_empty() && link.whole.is_empty() && link.walked >= self.sequence;
+        // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits.
+        if turn.now.mono < link.equality_heard.plus(limits::QUIET_MS / 4) {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.equality_heard = turn.now.mono;
+        }
+        let link = &self.links[&id];
+        if !quiet || policy != self.policy_digest(&peer.bureau, turn) {
+            return; // Our own word follows when we are quiet, or when both hold the same agreements.
+        }
+        if self.sum(turn, link) == (sum, count) {
+            let was = self.partners.get(&peer.bureau).is_some_and(|row| row.divergent);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.repairs = 0;
+                link.tips_sent = false;
+                link.wanted.clear();
+            }
+            if was {
+                self.mark_divergent(turn, peer.bureau, false);
+            }
+            self.echoed(turn);
+            return;
+        }
+        let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
+        if link.repairs >= limits::REPAIRS_MAX || view > limits::TIPS_DOCUMENTS_MAX {
+            if !link.own && !self.partners.get(&peer.bureau).is_some_and(|row| row.divergent) {
+                self.mark_divergent(turn, peer.bureau, true);
+            }
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.repairs += 1;
+        }
+        self.account(turn, "repair", None, Some(peer.bureau), Some(peer.certificate), "");
+        self.send_tips(turn, id);
+    }
+
+    /// Somebody who knew us holds the same as we do: what a repair had lost is back.
+    pub(in crate::bureau) fn echoed(&mut self, turn: &mut Turn) {
+        if !self.restored {
+            return;
+        }
+        self.restored = false;
+        turn.remove(Table::Local, b"restored");
+        turn.put(Table::Local, b"lives", self.lives_from.to_be_bytes().to_vec());
+        self.event(turn, "store", None, None, "repaired store compared equal");
+        self.schedule_all(turn.now.mono);
+    }
+
+    pub(in crate::bureau) fn mark_divergent(&mut self, turn: &mut Turn, bureau: BureauId, divergent: bool) {
+        if let Some(row) = self.partners.get_mut(&bureau) {
+            row.divergent = divergent;
+        }
+        self.store_partner(turn, bureau);
+        self.event(turn, "divergent", None, Some(bureau), if divergent { "unequal after a repair" } else { "equal again" });
+    }
+
+    pub(in crate::bureau) fn send_tips(&mut self, turn: &mut Turn, id: LinkId) {
+        let link = &self.links[&id];
+        let lines: Vec<TipLine> = self
+            .documents
+            .values()
+            .filter(|summary| self.in_view(turn, link, summary))
+            .map(|summary| TipLine { document: summary.document, entry: summary.entry })
+            .collect();
+        let mut pages: Vec<Vec<TipLine>> = lines.chunks(limits::TIPS_PAGE).map(<[TipLine]>::to_vec).collect();
+        if pages.is_empty() {
+            pages.push(Vec::new());
+        }
+        let count = pages.len();
+        for (at, lines) in pages.into_iter().enumerate() {
+            // Ids of documents are content to whoever is not entitled: tips are gated like pushes.
+            let bytes = Message::Tips { lines, last: at + 1 == count }.encode();
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.tips_sent = true;
+            link.busy(turn.now.mono);
+        }
+    }
+
+    pub(in crate::bureau) fn tips_came(&mut self, turn: &mut Turn, id: LinkId, lines: Vec<TipLine>, last: bool) {
+        let link = self.links.get_mut(&id).expect("checked by message()");
+        link.tips_heard.extend(lines.into_iter().map(|line| (line.document, line.entry)));
+        link.busy(turn.now.mono);
+        if link.tips_heard.len() > limits::TIPS_DOCUMENTS_MAX {
+            link.tips_heard.clear();
+            return self.garbage(turn, id, "tips exchange above its bound");
+        }
+        if !last {
+            return;
+        }
+        let heard = std::mem::take(&mut link.tips_heard);
+        let answered = std::mem::replace(&mut link.tips_sent, false);
+        let peer = link.peer.expect("checked by message()");
+        let link = &self.links[&id];
+        let differing: Vec<DocumentId> = self
+            .documents
+            .values()
+            .filter(|summary| self.in_view(turn, link, summary) && heard.get(&summary.document) != Some(&summary.entry))
+            .map(|summary| summary.document)
+            .collect();
+        if !answered {
+            if link.repairs > limits::REPAIRS_MAX {
+                return;
+            }
+            if let Some(link) = self.links.get_mut(&id) {
+                link.repairs += 1;
+            }
+            self.send_tips(turn, id);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.tips_sent = false;
+            }
+        }
+        // What the other side still counts as its own view and was cut from: it has to hear so.
+        let parted: Vec<DocumentId> = heard
+            .keys()
+            .filter(|document| {
+                let facts = self.documents.get(*document).map(Summary::facts);
+                facts.is_some_and(|facts| access::parting(&facts, self.identity.bureau, peer.bureau).is_some())
+            })
+            .copied()
+            .collect();
+        if let Some(link) = self.links.get_mut(&id) {
+            link.whole.extend(differing);
+            link.whole.extend(parted);
+        }
+    }
+}

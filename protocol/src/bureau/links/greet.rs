@@ -1,0 +1,242 @@
+//! Coming and going: hello, who is at the other end, what goes first.
+
+use super::*;
+
+impl Bureau {
+    pub(in crate::bureau) fn link_up(&mut self, turn: &mut Turn, id: LinkId, transport: TransportKey, _outgoing: bool) {
+        self.links.insert(id, Link::new(transport, turn.now.mono));
+        if self.invites.contains_key(&transport) {
+            return; // It has no certificate yet; it speaks first.
+        }
+        let Some(candidate) = self.directory.by_transport(&transport) else { return };
+        let bureau = self.directory.certificate(&candidate).expect("listed by the directory").body().bureau;
+        let statements = self.introduction();
+        let hello = Hello {
+            network: self.identity.network,
+            bureau: self.identity.bureau,
+            certificate: self.identity.certificate,
+            wall: turn.stamp,
+            cursor: self.cursors.get(&transport).cloned().map(Bytes),
+            own_root: self.directory.root_head(&self.identity.bureau).expect("our own root is known"),
+            your_root: self.directory.root_head(&bureau),
+            statements,
+            version: wire::VERSION,
+        };
+        self.send(turn, id, &Message::Hello(hello), false);
+    }
+
+    pub(in crate::bureau) fn link_down(&mut self, turn: &mut Turn, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        let Some(peer) = link.peer else { return };
+        let still = self.links.values().any(|other| other.is_with(&peer.bureau));
+        if !still {
+            self.event(turn, if link.own { "device_down" } else { "partner_down" }, None, Some(peer.bureau), "");
+        }
+    }
+
+    /// A gate dropped something: what was not acknowledged is walked again under the new policy.
+    pub(in crate::bureau) fn frame_dropped(&mut self, turn: &mut Turn, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.peer.is_none() {
+            return;
+        }
+        let reached = self.reached.get(&link.transport).copied().unwrap_or_default();
+        link.base = reached.base;
+        link.walked = reached.walked;
+        link.sent.clear();
+        link.parted.clear();
+        link.tips_sent = false;
+        link.evidence.clear();
+        link.in_flight.clear();
+        link.in_flight_bytes = 0;
+        link.busy(turn.now.mono);
+    }
+
+    pub(in crate::bureau) fn garbage(&mut self, turn: &mut Turn, id: LinkId, why: &str) {
+        let bureau = self.links.get(&id).and_then(Link::bureau);
+        self.account(turn, "refused_message", None, bureau, None, why);
+        self.refuse_link(turn, id, Reason::Protocol);
+    }
+
+    /// Says no to a link and closes it. The reference is in our account and in theirs.
+    pub(in crate::bureau) fn refuse_link(&mut self, turn: &mut Turn, id: LinkId, reason: Reason) {
+        let reference = turn.reference();
+        let bureau = self.links.get(&id).and_then(Link::bureau);
+        self.account(turn, "refused_link", None, bureau, None, &format!("{reason:?} {reference:016x}"));
+        self.event(turn, "refused", None, bureau, &format!("{reason:?} {reference:016x}"));
+        self.send(turn, id, &Message::Refusal { reason, reference }, false);
+        turn.step.close.push(id);
+    }
+
+    pub(in crate::bureau) fn send(&self, turn: &mut Turn, link: LinkId, message: &Message, gated: bool) {
+        turn.step.sends.push(Send { link, bytes: message.encode(), gated });
+    }
+
+    pub(in crate::bureau) fn live_links(&self, with: impl Fn(BureauId) -> bool) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, link)| link.bureau().is_some_and(&with)).map(|(id, _)| *id).collect()
+    }
+
+    /// What a peer needs to recognise this device: our roots, its certificate, and that one's issuer.
+    pub(in crate::bureau) fn introduction(&self) -> Vec<Bytes> {
+        let Some(record) = self.directory.bureau(&self.identity.bureau) else { return Vec::new() };
+        let mut ids: Vec<StatementId> = record.roots().map(accord_keys::seal::Verified::id).collect();
+        if let Issuer::Member(issuer) = self.own_certificate().issuer {
+            ids.push(StatementId(issuer.0));
+        }
+        ids.push(StatementId(self.identity.certificate.0));
+        ids.iter().filter_map(|id| self.directory.statement_bytes(id)).map(Bytes).collect()
+    }
+
+    /// Sends statements in pages that fit a frame.
+    pub(in crate::bureau) fn send_statements(&self, turn: &mut Turn, id: LinkId, statements: Vec<Bytes>) {
+        let mut page = Vec::new();
+        let mut size = 0;
+        for bytes in statements {
+            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
+                self.send(turn, id, &Message::Statements(std::mem::take(&mut page)), false);
+                size = 0;
+            }
+            size += bytes.0.len();
+            page.push(bytes);
+        }
+        if !page.is_empty() {
+            self.send(turn, id, &Message::Statements(page), false);
+        }
+    }
+
+    /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
+    /// Officers' and laptops' certificates go to our own devices here, and elsewhere only as evidence.
+    pub(in crate::bureau) fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
+        let mut out: Vec<Bytes> = Vec::new();
+        for bytes in self.directory.statements(&self.identity.bureau) {
+            let is_certificate = seal::peek_type(&bytes) == Some(StatementType::Certificate.number());
+            let public = !is_certificate || {
+                accord_keys::seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(&bytes)
+                    .is_ok_and(|sealed| sealed.claimed().kind == MemberKind::Node)
+            };
+            if public || to_own {
+                out.push(Bytes(bytes));
+            }
+        }
+        out.extend(self.contacts.values().filter(|c| c.body().bureau == self.identity.bureau).map(|c| Bytes(c.sealed().to_bytes())));
+        out
+    }
+
+    /// Passes a new statement of our bureau on to those who may hear it.
+    pub(in crate::bureau) fn tell_statement(&mut self, turn: &mut Turn, bytes: &[u8]) {
+        let own = self.identity.bureau;
+        let private = seal::peek_type(bytes) == Some(StatementType::Certificate.number())
+            && accord_keys::seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(bytes)
+                .is_ok_and(|sealed| sealed.claimed().kind != MemberKind::Node);
+        let message = Message::Statements(vec![Bytes(bytes.to_vec())]);
+        for link in self.live_links(|peer| peer == own || !private) {
+            self.send(turn, link, &message, false);
+        }
+    }
+
+    pub(in crate::bureau) fn refusal_heard(&mut self, turn: &mut Turn, id: LinkId, reason: Reason, reference: u64) {
+        let bureau = self.links.get(&id).and_then(Link::bureau);
+        self.account(turn, "refused_by_partner", None, bureau, None, &format!("{reason:?} {reference:016x}"));
+        self.event(turn, "refused", None, bureau, &format!("by partner: {reason:?} {reference:016x}"));
+        turn.step.close.push(id);
+    }
+
+    pub(in crate::bureau) fn hello(&mut self, turn: &mut Turn, id: LinkId, hello: Hello, statements: Vec<wire::IdentityStatement>) {
+        if hello.network != self.identity.network || hello.version < wire::VERSION {
+            return self.refuse_link(turn, id, Reason::Incompatible);
+        }
+        for statement in statements {
+            let _ = self.learn_identity(turn, statement);
+        }
+        let transport = self.links[&id].transport;
+        let own = hello.bureau == self.identity.bureau;
+        let known = own || self.partners.contains_key(&hello.bureau);
+        let stands = self.directory.certificate(&hello.certificate).is_some_and(|c| {
+            let body = c.body();
+            body.bureau == hello.bureau && body.transport == Some(transport) && (own || body.kind == MemberKind::Node)
+        });
+        if !known || !stands || !self.may_connect(turn, &hello.certificate) || self.directory.is_frozen(&hello.bureau) {
+            return self.refuse_link(turn, id, Reason::Certificate);
+        }
+        let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
+        let (reached, believed) = self.returned_cursor(&transport, hello.cursor.as_ref());
+        let link = self.links.get_mut(&id).expect("present above");
+        link.peer = Some(peer);
+        link.own = own;
+        link.base = reached.base;
+        link.walked = reached.walked;
+        link.busy(turn.now.mono);
+        if !believed {
+            self.account(turn, "cursor_unreadable", None, Some(peer.bureau), Some(peer.certificate), "compare instead");
+        }
+        // A laptop has nobody but its own nodes to ask the time.
+        let corroborates = !own || self.own_certificate().kind == MemberKind::Laptop;
+        if corroborates {
+            let partners = if own { 1 } else { self.partners.values().filter(|row| row.checked).count() };
+            let event = self.clock.partner_says(peer.bureau, hello.wall, turn.now, partners);
+            turn.stamp = self.clock.stamp(turn.now);
+            turn.effective = self.clock.effective(turn.now);
+            self.clock_changed(turn, event);
+            if let Some(row) = self.partners.get_mut(&peer.bureau) {
+                row.last_contact = turn.stamp.0;
+            }
+            self.store_partner(turn, peer.bureau);
+        }
+        if own {
+            let key = self.directory.certificate(&peer.certificate).map(|c| c.body().key);
+            let done: Vec<TransportKey> =
+                self.invites.iter().filter(|(_, invite)| invite.device.is_some() && invite.device == key).map(|(t, _)| *t).collect();
+            for transport in done {
+                self.drop_invite(turn, &transport);
+            }
+        }
+        self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
+        self.refresh_allow(turn);
+        self.greet(turn, id, &peer, own);
+    }
+
+    /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair.
+    pub(in crate::bureau) fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool) {
+        let mut agreements: Vec<Bytes> = Vec::new();
+        self.send_statements(turn, id, self.public_statements(own));
+        if own {
+            let mut batch: Vec<Bytes> = Vec::new();
+            let mut size = 0;
+            let others: Vec<BureauId> = self.directory.bureaus().map(|b| b.id()).filter(|b| *b != self.identity.bureau).collect();
+            for bureau in others {
+                let contacts = self.contacts.values().filter(|c| c.body().bureau == bureau).map(|c| c.sealed().to_bytes());
+                let statements: Vec<Vec<u8>> = self.directory.statements(&bureau).into_iter().chain(contacts).collect();
+                for bytes in statements {
+                    size += bytes.len();
+                    batch.push(Bytes(bytes));
+                    if size > PUSH_BYTES || batch.len() >= 500 {
+                        self.send(turn, id, &Message::Statements(std::mem::take(&mut batch)), false);
+                        size = 0;
+                    }
+                }
+                agreements.extend(self.book.statements_with(bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes));
+            }
+            if !batch.is_empty() {
+                self.send(turn, id, &Message::Statements(batch), false);
+            }
+        } else {
+            agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
+        }
+        let offers: Vec<crate::id::AgreementId> =
+            self.book.entries().filter(|e| own || e.pair() == Pair::of(self.identity.bureau, peer.bureau)).map(|e| e.id()).collect();
+        self.send_statements(turn, id, self.agreement_evidence(offers));
+        let mut page = Vec::new();
+        let mut size = 0;
+        for bytes in agreements {
+            size += bytes.0.len();
+            page.push(bytes);
+            if size > 32 * 1024 {
+                self.send(turn, id, &Message::Agreements(std::mem::take(&mut page)), false);
+                size = 0;
+            }
+        }
+        if !page.is_empty() {
+            self.send(turn, id, &Message::Agreements(page), false);
+        }
+    }
+}

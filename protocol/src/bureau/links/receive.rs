@@ -1,0 +1,299 @@
+//! Receiving: the one door for what links bring.
+
+use super::*;
+
+impl Bureau {
+    pub(in crate::bureau) fn push_came(&mut self, turn: &mut Turn, id: LinkId, push: CheckedPush) {
+        let peer = self.links[&id].peer.expect("checked by message()");
+        let own_link = self.links[&id].own;
+        let document = push.document;
+        for statement in push.evidence {
+            let _ = self.learn_from(turn, &peer, own_link, statement);
+        }
+        if !own_link && !self.may_bring(&peer, &document) {
+            // Held, but no matter between us: answered like a document we never heard of.
+            return match push.genesis {
+                Some(_) => self.decline(turn, id, document, push.mark, "not between us"),
+                None => self.want_whole(turn, id, document, push.mark),
+            };
+        }
+        // A genesis stands if its creator does; a new document is looked at whole before anything of it is kept.
+        let fresh = if self.documents.contains_key(&document) {
+            None
+        } else {
+            match push.genesis.as_ref().map(|genesis| DocState::new(&self.directory, genesis.clone())) {
+                Some(Ok(state)) => Some(state),
+                Some(Err(RecordError::MissingEvidence(_))) | None => return self.want_whole(turn, id, document, push.mark),
+                Some(Err(why)) => return self.decline(turn, id, document, push.mark, &why.to_string()),
+            }
+        };
+        if fresh.is_none() && !self.bodies.contains_key(&document) {
+            return self.decline(turn, id, document, push.mark, "body cannot be loaded");
+        }
+        let is_new = fresh.is_some();
+        let mut state = fresh.or_else(|| self.bodies.remove(&document)).expect("one of the two");
+        let before_in = state.unadmitted();
+        let known_forks = state.forked_actors().len();
+        // In the order in which they found their place: that is the order in which they are stored and read back.
+        let mut items: Vec<Item> = Vec::new();
+        let mut took_away = false;
+        let mut waiting = false;
+        let mut refused: Option<String> = None;
+        state.retry(&self.directory);
+        items.extend(state.take_fresh());
+        for record in push.records {
+            let bytes = record.sealed().to_bytes();
+            match state.learn_record(&self.directory, record) {
+                Ok(Learned::Known) => {}
+                Ok(learned) => {
+                    items.push(Item::Record(bytes));
+                    items.extend(state.take_fresh());
+                    took_away |= learned == Learned::TakesAway;
+                }
+                Err(RecordError::Malformed(why)) => {
+                    refused = Some(why.to_owned());
+                    break;
+                }
+                Err(_) => waiting = true,
+            }
+        }
+        // The receiver asks the sender's question with the facts as they stand now.
+        let rights = state.log().rights();
+        let genesis = state.log().genesis().body();
+        let facts = access::Facts { document, owner: genesis.owner, category: genesis.category, tlp: genesis.tlp, rights: &rights };
+        let allowed = access::check(&self.book, &facts, peer.bureau, self.identity.bureau, turn.effective, self.policy_epoch);
+        let owner_is_us = genesis.owner == self.identity.bureau;
+        // A document of ours comes back to us only from one whom its log let in.
+        let outsider = !own_link && owner_is_us && !state.log().ever_held(&peer.bureau);
+        // Whoever holds the creator's revocation takes no document of it that its registrar has not confirmed.
+        let stranger = is_new && !own_link && state.adopted_number().is_none() && self.directory.revoked(&genesis.creator).is_some();
+        let no = match (allowed, &refused) {
+            (Err(refusal), _) => Some(refusal.word().to_owned()),
+            (Ok(_), Some(why)) => Some(why.clone()),
+            (Ok(_), None) if outsider => Some("the log never let the sender in".to_owned()),
+            (Ok(_), None) if stranger => Some("an unconfirmed document of a revoked creator".to_owned()),
+            (Ok(_), None) => None,
+        };
+        if let Some(why) = no {
+            let told_of_cut = !is_new && push.segments.is_empty() && rights.parted.contains_key(&self.identity.bureau);
+            if !is_new {
+                self.bodies.insert(document, state);
+                if !items.is_empty() {
+                    for item in items {
+                        self.store_item(turn, document, item);
+                    }
+                    self.touched(turn, document, "received");
+                }
+                if took_away && owner_is_us {
+                    self.policy_changed(turn, None);
+                }
+            }
+            if told_of_cut {
+                return self.send(turn, id, &Message::Ack(push.mark), false);
+            }
+            return self.decline(turn, id, document, push.mark, &why);
+        }
+        for incoming in push.segments {
+            let checked = match incoming {
+                IncomingSegment::Checked(checked) => checked,
+                IncomingSegment::Unchecked(raw) => match self.directory.certificate(&raw.certificate) {
+                    None => {
+                        waiting = true;
+                        continue;
+                    }
+                    Some(certificate) => match segment::check(&self.identity.network, certificate.body(), raw) {
+                        Ok(checked) => checked,
+                        Err(why) => {
+                            refused = Some(why.to_string());
+                            break;
+                        }
+                    },
+                },
+            };
+            // Into our own documents nobody writes whom our log never let in: not even to be held.
+            let writer = self.directory.certificate(&checked.segment().certificate).map(|c| c.body().bureau);
+            if owner_is_us && !own_link && writer.is_none_or(|w| w != self.identity.bureau && !state.log().ever_held(&w)) {
+                refused = Some("writer holds nothing here".to_owned());
+                continue;
+            }
+            let bytes = checked.to_bytes();
+            match state.learn_segment(&self.directory, checked) {
+                Intake::New => items.push(Item::Segment(bytes)),
+                Intake::Known => {}
+                Intake::Waiting => waiting = true,
+                Intake::Malformed(why) => {
+                    refused = Some(why);
+                    break;
+                }
+            }
+            items.extend(state.take_fresh());
+        }
+        let forks = state.forked_actors().len();
+        self.bodies.insert(document, state);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.refused.remove(&document);
+            if push.genesis.is_some() && !waiting {
+                link.wanted.remove(&document);
+            }
+        }
+        let changed = is_new || !items.is_empty();
+        if is_new {
+            self.used.push_back(document);
+            let genesis = push.genesis.expect("a new document came with its genesis").sealed().to_bytes();
+            let seq = self.store_item(turn, document, Item::Genesis(genesis));
+            self.echo(id, seq);
+        }
+        for item in items {
+            let seq = self.store_item(turn, document, item);
+            self.echo(id, seq);
+        }
+        if !before_in.is_empty() {
+            self.restore_admitted(turn, document, &before_in);
+        }
+        if changed {
+            self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
+            self.touched(turn, document, "received");
+        }
+        if took_away && owner_is_us {
+            self.policy_changed(turn, None);
+        }
+        if forks > known_forks && changed {
+            self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
+        }
+        if let Some(why) = refused
+            && !self.is_noise(turn, id)
+        {
+            self.account(turn, "refused_item", Some(document), Some(peer.bureau), Some(peer.certificate), &why);
+            self.event(turn, "refused", Some(document), Some(peer.bureau), "malformed");
+        }
+        if waiting {
+            return self.want_whole(turn, id, document, push.mark);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.wanted.remove(&document);
+        }
+        if let Some(cursor) = push.cursor.filter(|cursor| cursor.len() <= 4_096) {
+            let transport = self.links[&id].transport;
+            turn.put(Table::Cursors, &transport.0, cursor.clone());
+            self.cursors.insert(transport, cursor);
+        }
+        self.send(turn, id, &Message::Ack(push.mark), false);
+    }
+
+    /// Whether a document we hold is a matter between us and this partner: its own, or ours and it was let in once. Unknown ones may be.
+    pub(in crate::bureau) fn may_bring(&self, peer: &Peer, document: &DocumentId) -> bool {
+        let Some(summary) = self.documents.get(document) else { return true };
+        if summary.owner == peer.bureau {
+            return true;
+        }
+        let ours = summary.owner == self.identity.bureau;
+        ours && (summary.rights.bureaus.contains_key(&peer.bureau)
+            || self.bodies.get(document).is_some_and(|state| state.log().ever_held(&peer.bureau)))
+    }
+
+    /// Learns an identity statement a peer brought. A partner may teach us its own bureau and, as evidence, a bounded number of others.
+    pub(in crate::bureau) fn learn_from(&mut self, turn: &mut Turn, peer: &Peer, own: bool, statement: wire::IdentityStatement) -> bool {
+        if !own && let wire::IdentityStatement::Root(root) = &statement {
+            let bureau = match root.body().version {
+                1 => Some(BureauId(root.id().0)),
+                _ => root.body().previous.and_then(|previous| self.directory.bureau_of_root(&previous)),
+            };
+            let known = bureau.is_some_and(|b| b == peer.bureau || self.directory.bureau(&b).is_some());
+            if !known && self.directory.bureaus().count() >= limits::BUREAUS_MAX {
+                return false;
+            }
+        }
+        self.learn_identity(turn, statement).unwrap_or(false)
+    }
+
+    /// Whether a link has had its share of account lines and events for refusals this minute. The rest is counted, not written.
+    pub(in crate::bureau) fn is_noise(&mut self, turn: &Turn, id: LinkId) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        if turn.now.mono >= link.noise_since.plus(60_000) {
+            link.noise_since = turn.now.mono;
+            link.noise = 0;
+        }
+        link.noise += 1;
+        link.noise > limits::REFUSALS_NOTED_PER_MINUTE
+    }
+
+    pub(in crate::bureau) fn echo(&mut self, id: LinkId, seq: u64) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.echoes.insert(seq);
+        }
+    }
+
+    /// Refuses a document on a link: one byte and a reference go out, the reason stays here. The push counts as dealt with.
+    pub(in crate::bureau) fn decline(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64, why: &str) {
+        let reference = turn.reference();
+        let bureau = self.links.get(&id).and_then(Link::bureau);
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.refused.len() < 4_096) {
+            link.refused.insert(document);
+        }
+        if !self.is_noise(turn, id) {
+            self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
+            self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));
+        }
+        self.send(turn, id, &Message::Declined { document, reason: Reason::No, reference }, false);
+        self.send(turn, id, &Message::Ack(mark), false);
+    }
+
+    /// Something before what came is missing: ask for the document from its beginning, a few times at most.
+    pub(in crate::bureau) fn want_whole(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let rounds = link.wanted.get(&document).copied().unwrap_or(0);
+        if rounds >= 3 || link.wanted.len() >= 4_096 {
+            return self.decline(turn, id, document, mark, "still incomplete after it was asked for");
+        }
+        link.wanted.insert(document, rounds + 1);
+        self.send(turn, id, &Message::Want(document), false);
+        self.send(turn, id, &Message::Ack(mark), false);
+    }
+
+    /// A document changed: summary, order of sequence, event, plans.
+    pub(in crate::bureau) fn touched(&mut self, turn: &mut Turn, document: DocumentId, what: &str) {
+        let late = self.bodies.get_mut(&document).map(DocState::take_fresh).unwrap_or_default();
+        for item in late {
+            self.store_item(turn, document, item);
+        }
+        let Some(state) = self.bodies.get(&document) else { return };
+        let before = self.documents.get(&document);
+        let summary = Summary::of(state, before, self.sequence);
+        let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);
+        let newly: BTreeSet<BureauId> =
+            summary.granted_seq.keys().filter(|bureau| before.is_none_or(|before| !let_in(before, bureau))).copied().collect();
+        if let Some(before) = before {
+            self.by_seq.remove(&before.newest_seq);
+        }
+        turn.put(Table::Documents, &document.0, summary.to_bytes());
+        self.by_seq.insert(summary.newest_seq, document);
+        let owner = summary.owner;
+        // A link whose view this is not hears nothing of it: not even when it is quiet.
+        let seen_before: BTreeSet<LinkId> = match before {
+            Some(before) => self.links.iter().filter(|(_, link)| self.in_view(turn, link, before)).map(|(id, _)| *id).collect(),
+            None => BTreeSet::new(),
+        };
+        self.documents.insert(document, summary);
+        let summary = &self.documents[&document];
+        let concerned: BTreeSet<LinkId> = self
+            .links
+            .iter()
+            .filter(|(id, link)| seen_before.contains(id) || newly_with(link, &newly) || self.in_view(turn, link, summary))
+            .map(|(id, _)| *id)
+            .collect();
+        for (id, link) in &mut self.links {
+            let Some(peer) = link.peer.filter(|_| concerned.contains(id)) else { continue };
+            link.busy(turn.now.mono);
+            link.repairs = 0;
+            if newly.contains(&peer.bureau) {
+                link.declined.remove(&document);
+            }
+        }
+        self.event(turn, "document_changed", Some(document), Some(owner), what);
+        self.schedule_anchor(turn, document);
+    }
+}
+
+fn newly_with(link: &Link, newly: &BTreeSet<BureauId>) -> bool {
+    link.bureau().is_some_and(|bureau| newly.contains(&bureau))
+}

@@ -1,0 +1,403 @@
+//! Sending: the walk over our sequence, permits, pushes, what was acknowledged.
+
+use super::*;
+
+impl Bureau {
+    /// Asks the driver for a body.
+    pub(in crate::bureau) fn want(&self, turn: &mut Turn, document: DocumentId) {
+        if !self.loading.contains(&document) && !turn.step.wants.contains(&document) {
+            turn.step.wants.push(document);
+        }
+    }
+
+    /// Sends on every live link what is due, as far as credit and loaded bodies allow.
+    pub(in crate::bureau) fn pump_all(&mut self, turn: &mut Turn) {
+        let live: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.peer.is_some()).map(|(id, _)| *id).collect();
+        for id in live {
+            if turn.step.close.contains(&id) {
+                continue;
+            }
+            if self.still_stands(turn, id) {
+                self.pump(turn, id);
+            } else {
+                self.refuse_link(turn, id, Reason::Certificate);
+            }
+        }
+    }
+
+    /// A session ends with the certificate it was opened under, and while its bureau is frozen.
+    pub(in crate::bureau) fn still_stands(&self, turn: &Turn, id: LinkId) -> bool {
+        self.links.get(&id).and_then(|link| link.peer).is_none_or(|peer| {
+            let renewed = || {
+                let body = self.directory.certificate(&peer.certificate).map(|c| c.body());
+                body.is_some_and(|old| {
+                    self.directory.all_by_transport(&self.links[&id].transport).any(|other| {
+                        self.directory.certificate(&other).is_some_and(|c| c.body().bureau == old.bureau && c.body().key == old.key)
+                            && self.may_connect(turn, &other)
+                    })
+                })
+            };
+            let revoked = self.directory.revoked(&peer.certificate).is_some();
+            !self.directory.is_frozen(&peer.bureau) && !revoked && (self.may_connect(turn, &peer.certificate) || renewed())
+        })
+    }
+
+    pub(in crate::bureau) fn pump(&mut self, turn: &mut Turn, id: LinkId) {
+        loop {
+            let link = &self.links[&id];
+            if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX {
+                return;
+            }
+            let peer = link.peer.expect("only live links are pumped");
+            let (document, walk_to) = match link.whole.first() {
+                Some(document) => (*document, None),
+                None => match self.by_seq.range(link.walked + 1..).next() {
+                    Some((seq, document)) => (*document, Some(*seq)),
+                    None => {
+                        let head = self.sequence;
+                        let link = self.links.get_mut(&id).expect("present above");
+                        if link.base != head || link.walked != head {
+                            link.base = head;
+                            link.walked = head;
+                            link.sent.clear();
+                            link.echoes.clear();
+                        }
+                        return;
+                    }
+                },
+            };
+            let permit = match self.may_send(turn, &peer, &document) {
+                Ok(permit) if !link.declined.contains(&document) => permit,
+                Err(_) if self.parting_due(link, &peer, &document, walk_to).is_some() => {
+                    if !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
+                        return self.want(turn, document);
+                    }
+                    self.push_parting(turn, id, &peer, document, walk_to);
+                    continue;
+                }
+                _ => {
+                    self.passed(id, document, walk_to);
+                    continue;
+                }
+            };
+            if !self.bodies.contains_key(&document) {
+                if self.cannot_load.contains_key(&document) {
+                    self.passed(id, document, walk_to);
+                    continue;
+                }
+                self.want_ahead(turn, id, &peer);
+                return;
+            }
+            self.push_document(turn, id, &peer, permit, walk_to);
+        }
+    }
+
+    pub(in crate::bureau) fn may_send(&self, turn: &Turn, peer: &Peer, document: &DocumentId) -> Result<Permit, access::Refusal> {
+        let Some(summary) = self.documents.get(document) else { return Err(access::Refusal::NoPass { document: *document }) };
+        access::check(&self.book, &summary.facts(), self.identity.bureau, peer.bureau, turn.effective, self.policy_epoch)
+    }
+
+    pub(in crate::bureau) fn want_ahead(&self, turn: &mut Turn, id: LinkId, peer: &Peer) {
+        let link = &self.links[&id];
+        let next = link.whole.iter().chain(self.by_seq.range(link.walked + 1..).map(|(_, document)| document));
+        let missing: Vec<DocumentId> = next
+            .filter(|document| !self.bodies.contains_key(*document) && self.may_send(turn, peer, document).is_ok())
+            .take(WANT_AHEAD)
+            .copied()
+            .collect();
+        for document in missing {
+            self.want(turn, document);
+        }
+    }
+
+    pub(in crate::bureau) fn passed(&mut self, id: LinkId, document: DocumentId, walk_to: Option<u64>) {
+        let link = self.links.get_mut(&id).expect("present while pumping");
+        match walk_to {
+            Some(seq) => link.walked = seq,
+            None => {
+                link.whole.remove(&document);
+            }
+        }
+    }
+
+    pub(in crate::bureau) fn push_document(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, permit: Permit, walk_to: Option<u64>) {
+        let document = permit.document();
+        let link = &self.links[&id];
+        let newly = self.documents[&document]
+            .granted_seq
+            .get(&peer.bureau)
+            .is_some_and(|seq| *seq > link.base && !link.sent.contains_key(&document));
+        let after = match walk_to {
+            None => 0,
+            Some(_) if newly => 0,
+            Some(_) => link.base.max(link.sent.get(&document).copied().unwrap_or(0)),
+        };
+        let state = &self.bodies[&document];
+        let newest = state.newest_seq();
+        let mut items = state.items_after(after, permit.whole());
+        if walk_to.is_some() && after > 0 {
+            items.retain(|(seq, _)| !link.echoes.contains(seq));
+        } else if walk_to.is_some() {
+            // A document the peer itself brought whole is not sent back to it.
+            let all_echoes = items.iter().all(|(seq, _)| link.echoes.contains(seq));
+            if all_echoes {
+                items.clear();
+            } else {
+                items.retain(|(seq, _)| !link.echoes.contains(seq));
+            }
+        }
+        if items.is_empty() {
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            link.sent.insert(document, newest);
+            self.passed(id, document, walk_to);
+            return;
+        }
+        let evidence = self.evidence_for(id, peer, state, permit.whole());
+        self.send_evidence(turn, id, evidence);
+        let mut pushes: Vec<Push> = Vec::new();
+        let mut size = usize::MAX;
+        for (_, item) in items {
+            let bytes = match &item {
+                Item::Genesis(b) | Item::Record(b) | Item::Segment(b) => b.len(),
+            };
+            if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|p| p.records.len() + p.segments.len() >= 512) {
+                size = 0;
+                pushes.push(Push {
+                    mark: 0,
+                    document,
+                    evidence: Vec::new(),
+                    genesis: None,
+                    records: Vec::new(),
+                    segments: Vec::new(),
+                    cursor: None,
+                });
+            }
+            size = size.saturating_add(bytes);
+            let push = pushes.last_mut().expect("pushed above");
+            match item {
+                Item::Genesis(bytes) => push.genesis = Some(Bytes(bytes)),
+                Item::Record(bytes) => push.records.push(Bytes(bytes)),
+                Item::Segment(bytes) => push.segments.push(Bytes(bytes)),
+            }
+        }
+        let reached = {
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            link.sent.insert(document, newest);
+            match walk_to {
+                Some(seq) => link.walked = seq,
+                None => {
+                    link.whole.remove(&document);
+                }
+            }
+            Reached { base: link.base, walked: link.walked }
+        };
+        let transport = self.links[&id].transport;
+        // The cursor says "all before this is with you": only the last push of a document may carry it.
+        let cursor = Bytes(self.seal_cursor(turn, &transport, peer, reached));
+        if let Some(last) = pushes.last_mut() {
+            last.cursor = Some(cursor);
+        }
+        let count = pushes.len();
+        for (at, mut push) in pushes.into_iter().enumerate() {
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            push.mark = link.next_mark;
+            link.next_mark += 1;
+            let bytes = Message::Push(push.clone()).encode();
+            debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
+            let last = at + 1 == count;
+            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last, parting: false });
+            link.in_flight_bytes += bytes.len();
+            link.busy(turn.now.mono);
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
+        }
+        if !self.links[&id].own {
+            let clause = permit.clause().map(|c| format!("{}#{}", c.agreement.short(), c.line)).unwrap_or_default();
+            self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &clause);
+        }
+    }
+
+    /// Whether the peer has still to hear of its own cut: at its place in the walk, or when a comparison showed that it does not know.
+    pub(in crate::bureau) fn parting_due(
+        &self,
+        link: &Link,
+        peer: &Peer,
+        document: &DocumentId,
+        walk_to: Option<u64>,
+    ) -> Option<access::Parting> {
+        let summary = self.documents.get(document)?;
+        let parting = access::parting(&summary.facts(), self.identity.bureau, peer.bureau)?;
+        let news = summary.parted_seq.get(&peer.bureau).is_some_and(|seq| *seq > link.base) && !link.parted.contains(document);
+        let news = news && summary.given.contains(&peer.bureau);
+        (walk_to.is_none() || news).then_some(parting)
+    }
+
+    /// Tells a bureau of its own cut: the records up to it.
+    pub(in crate::bureau) fn push_parting(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, document: DocumentId, walk_to: Option<u64>) {
+        let parting = self.documents.get(&document).and_then(|s| access::parting(&s.facts(), self.identity.bureau, peer.bureau));
+        let (Some(parting), Some(state)) = (parting, self.bodies.get(&document)) else { return self.passed(id, document, walk_to) };
+        let records = state.log().up_to(&parting.cut());
+        let officers: Vec<CertificateId> = records.iter().filter_map(|record| record.body().kind.ordering_officer()).collect();
+        let evidence = self.with_grounds(officers, peer.bureau, &self.links[&id].evidence);
+        let mut pages: Vec<Vec<Bytes>> = vec![Vec::new()];
+        let mut size = 0;
+        for bytes in records.into_iter().map(|record| record.sealed().to_bytes()) {
+            if size + bytes.len() > PUSH_BYTES {
+                pages.push(Vec::new());
+                size = 0;
+            }
+            size += bytes.len();
+            pages.last_mut().expect("never empty").push(Bytes(bytes));
+        }
+        self.send_evidence(turn, id, evidence);
+        self.passed(id, document, walk_to);
+        for records in pages {
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            link.parted.insert(document);
+            let push = Push {
+                mark: link.next_mark,
+                document: parting.document(),
+                evidence: Vec::new(),
+                genesis: None,
+                records,
+                segments: Vec::new(),
+                cursor: None,
+            };
+            link.next_mark += 1;
+            let (mark, bytes) = (push.mark, Message::Push(push).encode());
+            let reached = Reached { base: link.base, walked: link.walked };
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true });
+            link.in_flight_bytes += bytes.len();
+            link.busy(turn.now.mono);
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
+        }
+        self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
+    }
+
+    /// Sends evidence ahead of what rests on it, in pages, and notes it as given.
+    pub(in crate::bureau) fn send_evidence(&mut self, turn: &mut Turn, id: LinkId, evidence: Vec<(StatementId, Bytes)>) {
+        let mut page: Vec<Bytes> = Vec::new();
+        let mut size = 0;
+        let mut pages = Vec::new();
+        for (statement, bytes) in evidence {
+            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
+                pages.push(std::mem::take(&mut page));
+                size = 0;
+            }
+            size += bytes.0.len();
+            page.push(bytes);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.evidence.insert(statement);
+            }
+        }
+        if !page.is_empty() {
+            pages.push(page);
+        }
+        for page in pages {
+            // Who writes in a document is part of it: gated like the document.
+            self.send(turn, id, &Message::Statements(page), true);
+        }
+    }
+
+    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
+    pub(in crate::bureau) fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool) -> Vec<(StatementId, Bytes)> {
+        let given = &self.links[&id].evidence;
+        let mut out = Vec::new();
+        if state.owner() != self.identity.bureau
+            && state.owner() != peer.bureau
+            && let Some(record) = self.directory.bureau(&state.owner())
+        {
+            let grounds =
+                record.roots().map(accord_keys::seal::Verified::id).chain(record.appointments().map(accord_keys::seal::Verified::id));
+            out.extend(grounds.filter(|id| !given.contains(id)).filter_map(|id| Some((id, Bytes(self.directory.statement_bytes(&id)?)))));
+        }
+        let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
+        // Appointments rest on the registrars' certificates: those come first.
+        let mut first = self.with_grounds(state.certificates(whole), peer.bureau, &known);
+        first.extend(out);
+        let mut roots_first = first;
+        roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
+            Some(StatementType::Root) => 0,
+            Some(StatementType::Certificate) => 1,
+            _ => 2,
+        });
+        roots_first
+    }
+
+    /// Sealed certificates with what they rest on, in an order that can be learnt, without those of `to` and those already given.
+    pub(in crate::bureau) fn with_grounds(
+        &self,
+        certificates: impl IntoIterator<Item = CertificateId>,
+        to: BureauId,
+        given: &BTreeSet<StatementId>,
+    ) -> Vec<(StatementId, Bytes)> {
+        let mut roots: Vec<StatementId> = Vec::new();
+        let mut issuers: Vec<StatementId> = Vec::new();
+        let mut members: Vec<StatementId> = Vec::new();
+        for certificate in certificates {
+            let Some(known) = self.directory.certificate(&certificate) else { continue };
+            let bureau = known.body().bureau;
+            // Our own devices hear of our members at greeting, and here once more: what they lack they could not show.
+            if bureau == to && to != self.identity.bureau {
+                continue;
+            }
+            if bureau != self.identity.bureau
+                && let Some(record) = self.directory.bureau(&bureau)
+            {
+                roots.extend(record.roots().map(accord_keys::seal::Verified::id));
+            }
+            if let Issuer::Member(issuer) = known.body().issuer {
+                issuers.push(StatementId(issuer.0));
+            }
+            members.push(StatementId(certificate.0));
+        }
+        let mut seen = BTreeSet::new();
+        roots
+            .into_iter()
+            .chain(issuers)
+            .chain(members)
+            .filter(|id| !given.contains(id) && seen.insert(*id))
+            .filter_map(|id| Some((id, Bytes(self.directory.statement_bytes(&id)?))))
+            .collect()
+    }
+
+    pub(in crate::bureau) fn ack_came(&mut self, turn: &mut Turn, id: LinkId, mark: u64) {
+        let link = self.links.get_mut(&id).expect("checked by message()");
+        if mark >= link.next_mark {
+            return self.garbage(turn, id, "acknowledged what was never sent");
+        }
+        let peer = link.peer.expect("checked by message()");
+        let own = link.own;
+        let transport = link.transport;
+        let mut reached = None;
+        let mut delivered = Vec::new();
+        while let Some(front) = link.in_flight.front().copied() {
+            if front.mark > mark {
+                break;
+            }
+            link.in_flight.pop_front();
+            link.in_flight_bytes = link.in_flight_bytes.saturating_sub(front.bytes);
+            if front.last || front.parting {
+                reached = Some(front.reached);
+            }
+            // What the receiver declined or asked for anew is dealt with, not delivered.
+            if front.last && !link.declined.contains(&front.document) && !link.whole.contains(&front.document) {
+                delivered.push(front.document);
+            }
+        }
+        link.busy(turn.now.mono);
+        let Some(reached) = reached else { return };
+        self.reached.insert(transport, reached);
+        turn.put(Table::Acknowledged, &transport.0, write(&reached));
+        for document in delivered {
+            if own {
+                continue;
+            }
+            self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
+            if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
+                summary.given.insert(peer.bureau);
+                turn.put(Table::Documents, &document.0, summary.to_bytes());
+            }
+            self.event(turn, "delivered", Some(document), Some(peer.bureau), "");
+        }
+    }
+}
