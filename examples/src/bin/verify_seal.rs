@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rules: 1,
         category: Category::FireHaz,
         tlp: Tlp::Amber,
-        audience: vec![Grantee { bureau: BureauId([3; 32]), verb: Verb::Read, agreement: None }],
+        audience: vec![Grantee::plain(BureauId([3; 32]), Verb::Read, None)],
         life: Life([4; 8]),
         at: WallSeconds(1_893_456_000),
         nonce: Nonce([5; 16]),

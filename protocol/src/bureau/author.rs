@@ -162,7 +162,7 @@ impl Bureau {
             match access::may_grant(&self.book, self.identity.bureau, bureau, category, tlp, verb, turn.effective) {
                 Ok(clause) => {
                     receivers.push(self.receiver(&bureau, true, "ok", &format!("{}#{}", clause.agreement.short(), clause.line)));
-                    audience.push(Grantee { bureau, verb, agreement: Some(clause.agreement) });
+                    audience.push(Grantee::plain(bureau, verb, Some(clause.agreement)));
                 }
                 Err(refusal) => receivers.push(self.receiver(&bureau, false, refusal.word(), "")),
             }
@@ -464,7 +464,7 @@ impl Bureau {
                 ..SendingView::default()
             }));
         }
-        let grantees = vec![Grantee { bureau, verb, agreement: Some(clause.agreement) }];
+        let grantees = vec![Grantee::plain(bureau, verb, Some(clause.agreement))];
         let order = self.order(turn, &by, document, OrderAct::Grant(grantees.clone()))?;
         self.record(turn, document, RecordKind::Grant(grantees, order))?;
         let View::Sending(mut view) = self.sent(document, receivers) else { unreachable!("sent() makes a sending view") };

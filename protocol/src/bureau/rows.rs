@@ -117,6 +117,14 @@ struct HolderRow {
     /// Sequence at which the record that lets it in was stored here.
     #[n(5)]
     granted_seq: u64,
+    #[n(6)]
+    via: Option<BureauId>,
+    #[n(7)]
+    tlp: Option<Tlp>,
+    #[n(8)]
+    until: Option<WallSeconds>,
+    #[n(9)]
+    no_fourth: Option<bool>,
 }
 
 /// One bureau that was cut, in a stored summary.
@@ -278,6 +286,10 @@ impl Summary {
                 since: held.since,
                 agreement: held.agreement,
                 granted_seq: self.granted_seq.get(bureau).copied().unwrap_or(0),
+                via: held.via,
+                tlp: held.tlp,
+                until: held.until,
+                no_fourth: held.no_fourth.then_some(true),
             })
             .collect();
         write(&SummaryRow {
@@ -318,7 +330,16 @@ impl Summary {
         let mut rights = Rights::default();
         let mut granted_seq = BTreeMap::new();
         for holder in row.holders {
-            let held = Held { verb: holder.verb, record: holder.record, since: holder.since, agreement: holder.agreement };
+            let held = Held {
+                verb: holder.verb,
+                record: holder.record,
+                since: holder.since,
+                agreement: holder.agreement,
+                via: holder.via,
+                tlp: holder.tlp,
+                until: holder.until,
+                no_fourth: holder.no_fourth.unwrap_or(false),
+            };
             rights.bureaus.insert(holder.bureau, held);
             granted_seq.insert(holder.bureau, holder.granted_seq);
         }

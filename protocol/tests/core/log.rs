@@ -126,7 +126,7 @@ fn a_record_of_the_wrong_hand_or_place_never_stands() {
 
 fn check_order(order: impl FnOnce(&Bench) -> Bytes, expected: &str) {
     let bench = Bench::of(Kind::Case);
-    let grantee = Grantee { bureau: world().bureaus[1].id, verb: Verb::Read, agreement: None };
+    let grantee = Grantee::plain(world().bureaus[1].id, Verb::Read, None);
     let body = bench.body(RecordKind::Grant(vec![grantee], order(&bench)));
     let error = bench.learn(body, &[world().owner().node.seed]).expect_err("must not stand").to_string();
     assert!(error.contains(expected), "{error}, expected: {expected}");
@@ -135,7 +135,7 @@ fn check_order(order: impl FnOnce(&Bench) -> Bytes, expected: &str) {
 #[test]
 fn a_grant_or_cut_needs_an_order_that_says_the_same_by_an_officer_who_may_order() {
     let world = world();
-    let grantee = |n: usize, verb| Grantee { bureau: world.bureaus[n].id, verb, agreement: None };
+    let grantee = |n: usize, verb| Grantee::plain(world.bureaus[n].id, verb, None);
     let order = |document, officer: crate::world::Member, act, key| {
         Bytes(seal(Order { document, officer: officer.id, act, at: START, nonce: Nonce([2; 16]) }, &[key]).to_bytes())
     };
@@ -216,7 +216,7 @@ fn a_genesis_stands_by_a_member_of_its_owner_who_may_create() {
 fn bounds_of_genesis_order_and_record_are_kept_where_they_are_sealed() {
     let world = world();
     let genesis = world.genesis(Kind::Case, &[(1, Verb::Append)]).body().clone();
-    let bureaus = |n: u8| (0..n).map(|n| Grantee { bureau: BureauId([n; 32]), verb: Verb::Read, agreement: None });
+    let bureaus = |n: u8| (0..n).map(|n| Grantee::plain(BureauId([n; 32]), Verb::Read, None));
     let with = |change: &dyn Fn(&mut Genesis)| {
         let mut body = genesis.clone();
         change(&mut body);

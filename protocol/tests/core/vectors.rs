@@ -183,7 +183,7 @@ fn sample() -> Sample {
         statements.push(line(&format!("record: cut of a {name}"), story.records[story.records.len() - 1].sealed()));
     }
     let officer = world.owner().officers[0];
-    let grantees = vec![Grantee { bureau, verb: Verb::Read, agreement: Some(AgreementId([0xa9; 32])) }];
+    let grantees = vec![Grantee::plain(bureau, Verb::Read, Some(AgreementId([0xa9; 32])))];
     for (name, act) in [
         ("order: grant", OrderAct::Grant(grantees)),
         ("order: strict cut", OrderAct::Cut(Subject::Bureau(bureau), vec![Verb::Read, Verb::Append], true)),

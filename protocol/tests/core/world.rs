@@ -154,8 +154,7 @@ impl World {
     /// A case of the first bureau that the given bureaus may write.
     pub fn genesis(&self, kind: Kind, audience: &[(usize, Verb)]) -> Verified<Genesis> {
         let owner = self.owner();
-        let mut audience: Vec<Grantee> =
-            audience.iter().map(|(at, verb)| Grantee { bureau: self.bureaus[*at].id, verb: *verb, agreement: None }).collect();
+        let mut audience: Vec<Grantee> = audience.iter().map(|(at, verb)| Grantee::plain(self.bureaus[*at].id, *verb, None)).collect();
         audience.sort();
         let genesis = Genesis {
             owner: owner.id,
@@ -189,8 +188,7 @@ impl World {
     }
 
     pub fn grant(&self, document: DocumentId, grants: &[(usize, Verb)]) -> RecordKind {
-        let mut grantees: Vec<Grantee> =
-            grants.iter().map(|(at, verb)| Grantee { bureau: self.bureaus[*at].id, verb: *verb, agreement: None }).collect();
+        let mut grantees: Vec<Grantee> = grants.iter().map(|(at, verb)| Grantee::plain(self.bureaus[*at].id, *verb, None)).collect();
         grantees.sort();
         let order = self.order(document, OrderAct::Grant(grantees.clone()));
         RecordKind::Grant(grantees, order)

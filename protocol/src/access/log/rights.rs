@@ -1,0 +1,115 @@
+//! Rights as of one record: what grants gave and what was taken away on the way from the genesis to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use accord_keys::certificate::{Capability, MemberCertificate};
+use accord_keys::time::WallSeconds;
+
+use super::{Grantee, Subject};
+use crate::agreement::{Tlp, Verb};
+use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
+
+/// Rights as of one record: what grants gave and cuts took on the way from the genesis to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Bureaus that hold the document, with the record that let them in.
+    pub bureaus: BTreeMap<BureauId, Held>,
+    /// Bureaus that held it until a cut, with that cut: they are told the log up to it, and nothing after.
+    pub parted: BTreeMap<BureauId, RecordId>,
+    pub(super) denied: BTreeSet<(Subject, Verb)>,
+}
+
+/// What one bureau holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Strongest verb.
+    pub verb: Verb,
+    /// The record that gave it.
+    pub record: RecordId,
+    /// When, by the sealer's clock.
+    pub since: WallSeconds,
+    /// The agreement the owner relied on.
+    pub agreement: Option<AgreementId>,
+    /// The bureau that hands it on.
+    pub via: Option<BureauId>,
+    /// Ceiling.
+    pub tlp: Option<Tlp>,
+    /// When giving ends; for egress only.
+    pub until: Option<WallSeconds>,
+    /// No further bureau through this one.
+    pub no_fourth: bool,
+}
+
+impl Held {
+    /// What a grantee holds by the record that names it.
+    pub(super) fn by(grantee: &Grantee, record: RecordId, since: WallSeconds) -> Self {
+        Self {
+            verb: grantee.verb,
+            record,
+            since,
+            agreement: grantee.agreement,
+            via: grantee.via,
+            tlp: grantee.tlp,
+            until: grantee.until,
+            no_fourth: grantee.no_fourth,
+        }
+    }
+    /// What both allow.
+    pub(super) fn weaker(&self, other: &Self) -> Self {
+        let weaker = if self.verb.includes(other.verb) { *other } else { *self };
+        Self {
+            tlp: [self.tlp, other.tlp].into_iter().flatten().min(),
+            until: [self.until, other.until].into_iter().flatten().min(),
+            no_fourth: self.no_fourth || other.no_fourth,
+            ..weaker
+        }
+    }
+    /// Whether a grant leaves this standing: it gives less, or the same on the same conditions.
+    fn outlasts(&self, grantee: &Grantee) -> bool {
+        let same = (self.via, self.tlp, self.until, self.no_fourth) == (grantee.via, grantee.tlp, grantee.until, grantee.no_fourth);
+        self.verb.includes(grantee.verb) && (self.verb != grantee.verb || same)
+    }
+}
+
+impl Rights {
+    /// Whether the holder of this certificate may do `verb`. The owner bureau's members need `write` to append and nothing to read.
+    pub fn allow(&self, owner: &BureauId, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
+        if self.denied.iter().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate)) {
+            return false;
+        }
+        if certificate.bureau == *owner {
+            return verb == Verb::Read || certificate.capabilities.contains(&Capability::Write);
+        }
+        let may_write = verb != Verb::Append || certificate.capabilities.contains(&Capability::Write);
+        may_write && self.bureaus.get(&certificate.bureau).is_some_and(|held| held.verb.includes(verb))
+    }
+
+    pub(super) fn grant(&mut self, grantees: &[Grantee], record: RecordId, since: WallSeconds) {
+        for grantee in grantees {
+            self.denied.retain(|(subject, _)| *subject != Subject::Bureau(grantee.bureau));
+            self.parted.remove(&grantee.bureau);
+            if !self.bureaus.get(&grantee.bureau).is_some_and(|old| old.outlasts(grantee)) {
+                self.bureaus.insert(grantee.bureau, Held::by(grantee, record, since));
+            }
+        }
+    }
+
+    pub(super) fn cut(&mut self, subject: &Subject, verbs: &[Verb], record: RecordId) {
+        let loses_read = verbs.contains(&Verb::Read);
+        if let Subject::Bureau(bureau) = subject {
+            if loses_read {
+                if self.bureaus.remove(bureau).is_some() {
+                    self.parted.insert(*bureau, record);
+                }
+            } else if verbs.contains(&Verb::Append)
+                && let Some(held) = self.bureaus.get_mut(bureau)
+            {
+                held.verb = Verb::Read;
+            }
+        }
+        self.denied.extend(verbs.iter().map(|verb| (subject.clone(), *verb)));
+        if loses_read {
+            self.denied.insert((subject.clone(), Verb::Append));
+        }
+    }
+}
