@@ -15,10 +15,12 @@
 //!   old one made, but one node cannot end another. A compromised issuer takes down what it issued, unless an issuer's revocation lists it.
 //! - An appointment is sealed by the root and names a node that may `register`.
 //!
-//! Bounds, all back-pressure and none a verdict: [`ROOTS_MAX`], [`RIVALS_MAX`], [`CERTIFICATES_MAX`], [`REVOCATIONS_MAX`], [`APPOINTMENTS_MAX`].
+//! Bounds, all back-pressure and none a verdict: [`ROOTS_MAX`], [`RIVALS_MAX`], [`CERTIFICATES_MAX`], [`REVOCATIONS_MAX`], [`APPOINTMENTS_MAX`],
+//! [`CLOCK_RESETS_MAX`].
 
 use crate::appointment::Appointment;
 use crate::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
+use crate::clock_reset::ClockReset;
 use crate::id::{BureauId, CertificateId, NetworkId, RootId, StatementId, TransportKey};
 use crate::revocation::{Revocation, RevocationClass, RevocationTarget};
 use crate::root::RootStatement;
@@ -43,6 +45,8 @@ pub const CERTIFICATES_MAX: usize = 65_536;
 pub const REVOCATIONS_MAX: usize = 65_536;
 /// Most epochs kept of one bureau.
 pub const APPOINTMENTS_MAX: usize = 4_096;
+/// Most clock resets kept of one bureau: each is an act of its root.
+pub const CLOCK_RESETS_MAX: usize = 1_024;
 
 /// Whether a statement was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,7 +286,27 @@ impl Directory {
         Ok(Learned::New)
     }
 
-    /// Reads, verifies and learns one sealed root, certificate, revocation or appointment.
+    /// Learns that the root lowered its devices' clock floor. Kept so that it is not taken twice; what follows from it is the devices' matter.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; waiting when the root version is not known.
+    pub fn learn_clock_reset(&mut self, reset: Verified<ClockReset>) -> Result<Learned, DirectoryError> {
+        self.check_network(&reset)?;
+        let body = reset.body();
+        if self.check_known(&body.bureau)?.clock_resets.contains_key(&reset.id()) {
+            return Ok(Learned::Known);
+        }
+        self.check_root_seal(&body.bureau, &body.root, &reset)?;
+        let bureau = body.bureau;
+        let record = self.record_mut(&bureau)?;
+        if record.clock_resets.len() >= CLOCK_RESETS_MAX {
+            return Err(DirectoryError::Full { what: "clock resets", most: CLOCK_RESETS_MAX });
+        }
+        record.clock_resets.insert(reset.id(), Arc::new(reset));
+        Ok(Learned::New)
+    }
+
+    /// Reads, verifies and learns one sealed root, certificate, revocation, appointment or clock reset.
     ///
     /// # Errors
     /// [`LearnError::Seal`] when the bytes or their seals are bad (never good later), [`LearnError::Directory`] otherwise.
@@ -293,6 +317,7 @@ impl Directory {
             Some(StatementType::Certificate) => self.learn_certificate(Sealed::from_bytes(bytes)?.verify(&self.network)?),
             Some(StatementType::Revocation) => self.learn_revocation(Sealed::from_bytes(bytes)?.verify(&self.network)?),
             Some(StatementType::Appointment) => self.learn_appointment(Sealed::from_bytes(bytes)?.verify(&self.network)?),
+            Some(StatementType::ClockReset) => self.learn_clock_reset(Sealed::from_bytes(bytes)?.verify(&self.network)?),
             Some(other) if other.is_draft() => return Err(SealError::NotYetSupported(other).into()),
             Some(other) => return Err(LearnError::NotForDirectory(other)),
             None => return Err(SealError::UnknownType(number).into()),
@@ -418,7 +443,7 @@ impl Directory {
     }
 
     /// Everything known of a bureau as sealed bytes, in an order in which an empty directory can learn it: roots by version, certificates
-    /// by the root, certificates by members, revocations, appointments.
+    /// by the root, certificates by members, revocations, appointments, clock resets.
     pub fn statements(&self, bureau: &BureauId) -> Vec<Vec<u8>> {
         let Some(record) = self.bureau(bureau) else {
             return Vec::new();
@@ -433,10 +458,11 @@ impl Directory {
             .chain(by_root.into_iter().chain(by_member).map(|it| it.sealed().to_bytes()))
             .chain(record.revocations().map(|it| it.sealed().to_bytes()))
             .chain(record.appointments().map(|it| it.sealed().to_bytes()))
+            .chain(record.clock_resets.values().map(|it| it.sealed().to_bytes()))
             .collect()
     }
 
-    /// The sealed bytes of one root, certificate, revocation or appointment.
+    /// The sealed bytes of one root, certificate, revocation, appointment or clock reset.
     pub fn statement_bytes(&self, id: &StatementId) -> Option<Vec<u8>> {
         if let Some(certificate) = self.certificate(&CertificateId(id.0)) {
             return Some(certificate.sealed().to_bytes());
@@ -445,6 +471,7 @@ impl Directory {
             let root = record.roots.get(&RootId(id.0)).map(|it| it.sealed().to_bytes());
             root.or_else(|| record.revocations.get(id).map(|(_, it)| it.sealed().to_bytes()))
                 .or_else(|| record.appointments.values().find_map(|rivals| rivals.get(id)).map(|it| it.sealed().to_bytes()))
+                .or_else(|| record.clock_resets.get(id).map(|it| it.sealed().to_bytes()))
         })
     }
 

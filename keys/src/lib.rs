@@ -10,6 +10,7 @@ pub mod armour;
 pub mod canon;
 pub mod card;
 pub mod certificate;
+pub mod clock_reset;
 pub mod code;
 pub mod contact;
 pub mod cose;

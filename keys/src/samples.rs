@@ -3,6 +3,7 @@
 use crate::appointment::Appointment;
 use crate::card::Card;
 use crate::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
+use crate::clock_reset::ClockReset;
 use crate::contact::Contact;
 use crate::id::{BureauId, CertificateId, NetworkId, RootId, TransportKey};
 use crate::revocation::{Revocation, RevocationClass, RevocationTarget};
@@ -103,6 +104,10 @@ pub fn revocation() -> Revocation {
 
 pub fn appointment() -> Appointment {
     Appointment { bureau: BureauId([7; 32]), epoch: 1, registrar: CertificateId([8; 32]), at: START, root: RootId([7; 32]) }
+}
+
+pub fn clock_reset() -> ClockReset {
+    ClockReset { bureau: BureauId([7; 32]), floor: START, at: START.plus(5), root: RootId([7; 32]) }
 }
 
 pub fn contact() -> Contact {

@@ -4,6 +4,7 @@
 
 use crate::appointment::Appointment;
 use crate::certificate::{Commitment, Issuer, MemberCertificate, MemberKind, Opening};
+use crate::clock_reset::ClockReset;
 use crate::code::CheckingCode;
 use crate::contact::Contact;
 use crate::id::{BureauId, CertificateId, PublicKey};
@@ -78,6 +79,7 @@ fn statements() -> Vec<(StatementType, String)> {
         |target, class, issuer, signers: &[u8]| samples::seal(Revocation { bureau, target, class, at: START.plus(2), issuer }, signers);
     let appointment = Appointment { bureau, epoch: 1, registrar: node_id, at: START, root: root_id };
     let contact = Contact { bureau, certificate: node_id, ..samples::contact() };
+    let reset = ClockReset { bureau, root: root_id, ..samples::clock_reset() };
     let silent = Contact { addresses: vec![], phone: String::new(), ..contact.clone() };
     vec![
         line("root, version 1, 2 of 3", &root),
@@ -109,14 +111,21 @@ fn statements() -> Vec<(StatementType, String)> {
         line("appointment", &samples::seal(appointment, &[1, 3])),
         line("contact", &samples::seal(contact, &[10])),
         line("contact without address or phone", &samples::seal(silent, &[10])),
+        line("clock reset, by the root", &samples::seal(reset, &[2, 3])),
     ]
 }
 
 #[test]
 fn vectors_of_statements_are_frozen() {
     let statements = statements();
-    let in_keys =
-        [StatementType::Root, StatementType::Certificate, StatementType::Revocation, StatementType::Appointment, StatementType::Contact];
+    let in_keys = [
+        StatementType::Root,
+        StatementType::Certificate,
+        StatementType::Revocation,
+        StatementType::Appointment,
+        StatementType::Contact,
+        StatementType::ClockReset,
+    ];
     assert_eq!(statements.iter().map(|(kind, _)| *kind).collect::<BTreeSet<_>>(), BTreeSet::from(in_keys), "every type of this crate");
     let tip = [0x77; 32];
     let signature = seal::sign_tip(&network(), &key(10), &tip).expect("signs");

@@ -307,10 +307,13 @@ impl Bureau {
             ClockEvent::Jumped => "jumped",
             ClockEvent::Returned => "returned",
             ClockEvent::Confirmed => "confirmed",
+            ClockEvent::Corroborated => "corroborated",
         };
         self.event(turn, "clock", None, None, word);
         self.account(turn, "clock", None, None, None, word);
-        self.policy_changed(turn, None);
+        if event != ClockEvent::Corroborated {
+            self.policy_changed(turn, None);
+        }
     }
 
     /// What time alone changes: agreements that begin or end, the floor, invitations.

@@ -3,6 +3,11 @@
 //! The **floor** is corroborated time: the last accepted wall time plus uptime. It is persisted, and a wall clock that leaves the expected
 //! time by more than [`limits::CLOCK_JUMP_S`] is *held* until it comes back, enough partners say the same, or an officer rules. Egress asks
 //! [`Clock::effective`] = max(wall, floor); statements are stamped with [`Clock::stamp`] = floor while a jump is held.
+//!
+//! What cannot be taken back by a later correction (cuts, ends and purges by the machine) asks more: that the time was **corroborated** since
+//! the start, by an officer or by two partners (one, if there is only one), and that nothing happened to the clock since
+//! ([`Clock::is_corroborated`]). Small steps are followed, but together they may lead no further than one jump from what was corroborated
+//! or started from; and what starts believed unconfirmed adds up, over any number of restarts, to [`limits::CLOCK_START_AHEAD_S`] at most.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +24,17 @@ pub enum ClockEvent {
     Returned,
     /// Partners or an officer confirmed the new time.
     Confirmed,
+    /// Partners or an officer agree with the time we go by; nothing about it changed.
+    Corroborated,
+}
+
+/// What a store keeps of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Corroborated time when it was written.
+    pub floor: WallSeconds,
+    /// How far unconfirmed wall clocks have carried it since it was last corroborated, seconds.
+    pub leapt: u64,
 }
 
 /// See the module.
@@ -26,49 +42,63 @@ pub enum ClockEvent {
 pub struct Clock {
     at: MonoMillis,
     accepted: WallSeconds,
+    /// Where small steps are measured from.
+    anchor: (MonoMillis, WallSeconds),
+    leapt: u64,
     held: bool,
     /// Held since the start: no uptime corroborates more than the persisted floor yet.
     since_start: bool,
     dismissed: bool,
+    corroborated: bool,
+    agreed: BTreeSet<BureauId>,
     confirmed_by: BTreeSet<BureauId>,
+    vetoed_by: BTreeSet<BureauId>,
 }
 
 impl Clock {
-    /// Starts from the persisted floor, if there is one.
-    pub fn open(floor: Option<WallSeconds>, now: Now) -> Self {
-        let mut clock =
-            Self { at: now.mono, accepted: now.wall, held: false, since_start: false, dismissed: false, confirmed_by: BTreeSet::new() };
-        if let Some(floor) = floor {
-            if !plausible_at_start(floor, now.wall) {
-                clock.accepted = floor;
-                clock.held = true;
-                clock.since_start = true;
-            } else {
-                clock.accepted = now.wall.max(floor);
-            }
+    /// Starts from what was kept, if there is anything.
+    pub fn open(kept: Option<Kept>, now: Now) -> Self {
+        let mut clock = Self {
+            at: now.mono,
+            accepted: now.wall,
+            anchor: (now.mono, now.wall),
+            leapt: 0,
+            held: false,
+            since_start: false,
+            dismissed: false,
+            corroborated: false,
+            agreed: BTreeSet::new(),
+            confirmed_by: BTreeSet::new(),
+            vetoed_by: BTreeSet::new(),
+        };
+        if let Some(kept) = kept {
+            clock.leapt = kept.leapt;
+            clock.begin(kept.floor, now);
         }
         clock
     }
 
     /// Corroborated time now: last accepted wall time plus uptime since.
     pub fn floor(&self, mono: MonoMillis) -> WallSeconds {
-        self.accepted.plus(mono.0.saturating_sub(self.at.0) / 1_000)
+        after(self.at, self.accepted, mono)
+    }
+
+    /// What the store is to keep.
+    pub fn kept(&self, mono: MonoMillis) -> Kept {
+        let floor = self.floor(mono);
+        let stepped = floor.0.saturating_sub(after(self.anchor.0, self.anchor.1, mono).0);
+        Kept { floor, leapt: self.leapt.saturating_add(stepped) }
     }
 
     /// Looks at both clocks; returns what changed.
     pub fn observe(&mut self, now: Now) -> Option<ClockEvent> {
         let expected = self.floor(now.mono);
-        let near = now.wall.0.abs_diff(expected.0) <= limits::CLOCK_JUMP_S;
         // How long the process was down is not known: after a wild start a wall clock comes back into what a start would have accepted.
-        if self.held && self.since_start && plausible_at_start(expected, now.wall) {
-            if now.wall > expected {
-                self.accept(now);
-            }
-            self.held = false;
-            self.since_start = false;
+        if self.held && self.since_start && self.is_plausible_at_start(expected, now.wall) {
+            self.begin(expected, now);
             return Some(ClockEvent::Returned);
         }
-        match (self.held, near) {
+        match (self.held, self.is_near(now)) {
             (false, true) => {
                 // Follow small steps forward; a small step back waits for the wall clock to catch up with the floor.
                 if now.wall > expected {
@@ -81,46 +111,84 @@ impl Clock {
                 self.since_start = false;
                 self.dismissed = false;
                 self.confirmed_by.clear();
+                self.vetoed_by.clear();
                 Some(ClockEvent::Jumped)
             }
             (true, true) => {
                 self.held = false;
+                self.since_start = false;
                 Some(ClockEvent::Returned)
             }
             (true, false) => None,
         }
     }
 
-    /// A partner's wall clock. Confirms a held jump forward when enough partners agree with our wall clock; never causes one, and never
-    /// confirms a jump back: the floor does not go down on anybody's word.
+    /// A partner's wall clock. Confirms a held jump forward when enough partners agree with our wall clock and fewer with the time we
+    /// expected; corroborates the time we go by when enough agree with that. It never causes a jump, and never confirms a jump back: the
+    /// floor does not go down on anybody's word. `partners` is how many could speak.
     pub fn partner_says(&mut self, partner: BureauId, theirs: WallSeconds, now: Now, partners: usize) -> Option<ClockEvent> {
-        if !self.held || now.wall < self.floor(now.mono) || theirs.0.abs_diff(now.wall.0) > limits::CLOCK_JUMP_S {
+        let expected = self.floor(now.mono);
+        let (from_wall, from_floor) = (theirs.0.abs_diff(now.wall.0), theirs.0.abs_diff(expected.0));
+        let enough = partners.clamp(1, 2);
+        for said in [&mut self.agreed, &mut self.confirmed_by, &mut self.vetoed_by] {
+            said.remove(&partner);
+        }
+        if self.held && now.wall >= expected && from_wall <= limits::CLOCK_JUMP_S && from_wall < from_floor {
+            self.confirmed_by.insert(partner);
+            if self.confirmed_by.len() >= enough && self.confirmed_by.len() > self.vetoed_by.len() {
+                self.confirm(now);
+                return Some(ClockEvent::Confirmed);
+            }
             return None;
         }
-        self.confirmed_by.insert(partner);
-        if self.confirmed_by.len() >= partners.clamp(1, 2) {
-            self.accept(now);
-            self.held = false;
-            return Some(ClockEvent::Confirmed);
+        if from_floor > limits::CLOCK_JUMP_S {
+            return None;
         }
-        None
+        self.agreed.insert(partner);
+        if self.held {
+            self.vetoed_by.insert(partner);
+        }
+        (self.agreed.len() >= enough).then(|| self.corroborate(now)).flatten()
     }
 
-    /// An officer's word on a held jump. A jump back cannot be confirmed: until the wall clock is set right, statements are stamped by the
-    /// floor; lowering the floor itself takes the root.
+    /// An officer's word. On a held jump: it is right, or it is not; a jump back cannot be confirmed: until the wall clock is set right,
+    /// statements are stamped by the floor, and lowering the floor itself takes the root. Without a jump, a yes corroborates the time.
     pub fn correct(&mut self, confirm: bool, now: Now) -> Option<ClockEvent> {
         if !self.held {
-            return None;
+            return if confirm { self.corroborate(now) } else { None };
         }
         if confirm && now.wall >= self.floor(now.mono) {
-            self.accept(now);
-            self.held = false;
+            self.confirm(now);
             return Some(ClockEvent::Confirmed);
         }
         self.dismissed = true;
         None
     }
 
+    /// The root's word on a floor that was poisoned: it goes down to `floor`, and the clock stands as at a start from there. `false`, and
+    /// nothing happens, unless the wall clock is held back by the floor: there is nothing to heal.
+    pub fn reset(&mut self, floor: WallSeconds, now: Now) -> bool {
+        if !self.is_behind(now) || floor >= self.floor(now.mono) {
+            return false;
+        }
+        self.leapt = 0;
+        self.dismissed = false;
+        self.corroborated = false;
+        for said in [&mut self.agreed, &mut self.confirmed_by, &mut self.vetoed_by] {
+            said.clear();
+        }
+        self.begin(floor, now);
+        true
+    }
+
+    /// Whether the wall clock is more than a small step before the floor: set back, or the floor was poisoned.
+    pub fn is_behind(&self, now: Now) -> bool {
+        self.held && now.wall.0.saturating_add(limits::CLOCK_JUMP_S) < self.floor(now.mono).0
+    }
+    /// Whether the time was confirmed since the start and nothing happened to the clock since: what the machine may do on time alone.
+    pub fn is_corroborated(&self, now: Now) -> bool {
+        self.corroborated && !self.held && self.is_near(now)
+    }
     /// Whether a jump waits for confirmation.
     pub fn is_held(&self) -> bool {
         self.held
@@ -138,18 +206,55 @@ impl Clock {
         if self.held { self.floor(now.mono) } else { self.effective(now) }
     }
 
+    /// Starts, or starts again, from a floor.
+    fn begin(&mut self, floor: WallSeconds, now: Now) {
+        let plausible = self.is_plausible_at_start(floor, now.wall);
+        self.at = now.mono;
+        self.accepted = if plausible { now.wall.max(floor) } else { floor };
+        self.anchor = (now.mono, self.accepted);
+        self.held = !plausible;
+        self.since_start = !plausible;
+        self.leapt = self.leapt.saturating_add(self.accepted.0.saturating_sub(floor.0));
+    }
+
     fn accept(&mut self, now: Now) {
         self.at = now.mono;
         self.accepted = now.wall;
+    }
+
+    /// The wall clock is right.
+    fn confirm(&mut self, now: Now) {
+        self.accept(now);
+        self.held = false;
+        self.since_start = false;
         self.confirmed_by.clear();
+        self.vetoed_by.clear();
+        let _ = self.corroborate(now);
+    }
+
+    /// The time we go by is right.
+    fn corroborate(&mut self, now: Now) -> Option<ClockEvent> {
+        self.anchor = (now.mono, self.floor(now.mono));
+        self.leapt = 0;
+        self.agreed.clear();
+        (!std::mem::replace(&mut self.corroborated, true)).then_some(ClockEvent::Corroborated)
+    }
+
+    fn is_near(&self, now: Now) -> bool {
+        let anchored = after(self.anchor.0, self.anchor.1, now.mono);
+        now.wall.0.abs_diff(self.floor(now.mono).0) <= limits::CLOCK_JUMP_S && now.wall.0.abs_diff(anchored.0) <= limits::CLOCK_JUMP_S
+    }
+
+    /// Whether a wall clock may be believed at a start, given the persisted floor and what was believed unconfirmed before.
+    fn is_plausible_at_start(&self, floor: WallSeconds, wall: WallSeconds) -> bool {
+        let too_far = wall.0.saturating_sub(floor.0).saturating_add(self.leapt) > limits::CLOCK_START_AHEAD_S && wall > floor;
+        let behind = wall.0.saturating_add(limits::CLOCK_JUMP_S) < floor.0;
+        !too_far && !behind
     }
 }
 
-/// Whether a wall clock may be believed at a start, given the persisted floor.
-fn plausible_at_start(floor: WallSeconds, wall: WallSeconds) -> bool {
-    let too_far = wall.0 > floor.0.saturating_add(limits::CLOCK_START_AHEAD_S);
-    let behind = wall.0.saturating_add(limits::CLOCK_JUMP_S) < floor.0;
-    !too_far && !behind
+fn after(at: MonoMillis, wall: WallSeconds, mono: MonoMillis) -> WallSeconds {
+    wall.plus(mono.0.saturating_sub(at.0) / 1_000)
 }
 
 #[cfg(test)]
@@ -161,9 +266,13 @@ mod tests {
         Now { mono: MonoMillis(mono_s * 1_000), wall: WallSeconds(wall) }
     }
 
+    fn kept(floor: u64) -> Option<Kept> {
+        Some(Kept { floor: WallSeconds(floor), leapt: 0 })
+    }
+
     #[test]
     fn a_clock_ten_years_ahead_denies_while_it_lasts_and_leaves_no_trace() {
-        let mut clock = Clock::open(Some(WallSeconds(1_000_000)), now(0, 1_000_060));
+        let mut clock = Clock::open(kept(1_000_000), now(0, 1_000_060));
         assert_eq!(clock.observe(now(60, 1_000_120 + 10 * YEAR)), Some(ClockEvent::Jumped));
         assert_eq!(clock.effective(now(60, 1_000_120 + 10 * YEAR)).0, 1_000_120 + 10 * YEAR, "egress sees the late date");
         assert_eq!(clock.stamp(now(60, 1_000_120 + 10 * YEAR)).0, 1_000_120, "statements do not");
@@ -174,10 +283,10 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_never_takes_time_back() {
-        let mut clock = Clock::open(Some(WallSeconds(1_000_000)), now(0, 1_000_000));
+        let mut clock = Clock::open(kept(1_000_000), now(0, 1_000_000));
         assert_eq!(clock.observe(now(10, 500_000)), Some(ClockEvent::Jumped));
         assert_eq!(clock.effective(now(10, 500_000)).0, 1_000_010);
-        let restarted = Clock::open(Some(WallSeconds(1_000_010)), now(0, 500_000));
+        let restarted = Clock::open(kept(1_000_010), now(0, 500_000));
         assert!(restarted.is_held(), "also across a restart");
         assert_eq!(restarted.effective(now(0, 500_000)).0, 1_000_010);
     }
@@ -185,7 +294,7 @@ mod tests {
     #[test]
     fn partners_confirm_a_jump_but_cannot_cause_one() {
         let (a, b) = (BureauId([1; 32]), BureauId([2; 32]));
-        let mut clock = Clock::open(Some(WallSeconds(1_000_000)), now(0, 1_000_000));
+        let mut clock = Clock::open(kept(1_000_000), now(0, 1_000_000));
         assert_eq!(clock.partner_says(a, WallSeconds(9_000_000), now(1, 1_000_001), 2), None);
         assert!(!clock.is_held());
         clock.observe(now(2, 2_000_000));
@@ -196,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_wild_clock_at_start_is_believed_again_once_it_is_what_a_start_would_accept() {
-        let mut clock = Clock::open(Some(WallSeconds(1_000_000)), now(0, 1_000_000 + 10 * YEAR));
+        let mut clock = Clock::open(kept(1_000_000), now(0, 1_000_000 + 10 * YEAR));
         assert!(clock.is_held());
         assert_eq!(clock.observe(now(60, 1_000_000 + 10 * YEAR)), None);
         assert_eq!(clock.observe(now(120, 1_003_600)), Some(ClockEvent::Returned), "down for an hour, as far as anyone knows");

@@ -6,6 +6,7 @@
 use accord_keys::appointment::Appointment;
 use accord_keys::canon;
 use accord_keys::certificate::MemberCertificate;
+use accord_keys::clock_reset::ClockReset;
 use accord_keys::contact::Contact;
 use accord_keys::directory::{Directory, DirectoryError};
 use accord_keys::revocation::Revocation;
@@ -434,6 +435,8 @@ pub enum IdentityStatement {
     Revocation(Verified<Revocation>),
     /// A registrar's appointment.
     Appointment(Verified<Appointment>),
+    /// A poisoned clock floor goes down; for the root's own devices only.
+    ClockReset(Verified<ClockReset>),
     /// Where a bureau is reached.
     Contact(Verified<Contact>),
 }
@@ -453,6 +456,7 @@ impl IdentityStatement {
             Some(StatementType::Certificate) => one(network, bytes).map(Self::Certificate),
             Some(StatementType::Revocation) => one(network, bytes).map(Self::Revocation),
             Some(StatementType::Appointment) => one(network, bytes).map(Self::Appointment),
+            Some(StatementType::ClockReset) => one(network, bytes).map(Self::ClockReset),
             Some(StatementType::Contact) => one(network, bytes).map(Self::Contact),
             Some(other) if other.is_draft() => Err(WireError::Seal(format!("{other:?} is not yet supported"))),
             _ => Err(WireError::Seal("not a statement about identities".into())),
@@ -465,6 +469,7 @@ impl IdentityStatement {
             Self::Certificate(s) => s.id(),
             Self::Revocation(s) => s.id(),
             Self::Appointment(s) => s.id(),
+            Self::ClockReset(s) => s.id(),
             Self::Contact(s) => s.id(),
         }
     }
@@ -475,6 +480,7 @@ impl IdentityStatement {
             Self::Certificate(s) => s.sealed().to_bytes(),
             Self::Revocation(s) => s.sealed().to_bytes(),
             Self::Appointment(s) => s.sealed().to_bytes(),
+            Self::ClockReset(s) => s.sealed().to_bytes(),
             Self::Contact(s) => s.sealed().to_bytes(),
         }
     }
@@ -489,6 +495,7 @@ impl IdentityStatement {
             Self::Certificate(s) => directory.learn_certificate(s)?,
             Self::Revocation(s) => directory.learn_revocation(s)?,
             Self::Appointment(s) => directory.learn_appointment(s)?,
+            Self::ClockReset(s) => directory.learn_clock_reset(s)?,
             Self::Contact(_) => Learned::Known,
         };
         Ok(learned == Learned::New)

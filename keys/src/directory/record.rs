@@ -2,6 +2,7 @@
 
 use crate::appointment::Appointment;
 use crate::certificate::{Issuer, MemberCertificate};
+use crate::clock_reset::ClockReset;
 use crate::id::{BureauId, CertificateId, RootId, StatementId};
 use crate::revocation::{Revocation, RevocationClass, RevocationTarget};
 use crate::root::RootStatement;
@@ -39,6 +40,7 @@ pub struct BureauRecord {
     /// With the root version behind whoever revokes.
     pub(super) revocations: BTreeMap<StatementId, (RootId, Arc<Verified<Revocation>>)>,
     pub(super) appointments: BTreeMap<u32, BTreeMap<StatementId, Arc<Verified<Appointment>>>>,
+    pub(super) clock_resets: BTreeMap<StatementId, Arc<Verified<ClockReset>>>,
     pub(super) confirmed_roots: BTreeSet<RootId>,
     pub(super) confirmed_appointments: BTreeSet<StatementId>,
 }
@@ -52,6 +54,7 @@ impl BureauRecord {
             certificates: BTreeSet::new(),
             revocations: BTreeMap::new(),
             appointments: BTreeMap::new(),
+            clock_resets: BTreeMap::new(),
             confirmed_roots: BTreeSet::new(),
             confirmed_appointments: BTreeSet::new(),
         }

@@ -356,6 +356,21 @@ fn a_clone_does_not_see_what_is_learnt_later() {
     assert_eq!(before.standing(&county.officer, LATER), CertStanding::Good);
 }
 
+#[test]
+fn only_the_root_lowers_a_clock_floor_and_a_second_hearing_is_no_news() {
+    let mut county = county();
+    let reset = |root| ClockReset { bureau: county.bureau, root, ..samples::clock_reset() };
+    let (good, foreign) = (reset(county.root), reset(RootId([9; 32])));
+    assert!(is_not_entitled(county.directory.learn_clock_reset(verified(good.clone(), &[10]))), "a node");
+    assert!(is_not_entitled(county.directory.learn_clock_reset(verified(good.clone(), &[1]))), "one key of two");
+    assert_eq!(county.directory.learn_clock_reset(verified(foreign, &[1, 2])), Err(DirectoryError::UnknownRoot(RootId([9; 32]))));
+    let good = verified(good, &[1, 2]);
+    assert_eq!(county.directory.learn_clock_reset(good.clone()), Ok(Learned::New));
+    assert_eq!(county.directory.learn_clock_reset(good.clone()), Ok(Learned::Known));
+    assert_eq!(county.directory.statement_bytes(&good.id()), Some(bytes(&good)));
+    assert!(county.directory.statements(&county.bureau).contains(&bytes(&good)), "a store takes it along");
+}
+
 /// The bytes of a verified statement.
 fn bytes<T: Statement>(statement: &Verified<T>) -> Vec<u8> {
     statement.sealed().to_bytes()
@@ -393,6 +408,7 @@ fn everything() -> Vec<Vec<u8>> {
         verified(Appointment { root: rival.root_id(), ..county.appointment(3, thief.certificate_id()) }, &[8, 9]),
         verified(county.appointment(4, officer), &[1, 2]),
     ];
+    let reset = verified(ClockReset { bureau, root, ..samples::clock_reset() }, &[1, 3]);
     let known = |id: &CertificateId| county.directory.certificate(id).expect("known").clone();
     [verified(samples::root_statement(), &[1, 2]), second, rival, third]
         .iter()
@@ -400,6 +416,7 @@ fn everything() -> Vec<Vec<u8>> {
         .chain([known(&node), known(&county.second), known(&officer), thief, late, too_long].iter().map(bytes))
         .chain(revocations.iter().map(bytes))
         .chain(appointments.iter().map(bytes))
+        .chain([bytes(&reset)])
         .collect()
 }
 
@@ -420,7 +437,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_of_learning_ends_in_the_same_directory(order in Just((0..20usize).collect::<Vec<_>>()).prop_shuffle()) {
+    fn any_order_of_learning_ends_in_the_same_directory(order in Just((0..21usize).collect::<Vec<_>>()).prop_shuffle()) {
         let items = everything();
         prop_assert_eq!(items.len(), order.len());
         let expect = learn_all(items.clone());

@@ -10,7 +10,7 @@ use super::rows::{InviteRow, OfficerRow, PartnerRow, Reached, RowError, Summary,
 use super::turn::EventRow;
 use super::{Bureau, Identity};
 use crate::agreement::exchange::AgreementBook;
-use crate::clock::Clock;
+use crate::clock::{Clock, Kept};
 use crate::id::{BureauId, DocumentId, TransportKey};
 use crate::step::Table;
 use crate::time::{Now, WallSeconds};
@@ -100,7 +100,7 @@ impl Bureau {
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
         let floor = number(b"floor").map(WallSeconds);
-        let clock = Clock::open(floor, now);
+        let clock = Clock::open(floor.map(|floor| Kept { floor, leapt: number(b"leapt").unwrap_or(0) }), now);
         let index_id = local
             .get(b"index".as_slice())
             .and_then(|v| <[u8; 16]>::try_from(v.as_slice()).ok())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use accord_keys::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
+use accord_keys::clock_reset::ClockReset;
 use accord_keys::directory::CertStanding;
 use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
 use accord_keys::seal::{Sealed, Statement};
@@ -241,16 +242,28 @@ impl Bureau {
 
     pub(super) fn clock_correct(&mut self, turn: &mut Turn, person: Option<&str>, confirm: bool) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::ClockCorrect)?;
-        if !self.clock.is_held() {
+        if !self.clock.is_held() && (!confirm || self.clock.is_corroborated(turn.now)) {
             return Err(Refused::new(RefusedKind::Refused, "clock_not_held"));
         }
         self.account(turn, "clock_correct", None, None, Some(by.certificate), if confirm { "confirm" } else { "undo" });
         let event = self.clock.correct(confirm, turn.now);
-        turn.stamp = self.clock.stamp(turn.now);
-        turn.effective = self.clock.effective(turn.now);
+        turn.read(&self.clock);
         self.clock_changed(turn, event);
         self.write_floor(turn);
         Ok(View::Done { id: None })
+    }
+
+    /// The root lowers a poisoned floor of its own devices, once: that it is known is kept with it.
+    fn clock_reset(&mut self, turn: &mut Turn, reset: &ClockReset) {
+        let newest = self.directory.root_head(&self.identity.bureau) == Some(reset.root);
+        let done = newest && self.clock.reset(reset.floor, turn.now);
+        turn.read(&self.clock);
+        let word = if done { "reset" } else { "reset without effect" };
+        self.account(turn, "clock", None, None, None, word);
+        self.event(turn, "clock", None, None, word);
+        if done {
+            self.policy_changed(turn, None);
+        }
     }
 
     /// A sealed statement made elsewhere (on the machine that holds the root key).
@@ -262,6 +275,15 @@ impl Bureau {
             && certificate.body().bureau != self.identity.bureau
         {
             return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
+        }
+        if let IdentityStatement::ClockReset(reset) = &statement {
+            if reset.body().bureau != self.identity.bureau {
+                return Err(Refused::new(RefusedKind::Refused, "statement_of_another_bureau"));
+            }
+            // It works once: spent on a clock that is not held back it could not help when it is.
+            if !self.clock.is_behind(turn.now) {
+                return Err(Refused::new(RefusedKind::Refused, "clock_not_behind"));
+            }
         }
         let new = self.learn_own(turn, bytes)?;
         if new {
@@ -294,7 +316,15 @@ impl Bureau {
         if let IdentityStatement::Contact(contact) = statement {
             return Ok(self.learn_contact(turn, contact));
         }
+        let reset = match &statement {
+            IdentityStatement::ClockReset(reset) if reset.body().bureau != self.identity.bureau => return Ok(false),
+            IdentityStatement::ClockReset(reset) => Some(reset.body().clone()),
+            _ => None,
+        };
         let new = statement.teach(Arc::make_mut(&mut self.directory))?;
+        if let Some(reset) = reset.filter(|_| new) {
+            self.clock_reset(turn, &reset);
+        }
         if new {
             turn.put(Table::Statements, &id.0, bytes);
             turn.step.directory_changed = true;

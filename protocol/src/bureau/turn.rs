@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::{Bureau, rows};
+use crate::clock::Clock;
 use crate::id::{BureauId, CertificateId, DocumentId, Nonce};
 use crate::limits;
 use crate::segment::Life;
@@ -25,6 +26,12 @@ pub struct Turn {
 impl Turn {
     pub fn new(now: Now, stamp: WallSeconds, effective: WallSeconds, seed: [u8; 32]) -> Self {
         Self { now, stamp, effective, step: Step::default(), seed, drawn: 0 }
+    }
+
+    /// Takes over what the clock says after it changed within this turn.
+    pub fn read(&mut self, clock: &Clock) {
+        self.stamp = clock.stamp(self.now);
+        self.effective = clock.effective(self.now);
     }
 
     /// 32 fresh bytes, a function of the seed and how many were drawn before.
@@ -77,6 +84,9 @@ pub struct AccountLine {
     pub certificate: Option<CertificateId>,
     #[n(6)]
     pub detail: String,
+    /// `true`: a clock jump was held, so `at` is uptime counted from the last corroborated time.
+    #[n(7)]
+    pub held: Option<bool>,
 }
 
 /// An event as stored.
@@ -134,15 +144,17 @@ impl Bureau {
         certificate: Option<CertificateId>,
         detail: &str,
     ) {
-        let line =
-            AccountLine { version: 1, at: turn.stamp, kind: kind.to_owned(), document, bureau, certificate, detail: detail.to_owned() };
+        let held = self.clock.is_held().then_some(true);
+        let (kind, detail) = (kind.to_owned(), detail.to_owned());
+        let line = AccountLine { version: 1, at: turn.stamp, kind, document, bureau, certificate, detail, held };
         turn.step.writes.push(Write::Account(rows::write(&line)));
     }
 
     /// Persists the corroborated time.
     pub(super) fn write_floor(&mut self, turn: &mut Turn) {
         self.floor_written = turn.now.mono;
-        let floor = self.clock.floor(turn.now.mono);
-        turn.put(Table::Local, b"floor", floor.0.to_be_bytes().to_vec());
+        let kept = self.clock.kept(turn.now.mono);
+        turn.put(Table::Local, b"floor", kept.floor.0.to_be_bytes().to_vec());
+        turn.put(Table::Local, b"leapt", kept.leapt.to_be_bytes().to_vec());
     }
 }

@@ -203,6 +203,10 @@ impl Bureau {
                 return false;
             }
         }
+        // Its own devices alone pass on what the root said of a bureau's clocks.
+        if !own && matches!(statement, wire::IdentityStatement::ClockReset(_)) {
+            return false;
+        }
         self.learn_identity(turn, statement).unwrap_or(false)
     }
 
