@@ -602,6 +602,7 @@ fn only_reads(command: &Command) -> bool {
             | Command::CaseList
             | Command::DocumentShow { .. }
             | Command::AccessList { .. }
+            | Command::AccessExplain { .. }
             | Command::Inbox
             | Command::Events { .. }
     )

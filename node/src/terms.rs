@@ -138,6 +138,17 @@ fn bad_date(date: &Datetime, key: &str) -> Failure {
     Failure::misuse("agreement_date").with("key", key).with("found", date)
 }
 
+/// Unix seconds of what a person types as a time: a day, a day and a time (+08:00 unless it says otherwise), or Unix seconds.
+pub fn moment(text: &str, whole_day: bool) -> Option<u64> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    // TOML wants seconds; people rarely do.
+    let date = text.parse::<Datetime>().or_else(|_| format!("{text}:00").parse()).ok()?;
+    seconds(&date, whole_day)
+}
+
 /// Unix seconds of a date; a bare day ends with its last second when `whole_day`. `None` for a time without a day, before 1970 or impossible.
 fn seconds(date: &Datetime, whole_day: bool) -> Option<u64> {
     let day = date.date?;
@@ -189,6 +200,20 @@ mod tests {
         check("from = 2026-12-01\nto = 2026-12-31", Ok((1_796_054_400, 1_798_732_800)));
         check("from = 2026-12-01T00:00:00\nto = 2026-12-31T16:00:00Z", Ok((1_796_054_400, 1_798_732_800)));
         check("from = 2026-11-30T16:00:00Z\nto = 2027-01-01T01:00:00+09:00", Ok((1_796_054_400, 1_798_732_800)));
+    }
+
+    #[test]
+    fn a_moment_is_typed_as_a_day_a_time_or_seconds() {
+        let check = |text: &str, whole_day, expect| assert_eq!(moment(text, whole_day), expect, "{text}");
+        check("2026-12-01", false, Some(1_796_054_400));
+        check("2026-12-01", true, Some(1_796_054_400 + 86_400));
+        check(" 2026-12-01 08:30 ", true, Some(1_796_054_400 + 30_600));
+        check("2026-12-01 08:30:15", false, Some(1_796_054_400 + 30_615));
+        check("2026-12-01T00:00:00Z", false, Some(1_796_054_400 + 28_800));
+        check("1796054400", false, Some(1_796_054_400));
+        for wrong in ["", "yesterday", "2026-13-01", "08:30", "99999999999999999999999"] {
+            check(wrong, false, None);
+        }
     }
 
     #[test]

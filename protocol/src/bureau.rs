@@ -14,8 +14,10 @@
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
 //! | `show` | answers |
+//! | `explain` | why or why not, as it was known at a time |
 
 mod author;
+mod explain;
 mod found;
 mod links;
 mod open;
@@ -38,10 +40,11 @@ use accord_keys::secret::Signer;
 pub use found::{FoundError, FoundPlan, Founded, LaptopPlan, found, found_laptop};
 pub use open::OpenError;
 pub use rows::RowError;
+pub use turn::AccountLine;
 
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, ClockEvent};
-use crate::id::{BureauId, CertificateId, DocumentId, NetworkId, TransportKey};
+use crate::id::{BureauId, CertificateId, DocumentId, NetworkId, StatementId, TransportKey};
 use crate::input::{Command, Input, LinkId};
 use crate::intake::{DocState, LoadError};
 use crate::limits;
@@ -49,7 +52,7 @@ use crate::step::{AllowedPeer, Step};
 use crate::time::{MonoMillis, Now, WallSeconds};
 use crate::view::EventView;
 use links::Link;
-use rows::{InviteRow, OfficerRow, PartnerRow, Reached, Summary};
+use rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, Summary};
 use turn::Turn;
 
 /// Who this node is and what it signs with.
@@ -89,6 +92,8 @@ pub struct Bureau {
     directory: Arc<Directory>,
     contacts: BTreeMap<CertificateId, Verified<Contact>>,
     book: AgreementBook,
+    /// When statements about bureaus and agreements were learnt here.
+    learnt: BTreeMap<StatementId, LearnedRow>,
     clock: Clock,
     floor_written: MonoMillis,
     partners: BTreeMap<BureauId, PartnerRow>,
@@ -294,6 +299,7 @@ impl Bureau {
             Command::CaseList => Ok(self.show_documents(&[crate::access::log::Kind::Case])),
             Command::DocumentShow { id } => self.show_document(turn, person, &id),
             Command::AccessList { id } => self.show_access(turn, &id),
+            Command::AccessExplain { id, bureau, at, verb } => self.access_explain(turn, &id, &bureau, at, &verb),
             Command::AccessGrant { id, partner, verb } => self.access_grant(turn, person, dry_run, &id, &partner, &verb),
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
             Command::Inbox => Ok(self.show_inbox(turn)),

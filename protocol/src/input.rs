@@ -5,6 +5,7 @@ use std::sync::Arc;
 use accord_keys::secret::Signer;
 
 use crate::id::{AgreementId, BureauId, CertificateId, DocumentId, PublicKey, TransportKey};
+use crate::time::WallSeconds;
 use crate::wire::Checked;
 
 /// One connection as the swarm numbers them; never reused while the process lives.
@@ -241,6 +242,17 @@ pub enum Command {
     AccessList {
         /// Document id, number or prefix.
         id: String,
+    },
+    /// Why a bureau may, or may not, have a document.
+    AccessExplain {
+        /// Document id, number or prefix.
+        id: String,
+        /// Name, alias or id of the bureau; our own too.
+        bureau: String,
+        /// As it was known here at this time; `None` is now.
+        at: Option<WallSeconds>,
+        /// `read` or `append`.
+        verb: String,
     },
     /// Lets another bureau in.
     AccessGrant {

@@ -18,7 +18,7 @@ use crate::access::log::{Genesis, Kind, Learned, Life, Log, Record, RecordError}
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
-use crate::id::{BureauId, CertificateId, Digest, DocumentId, RecordId};
+use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId};
 use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 
@@ -61,7 +61,7 @@ pub enum LoadError {
     },
 }
 
-/// A part of a document as stored: a tag byte, then its bytes.
+/// A part of a document as stored: a tag byte, when it was learnt here (Unix seconds, u64 BE), then its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// Sealed genesis.
@@ -72,28 +72,39 @@ pub enum Item {
     Segment(Vec<u8>),
 }
 
+/// Tags from here on are followed by the time of learning; the first version of the store kept the tags below, without it.
+const TIMED: u8 = 3;
+
 impl Item {
-    /// Tag byte and bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// The item as stored.
+    pub fn to_stored(&self, learnt: WallSeconds) -> Vec<u8> {
         let (tag, bytes) = match self {
-            Item::Genesis(bytes) => (0, bytes),
-            Item::Record(bytes) => (1, bytes),
-            Item::Segment(bytes) => (2, bytes),
+            Item::Genesis(bytes) => (TIMED, bytes),
+            Item::Record(bytes) => (TIMED + 1, bytes),
+            Item::Segment(bytes) => (TIMED + 2, bytes),
         };
-        let mut out = Vec::with_capacity(bytes.len() + 1);
+        let mut out = Vec::with_capacity(bytes.len() + 9);
         out.push(tag);
+        out.extend_from_slice(&learnt.0.to_be_bytes());
         out.extend_from_slice(bytes);
         out
     }
-    /// Reads what [`Item::to_bytes`] wrote.
+    /// Reads what [`Item::to_stored`] wrote, or the first version of the store.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
-        match tag {
+        let rest = if *tag < TIMED { rest } else { rest.get(8..)? };
+        match tag % TIMED {
+            _ if *tag >= 2 * TIMED => None,
             0 => Some(Item::Genesis(rest.to_vec())),
             1 => Some(Item::Record(rest.to_vec())),
-            2 => Some(Item::Segment(rest.to_vec())),
-            _ => None,
+            _ => Some(Item::Segment(rest.to_vec())),
         }
+    }
+    /// When a stored item was learnt here; `None` for those of the first version of the store.
+    pub fn learnt(bytes: &[u8]) -> Option<WallSeconds> {
+        let (tag, rest) = bytes.split_first()?;
+        let time = rest.first_chunk::<8>().filter(|_| *tag >= TIMED)?;
+        Some(WallSeconds(u64::from_be_bytes(*time)))
     }
 }
 
@@ -162,6 +173,8 @@ pub struct DocState {
     missing_tips: BTreeMap<ChangeHash, BTreeSet<Order>>,
     segments: Vec<Kept>,
     statements: Vec<(u64, Item)>,
+    /// When the items stored under these sequences were learnt here.
+    learnt: BTreeMap<u64, WallSeconds>,
     newest_seq: u64,
     content: Option<Content>,
 }
@@ -196,6 +209,7 @@ impl DocState {
             missing_tips: BTreeMap::new(),
             segments: Vec::new(),
             statements: Vec::new(),
+            learnt: BTreeMap::new(),
             newest_seq: 0,
             content: None,
         })
@@ -207,7 +221,9 @@ impl DocState {
     /// [`LoadError`] when the store does not give what was written.
     pub fn load(directory: &Directory, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<Self, LoadError> {
         let mut state: Option<Self> = None;
+        let mut learnt = BTreeMap::new();
         for (seq, bytes) in items {
+            learnt.extend(Item::learnt(&bytes).map(|at| (seq, at)));
             let fail = |why: String| LoadError::Item { document, seq, why };
             let item = Item::from_bytes(&bytes).ok_or_else(|| fail("unknown tag".into()))?;
             match (&item, &mut state) {
@@ -238,6 +254,7 @@ impl DocState {
             }
         }
         let mut state = state.ok_or(LoadError::NoGenesis(document))?;
+        state.learnt = learnt;
         state.fresh.clear(); // whatever found a place late is in the store already
         Ok(state)
     }
@@ -580,6 +597,20 @@ impl DocState {
         if let Ok(checked) = segment::decode(bytes).and_then(segment::check_stored) {
             self.keep_segment(seq, &checked);
         }
+    }
+    /// Notes when the item stored under `seq` was learnt here.
+    pub fn keep_learnt(&mut self, seq: u64, at: WallSeconds) {
+        self.learnt.insert(seq, at);
+    }
+    /// Genesis and records in the order in which they were stored, with the time they were learnt here; items that the first version of the
+    /// store kept have none.
+    pub fn learnt_records(&self, network: &NetworkId) -> Vec<(RecordId, Option<WallSeconds>)> {
+        let id = |item: &Item| match item {
+            Item::Genesis(_) => Some(self.log.genesis_id()),
+            Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).ok().map(|sealed| RecordId(sealed.id(network).0)),
+            Item::Segment(_) => None,
+        };
+        self.statements.iter().filter_map(|(seq, item)| Some((id(item)?, self.learnt.get(seq).copied()))).collect()
     }
     /// Sequence of the newest stored item.
     pub fn newest_seq(&self) -> u64 {

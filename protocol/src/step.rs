@@ -31,11 +31,13 @@ pub enum Table {
     Acknowledged = 10,
     /// Events by position, the newest of them.
     Events = 11,
+    /// When a sealed statement about bureaus or agreements was learnt here, by its id. Parts of documents carry that time themselves.
+    Learned = 12,
 }
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -47,6 +49,7 @@ impl Table {
         Table::Devices,
         Table::Acknowledged,
         Table::Events,
+        Table::Learned,
     ];
 
     /// The table with this number, if there is one.

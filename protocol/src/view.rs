@@ -28,6 +28,8 @@ pub enum View {
     Document(DocumentView),
     /// Who holds a document.
     Access(AccessView),
+    /// Why a bureau may, or may not, have a document.
+    Explain(ExplainView),
     /// Who receives and who does not (`--dry-run`, and the answer to every verb that sends).
     Sending(SendingView),
     /// What waits for a person.
@@ -279,6 +281,71 @@ pub struct RecordView {
     pub kind: String,
     pub at: u64,
     pub words: String,
+}
+
+/// Why a bureau may, or may not, have a document: the answer of the very check that decides, with what it rested on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainView {
+    pub document: String,
+    pub number: String,
+    pub owner: String,
+    pub owner_name: String,
+    /// Who is asked about.
+    pub bureau: String,
+    pub bureau_name: String,
+    /// `read`, `append`.
+    pub verb: String,
+    /// The time asked about.
+    pub at: u64,
+    /// `yes`, `no`, `unknown_then`: the document was not known here at that time.
+    pub answer: String,
+    /// When this node learnt of the document; 0 if that was not noted yet then.
+    pub learnt: u64,
+    /// The ways by which it could go; one that is open is enough to read.
+    pub ways: Vec<WayView>,
+}
+
+/// One way a document could go, from one bureau's node to another's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayView {
+    /// `read`: from a holder to the bureau; `append`: what the bureau writes, home to the owner.
+    pub verb: String,
+    pub from: String,
+    pub from_name: String,
+    pub to: String,
+    pub to_name: String,
+    pub open: bool,
+    /// `ok` or a stable word of [`crate::access::Refusal`].
+    pub why: String,
+    pub grounds: Vec<GroundView>,
+}
+
+/// One thing an answer rests on. Which fields are filled follows from `kind`; the faces have one sentence per kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroundView {
+    /// `same_bureau`, `home`, `agreement`, `clause`, `no_agreement`, `not_covered`, `granted`, `weaker`, `cut`, `never_named`, `no_pass`.
+    pub kind: String,
+    /// Agreement or record.
+    pub id: String,
+    /// Version of an agreement, place of a record in its log, line of a clause.
+    pub number: u64,
+    /// `agreement`: its standing then. `granted`, `weaker`: the verb. `cut`: whom it names. `not_covered`: what does not fit, `ceiling`,
+    /// `direction`, `over` or `verb`.
+    pub word: String,
+    pub category: String,
+    pub verbs: Vec<String>,
+    pub tlp: String,
+    /// Of an agreement: in force from and to; of a clause: until.
+    pub from: u64,
+    pub to: u64,
+    /// When it was sealed, by its sealer's clock, and when it was learnt here (0: not noted).
+    pub at: u64,
+    pub learnt: u64,
+    /// Who ordered or sealed it.
+    pub bureau_name: String,
+    pub person: String,
+    pub seats: Vec<String>,
+    pub certificate: String,
 }
 
 /// Who receives and who does not.

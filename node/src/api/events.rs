@@ -21,6 +21,7 @@ const PAGE_MAX: u64 = 1_000;
 
 /// `GET /v1/events?after=N&limit=M`.
 pub(super) async fn page(State(app): State<App>, query: Query) -> Result<Answer<View>, Problems> {
+    query.only(&[])?;
     let limit = query.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
     let command = Command::Events { after: query.after.unwrap_or(0), limit: usize::try_from(limit).unwrap_or(usize::MAX) };
     Ok(Answer(app.handle.ask(query.who.person, false, command).await?))
@@ -32,6 +33,7 @@ pub(super) async fn stream(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problems> {
+    query.only(&[])?;
     let resumed = match headers.get("last-event-id") {
         None => None,
         Some(value) => {

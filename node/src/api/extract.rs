@@ -1,5 +1,6 @@
 //! What a request says, and how a failure is told back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -35,13 +36,36 @@ pub(super) struct Query {
     pub who: Who,
     pub after: Option<u64>,
     pub limit: Option<u64>,
+    /// What only some routes know; [`Query::only`] refuses the rest.
+    pub more: BTreeMap<String, String>,
+}
+
+impl Query {
+    /// Refuses parameters this route does not know.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Problems> {
+        match self.more.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(Problems(Failure::misuse("bad_query").with("name", name))),
+        }
+    }
+
+    /// One of this route's own parameters.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.more.get(name).map(String::as_str)
+    }
+
+    /// One of this route's own parameters that is a number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problems> {
+        let bad = |_| Problems(Failure::misuse("bad_query").with("name", name));
+        self.value(name).map(|value| value.parse().map_err(bad)).transpose()
+    }
 }
 
 impl FromRequestParts<App> for Query {
     type Rejection = Problems;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problems> {
-        let mut query = Self { who: Who { person: None, dry_run: false }, after: None, limit: None };
+        let mut query = Self { who: Who { person: None, dry_run: false }, after: None, limit: None, more: BTreeMap::new() };
         let bad = |name: &str| Problems(Failure::misuse("bad_query").with("name", name));
         let pairs: axum::extract::Query<Vec<(String, String)>> =
             axum::extract::Query::try_from_uri(&parts.uri).map_err(|error| Problems(Failure::misuse("bad_query").because(error)))?;
@@ -52,7 +76,9 @@ impl FromRequestParts<App> for Query {
                 ("dry_run", "false") => query.who.dry_run = false,
                 ("after", number) => query.after = Some(number.parse().map_err(|_| bad(name))?),
                 ("limit", number) => query.limit = Some(number.parse().map_err(|_| bad(name))?),
-                _ => return Err(bad(name)),
+                ("dry_run", _) => return Err(bad(name)),
+                _ if query.more.contains_key(name) => return Err(bad(name)),
+                _ => drop(query.more.insert(name.clone(), value.clone())),
             }
         }
         Ok(query)
@@ -64,6 +90,7 @@ impl FromRequestParts<App> for Who {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problems> {
         let query = Query::from_request_parts(parts, app).await?;
+        query.only(&[])?;
         match (query.after, query.limit) {
             (None, None) => Ok(query.who),
             (Some(_), _) => Err(Problems(Failure::misuse("bad_query").with("name", "after"))),

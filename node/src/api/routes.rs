@@ -1,5 +1,6 @@
 //! Every route and the command it stands for.
 
+use accord_keys::time::WallSeconds;
 use accord_protocol::input::{Command, Draft};
 use accord_protocol::view::View;
 use axum::Router;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use super::App;
 use super::bodies;
 use super::events;
-use super::extract::{Answer, Json, Name, Problems, Who};
+use super::extract::{Answer, Json, Name, Problems, Query, Who};
 use super::login::{login, reset};
 use crate::doctor::{self, Finding};
 use crate::failure::Failure;
@@ -54,6 +55,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/cases/{id}/entries", post(case_note))
         .route("/v1/documents/{id}", get(async |app, who, Name(id)| ask(app, who, Command::DocumentShow { id }).await))
         .route("/v1/documents/{id}/access", get(async |app, who, Name(id)| ask(app, who, Command::AccessList { id }).await))
+        .route("/v1/documents/{id}/explain", get(explain))
         .route("/v1/documents/{id}/grants", post(grant))
         .route("/v1/documents/{id}/cuts", post(cut));
     let router = if app.demo { router.route("/v1/demo/dump", get(dump)) } else { router };
@@ -170,6 +172,14 @@ async fn case_open(app: State<App>, who: Who, Json(case): Json<bodies::Case>) ->
 
 async fn case_note(app: State<App>, who: Who, Name(id): Name, Json(bodies::Entry { kind, text }): Json<bodies::Entry>) -> Done {
     ask(app, who, Command::CaseNote { id, kind, text }).await
+}
+
+async fn explain(app: State<App>, query: Query, Name(id): Name) -> Done {
+    query.only(&["bureau", "at", "verb"])?;
+    let bureau = query.value("bureau").ok_or_else(|| Failure::misuse("bad_query").with("name", "bureau"))?.to_owned();
+    let at = query.number("at")?.map(WallSeconds);
+    let verb = query.value("verb").unwrap_or("read").to_owned();
+    ask(app, query.who, Command::AccessExplain { id, bureau, at, verb }).await
 }
 
 async fn grant(app: State<App>, who: Who, Name(id): Name, Json(bodies::NewGrant { partner, verb }): Json<bodies::NewGrant>) -> Done {

@@ -1,9 +1,10 @@
-//! `accord access`: who holds a document, who is let in, whose access ends.
+//! `accord access`: who holds a document and why, who is let in, whose access ends.
 
 use clap::Subcommand;
 use serde_json::json;
 
 use super::Context;
+use super::ask::moment;
 use super::sending::{Ask, act, act_and_tell, tell};
 use crate::client::escape;
 use crate::failure::Failure;
@@ -12,6 +13,14 @@ use crate::failure::Failure;
 pub(super) enum AccessVerb {
     List {
         document: String,
+    },
+    Explain {
+        document: String,
+        bureau: String,
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        #[arg(long, default_value = "read", value_parser = ["read", "append"], hide_possible_values = true, hide_default_value = true)]
+        verb: String,
     },
     Grant {
         document: String,
@@ -32,6 +41,15 @@ pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
     match verb {
         AccessVerb::List { document } => {
             cx.out.view(&cx.client()?.get(&format!("/v1/documents/{}/access", escape(&document)))?);
+            Ok(())
+        }
+        AccessVerb::Explain { document, bureau, at, verb } => {
+            let mut path = format!("/v1/documents/{}/explain?bureau={}&verb={verb}", escape(&document), escape(&bureau));
+            if let Some(at) = at {
+                // A day is asked about as it was when it was over.
+                path += &format!("&at={}", moment(&at, true)?);
+            }
+            cx.out.view(&cx.client()?.get(&path)?);
             Ok(())
         }
         AccessVerb::Grant { document, bureau, verb } => {

@@ -67,6 +67,12 @@ fn edited(cx: &Context) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// A time as typed; a bare day ends with its last second when `whole_day`.
+pub(super) fn moment(text: &str, whole_day: bool) -> Result<u64, Failure> {
+    crate::terms::moment(text, whole_day)
+        .ok_or_else(|| Failure::misuse("bad_time").with("found", text.chars().take(40).collect::<String>()))
+}
+
 /// Asks for a yes. `--yes` answers it; without a terminal it must be there.
 pub(super) fn confirm(cx: &Context) -> Result<(), Failure> {
     if cx.globals.yes {

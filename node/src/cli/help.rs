@@ -169,6 +169,7 @@ mod tests {
         "access grant",
         "access cut",
         "access list",
+        "access explain",
         "inbox",
         "events",
         "completion",

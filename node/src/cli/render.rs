@@ -3,6 +3,7 @@
 //! Pure: a view goes in, text comes out; nothing is printed here. Text that came from elsewhere is shown with control characters replaced, so
 //! that a partner's title cannot steer a terminal.
 
+mod explain;
 mod table;
 
 use accord_protocol::view::{
@@ -34,6 +35,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Documents { documents: found } => documents(found, words),
         View::Document(found) => document(found, words),
         View::Access(found) => access(found, words),
+        View::Explain(found) => explain::explain(found, words),
         View::Sending(found) => sending(found, words),
         View::Inbox { items } => inbox(items, words),
         View::Events { events } if events.is_empty() => line(words.say("event.none")),

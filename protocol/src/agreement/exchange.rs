@@ -179,6 +179,15 @@ impl AgreementStatement {
             Self::Decline(s) => s.sealed().to_bytes(),
         }
     }
+    /// When it was sealed, by its sealer's clock.
+    pub fn at(&self) -> WallSeconds {
+        match self {
+            Self::Offer(s) => s.body().at,
+            Self::Accept(s) => s.body().at,
+            Self::Conclude(s) => s.body().at,
+            Self::Decline(s) => s.body().at,
+        }
+    }
     /// The officer who sealed it; none for a conclusion, which is the registrar's.
     pub fn officer(&self) -> Option<CertificateId> {
         match self {
@@ -408,6 +417,18 @@ impl AgreementBook {
     /// Every offer known.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
+    }
+
+    /// Every statement of every pair, in no order that matters: [`AgreementBook::learn`] takes them again in the order they came.
+    pub fn statements(&self) -> Vec<AgreementStatement> {
+        let mut out = Vec::new();
+        for entry in self.entries.values() {
+            out.push(AgreementStatement::Offer(entry.offer.clone()));
+            out.extend(entry.accept.iter().chain(entry.further.values()).cloned().map(AgreementStatement::Accept));
+            out.extend(entry.decline.clone().map(AgreementStatement::Decline));
+            out.extend(entry.conclude.clone().map(AgreementStatement::Conclude));
+        }
+        out
     }
 
     /// Statements to show a partner at the start of a session, oldest version first, at most `limit` offers.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use accord_keys::directory::Directory;
 use thiserror::Error;
 
-use super::rows::{InviteRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
+use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
 use super::{Bureau, Identity};
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, Kept};
-use crate::id::{BureauId, DocumentId, TransportKey};
+use crate::id::{BureauId, DocumentId, StatementId, TransportKey};
 use crate::step::Table;
 use crate::time::{Now, WallSeconds};
 use crate::wire::{self, IdentityStatement};
@@ -97,6 +97,11 @@ impl Bureau {
         // What does not stand (any more) counts for nothing and stops nothing: a partner's statement must never keep a node from starting.
         drop(statements);
 
+        let mut learnt: BTreeMap<StatementId, LearnedRow> = BTreeMap::new();
+        for (key, value) in take(Table::Learned) {
+            learnt.insert(StatementId(id("learned", &key)?), read("learned", &value)?);
+        }
+
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
         let floor = number(b"floor").map(WallSeconds);
@@ -149,6 +154,7 @@ impl Bureau {
             directory: Arc::new(directory),
             contacts,
             book,
+            learnt,
             floor_written: now.mono,
             partners,
             officers,

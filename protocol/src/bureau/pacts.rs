@@ -148,6 +148,7 @@ impl Bureau {
             return Ok(false);
         }
         turn.put(Table::Agreements, &id.0, bytes.clone());
+        self.note_learnt(turn, id);
         let entry = self.book.get(&offer).expect("just learnt");
         let body = entry.offer.body();
         let partner = if body.offerer == self.identity.bureau { body.acceptor } else { body.offerer };

@@ -327,6 +327,7 @@ impl Bureau {
         }
         if new {
             turn.put(Table::Statements, &id.0, bytes);
+            self.note_learnt(turn, id);
             turn.step.directory_changed = true;
             self.file_renewal(turn, CertificateId(id.0));
         }

@@ -165,8 +165,9 @@ impl Bureau {
     pub(super) fn store_item(&mut self, turn: &mut Turn, document: DocumentId, item: Item) -> u64 {
         self.sequence += 1;
         let seq = self.sequence;
-        turn.step.writes.push(crate::step::Write::Item { document, seq, body: item.to_bytes() });
+        turn.step.writes.push(crate::step::Write::Item { document, seq, body: item.to_stored(turn.stamp) });
         if let Some(state) = self.bodies.get_mut(&document) {
+            state.keep_learnt(seq, turn.stamp);
             match item {
                 Item::Segment(bytes) => state.keep_segment_bytes(seq, &bytes),
                 other => state.keep_statement(seq, other),

@@ -100,6 +100,20 @@ pub struct Reached {
     pub walked: u64,
 }
 
+/// When a statement about bureaus or agreements was learnt here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct LearnedRow {
+    #[n(0)]
+    pub version: u8,
+    /// By corroborated time: a wild clock must not move what was known into the future.
+    #[n(1)]
+    pub at: WallSeconds,
+    /// The store-wide sequence at that time.
+    #[n(2)]
+    pub seq: u64,
+}
+
 /// One holder in a stored summary.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

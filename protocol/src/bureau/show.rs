@@ -77,6 +77,7 @@ impl Bureau {
             | Command::CaseNote { id, .. }
             | Command::DocumentShow { id }
             | Command::AccessList { id }
+            | Command::AccessExplain { id, .. }
             | Command::AccessGrant { id, .. }
             | Command::AccessCut { id, .. } => id,
             _ => return None,

@@ -70,23 +70,37 @@ impl Turn {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct AccountLine {
+    /// 1.
     #[n(0)]
     pub version: u8,
+    /// When, by this node's clock.
     #[n(1)]
     pub at: WallSeconds,
+    /// What: a stable word.
     #[n(2)]
     pub kind: String,
+    /// On which document.
     #[n(3)]
     pub document: Option<DocumentId>,
+    /// Which other bureau it concerns.
     #[n(4)]
     pub bureau: Option<BureauId>,
+    /// Whose act it was: an officer, or the other side's device.
     #[n(5)]
     pub certificate: Option<CertificateId>,
+    /// A clause, a reason, a reference; never content.
     #[n(6)]
     pub detail: String,
     /// `true`: a clock jump was held, so `at` is uptime counted from the last corroborated time.
     #[n(7)]
     pub held: Option<bool>,
+}
+
+impl AccountLine {
+    /// Reads a line as the store keeps it; `None` for what a later version wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        rows::read("account", bytes).ok()
+    }
 }
 
 /// An event as stored.

@@ -30,7 +30,7 @@ impl Held {
 
     fn keep(&mut self, item: Item) {
         let seq = self.store.len() as u64 + 1;
-        self.store.push((seq, item.to_bytes()));
+        self.store.push((seq, item.to_stored(crate::world::START)));
         match item {
             Item::Segment(bytes) => self.state.keep_segment_bytes(seq, &bytes),
             other => self.state.keep_statement(seq, other),

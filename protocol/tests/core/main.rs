@@ -4,8 +4,10 @@
 mod access;
 mod admission;
 mod clock;
+mod county;
 mod documents;
 mod exchange;
+mod explain;
 mod log;
 mod naive;
 mod segments;

@@ -1,0 +1,273 @@
+//! Real cores that talk to each other in one thread: the whole node without disk and network.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use accord_keys::id::{NetworkId, TransportKey};
+use accord_keys::secret::{HpkeSecret, SecretKey};
+use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
+use accord_protocol::bureau::{self, AccountLine, Bureau, FoundPlan, Identity};
+use accord_protocol::id::{BureauId, CertificateId, DocumentId};
+use accord_protocol::input::{Command, CommandId, Draft, Input, LinkId};
+use accord_protocol::step::{Send, Table, Write};
+use accord_protocol::time::{MonoMillis, Now, WallSeconds};
+use accord_protocol::view::{Refused, View};
+use accord_protocol::wire;
+
+use crate::world::START;
+
+/// The officer every bureau begins with.
+pub const OFFICER: &str = "first officer";
+
+/// One node with what it would have on disk.
+pub struct Node {
+    pub core: Bureau,
+    pub name: String,
+    pub id: BureauId,
+    pub identity: Identity,
+    pub rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    pub items: BTreeMap<DocumentId, Vec<(u64, Vec<u8>)>>,
+    pub accounts: Vec<AccountLine>,
+    transport: TransportKey,
+    sends: VecDeque<(Send, u64)>,
+    wants: Vec<DocumentId>,
+    inputs: u64,
+}
+
+/// Bureaus that all know each other; the link of node `a` to node `b` has the number `b`.
+pub struct County {
+    pub nodes: Vec<Node>,
+    pub now: Now,
+}
+
+fn network() -> NetworkId {
+    NetworkId::named("county")
+}
+
+impl Node {
+    fn found(n: u8, now: Now) -> Self {
+        let signer = Arc::new(SecretKey::from_seed([n; 32]));
+        let transport = TransportKey(SecretKey::from_seed([n + 10; 32]).public().0);
+        let name = format!("Bureau {n}");
+        let founded = bureau::found(&FoundPlan {
+            network: network(),
+            unit_code: format!("99010{n}"),
+            name: name.clone(),
+            addresses: Vec::new(),
+            phone: "0000-0000000".to_owned(),
+            officer: OFFICER.to_owned(),
+            root: &SecretKey::from_seed([n + 20; 32]),
+            node: signer.as_ref(),
+            transport,
+            hpke: HpkeSecret::from_seed([n + 30; 32]).public(),
+            now: now.wall,
+            random: [n; 64],
+        })
+        .expect("founds");
+        let put = |write| match write {
+            Write::Put { table, key, value: Some(value) } => Some(((table, key), value)),
+            _ => None,
+        };
+        let rows: BTreeMap<_, _> = founded.writes.into_iter().filter_map(put).collect();
+        let identity =
+            Identity { network: network(), bureau: founded.bureau, certificate: founded.certificate, signer, cursor_key: [n; 32] };
+        let stored = rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
+        let core = Bureau::open(now, identity.clone(), stored).expect("opens");
+        Self {
+            core,
+            name,
+            id: founded.bureau,
+            identity,
+            rows,
+            items: BTreeMap::new(),
+            accounts: Vec::new(),
+            transport,
+            sends: VecDeque::new(),
+            wants: Vec::new(),
+            inputs: 0,
+        }
+    }
+
+    /// Starts again from what is on disk.
+    pub fn reopen(&mut self, now: Now) {
+        let stored = self.rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
+        self.core = Bureau::open(now, self.identity.clone(), stored).expect("opens again");
+        self.core.raise_sequence(self.items.values().flatten().map(|(seq, _)| *seq).max().unwrap_or(0));
+        self.sends.clear();
+    }
+
+    fn give(&mut self, now: Now, input: Input) -> Option<Result<View, Refused>> {
+        for document in self.core.needs(&input) {
+            self.core.hold(document, self.items.get(&document).cloned().unwrap_or_default()).expect("what was stored reads back");
+        }
+        self.inputs += 1;
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.inputs.to_be_bytes());
+        seed[8] = self.id.0[0];
+        let step = self.core.handle(now, seed, input);
+        for write in step.writes {
+            match write {
+                Write::Put { table, key, value: Some(value) } => drop(self.rows.insert((table, key), value)),
+                Write::Put { table, key, value: None } => drop(self.rows.remove(&(table, key))),
+                Write::Item { document, seq, body } => self.items.entry(document).or_default().push((seq, body)),
+                Write::Account(line) => self.accounts.push(AccountLine::from_bytes(&line).expect("an account line reads back")),
+            }
+        }
+        self.core.committed();
+        self.wants = step.wants;
+        let epoch = step.policy_epoch;
+        self.sends.extend(step.sends.into_iter().map(|send| (send, epoch)));
+        step.answers.into_iter().next().map(|(_, answer)| answer)
+    }
+}
+
+impl County {
+    /// `count` bureaus whose cards everybody checked, all linked, one officer each.
+    pub fn new(count: u8) -> Self {
+        let now = Now { mono: MonoMillis(0), wall: START };
+        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now };
+        for at in 0..county.nodes.len() {
+            let n = u8::try_from(at).expect("few") + 1;
+            county.log_in(at, OFFICER, SecretKey::from_seed([n + 40; 32]));
+        }
+        for reader in 0..county.nodes.len() {
+            for owner in 0..county.nodes.len() {
+                if reader != owner {
+                    let View::Card(card) = county.ask(owner, Command::CardShow) else { panic!("a card") };
+                    let checking_code = Some(card.checking_code);
+                    county.ask(reader, Command::PartnerAdd { card: card.text, checking_code, alias: None });
+                }
+            }
+        }
+        for at in 0..county.nodes.len() {
+            county.link_up(at);
+        }
+        county.run();
+        county
+    }
+
+    fn link_up(&mut self, at: usize) {
+        for other in 0..self.nodes.len() {
+            if other != at {
+                let transport = self.nodes[other].transport;
+                let input = Input::LinkUp { link: LinkId(other as u64), transport, outgoing: at < other };
+                self.nodes[at].give(self.now, input);
+            }
+        }
+    }
+
+    /// An officer's first login on a node.
+    pub fn log_in(&mut self, at: usize, name: &str, key: SecretKey) {
+        let key = Arc::new(key);
+        self.ask(at, Command::OfficerEnrol { name: name.to_owned(), key: key.public() });
+        let View::Officers { officers } = self.ask(at, Command::OfficerFind { name: name.to_owned() }) else { panic!("officers") };
+        let certificate = CertificateId::from_hex(&officers[0].certificate).expect("a certificate");
+        self.ask(at, Command::Unlock { name: name.to_owned(), certificate, signer: key });
+    }
+
+    pub fn asked(&mut self, at: usize, person: Option<&str>, dry_run: bool, command: Command) -> Result<View, Refused> {
+        let person = person.map(str::to_owned);
+        let input = Input::Command { id: CommandId(1), person, dry_run, command };
+        self.nodes[at].give(self.now, input).expect("every command is answered")
+    }
+
+    /// Asks as the first officer and expects a yes.
+    pub fn ask(&mut self, at: usize, command: Command) -> View {
+        let person = if self.nodes[at].accounts.iter().any(|line| line.kind == "login") { Some(OFFICER) } else { None };
+        let answer = self.asked(at, person, false, command);
+        answer.unwrap_or_else(|refused| panic!("{} refused: {refused:?}", self.nodes[at].name))
+    }
+
+    /// Carries frames until nobody has anything to say.
+    pub fn run(&mut self) {
+        let mut frames = 0;
+        loop {
+            for at in 0..self.nodes.len() {
+                for document in std::mem::take(&mut self.nodes[at].wants) {
+                    let items = self.nodes[at].items.get(&document).cloned().unwrap_or_default();
+                    self.nodes[at].core.hold(document, items).expect("what was stored reads back");
+                    self.nodes[at].give(self.now, Input::Wake);
+                }
+            }
+            let next = (0..self.nodes.len()).find_map(|at| self.nodes[at].sends.pop_front().map(|sent| (at, sent)));
+            let Some((from, (send, epoch))) = next else { return };
+            frames += 1;
+            assert!(frames < 100_000, "they never stop talking");
+            if send.gated && epoch != self.nodes[from].core.policy_epoch() {
+                self.nodes[from].give(self.now, Input::FrameDropped { link: send.link });
+                continue;
+            }
+            let to = usize::try_from(send.link.0).expect("few");
+            let link = LinkId(from as u64);
+            let message = wire::check(&self.nodes[to].core.directory(), &network(), &send.bytes).expect("honest nodes send messages");
+            self.nodes[to].give(self.now, Input::Message { link, message });
+        }
+    }
+
+    /// Time passes, in steps that no clock takes for a jump.
+    pub fn pass(&mut self, seconds: u64) {
+        let mut left = seconds;
+        while left > 0 {
+            let step = left.min(60).max(left / 200).min(550);
+            left -= step;
+            self.now.mono = MonoMillis(self.now.mono.0 + step * 1_000);
+            self.now.wall = WallSeconds(self.now.wall.0 + step);
+            for at in 0..self.nodes.len() {
+                self.nodes[at].give(self.now, Input::Wake);
+            }
+            self.run();
+        }
+    }
+
+    /// An agreement of `from` with `to` that both concluded.
+    pub fn agree(&mut self, from: usize, to: usize, terms: Terms) -> String {
+        let partner = self.nodes[to].name.clone();
+        let View::Agreements { agreements } = self.ask(from, Command::AgreementOffer { partner, terms }) else { panic!("an offer") };
+        let id = agreements[0].id.clone();
+        self.run();
+        self.ask(to, Command::AgreementAccept { id: id.clone() });
+        self.run();
+        id
+    }
+
+    /// A case of `owner` with a text, for these bureaus.
+    pub fn open_case(&mut self, owner: usize, with: &[usize], title: &str, text: &str) -> String {
+        let with = with.iter().map(|at| self.nodes[*at].name.clone()).collect();
+        let draft = Draft { title: title.to_owned(), text: text.to_owned(), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
+        let View::Sending(sent) = self.ask(owner, Command::CaseOpen { draft, with }) else { panic!("it is sent") };
+        self.run();
+        sent.id
+    }
+
+    pub fn note(&mut self, at: usize, id: &str, text: &str) {
+        self.ask(at, Command::CaseNote { id: id.to_owned(), kind: "note".to_owned(), text: text.to_owned() });
+        self.run();
+    }
+}
+
+/// Terms from now on for `days`, with one line per category: both give `verbs` up to the ceiling.
+pub fn terms(now: WallSeconds, days: u64, lines: &[(Category, Verb, Tlp)]) -> Terms {
+    let grant = |(category, verb, tlp_ceiling): &(Category, Verb, Tlp)| Grant {
+        direction: Direction::Both,
+        category: *category,
+        verbs: vec![*verb],
+        tlp_ceiling: *tlp_ceiling,
+        until: None,
+        onward: Onward::None,
+        offline_days_max: None,
+        subjects_max: None,
+    };
+    Terms {
+        title: "Cooperation".to_owned(),
+        text_hash: None,
+        from: now,
+        to: now.plus(days * 86_400),
+        grants: lines.iter().map(grant).collect(),
+        grace_days: 30,
+    }
+}
+
+/// What nearly every test agrees on: thread writing for a year, up to AMBER+STRICT.
+pub fn usual(now: WallSeconds) -> Terms {
+    terms(now, 365, &[(Category::CrimSeries, Verb::Append, Tlp::AmberStrict)])
+}
