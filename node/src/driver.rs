@@ -20,6 +20,8 @@ use accord_keys::time::WallSeconds;
 use accord_protocol::bureau::{Bureau, Identity, OpenError};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
+use accord_protocol::intake::{DocState, Done, LoadError};
+use accord_protocol::limits;
 use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write};
 use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{EventView, Refused, RefusedKind, View};
@@ -45,6 +47,9 @@ const REST_MS: u64 = 30_000;
 const PROBE_MS: u64 = 5_000;
 /// A command that wrote nothing is asked again of the core built anew, at most so often.
 const RETRIES_MAX: u8 = 2;
+
+/// Inputs of links that wait for a document to be read back; above it the network waits.
+const STALLED_MAX: usize = 256;
 
 /// The daemon's only clock. Monotonic time counts from the start of the process and does not stop while the machine sleeps.
 #[derive(Clone, Debug)]
@@ -136,6 +141,45 @@ pub struct Driver {
     told: bool,
     /// Commands asked again, and how often.
     retries: BTreeMap<CommandId, u8>,
+    aside: Aside,
+}
+
+/// What other threads compute for the core, and what waits for it. Long documents hold up whoever asks for them, and nobody else.
+struct Aside {
+    /// Goes up when the core is built anew: what was begun for the old one is dropped.
+    era: u64,
+    done: mpsc::UnboundedSender<(u64, Finished)>,
+    results: mpsc::UnboundedReceiver<(u64, Finished)>,
+    /// Documents being read back.
+    reading: BTreeSet<DocumentId>,
+    /// Commands by the document they wait for.
+    commands: BTreeMap<DocumentId, Vec<Work>>,
+    /// Links whose next input needs a document that is being read back, with that input and all that came after it.
+    links: BTreeMap<LinkId, (DocumentId, VecDeque<Work>)>,
+}
+
+/// What another thread has computed.
+#[expect(clippy::large_enum_variant, reason = "few, and moved once")]
+enum Finished {
+    Loaded(DocumentId, Result<DocState, LoadError>),
+    Content(DocumentId, Done),
+}
+
+impl Aside {
+    fn new() -> Self {
+        let (done, results) = mpsc::unbounded_channel();
+        Self { era: 0, done, results, reading: BTreeSet::new(), commands: BTreeMap::new(), links: BTreeMap::new() }
+    }
+    fn start(&self, job: impl FnOnce() -> Finished + std::marker::Send + 'static) {
+        let (done, era) = (self.done.clone(), self.era);
+        tokio::task::spawn_blocking(move || {
+            // Nobody listening any more: the daemon stops.
+            let _ = done.send((era, job()));
+        });
+    }
+    fn stalled(&self) -> usize {
+        self.links.values().map(|(_, inputs)| inputs.len()).sum()
+    }
 }
 
 /// Why nothing is done unasked.
@@ -151,6 +195,7 @@ struct Rest {
 enum Work {
     Input(Input),
     Dump(oneshot::Sender<Vec<Vec<u8>>>),
+    Finished(Finished),
 }
 
 /// Everything one turn caused, with the epoch each frame was permitted under.
@@ -230,6 +275,7 @@ impl Driver {
             rest: None,
             told: false,
             retries: BTreeMap::new(),
+            aside: Aside::new(),
         })
     }
 
@@ -304,7 +350,12 @@ impl Driver {
                 biased;
                 () = stopped(&mut self.parts.stop) => return Ok(false),
                 Some(ask) = self.parts.asks.recv() => self.accept(ask),
-                Some(input) = self.parts.inputs.recv() => self.pending.push_back(Work::Input(input)),
+                Some((era, finished)) = self.aside.results.recv() => {
+                    if era == self.aside.era {
+                        self.pending.push_back(Work::Finished(finished));
+                    }
+                }
+                Some(input) = self.parts.inputs.recv(), if self.aside.stalled() < STALLED_MAX => self.pending.push_back(Work::Input(input)),
                 () = self.parts.swarm.closed() => return Err(DriverError::SwarmGone),
                 () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {
                     if self.rest.is_none() {
@@ -319,7 +370,8 @@ impl Driver {
         // Whatever else is there shares this turn; commands and network take turns, so neither starves.
         while self.pending.len() < self.parts.inputs_per_turn_max {
             let ask = self.parts.asks.try_recv().ok();
-            let input = self.parts.inputs.try_recv().ok();
+            let room = self.aside.stalled() + self.pending.len() < STALLED_MAX.max(self.parts.inputs_per_turn_max);
+            let input = if room { self.parts.inputs.try_recv().ok() } else { None };
             if ask.is_none() && input.is_none() {
                 break;
             }
@@ -368,11 +420,10 @@ impl Driver {
         while turn.bytes < TURN_BYTES_MAX && count < most {
             count += 1;
             match self.pending.pop_front() {
+                Some(Work::Finished(finished)) => self.finished(finished),
                 Some(Work::Input(input)) => {
+                    let Some(input) = self.ready(input)? else { continue };
                     let command = self.note(&input, &mut turn);
-                    for document in self.bureau.needs(&input) {
-                        self.load(document)?;
-                    }
                     if let Input::Command { id, person, dry_run, command } = &input {
                         let (person, command) = (person.clone(), command.clone());
                         turn.asked.push(Work::Input(Input::Command { id: *id, person, dry_run: *dry_run, command }));
@@ -402,11 +453,71 @@ impl Driver {
         Ok(turn)
     }
 
-    /// Gives the core a document's body. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
-    fn load(&mut self, document: DocumentId) -> Result<(), StoreError> {
+    /// An input whose document is at hand; otherwise it is put aside until another thread has read or computed it.
+    fn ready(&mut self, input: Input) -> Result<Option<Input>, DriverError> {
+        let link = input.link();
+        if let Some((_, waiting)) = link.and_then(|link| self.aside.links.get_mut(&link)) {
+            waiting.push_back(Work::Input(input));
+            return Ok(None);
+        }
+        for document in self.bureau.needs(&input) {
+            if self.load(document)? {
+                continue;
+            }
+            match link {
+                Some(link) => drop(self.aside.links.insert(link, (document, VecDeque::from([Work::Input(input)])))),
+                None => self.aside.commands.entry(document).or_default().push(Work::Input(input)),
+            }
+            return Ok(None);
+        }
+        if let Some(document) = self.bureau.content_first(&input) {
+            if let Some(job) = self.bureau.content_job(&document) {
+                self.aside.start(move || Finished::Content(document, job.run()));
+            }
+            self.aside.commands.entry(document).or_default().push(Work::Input(input));
+            return Ok(None);
+        }
+        Ok(Some(input))
+    }
+
+    /// Gives the core what another thread computed, and lets what waited for it go on.
+    fn finished(&mut self, finished: Finished) {
+        let document = match finished {
+            Finished::Loaded(document, outcome) => {
+                self.aside.reading.remove(&document);
+                if let Err(error) = self.bureau.loaded(document, outcome) {
+                    unreadable(&document, &error.to_string());
+                }
+                document
+            }
+            Finished::Content(document, done) => {
+                self.bureau.content_done(&document, done);
+                document
+            }
+        };
+        let links: Vec<LinkId> = self.aside.links.iter().filter(|(_, (waits, _))| *waits == document).map(|(link, _)| *link).collect();
+        let mut again: Vec<Work> = self.aside.commands.remove(&document).unwrap_or_default();
+        again.extend(links.into_iter().filter_map(|link| self.aside.links.remove(&link)).flat_map(|(_, inputs)| inputs));
+        again.push(Work::Input(Input::Wake));
+        for work in again.into_iter().rev() {
+            self.pending.push_front(work);
+        }
+    }
+
+    /// Gives the core a document's body; false while another thread reads it. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
+    fn load(&mut self, document: DocumentId) -> Result<bool, StoreError> {
+        if self.aside.reading.contains(&document) {
+            return Ok(false);
+        }
         let why = match self.parts.store.items(&document, 0) {
+            Ok(items) if items.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > limits::LOAD_AT_ONCE_BYTES_MAX => {
+                let job = self.bureau.load_job(document, items);
+                self.aside.reading.insert(document);
+                self.aside.start(move || Finished::Loaded(document, job.run()));
+                return Ok(false);
+            }
             Ok(items) => match self.bureau.hold(document, items) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(error) => error.to_string(),
             },
             Err(error @ (StoreError::Damaged(_) | StoreError::Io { .. })) => {
@@ -415,8 +526,8 @@ impl Driver {
             }
             Err(error) => return Err(error),
         };
-        tracing::error!(doc = %document.short(), why, "a document on disk cannot be read back; run `accord store verify`");
-        Ok(())
+        unreadable(&document, &why);
+        Ok(true)
     }
 
     /// Remembers what the loop itself must know of an input; answers the command's id.
@@ -482,10 +593,11 @@ impl Driver {
         }
         if !turn.wants.is_empty() {
             let wants: BTreeSet<DocumentId> = turn.wants.into_iter().collect();
+            let mut here = false;
             for document in wants {
-                self.load(document)?;
+                here |= self.load(document)?;
             }
-            if self.rest.is_none() {
+            if here && self.rest.is_none() {
                 self.pending.push_back(Work::Input(Input::Wake));
             }
         }
@@ -528,6 +640,11 @@ impl Driver {
             }
             work => matches!(work, Work::Dump(_) | Work::Input(Input::Command { .. })),
         });
+        // Jobs begun for the old core are dropped when they end; commands that waited for them are asked of the new one.
+        let era = self.aside.era + 1;
+        let aside = std::mem::replace(&mut self.aside, Aside { era, ..Aside::new() });
+        self.pending.extend(aside.commands.into_values().flatten());
+        links.extend(aside.links.into_keys());
         for link in links {
             self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }
@@ -581,6 +698,10 @@ impl Driver {
             self.pending.push_front(work);
         }
     }
+}
+
+fn unreadable(document: &DocumentId, why: &str) {
+    tracing::error!(doc = %document.short(), why, "a document on disk cannot be read back; run `accord store verify`");
 }
 
 /// Whether a command changes nothing. What its step writes is then the core's own housekeeping.

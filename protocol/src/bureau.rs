@@ -134,6 +134,23 @@ impl std::fmt::Debug for Bureau {
     }
 }
 
+/// A document to be read back from its stored items: checks every seal and chain, so it takes a while for a long one.
+pub struct LoadJob {
+    directory: Arc<Directory>,
+    document: DocumentId,
+    items: Vec<(u64, Vec<u8>)>,
+}
+
+impl LoadJob {
+    /// Reads it back: the expensive part, pure.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the store does not give what was written.
+    pub fn run(self) -> Result<DocState, LoadError> {
+        DocState::load(&self.directory, self.document, self.items)
+    }
+}
+
 impl Bureau {
     /// Takes one input and says what follows from it.
     pub fn handle(&mut self, now: Now, seed: [u8; 32], input: Input) -> Step {
@@ -182,7 +199,25 @@ impl Bureau {
         if self.bodies.contains_key(&document) {
             return Ok(());
         }
-        match DocState::load(&self.directory, document, items) {
+        let job = self.load_job(document, items);
+        self.loaded(document, job.run())
+    }
+
+    /// What reading a document back takes, to be done on any thread; its outcome comes back by [`Bureau::loaded`].
+    pub fn load_job(&self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> LoadJob {
+        LoadJob { directory: Arc::clone(&self.directory), document, items }
+    }
+
+    /// Takes in a document that was read back. One that came by another way meanwhile stays as it is.
+    ///
+    /// # Errors
+    /// [`LoadError`], for the driver's log.
+    pub fn loaded(&mut self, document: DocumentId, outcome: Result<DocState, LoadError>) -> Result<(), LoadError> {
+        self.loading.remove(&document);
+        if self.bodies.contains_key(&document) {
+            return Ok(());
+        }
+        match outcome {
             Ok(state) => {
                 self.bodies.insert(document, state);
                 self.used.push_back(document);
@@ -193,6 +228,27 @@ impl Bureau {
                 self.cannot_load.insert(document, error.to_string());
                 Err(error)
             }
+        }
+    }
+
+    /// The document whose content an input will read, if computing it would hold up everybody else: compute [`Bureau::content_job`] on
+    /// another thread, give it back by [`Bureau::content_done`], and hand in the input then.
+    pub fn content_first(&self, input: &Input) -> Option<DocumentId> {
+        let Input::Command { command, .. } = input else { return None };
+        let document = self.command_document(command).filter(|_| !matches!(command, Command::AccessList { .. }))?;
+        let debt = self.bodies.get(&document)?.content_debt();
+        debt.is_none_or(|changes| changes > limits::CONTENT_AT_ONCE_MAX).then_some(document)
+    }
+    /// What computing a document's content takes; `None` if its body is not here or a job is already out.
+    pub fn content_job(&mut self, document: &DocumentId) -> Option<crate::intake::Job> {
+        let state = self.bodies.get_mut(document)?;
+        state.content_debt()?;
+        Some(state.content_job())
+    }
+    /// Takes computed content back. That it cannot be shown is said when somebody asks for it.
+    pub fn content_done(&mut self, document: &DocumentId, done: crate::intake::Done) {
+        if let Some(state) = self.bodies.get_mut(document) {
+            let _ = state.content_done(done);
         }
     }
 

@@ -67,6 +67,20 @@ pub enum Input {
     Wake,
 }
 
+impl Input {
+    /// The link it concerns; none for commands and time.
+    pub fn link(&self) -> Option<LinkId> {
+        match self {
+            Input::LinkUp { link, .. }
+            | Input::LinkDown { link }
+            | Input::FrameDropped { link }
+            | Input::Message { link, .. }
+            | Input::Garbage { link, .. } => Some(*link),
+            Input::Command { .. } | Input::Wake => None,
+        }
+    }
+}
+
 /// What a person or program asks for.
 #[derive(Clone)]
 pub enum Command {

@@ -5,6 +5,8 @@
 //! in the causal past of an anchor. Verdicts are *malformed* (bytes and causal past, for ever), *waiting* (an input is missing) and
 //! *outside* (by the records; may change). Order, batching and duplication of what is learnt make no difference to the outcome.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,6 +23,9 @@ use crate::content::{CannotShow, Content};
 use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId};
 use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
+use shown::Shown;
+
+pub use shown::{Done, Job};
 
 /// Segments and records kept aside in memory while an input is missing; more are dropped and asked for again. Back-pressure.
 const WAITING_MAX: usize = 256;
@@ -176,7 +181,7 @@ pub struct DocState {
     /// When the items stored under these sequences were learnt here.
     learnt: BTreeMap<u64, WallSeconds>,
     newest_seq: u64,
-    content: Option<Content>,
+    shown: Shown,
 }
 
 impl std::fmt::Debug for DocState {
@@ -211,7 +216,7 @@ impl DocState {
             statements: Vec::new(),
             learnt: BTreeMap::new(),
             newest_seq: 0,
-            content: None,
+            shown: Shown::default(),
         })
     }
 
@@ -444,7 +449,7 @@ impl DocState {
         }
         self.admit_more();
         if !before.is_subset(&self.admitted) {
-            self.content = None;
+            self.shown.forget();
         }
     }
 
@@ -500,15 +505,7 @@ impl DocState {
 
     fn admit(&mut self, hash: ChangeHash) {
         if self.admitted.insert(hash) {
-            let applied = match (&mut self.content, self.raw.get(&hash)) {
-                (None, _) => true,
-                // Deps may be missing from the cache when an anchor admits many at once: then it is rebuilt when next shown.
-                (Some(content), Some(raw)) => content.apply([raw.as_ref()]).is_ok(),
-                (Some(_), None) => false,
-            };
-            if !applied {
-                self.content = None;
-            }
+            self.shown.admitted(hash);
         }
     }
 
@@ -826,16 +823,24 @@ impl DocState {
     /// # Errors
     /// [`CannotShow`]: a local failure; the admitted set stands.
     pub fn content(&mut self) -> Result<&mut Content, CannotShow> {
-        if self.content.is_none() {
-            let raw: Vec<&[u8]> = self
-                .index
-                .iter()
-                .filter(|meta| self.admitted.contains(&meta.hash))
-                .filter_map(|meta| self.raw.get(&meta.hash).map(AsRef::as_ref))
-                .collect();
-            self.content = Some(Content::replay(raw)?);
-        }
-        Ok(self.content.as_mut().expect("filled above"))
+        let (index, admitted, raw) = (&self.index, &self.admitted, &self.raw);
+        self.shown.catch_up(|missing| in_causal_order(index, admitted, raw, missing))
+    }
+    /// How many changes would be computed to read the content now; `None` while a [`Job`] is out.
+    pub fn content_debt(&self) -> Option<usize> {
+        self.shown.debt(self.admitted.len())
+    }
+    /// What catching up takes, to be computed elsewhere and given back by [`DocState::content_done`].
+    pub fn content_job(&mut self) -> Job {
+        let (index, admitted, raw) = (&self.index, &self.admitted, &self.raw);
+        self.shown.job(|missing| in_causal_order(index, admitted, raw, missing))
+    }
+    /// Takes a computed job back.
+    ///
+    /// # Errors
+    /// [`CannotShow`]: a local failure; the admitted set stands.
+    pub fn content_done(&mut self, done: Done) -> Result<(), CannotShow> {
+        self.shown.finish(done)
     }
     /// Takes the admitted content out, for a local edit; it goes back by [`DocState::set_content`] if the edit was taken in.
     ///
@@ -843,15 +848,15 @@ impl DocState {
     /// [`CannotShow`].
     pub fn take_content(&mut self) -> Result<Content, CannotShow> {
         self.content()?;
-        Ok(self.content.take().expect("filled above"))
+        self.shown.take().ok_or(CannotShow::Dropped)
     }
     /// Gives the cache a content that already holds a local edit.
     pub fn set_content(&mut self, content: Content) {
-        self.content = Some(content);
+        self.shown.set(content);
     }
     /// Drops the cache.
     pub fn forget_content(&mut self) {
-        self.content = None;
+        self.shown.forget();
     }
 
     /// Acts in settled order: (first anchor that contains them, signed time, hash), unanchored ones last; each uuid once.
@@ -888,6 +893,28 @@ impl DocState {
     pub fn created(&self) -> WallSeconds {
         self.log.genesis().body().at
     }
+}
+
+/// Raw admitted changes in causal order: those asked for, or all.
+fn in_causal_order(
+    index: &Index,
+    admitted: &BTreeSet<ChangeHash>,
+    raw: &BTreeMap<ChangeHash, Arc<[u8]>>,
+    missing: Option<&BTreeSet<ChangeHash>>,
+) -> Vec<Arc<[u8]>> {
+    let wanted = missing.unwrap_or(admitted);
+    // What is missing is mostly among the newest.
+    let mut found: Vec<Arc<[u8]>> = Vec::with_capacity(wanted.len());
+    for meta in index.iter().rev() {
+        if found.len() == wanted.len() {
+            break;
+        }
+        if wanted.contains(&meta.hash) {
+            found.extend(raw.get(&meta.hash).cloned());
+        }
+    }
+    found.reverse();
+    found
 }
 
 /// Walks back over the newest changes until every pending one was seen.

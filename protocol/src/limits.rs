@@ -73,6 +73,10 @@ pub const CONCLUDE_GRACE_S: u64 = 7 * 24 * 3_600;
 pub const SEGMENT_ENCODED_MAX: usize = 246 * 1024;
 /// Automatic repairs before a link is marked divergent.
 pub const REPAIRS_MAX: u32 = 1;
+/// Changes whose content is computed in the loop; above it another thread does it while the loop goes on. Back-pressure.
+pub const CONTENT_AT_ONCE_MAX: usize = 256;
+/// Stored bytes of a document that are read back in the loop; above it another thread does it. Back-pressure.
+pub const LOAD_AT_ONCE_BYTES_MAX: usize = 256 * 1024;
 /// Document bodies kept in memory, by count. Back-pressure.
 pub const BODIES_CACHED_MAX: usize = 256;
 /// An offer without answer lapses after this, seconds.

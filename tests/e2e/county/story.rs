@@ -157,3 +157,34 @@ fn a_bureau_lives_a_day_on_the_command_line() {
     b.stop();
     a.refused(&["inbox"], 3, "daemon_not_running");
 }
+
+#[test]
+fn a_long_thread_is_read_back_beside_the_loop_and_still_goes_both_ways() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut a, mut b) = pair(dir.path());
+    let id = case(&a, &b);
+    // More changes than are shown, and more bytes than are read back, inside the loop.
+    let note = "走访记录。".repeat(120);
+    for bureau in [&a, &b] {
+        let client = bureau.client();
+        for at in 0..160 {
+            let entry = serde_json::json!({ "kind": "note", "text": format!("{at} {note}") });
+            client.post::<Value>(&format!("/v1/cases/{id}/entries"), &entry, false).expect("written");
+        }
+    }
+    let before = same(&id, &[&a, &b]);
+    for bureau in [&mut a, &mut b] {
+        bureau.stop();
+        bureau.start();
+        bureau.login();
+    }
+    // Both have only what is on disk: the first to write and the one that hears of it read the thread back, people look meanwhile.
+    std::thread::scope(|scope| {
+        scope.spawn(|| a.json(&["case", "note", &id, "--text", "复核。"]));
+        for _ in 0..4 {
+            scope.spawn(|| assert!(b.document(&id).is_some_and(|shown| shown["cannot_show"] == false)));
+            scope.spawn(|| assert!(b.status()["documents"].as_u64().is_some()));
+        }
+    });
+    until("the entry at both", || (same(&id, &[&a, &b]) != before).then_some(()));
+}
