@@ -50,6 +50,8 @@ const RETRIES_MAX: u8 = 2;
 
 /// Inputs of links that wait for a document to be read back; above it the network waits.
 const STALLED_MAX: usize = 256;
+/// Computed documents that wait for the loop; a thread with another waits.
+const RESULTS_MAX: usize = 16;
 
 /// The daemon's only clock. Monotonic time counts from the start of the process and does not stop while the machine sleeps.
 #[derive(Clone, Debug)]
@@ -148,8 +150,8 @@ pub struct Driver {
 struct Aside {
     /// Goes up when the core is built anew: what was begun for the old one is dropped.
     era: u64,
-    done: mpsc::UnboundedSender<(u64, Finished)>,
-    results: mpsc::UnboundedReceiver<(u64, Finished)>,
+    done: mpsc::Sender<(u64, Finished)>,
+    results: mpsc::Receiver<(u64, Finished)>,
     /// Documents being read back.
     reading: BTreeSet<DocumentId>,
     /// Commands by the document they wait for.
@@ -167,14 +169,14 @@ enum Finished {
 
 impl Aside {
     fn new() -> Self {
-        let (done, results) = mpsc::unbounded_channel();
+        let (done, results) = mpsc::channel(RESULTS_MAX);
         Self { era: 0, done, results, reading: BTreeSet::new(), commands: BTreeMap::new(), links: BTreeMap::new() }
     }
     fn start(&self, job: impl FnOnce() -> Finished + std::marker::Send + 'static) {
         let (done, era) = (self.done.clone(), self.era);
         tokio::task::spawn_blocking(move || {
             // Nobody listening any more: the daemon stops.
-            let _ = done.send((era, job()));
+            let _ = done.blocking_send((era, job()));
         });
     }
     fn stalled(&self) -> usize {
