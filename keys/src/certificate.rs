@@ -105,6 +105,7 @@ capabilities! {
     8 Invite "invite" "Bring a further bureau into a thread.",
     9 ClockCorrect "clock-correct" "Confirm or undo a clock jump.",
     10 Audit "audit" "Read the account of admits, refusals, grants and reads.",
+    11 Command "command" "Seal a day's emergency agreement: duty commanders.",
     128 Issue "issue" "Issue and revoke certificates of laptops, officers and services.",
     129 Register "register" "Conclude agreements and write access logs while appointed.",
 }

@@ -544,7 +544,7 @@ mod tests {
         let payload = sealed.payload();
         assert_eq!(assemble(0x0105, payload, &seals), sealed.to_bytes());
         check(&assemble(0x0199, payload, &seals), "type 0x0199 is unknown");
-        check(&assemble(0x0205, payload, &seals), "Suspend (0x0205) are not supported yet");
+        check(&assemble(0x0107, payload, &seals), "Succession (0x0107) are not supported yet");
         check(&assemble(0x0103, payload, &seals), "Revocation (0x0103), expected Contact (0x0105)");
         check(&assemble(0x0105, payload, &[seals[1].clone(), seals[0].clone()]), "ascending");
         check(&assemble(0x0105, payload, &[seals[0].clone(), seals[0].clone()]), "ascending");

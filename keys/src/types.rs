@@ -60,9 +60,9 @@ register! {
     0x0202 Accept frozen "The other side's seal on an offer.",
     0x0203 Conclude frozen "Spends the agreement's version number.",
     0x0204 Decline frozen "Says no to an offer.",
-    0x0205 Suspend draft "Stops sharing at once, by either side.",
-    0x0206 Resume draft "Lifts named suspensions.",
-    0x0207 Notice draft "Gives notice of an agreement.",
+    0x0205 Suspend frozen "Stops sharing at once, by either side.",
+    0x0206 Resume frozen "Lifts named suspensions, once the other side accepts it.",
+    0x0207 Notice frozen "Gives notice of an agreement.",
     0x0208 End draft "Ends an agreement.",
     0x0209 RelayPass draft "Lets one partner hand documents to another.",
     0x020a Emergency draft "An agreement for 24 hours by two duty commanders.",
@@ -108,6 +108,6 @@ mod tests {
         for free in [0x0000, 0x0100, 0x0109, 0x0503, 0xffff] {
             assert_eq!(StatementType::from_number(free), None, "{free:#06x}");
         }
-        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 14, "the frozen types of this version");
+        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 17, "the frozen types of this version");
     }
 }

@@ -304,7 +304,10 @@ mod tests {
     #[test]
     fn every_word_that_comes_as_data_has_its_words() {
         let groups: &[(&str, &str)] = &[
-            ("standing", "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force expired superseded offered"),
+            (
+                "standing",
+                "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force suspended under_notice expired winding_down ended superseded offered",
+            ),
             ("officer_state", "awaiting_login good expired revoked"),
             ("clock_state", "good held behind"),
             ("kind", "bulletin draft case"),
@@ -317,7 +320,7 @@ mod tests {
             ),
             ("record", "adopt anchor grant cut void reclassify erase end"),
             ("verb", "read append request"),
-            ("why", "ok now not_in_log no_agreement not_granted no_pass"),
+            ("why", "ok now not_in_log no_agreement suspended not_granted no_pass"),
             ("check", "disk keys ports clock certificate store partner address transport identity agreement version"),
             ("word", "node laptop"),
         ];

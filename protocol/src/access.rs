@@ -9,9 +9,10 @@ pub mod log;
 use accord_keys::time::WallSeconds;
 use thiserror::Error;
 
+use crate::agreement::book::Lack;
 use crate::agreement::exchange::{AgreementBook, Clause};
 use crate::agreement::{Category, Pair, Tlp, Verb};
-use crate::id::{BureauId, DocumentId, RecordId};
+use crate::id::{BureauId, DocumentId, RecordId, StatementId};
 use log::Rights;
 
 /// What a decision needs to know of a document.
@@ -50,6 +51,16 @@ pub enum Refusal {
         /// The other.
         other: BureauId,
     },
+    /// One side suspended it.
+    #[error("sharing between {one:?} and {other:?} is suspended by {by:?}")]
+    Suspended {
+        /// One side.
+        one: BureauId,
+        /// The other.
+        other: BureauId,
+        /// The suspension.
+        by: StatementId,
+    },
     /// The agreement in force has no clause for it.
     #[error("the agreement between {giver:?} and {receiver:?} does not grant {verb:?} on {} up to {}", .category.code(), .tlp.word())]
     NotGranted {
@@ -78,6 +89,7 @@ impl Refusal {
         match self {
             Refusal::NotInLog { .. } => "not_in_log",
             Refusal::NoAgreement { .. } => "no_agreement",
+            Refusal::Suspended { .. } => "suspended",
             Refusal::NotGranted { .. } => "not_granted",
             Refusal::NoPass { .. } => "no_pass",
         }
@@ -133,8 +145,16 @@ pub fn check(
     if from == to {
         return Ok(permit(None, true));
     }
-    if book.in_force(Pair::of(from, to), now).is_empty() {
-        return Err(Refusal::NoAgreement { one: from, other: to });
+    let lacks = |lack, giver, receiver| match lack {
+        Lack::NotInForce(_) => Refusal::NoAgreement { one: from, other: to },
+        Lack::Suspended(by) => Refusal::Suspended { one: from, other: to, by },
+        Lack::Excluded(_) | Lack::NotGranted(_) => {
+            Refusal::NotGranted { giver, receiver, category: facts.category, tlp: facts.tlp, verb: Verb::Read }
+        }
+    };
+    let state = book.state(Pair::of(from, to), now);
+    if let Err(lack @ (Lack::NotInForce(_) | Lack::Suspended(_))) = state.carries(facts.category) {
+        return Err(lacks(lack, from, to));
     }
     if facts.owner == from {
         let held = facts.rights.bureaus.get(&to).map(|held| held.verb);
@@ -142,10 +162,9 @@ pub fn check(
             return Err(Refusal::NotInLog { document: facts.document, bureau: to, verb: Verb::Read });
         };
         // The log may have given append under an agreement that now gives read only: then read is what crosses.
-        let clause = [verb, Verb::Read].into_iter().find_map(|v| book.clause(from, to, facts.category, facts.tlp, v, now));
-        let clause =
-            clause.ok_or(Refusal::NotGranted { giver: from, receiver: to, category: facts.category, tlp: facts.tlp, verb: Verb::Read })?;
-        return Ok(permit(Some(clause), false));
+        let clause = state.clause(&from, facts.category, facts.tlp, verb, now);
+        let clause = clause.or_else(|_| state.clause(&from, facts.category, facts.tlp, Verb::Read, now));
+        return Ok(permit(Some(clause.map_err(|lack| lacks(lack, from, to))?), false));
     }
     if facts.owner == to {
         // Work on the owner's document goes home to it as long as the two speak at all; the owner's registrar decides what it is worth.
@@ -198,8 +217,9 @@ pub fn may_grant(
     verb: Verb,
     now: WallSeconds,
 ) -> Result<Clause, Refusal> {
-    if book.in_force(Pair::of(owner, to), now).is_empty() {
-        return Err(Refusal::NoAgreement { one: owner, other: to });
-    }
-    book.clause(owner, to, category, tlp, verb, now).ok_or(Refusal::NotGranted { giver: owner, receiver: to, category, tlp, verb })
+    book.grant(owner, to, category, tlp, verb, now).map_err(|lack| match lack {
+        Lack::NotInForce(_) => Refusal::NoAgreement { one: owner, other: to },
+        Lack::Suspended(by) => Refusal::Suspended { one: owner, other: to, by },
+        Lack::Excluded(_) | Lack::NotGranted(_) => Refusal::NotGranted { giver: owner, receiver: to, category, tlp, verb },
+    })
 }

@@ -1,16 +1,23 @@
 //! What two bureaus agreed: grants by direction, category, verb, traffic-light ceiling and validity.
 //!
 //! An agreement *is* the access policy between its two parties. It is bilateral, versioned and expiring; both seal the same bytes. This
-//! module holds the terms; [`exchange`] how they come to stand; [`crate::access`] is the only reader of grants.
+//! module holds the terms; [`annex`] what they say beside grants; [`exchange`] how they come to stand; [`lifecycle`] what stops, resumes and
+//! ends them; [`book`] what stands at a moment; [`crate::access`] is the only reader of grants.
 //! Default deny: an empty list means nobody, an unknown word means no.
 
+pub mod annex;
+pub mod book;
 pub mod exchange;
+pub mod lifecycle;
 
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
-use crate::id::BureauId;
+use crate::id::{BureauId, CompactId, StatementId};
+use crate::limits;
+use accord_keys::text::check_text;
 use accord_keys::time::WallSeconds;
+use annex::{Annex, AnnexError, Form};
 
 /// Traffic light of a document (TLP 2.0), mildest first. The order is the order of strictness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -94,6 +101,10 @@ impl Category {
         let upper = code.trim().to_ascii_uppercase();
         Self::ALL.iter().copied().find(|category| category.code() == upper)
     }
+    /// Whether it is about helping out: what an emergency clause or emergency agreement may carry.
+    pub const fn is_aid(self) -> bool {
+        matches!(self, Category::FireAid | Category::ForceAid)
+    }
 }
 
 /// What a grant allows.
@@ -145,6 +156,18 @@ pub enum Direction {
     Both,
 }
 
+impl Direction {
+    /// The same line with offerer and acceptor changed places.
+    #[must_use]
+    pub const fn mirrored(self) -> Self {
+        match self {
+            Direction::OffererGives => Direction::AcceptorGives,
+            Direction::AcceptorGives => Direction::OffererGives,
+            Direction::Both => Direction::Both,
+        }
+    }
+}
+
 /// Whether a receiver may ask to pass documents on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
@@ -185,6 +208,21 @@ pub struct Grant {
     /// Most subjects in one document.
     #[n(7)]
     pub subjects_max: Option<u32>,
+    /// Units of the receiver that may read; none named: its whole bureau. 1..=64, ascending, unique.
+    #[n(8)]
+    pub units: Option<Vec<String>>,
+    /// Seats of the receiver that may read; none named: every seat. 1..=64, ascending, unique.
+    #[n(9)]
+    pub seats: Option<Vec<String>>,
+}
+
+impl Grant {
+    /// Whether a member of the receiver with this unit and these seats is meant. What crosses a link is for the bureau; within the
+    /// bureau its own node asks this.
+    pub fn is_for(&self, unit: &str, seats: &[String]) -> bool {
+        self.units.as_ref().is_none_or(|units| units.iter().any(|named| named == unit))
+            && self.seats.as_ref().is_none_or(|named| named.iter().any(|seat| seats.contains(seat)))
+    }
 }
 
 /// The terms both sides seal.
@@ -209,6 +247,9 @@ pub struct Terms {
     /// Days after the end before late writes are cut, 0..=90.
     #[n(5)]
     pub grace_days: u32,
+    /// Everything else that was agreed.
+    #[n(6)]
+    pub annex: Option<Box<Annex>>,
 }
 
 /// Why terms cannot be sealed.
@@ -244,6 +285,23 @@ pub enum TermsError {
     /// Grace above 90 days.
     #[error("more than 90 days of grace")]
     Grace,
+    /// Units or seats of a line: an empty list, too many, out of order, or no plain texts.
+    #[error("grant line {line}: units or seats empty, repeated, out of order or not plain")]
+    Narrowed {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// The annex.
+    #[error(transparent)]
+    Annex(#[from] AnnexError),
+    /// Too long to travel in one message with others.
+    #[error("terms of {found} bytes, at most {most}")]
+    Size {
+        /// As found.
+        found: usize,
+        /// [`limits::TERMS_BYTES_MAX`].
+        most: usize,
+    },
 }
 
 impl Terms {
@@ -281,22 +339,80 @@ impl Terms {
             if grant.until.is_some_and(|until| until > self.to) {
                 return Err(TermsError::GrantTooLong { line });
             }
+            let plain = |names: &Vec<String>| {
+                (1..=64).contains(&names.len())
+                    && names.windows(2).all(|pair| pair[0] < pair[1])
+                    && names.iter().all(|name| check_text("name", name, 120).is_ok())
+            };
+            if ![&grant.units, &grant.seats].into_iter().flatten().all(plain) {
+                return Err(TermsError::Narrowed { line });
+            }
+        }
+        if let Some(annex) = &self.annex {
+            annex.validate(self)?;
+            let found = accord_keys::canon::encode(self).len();
+            if found > limits::TERMS_BYTES_MAX {
+                return Err(TermsError::Size { found, most: limits::TERMS_BYTES_MAX });
+            }
         }
         Ok(())
+    }
+
+    /// Whether these are the terms of a day's emergency agreement.
+    pub fn is_emergency(&self) -> bool {
+        self.annex.as_ref().is_some_and(|annex| annex.form == Form::Emergency)
+    }
+    /// Whether a category is never shared under these terms.
+    pub fn excludes(&self, category: Category) -> bool {
+        self.annex.as_ref().is_some_and(|annex| annex.excluded.contains(&category))
+    }
+    /// Whether aid lines go on through the grace time.
+    pub fn has_emergency_clause(&self) -> bool {
+        self.annex.as_ref().is_some_and(|annex| annex.emergency_clause)
+    }
+    /// Days between notice and end.
+    pub fn notice_days(&self) -> u32 {
+        self.annex.as_ref().map_or(limits::NOTICE_DAYS_MIN, |annex| annex.notice_days)
+    }
+    /// Suspensions and notices these terms end when they begin.
+    pub fn lifts(&self) -> &[StatementId] {
+        self.annex.as_ref().map_or(&[], |annex| &annex.lifts)
+    }
+    /// The compact they belong to.
+    pub fn compact(&self) -> Option<CompactId> {
+        self.annex.as_ref().and_then(|annex| annex.compact)
+    }
+    /// The same terms as the other side would offer them.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let mut out = self.clone();
+        for grant in &mut out.grants {
+            grant.direction = grant.direction.mirrored();
+        }
+        out.annex = self.annex.as_ref().map(|annex| Box::new(annex.mirrored()));
+        out
     }
 
     /// The first grant line (counted from 0) under which `giver` gives `verb` on documents of `category` at `tlp`, at `now`. Validity of
     /// the agreement itself is the caller's question ([`exchange::Standing`]).
     pub fn grants(&self, giver: Giver, category: Category, tlp: Tlp, verb: Verb, now: WallSeconds) -> Option<usize> {
-        self.grants.iter().position(|grant| {
-            grant.category == category
+        self.lines(giver, category, tlp, verb, now).next()
+    }
+
+    /// Every grant line (counted from 0) that gives so much, in order.
+    pub fn lines(&self, giver: Giver, category: Category, tlp: Tlp, verb: Verb, now: WallSeconds) -> impl Iterator<Item = usize> {
+        let excluded = self.excludes(category);
+        self.grants.iter().enumerate().filter_map(move |(at, grant)| {
+            let gives = !excluded
+                && grant.category == category
                 && grant.verbs.iter().any(|held| held.includes(verb))
                 && tlp <= grant.tlp_ceiling
                 && grant.until.is_none_or(|until| now < until)
                 && matches!(
                     (grant.direction, giver),
                     (Direction::Both, _) | (Direction::OffererGives, Giver::Offerer) | (Direction::AcceptorGives, Giver::Acceptor)
-                )
+                );
+            gives.then_some(at)
         })
     }
 }
@@ -324,6 +440,14 @@ impl Pair {
     pub fn of(one: BureauId, other: BureauId) -> Self {
         Self { low: one.min(other), high: one.max(other) }
     }
+    /// Whether a bureau is one of the two.
+    pub fn holds(&self, bureau: &BureauId) -> bool {
+        self.low == *bureau || self.high == *bureau
+    }
+    /// The one of the two that `bureau` is not.
+    pub fn other(&self, bureau: &BureauId) -> BureauId {
+        if self.low == *bureau { self.high } else { self.low }
+    }
 }
 
 #[cfg(test)]
@@ -331,7 +455,7 @@ mod tests {
     use super::*;
 
     fn terms(grants: Vec<Grant>) -> Terms {
-        Terms { title: "协作".into(), text_hash: None, from: WallSeconds(100), to: WallSeconds(200), grants, grace_days: 30 }
+        Terms { title: "协作".into(), text_hash: None, from: WallSeconds(100), to: WallSeconds(200), grants, grace_days: 30, annex: None }
     }
     fn grant(direction: Direction, verbs: &[Verb], tlp_ceiling: Tlp) -> Grant {
         Grant {
@@ -343,6 +467,8 @@ mod tests {
             onward: Onward::None,
             offline_days_max: None,
             subjects_max: None,
+            units: None,
+            seats: None,
         }
     }
 

@@ -8,6 +8,8 @@ id32!(/// One record of a document's access log; record 0 is the genesis and has
     RecordId);
 id32!(/// One version of an agreement: the id of the offer both sides sealed.
     AgreementId);
+id32!(/// A compact: the id of its sealed text and roster.
+    CompactId);
 id32!(/// A BLAKE3 digest of something named where it stands.
     Digest);
 

@@ -81,11 +81,39 @@ pub const LOAD_AT_ONCE_BYTES_MAX: usize = 256 * 1024;
 pub const BODIES_CACHED_MAX: usize = 256;
 /// An offer without answer lapses after this, seconds.
 pub const OFFER_EXPIRES_S: u64 = 14 * 24 * 3_600;
+/// Shortest notice an agreement may name, days; also what holds when it names none. Verdict (DOMAIN: at least 30 days).
+pub const NOTICE_DAYS_MIN: u32 = 30;
+/// After grace or notice an agreement winds down for so long, seconds: attestations are due within it. Verdict.
+pub const WINDING_DOWN_S: u64 = 30 * 24 * 3_600;
+/// Longest emergency agreement, seconds. Verdict.
+pub const EMERGENCY_S_MAX: u64 = 24 * 3_600;
+/// Suspensions and notices one resume or version may list. Verdict; more than a pair may have standing.
+pub const LIFTS_MAX: usize = 256;
+/// Suspensions, open resumes and notices of one side of a pair that stand at once. Back-pressure: one whole suspension says it all.
+pub const STOPS_STANDING_MAX: usize = 100;
+/// Resumes of one side of a pair kept without an answer. Back-pressure: a newer one is as good.
+pub const OPEN_RESUMES_MAX: usize = 16;
+/// Terms with an annex, bytes. Verdict; several agreements fit one control frame.
+pub const TERMS_BYTES_MAX: usize = 20 * 1024;
+/// Pairings of units in one annex. Verdict.
+pub const PAIRINGS_MAX: usize = 256;
+/// Liaison lines in one annex. Verdict.
+pub const LIAISONS_MAX: usize = 64;
+/// Clusters in one annex. Verdict.
+pub const CLUSTERS_MAX: usize = 16;
+/// Articles in one annex. Verdict.
+pub const ARTICLES_MAX: usize = 32;
+/// Longest response time, minutes: 90 days. Verdict.
+pub const RESPONSE_MINUTES_MAX: u32 = 90 * 24 * 60;
+/// People are warned so many days before an agreement ends.
+pub const WARN_DAYS: [u32; 3] = [60, 30, 7];
 /// An invitation for a device ends after this, seconds.
 pub const INVITE_EXPIRES_S: u64 = 15 * 60;
 
 const _: () = assert!(CHANGE_BYTES_MAX <= SEGMENT_BYTES_MAX, "one change must fit a segment");
 const _: () = assert!(SEGMENT_ENCODED_MAX + 8 * 1024 <= FRAME_BYTES_MAX, "a segment with its envelope must fit a frame");
+const _: () = assert!(2 * (TERMS_BYTES_MAX + 4 * 1024) < CONTROL_BYTES_MAX, "two agreements fit one message");
+const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift all that stands");
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");

@@ -561,6 +561,9 @@ pub fn agreement_statement(network: &NetworkId, bytes: &[u8]) -> Result<Agreemen
         Some(StatementType::Accept) => one(network, bytes).map(AgreementStatement::Accept),
         Some(StatementType::Conclude) => one(network, bytes).map(AgreementStatement::Conclude),
         Some(StatementType::Decline) => one(network, bytes).map(AgreementStatement::Decline),
+        Some(StatementType::Suspend) => one(network, bytes).map(AgreementStatement::Suspend),
+        Some(StatementType::Resume) => one(network, bytes).map(AgreementStatement::Resume),
+        Some(StatementType::Notice) => one(network, bytes).map(AgreementStatement::Notice),
         Some(other) if other.is_draft() => Err(WireError::Seal(format!("{other:?} is not yet supported"))),
         _ => Err(WireError::Seal("not a statement of the agreement exchange".into())),
     }

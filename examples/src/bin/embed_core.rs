@@ -151,8 +151,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             onward: Onward::None,
             offline_days_max: None,
             subjects_max: None,
+            units: None,
+            seats: None,
         }],
         grace_days: 30,
+        annex: None,
     };
     let partner = nodes[1].name.to_owned();
     let offer = nodes[0].ask(Command::AgreementOffer { partner: partner.clone(), terms })?;

@@ -163,7 +163,7 @@ pub(super) struct Cut {
 pub(super) fn terms(form: TermsForm) -> Result<Terms, Failure> {
     let TermsForm { title, from, to, grace_days, grants } = form;
     let grants = grants.into_iter().map(grant).collect::<Result<_, _>>()?;
-    Ok(Terms { title, text_hash: None, from: WallSeconds(from), to: WallSeconds(to), grants, grace_days })
+    Ok(Terms { title, text_hash: None, from: WallSeconds(from), to: WallSeconds(to), grants, grace_days, annex: None })
 }
 
 fn grant(form: GrantForm) -> Result<Grant, Failure> {
@@ -193,6 +193,8 @@ fn grant(form: GrantForm) -> Result<Grant, Failure> {
         onward,
         offline_days_max: form.offline_days_max,
         subjects_max: form.subjects_max,
+        units: None,
+        seats: None,
     })
 }
 
@@ -210,6 +212,8 @@ mod tests {
             onward: "none".to_owned(),
             offline_days_max: None,
             subjects_max: None,
+            units: None,
+            seats: None,
         };
         change(&mut form);
         assert_eq!(grant(form).map_or_else(|failure| failure.code, |grant| format!("{:?}", grant.verbs)), expect);

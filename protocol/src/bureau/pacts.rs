@@ -7,9 +7,9 @@ use accord_keys::seal::{Sealed, Statement};
 
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
-use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Offer, Standing};
+use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Entry, Offer, Standing};
 use crate::agreement::{Pair, Terms};
-use crate::id::{AgreementId, BureauId, Bytes, StatementId};
+use crate::id::{AgreementId, BureauId, Bytes, CertificateId, StatementId};
 use crate::limits;
 use crate::step::Table;
 use crate::view::{Refused, RefusedKind, SendingView, View};
@@ -35,13 +35,7 @@ impl Bureau {
         }
         let pair = Pair::of(self.identity.bureau, bureau);
         let version = self.book.newest_version(pair) + 1;
-        let previous = self
-            .book
-            .entries()
-            .filter(|e| e.pair() == pair && e.conclude.is_some() && e.offer.body().version + 1 == version)
-            .map(|e| (e.offer.body().offerer, e.id()))
-            .min()
-            .map(|(_, id)| id);
+        let previous = self.book.newest_concluded(pair).map(Entry::id);
         let offer = Offer {
             offerer: self.identity.bureau,
             acceptor: bureau,
@@ -138,21 +132,16 @@ impl Bureau {
     ) -> Result<bool, crate::agreement::exchange::ExchangeError> {
         let bytes = statement.to_bytes();
         let (id, offer) = (statement.id(), statement.offer());
-        let pair_of = match &statement {
-            AgreementStatement::Offer(o) => Some((o.body().offerer, o.body().acceptor)),
-            _ => self.book.get(&offer).map(|e| (e.offer.body().offerer, e.offer.body().acceptor)),
-        };
-        let with = pair_of.map(|(one, other)| if one == self.identity.bureau { other } else { one });
-        let policy = with.map(|partner| self.policy_digest(&partner, turn));
+        let officer = statement.officer();
+        let partner = self.book.pair_of(&statement).map(|pair| pair.other(&self.identity.bureau));
+        let policy = partner.map(|partner| self.policy_digest(&partner, turn));
         if !self.book.learn(&self.directory, statement)? {
             return Ok(false);
         }
+        let partner = partner.expect("what the book takes names a pair it knows");
         turn.put(Table::Agreements, &id.0, bytes.clone());
         self.note_learnt(turn, id);
-        let entry = self.book.get(&offer).expect("just learnt");
-        let body = entry.offer.body();
-        let partner = if body.offerer == self.identity.bureau { body.acceptor } else { body.offerer };
-        self.tell_agreement(turn, partner, &offer, &bytes);
+        self.tell_agreement(turn, partner, officer, &bytes);
         self.conclude_if_due(turn, offer);
         if Some(self.policy_digest(&partner, turn)) != policy {
             self.policy_changed(turn, Some(partner));
@@ -166,10 +155,10 @@ impl Bureau {
         let Some(epoch) = self.registrar_epoch() else { return };
         let Some(entry) = self.book.get(&offer) else { return };
         let body = entry.offer.body();
-        if body.offerer != self.identity.bureau || entry.conclude.is_some() {
+        if body.offerer != self.identity.bureau || entry.conclude.is_some() || entry.is_emergency() {
             return;
         }
-        let Some(accept) = &entry.accept else { return };
+        let Some(accept) = self.book.accepted_by(&offer) else { return };
         // Our officers offered until then, and not against a no.
         if turn.stamp >= body.expires || entry.decline.is_some() {
             return;
@@ -179,7 +168,7 @@ impl Bureau {
             return;
         }
         let partner = body.acceptor;
-        let conclude = Conclude { offer, accept: accept.id(), registrar: self.identity.certificate, epoch, at: turn.stamp };
+        let conclude = Conclude { offer, accept, registrar: self.identity.certificate, epoch, at: turn.stamp };
         let Ok(sealed) = Sealed::seal(&self.identity.network, conclude, &[self.identity.signer.as_ref()]) else { return };
         let Ok(statement) = crate::wire::agreement_statement(&self.identity.network, &sealed.to_bytes()) else { return };
         if self.learn_agreement(turn, statement) == Ok(true) {
@@ -192,18 +181,9 @@ impl Bureau {
     pub(super) fn agreements_came(&mut self, turn: &mut Turn, from: BureauId, statements: Vec<AgreementStatement>) -> bool {
         let mut clean = true;
         for statement in statements {
-            let what = match &statement {
-                AgreementStatement::Offer(_) => "offered",
-                AgreementStatement::Accept(_) => "accepted",
-                AgreementStatement::Decline(_) => "declined",
-                AgreementStatement::Conclude(_) => "concluded",
-            };
-            let offer = statement.offer();
+            let what = statement.word();
             // A partner speaks of its own pair with us only; our own devices of all.
-            let concerns = match &statement {
-                AgreementStatement::Offer(o) => Some(Pair::of(o.body().offerer, o.body().acceptor)),
-                _ => self.book.get(&offer).map(crate::agreement::exchange::Entry::pair),
-            };
+            let concerns = self.book.pair_of(&statement);
             let own = self.identity.bureau;
             if from != own && concerns != Some(Pair::of(own, from)) {
                 clean = false;
@@ -250,9 +230,9 @@ impl Bureau {
         }
     }
 
-    fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, offer: &AgreementId, bytes: &[u8]) {
+    fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, officer: Option<CertificateId>, bytes: &[u8]) {
         let own = self.identity.bureau;
-        let evidence = self.agreement_evidence([*offer]);
+        let evidence = self.agreement_evidence(officer);
         let message = Message::Agreements(vec![Bytes(bytes.to_vec())]);
         for link in self.live_links(|peer| peer == partner || peer == own) {
             if !evidence.is_empty() {
@@ -262,22 +242,14 @@ impl Bureau {
         }
     }
 
-    /// Certificates of the officers who sealed these agreements, with their issuers: without them a partner cannot tell who signed.
-    pub(super) fn agreement_evidence(&self, offers: impl IntoIterator<Item = AgreementId>) -> Vec<Bytes> {
+    /// Certificates of officers who sealed agreement statements, with their issuers: without them a partner cannot tell who signed.
+    pub(super) fn agreement_evidence(&self, officers: impl IntoIterator<Item = CertificateId>) -> Vec<Bytes> {
         let mut ids: Vec<StatementId> = Vec::new();
-        for offer in offers {
-            let Some(entry) = self.book.get(&offer) else { continue };
-            let officers = [
-                Some(entry.offer.body().officer),
-                entry.accept.as_ref().map(|s| s.body().officer),
-                entry.decline.as_ref().map(|s| s.body().officer),
-            ];
-            for officer in officers.into_iter().flatten() {
-                if let Some(Issuer::Member(issuer)) = self.directory.certificate(&officer).map(|c| c.body().issuer) {
-                    ids.push(StatementId(issuer.0));
-                }
-                ids.push(StatementId(officer.0));
+        for officer in officers {
+            if let Some(Issuer::Member(issuer)) = self.directory.certificate(&officer).map(|c| c.body().issuer) {
+                ids.push(StatementId(issuer.0));
             }
+            ids.push(StatementId(officer.0));
         }
         let mut seen = BTreeSet::new();
         ids.retain(|id| seen.insert(*id));

@@ -93,6 +93,7 @@ fn the_table_of_access_holds_for_sender_and_receiver() {
                         Err(Refusal::NotInLog { .. }) => assert!(speaking && !named, "{what}"),
                         Err(Refusal::NotGranted { .. }) => assert!(speaking && named && !granted, "{what}"),
                         Err(Refusal::NoPass { .. }) => panic!("{what}: the owner needs no pass"),
+                        Err(Refusal::Suspended { .. }) => panic!("{what}: nobody suspended anything"),
                         Ok(permit) => {
                             assert!(speaking && named && granted, "{what}");
                             assert!(permit.clause().is_some() && !permit.whole(), "{what}");

@@ -256,6 +256,8 @@ pub fn terms(now: WallSeconds, days: u64, lines: &[(Category, Verb, Tlp)]) -> Te
         onward: Onward::None,
         offline_days_max: None,
         subjects_max: None,
+        units: None,
+        seats: None,
     };
     Terms {
         title: "Cooperation".to_owned(),
@@ -264,6 +266,7 @@ pub fn terms(now: WallSeconds, days: u64, lines: &[(Category, Verb, Tlp)]) -> Te
         to: now.plus(days * 86_400),
         grants: lines.iter().map(grant).collect(),
         grace_days: 30,
+        annex: None,
     }
 }
 

@@ -26,8 +26,18 @@ pub fn terms(from: u64, to: u64, grants: &[(Direction, &[Verb], Tlp)]) -> Terms 
         onward: Onward::None,
         offline_days_max: None,
         subjects_max: None,
+        units: None,
+        seats: None,
     });
-    Terms { title: "joint work".to_owned(), text_hash: None, from: at(from), to: at(to), grants: grants.collect(), grace_days: 30 }
+    Terms {
+        title: "joint work".to_owned(),
+        text_hash: None,
+        from: at(from),
+        to: at(to),
+        grants: grants.collect(),
+        grace_days: 30,
+        annex: None,
+    }
 }
 
 const APPEND: &[Verb] = &[Verb::Append];
@@ -164,14 +174,19 @@ fn make(world: &World, plans: &[Plan]) -> (Vec<Made>, Vec<AgreementStatement>) {
     (made, statements)
 }
 
-/// What of a pair stands, by the book of rules: the newest version that has begun; of crossing offers the lower bureau's; all of them run.
-fn model_in_force(world: &World, made: &[Made], now: u64) -> BTreeSet<AgreementId> {
+/// What of a pair counts, by the book of rules: the newest version that has begun; of crossing offers the lower bureau's.
+fn model_current<'a>(world: &World, made: &'a [Made], now: u64) -> Vec<&'a Made> {
     let concluded: Vec<&Made> = made.iter().filter(|m| m.concluded).collect();
-    let Some(version) = concluded.iter().filter(|m| m.from <= now).map(|m| m.version).max() else { return BTreeSet::new() };
-    let of_version: Vec<&&Made> = concluded.iter().filter(|m| m.version == version).collect();
-    let lower = of_version.iter().map(|m| world.bureaus[m.by].id).min();
-    let standing: Vec<&&&Made> = of_version.iter().filter(|m| Some(world.bureaus[m.by].id) == lower).collect();
-    if standing.iter().all(|m| m.from <= now && now < m.to) { standing.iter().map(|m| m.id).collect() } else { BTreeSet::new() }
+    let lower = |version| concluded.iter().filter(|m| m.version == version).map(|m| world.bureaus[m.by].id).min();
+    let stands = |m: &&&Made| Some(world.bureaus[m.by].id) == lower(m.version);
+    let newest = concluded.iter().filter(stands).filter(|m| m.from <= now).map(|m| m.version).max();
+    concluded.iter().filter(stands).filter(|m| Some(m.version) == newest).copied().collect()
+}
+
+/// What is in force: all of what counts, while all of it runs.
+fn model_in_force(world: &World, made: &[Made], now: u64) -> BTreeSet<AgreementId> {
+    let current = model_current(world, made, now);
+    if current.iter().all(|m| m.from <= now && now < m.to) { current.iter().map(|m| m.id).collect() } else { BTreeSet::new() }
 }
 
 fn model_standing(world: &World, made: &[Made], one: &Made, now: u64) -> Standing {
@@ -180,10 +195,16 @@ fn model_standing(world: &World, made: &[Made], one: &Made, now: u64) -> Standin
         (false, false, true) => Standing::Declined,
         (false, false, false) if now >= 50 => Standing::Lapsed,
         (false, false, false) => Standing::Offered,
-        (true, ..) if now >= one.to => Standing::Expired,
         (true, ..) if now < one.from => Standing::NotYet,
-        (true, ..) if model_in_force(world, made, now).contains(&one.id) => Standing::InForce,
-        (true, ..) => Standing::Superseded,
+        (true, ..) => {
+            let current = model_current(world, made, now);
+            match () {
+                () if current.iter().all(|m| m.id != one.id) => Standing::Superseded,
+                () if current.iter().any(|m| now < m.from) => Standing::NotYet,
+                () if current.iter().any(|m| now >= m.to) => Standing::Expired,
+                () => Standing::InForce,
+            }
+        }
     }
 }
 

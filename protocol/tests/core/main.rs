@@ -8,6 +8,7 @@ mod county;
 mod documents;
 mod exchange;
 mod explain;
+mod lifecycle;
 mod log;
 mod naive;
 mod segments;

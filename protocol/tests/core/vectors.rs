@@ -10,14 +10,17 @@ use accord_keys::seal::{Sealed, Statement, Verified};
 use accord_keys::types::StatementType;
 use accord_protocol::access::log::{FrontierLine, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
+use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency};
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
+use accord_protocol::agreement::lifecycle::{Notice, Resume, Suspend};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
-use accord_protocol::id::{AgreementId, Bytes, CertificateId, Digest, Nonce, RecordId};
+use accord_protocol::id::{AgreementId, Bytes, CertificateId, CompactId, Digest, Nonce, RecordId, StatementId};
 use accord_protocol::intake::DocState;
 use accord_protocol::segment::{self, Segment};
 use accord_protocol::wire::{Hello, Join, Message, Push, Reason, TipLine, Welcome};
 
 use crate::documents::Story;
+use crate::lifecycle::{duty, emergency_terms};
 use crate::world::{START, life, network, seal, verified, world};
 
 fn path(name: &str) -> PathBuf {
@@ -73,6 +76,8 @@ fn offer(version: u32, previous: Option<AgreementId>) -> Offer {
         onward: Onward::Ask,
         offline_days_max: Some(7),
         subjects_max: Some(20),
+        units: None,
+        seats: None,
     };
     let plain = Grant {
         direction: Direction::OffererGives,
@@ -83,6 +88,8 @@ fn offer(version: u32, previous: Option<AgreementId>) -> Offer {
         onward: Onward::None,
         offline_days_max: None,
         subjects_max: None,
+        units: None,
+        seats: None,
     };
     let back = Grant { direction: Direction::AcceptorGives, category: Category::FireHaz, tlp_ceiling: Tlp::Red, ..plain.clone() };
     let mut terms = Terms {
@@ -92,6 +99,7 @@ fn offer(version: u32, previous: Option<AgreementId>) -> Offer {
         to: START.plus(365 * 86_400),
         grants: vec![plain],
         grace_days: 30,
+        annex: None,
     };
     if version > 1 {
         terms.text_hash = Some(Digest([0xd1; 32]));
@@ -194,11 +202,86 @@ fn sample() -> Sample {
     Sample { story, statements }
 }
 
+/// One of everything that stops, resumes and ends an agreement, and terms with every field of the annex.
+fn lifecycle() -> Vec<(StatementType, String)> {
+    let world = world();
+    let (officer, commander) = (world.bureaus[0].officers[0], duty().commanders[0]);
+    let by = world.bureaus[0].id;
+    let liaison = |side, category| Liaison {
+        side,
+        category,
+        seat: "liaison".to_owned(),
+        deputy: category.map(|_| "duty".to_owned()),
+        phone: "0879-0000000".to_owned(),
+        may_order: category.is_some(),
+    };
+    let annex = Annex {
+        number: "示例〔2030〕2号".to_owned(),
+        form: Form::Ordinary,
+        notice_days: 60,
+        emergency_clause: true,
+        excluded: vec![Category::CrimWanted, Category::Analysis],
+        responses: vec![
+            Response { urgency: Urgency::Flash, sign_minutes: 15, answer_minutes: 120 },
+            Response { urgency: Urgency::Routine, sign_minutes: 1_440, answer_minutes: 10_080 },
+        ],
+        liaisons: vec![liaison(Side::Offerer, None), liaison(Side::Acceptor, Some(Category::FireAid))],
+        pairings: vec![Pairing { offerer_unit: "东站".to_owned(), acceptor_unit: "西站".to_owned() }],
+        clusters: vec![Cluster { name: "界河片区".to_owned(), units: vec!["东站".to_owned(), "西站".to_owned()] }],
+        retention: vec![Retention { category: Category::CrimProp, days: 90 }],
+        heads: Some(Heads { offerer: "甲".to_owned(), acceptor: "乙".to_owned() }),
+        articles: vec![Article { title: "争议".to_owned(), text: "先协商。\n再报上级。".to_owned() }],
+        calendar: Some(Digest([0xca; 32])),
+        compact: Some(CompactId([0xc0; 32])),
+        lifts: vec![StatementId([0x51; 32]), StatementId([0x52; 32])],
+    };
+    let mut full = offer(2, Some(AgreementId([0xa1; 32])));
+    full.terms.annex = Some(Box::new(annex));
+    full.terms.grants[0].units = Some(vec!["一中队".to_owned(), "二中队".to_owned()]);
+    full.terms.grants[0].seats = Some(vec!["duty".to_owned()]);
+    let day = Offer { version: 0, officer: commander.id, terms: emergency_terms(START, 86_400), ..offer(1, None) };
+    let agreement = AgreementId([0xa9; 32]);
+    let suspend = |categories| Suspend {
+        agreement,
+        by,
+        categories,
+        reason: "核查中".to_owned(),
+        officer: commander.id,
+        at: START,
+        nonce: Nonce([0x05; 16]),
+    };
+    let resume = Resume {
+        agreement,
+        by,
+        lifts: vec![StatementId([0x51; 32]), StatementId([0x52; 32])],
+        officer: officer.id,
+        at: START,
+        nonce: Nonce([0x06; 16]),
+    };
+    let notice = Notice { agreement, by, ends: START.plus(60 * 86_400), reason: "机构调整".to_owned(), officer: officer.id, at: START };
+    vec![
+        line("offer with every field of the annex and a narrowed line", &seal(full, &[officer.seed])),
+        line("offer of an emergency agreement", &seal(day, &[commander.seed])),
+        line("suspend everything", &seal(suspend(None), &[commander.seed])),
+        line("suspend two categories", &seal(suspend(Some(vec![Category::CrimSeries, Category::Traf])), &[commander.seed])),
+        line("resume", &seal(resume, &[officer.seed])),
+        line("notice", &seal(notice, &[officer.seed])),
+    ]
+}
+
+#[test]
+fn vectors_of_the_lifecycle_are_frozen() {
+    let lines = lifecycle().into_iter().map(|(_, line)| line).collect();
+    let note =
+        "keys as in statements.json; the duty commander of bureau b has key 10b+6; ids of agreements and lifted statements are made up";
+    check("lifecycle.json", &file(note, &[("lifecycle", lines)]));
+}
+
 #[test]
 fn vectors_of_statements_are_frozen() {
     let world = world();
     let (agreements, sample) = (agreements(), sample());
-    let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).map(|(kind, _)| *kind).collect();
+    let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&lifecycle()).map(|(kind, _)| *kind).collect();
     let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
     assert_eq!(kinds, here.filter(|kind| *kind != StatementType::SegmentTip).collect(), "every frozen type of this crate");
     let bureaus =

@@ -101,6 +101,8 @@ impl World {
             onward: Onward::None,
             offline_days_max: None,
             subjects_max: None,
+            units: None,
+            seats: None,
         };
         let terms = Terms {
             title: "协作协议".to_owned(),
@@ -109,6 +111,7 @@ impl World {
             to: WallSeconds(START_S + 365 * 86_400),
             grants: vec![grant(Category::CrimSeries, Verb::Append, Tlp::Red), grant(Category::FireHaz, Verb::Read, Tlp::Red)],
             grace_days: 30,
+            annex: None,
         };
         let partner = world.members[1].name.clone();
         let View::Agreements { agreements } = world.ask(0, Command::AgreementOffer { partner, terms })? else {

@@ -45,7 +45,7 @@ pub fn pacts(node: &Node) -> Vec<Pact> {
             Ok(AgreementStatement::Offer(offer)) => drop(offers.insert(AgreementId(offer.id().0), offer.body().clone())),
             Ok(AgreementStatement::Accept(accept)) => drop(accepts.insert((accept.body().offer, accept.id()))),
             Ok(AgreementStatement::Conclude(conclude)) => concludes.push((conclude.body().offer, conclude.body().accept)),
-            Ok(AgreementStatement::Decline(_)) | Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
     concludes

@@ -27,13 +27,21 @@ pub fn grant(direction: Direction, category: Category, verbs: &[Verb], tlp_ceili
         onward: Onward::None,
         offline_days_max: None,
         subjects_max: None,
+        units: None,
+        seats: None,
     }
 }
 
 /// Terms from now on for some seconds.
 pub fn terms(from: u64, seconds: u64, grants: Vec<Grant>) -> Terms {
     Terms {
-        title: "协作约定".into(), text_hash: None, from: WallSeconds(from), to: WallSeconds(from + seconds), grants, grace_days: 30
+        title: "协作约定".into(),
+        text_hash: None,
+        from: WallSeconds(from),
+        to: WallSeconds(from + seconds),
+        grants,
+        grace_days: 30,
+        annex: None,
     }
 }
 

@@ -4,11 +4,7 @@ use super::*;
 
 impl Bureau {
     pub(in crate::bureau) fn policy_digest(&self, partner: &BureauId, turn: &Turn) -> Digest {
-        let mut hasher = blake3::Hasher::new_derive_key("accord pair policy v1");
-        for entry in self.book.in_force(Pair::of(self.identity.bureau, *partner), turn.effective) {
-            hasher.update(&entry.id().0);
-        }
-        Digest(*hasher.finalize().as_bytes())
+        self.book.policy(Pair::of(self.identity.bureau, *partner), turn.effective)
     }
 
     pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, transport: &TransportKey, peer: &Peer, reached: Reached) -> Vec<u8> {

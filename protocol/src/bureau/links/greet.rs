@@ -225,9 +225,12 @@ impl Bureau {
         } else {
             agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
         }
-        let offers: Vec<crate::id::AgreementId> =
-            self.book.entries().filter(|e| own || e.pair() == Pair::of(self.identity.bureau, peer.bureau)).map(|e| e.id()).collect();
-        self.send_statements(turn, id, self.agreement_evidence(offers));
+        let pairs: Vec<Pair> = match own {
+            true => self.book.pairs().collect(),
+            false => vec![Pair::of(self.identity.bureau, peer.bureau)],
+        };
+        let officers: Vec<crate::id::CertificateId> = pairs.into_iter().flat_map(|pair| self.book.officers_of(pair)).collect();
+        self.send_statements(turn, id, self.agreement_evidence(officers));
         let mut page = Vec::new();
         let mut size = 0;
         for bytes in agreements {
