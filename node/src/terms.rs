@@ -122,8 +122,6 @@ pub fn read(text: &str) -> Result<Written, Failure> {
             onward: line.onward.unwrap_or_else(|| "none".to_owned()),
             offline_days_max: line.offline_days_max,
             subjects_max: line.subjects_max,
-            units: None,
-            seats: None,
         });
     }
     let terms = TermsForm {
@@ -131,7 +129,6 @@ pub fn read(text: &str) -> Result<Written, Failure> {
         from: first(&file.from, "from")?,
         to: last(&file.to, "to")?,
         grace_days: file.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
-        annex: None,
         grants,
     };
     Ok(Written { partner: file.partner, terms })

@@ -212,8 +212,6 @@ mod tests {
             onward: "none".to_owned(),
             offline_days_max: None,
             subjects_max: None,
-            units: None,
-            seats: None,
         };
         change(&mut form);
         assert_eq!(grant(form).map_or_else(|failure| failure.code, |grant| format!("{:?}", grant.verbs)), expect);
