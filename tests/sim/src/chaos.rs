@@ -1,291 +1,158 @@
-//! A county at random: people who agree, write, grant and cut while links break, processes crash and clocks lie.
+//! A county for a day: people who agree, write, grant and cut while links break, processes crash, clocks lie and some members cheat.
+//!
+//! Two phases. In the first everything that must never happen is watched at every step, whatever the faults do. Then all faults end, hostile
+//! members fall silent, and within [`ROUNDS`] sync rounds everyone entitled must hold the same.
 
-use accord_protocol::access::log::Kind;
-use accord_protocol::agreement::{Category, Direction, Tlp, Verb};
-use accord_protocol::id::DocumentId;
-use accord_protocol::input::Command;
-use accord_protocol::view::View;
+mod acts;
+mod county;
+mod trouble;
+
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-use crate::oracle::{in_force, pacts};
-use crate::people::{grant, terms};
-use crate::world::{Weather, World};
+use crate::fault::{Fault, Faults};
+use crate::world::{CALM, Weather, World};
 
-const CATEGORIES: [&str; 8] = ["CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "FIRE.HAZ", "FIRE.HAZ", "TRAF"];
+/// Sync rounds within which a healed world has to come to rest.
+pub const ROUNDS: u64 = 200;
+/// A sync round: everyone had time to dial, greet, push, be quiet and compare, milliseconds.
+pub const ROUND_MS: u64 = 10_000;
+/// After so many rounds it is looked whether the world is at rest; the last look must find it so.
+const LOOKS: [u64; 4] = [4, 12, 60, ROUNDS];
 
-/// How wild a run is.
-#[derive(Clone, Copy, Debug)]
-pub struct Wild {
-    /// Actions.
-    pub actions: u32,
+/// What a run is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Everything else follows from it.
+    pub seed: u64,
+    /// Virtual hours of the first phase.
+    pub hours: u64,
+    /// Kinds of trouble that may come.
+    pub faults: Faults,
+    /// Only these hostile members, by name; all of them when empty.
+    pub hostile: Vec<String>,
+}
+
+impl Options {
+    /// One day of this seed with every kind of trouble.
+    pub fn day(seed: u64) -> Self {
+        Self { seed, hours: 24, faults: Faults::all(), hostile: Vec::new() }
+    }
+}
+
+/// What the dice decided for one world.
+#[derive(Clone, Debug)]
+pub struct Plan {
     /// Bureaus.
     pub bureaus: usize,
     /// Laptops.
     pub laptops: usize,
+    /// Weather of the first phase.
+    pub weather: Weather,
+    /// Kinds of trouble among the acts.
+    pub faults: Faults,
+    /// Nodes that cheat.
+    pub hostile: Vec<usize>,
+    /// Laptops that meet their home node rarely.
+    pub seldom: Vec<usize>,
+    /// The names of hostile members that may act; all when empty.
+    pub personalities: Vec<String>,
 }
 
 /// A whole run: found, act under faults, heal, check.
-pub fn run(seed: u64) -> World {
-    let mut world = World::new(seed);
-    let wild =
-        Wild { actions: world.rng.random_range(40..100), bureaus: world.rng.random_range(3..=4), laptops: world.rng.random_range(1..=2) };
-    world.settle_county(&wild);
-    let storm = world.rng.random_bool(0.8);
-    if storm {
-        world.weather = Weather {
-            delay: (1, *[20, 800, 20_000].choose(&mut world.rng).expect("three")),
-            queue: *[0, 50, 3_000].choose(&mut world.rng).expect("three"),
-            crash: *[0, 20, 150].choose(&mut world.rng).expect("three"),
-            batch: world.rng.random_range(1..=16),
-            replay: *[0, 2_000].choose(&mut world.rng).expect("two"),
-        };
-    }
-    for step in 0..wild.actions {
-        world.act();
-        let pause = if world.rng.random_bool(0.6) { world.rng.random_range(0..3_000) } else { world.rng.random_range(0..300_000) };
+pub fn run(options: &Options) -> World {
+    let mut world = World::new(options.seed);
+    let mut plan = draw(&mut world, options);
+    world.settle_county(&plan);
+    world.choose_members(&mut plan);
+    world.weather = plan.weather;
+    let end = world.now + options.hours * 3_600_000;
+    let mut step = 0_u32;
+    while world.now < end {
+        world.act(&plan);
+        let pause = world.pause().min(end - world.now);
         world.run(pause);
-        if step % 8 == 7 {
+        world.check_touched();
+        step += 1;
+        if step % 16 == 15 {
             world.check_documents();
             let n = world.rng.random_range(0..world.nodes.len());
             world.check_mirror(n);
         }
     }
-    world.heal();
+    world.heal_in_rounds();
     world.check_healed();
-    if std::env::var("ACCORD_SIM_STOP").is_ok() {
-        let s = format!(
-            "frames {:?} turns {} crashes {} judged {} acked {} promised {} docs {} given {}",
-            world.frames,
-            world.turns,
-            world.crashes,
-            world.oracle.judged,
-            world.oracle.acknowledged,
-            world.oracle.promised.len(),
-            world.oracle.documents.len(),
-            world.oracle.given.len()
-        );
-        world.fail(&s);
-    }
+    world.figures.virtual_ms = world.now;
+    world.figures.steps = world.turns;
     world
 }
 
+fn draw(world: &mut World, options: &Options) -> Plan {
+    let dice = &mut world.rng;
+    let some = |dice: &mut rand::rngs::SmallRng, fault: Fault, chance: f64| {
+        // Drawn in any case, so that switching one kind off leaves the others as they were.
+        let drawn = dice.random_bool(chance);
+        drawn && options.faults.has(fault)
+    };
+    let bureaus = *[3, 3, 3, 4, 4, 4, 5, 6, 8, 12].choose(dice).expect("ten");
+    let laptops = dice.random_range(0..=6_usize).min(dice.random_range(0..=6));
+    let delay = *[20, 800, 20_000, 600_000, 3 * 3_600_000].choose(dice).expect("five");
+    let queue = *[50, 3_000, 60_000].choose(dice).expect("three");
+    let crash = *[5, 20, 150].choose(dice).expect("three");
+    let drop = *[10, 100, 1_000, 3_000].choose(dice).expect("four");
+    let weather = Weather {
+        delay: (1, if some(dice, Fault::Delay, 0.7) { delay } else { 20 }),
+        queue: if some(dice, Fault::Queue, 0.6) { queue } else { 0 },
+        crash: if some(dice, Fault::Crash, 0.6) { crash } else { 0 },
+        batch: dice.random_range(1..=16),
+        replay: if some(dice, Fault::Replay, 0.5) { 2_000 } else { 0 },
+        drop: if some(dice, Fault::Drop, 0.5) { drop } else { 0 },
+        duplicate: if some(dice, Fault::Duplicate, 0.25) { 500 } else { 0 },
+        reorder: if some(dice, Fault::Reorder, 0.15) { 300 } else { 0 },
+    };
+    let kinds = [Fault::Partition, Fault::Restart, Fault::Clock, Fault::Restore, Fault::Clone, Fault::Registrar, Fault::Skew, Fault::Reset];
+    let chances = [0.8, 0.7, 0.6, 0.3, 0.15, 0.15, 0.2, 0.4];
+    let mut faults = Faults::default();
+    for (kind, chance) in kinds.into_iter().zip(chances) {
+        if some(dice, kind, chance) {
+            faults = faults.with(kind);
+        }
+    }
+    if some(dice, Fault::Hostile, 0.45) {
+        faults = faults.with(Fault::Hostile);
+    }
+    if some(dice, Fault::Seldom, 0.5) {
+        faults = faults.with(Fault::Seldom);
+    }
+    // One day in seven is quiet: what is wrong then is wrong without any excuse.
+    let quiet = dice.random_bool(0.14);
+    let (weather, faults) = if quiet { (CALM, Faults::default()) } else { (weather, faults) };
+    Plan { bureaus, laptops, weather, faults, hostile: Vec::new(), seldom: Vec::new(), personalities: options.hostile.clone() }
+}
+
 impl World {
-    fn settle_county(&mut self, wild: &Wild) {
-        let names = ["甲局", "乙局", "丙局", "丁局"];
-        for name in names.iter().take(wild.bureaus) {
-            self.bureau(name);
-        }
-        for a in 0..wild.bureaus {
-            self.nodes[a].clock_off = self.rng.random_range(-20..20);
-            for b in a + 1..wild.bureaus {
-                let checked = self.rng.random_bool(0.95);
-                self.introduce(a, b, checked);
-            }
-        }
-        self.run(5_000);
-        for a in 0..wild.bureaus {
-            for b in a + 1..wild.bureaus {
-                if self.rng.random_bool(0.85) {
-                    self.offer_something(a, b);
-                }
-            }
-        }
-        self.run(5_000);
-        for n in 0..wild.bureaus {
-            self.answer_offers(n);
-        }
-        for laptop in 0..wild.laptops {
-            let home = self.rng.random_range(0..wild.bureaus);
-            self.laptop(home, &format!("笔记本{laptop}"));
-        }
-        self.run(10_000);
-    }
-
-    fn one_node(&mut self) -> usize {
-        self.rng.random_range(0..self.nodes.len())
-    }
-
-    fn home_node(&mut self) -> usize {
-        let homes: Vec<usize> = (0..self.nodes.len()).filter(|n| !self.nodes[*n].laptop).collect();
-        *homes.choose(&mut self.rng).expect("a world has nodes")
-    }
-
-    fn others(&mut self, n: usize) -> Vec<usize> {
-        let bureau = self.nodes[n].bureau;
-        let mut out: Vec<usize> = (0..self.nodes.len()).filter(|m| !self.nodes[*m].laptop && self.nodes[*m].bureau != bureau).collect();
-        while out.len() > 1 && self.rng.random_bool(0.5) {
-            let gone = self.rng.random_range(0..out.len());
-            out.swap_remove(gone);
-        }
-        out
-    }
-
-    /// Mostly those the device has an agreement with.
-    fn receivers(&mut self, n: usize) -> Vec<usize> {
-        let all = self.others(n);
-        if self.rng.random_bool(0.1) {
-            return all;
-        }
-        let pacts = pacts(&self.nodes[n]);
-        let now = self.wall();
-        let own = self.nodes[n].bureau;
-        let agreed = |m: &usize| !in_force(&pacts, own, self.nodes[*m].bureau, now).is_empty();
-        let some: Vec<usize> = all.iter().copied().filter(agreed).collect();
-        if !some.is_empty() {
-            return some;
-        }
-        (0..self.nodes.len()).filter(|m| !self.nodes[*m].laptop && agreed(m)).take(1).collect()
-    }
-
-    fn offer_something(&mut self, a: usize, b: usize) {
-        let from = self.wall().saturating_sub(self.rng.random_range(0..60)) + u64::from(self.rng.random_bool(0.2)) * 90;
-        let seconds = *[120, 1_800, 3_600, 30 * 86_400, 30 * 86_400, 30 * 86_400].choose(&mut self.rng).expect("six");
-        let direction =
-            *[Direction::Both, Direction::Both, Direction::OffererGives, Direction::AcceptorGives].choose(&mut self.rng).expect("four");
-        let ceiling = *[Tlp::AmberStrict, Tlp::AmberStrict, Tlp::Green].choose(&mut self.rng).expect("three");
-        let verb = *[Verb::Append, Verb::Append, Verb::Read].choose(&mut self.rng).expect("three");
-        let mut grants = vec![grant(direction, Category::CrimSeries, &[verb], ceiling)];
-        if self.rng.random_bool(0.6) {
-            grants.push(grant(Direction::Both, Category::FireHaz, &[Verb::Append], Tlp::AmberStrict));
-        }
-        let _ = self.offer(a, b, terms(from, seconds, grants));
-    }
-
-    fn answer_offers(&mut self, n: usize) {
-        if !self.nodes[n].is_up() {
-            return;
-        }
-        let Ok(View::Agreements { agreements }) = self.ask(n, Command::AgreementList) else { return };
-        for open in agreements.into_iter().filter(|a| a.standing == "offered_to_us") {
-            let command = if self.rng.random_bool(0.9) {
-                Command::AgreementAccept { id: open.id }
-            } else {
-                Command::AgreementDecline { id: open.id, reason: "条款不合".into() }
-            };
-            let _ = self.ask(n, command);
+    /// Between two acts: bursts, minutes, and long stretches in which nothing happens.
+    fn pause(&mut self) -> u64 {
+        match self.rng.random_range(0..10) {
+            0..5 => self.rng.random_range(0..3_000),
+            5..8 => self.rng.random_range(0..300_000),
+            _ => self.rng.random_range(0..5_400_000),
         }
     }
 
-    fn held_case(&mut self, n: usize) -> Option<DocumentId> {
-        let cases: Vec<DocumentId> = self
-            .oracle
-            .documents
-            .iter()
-            .filter(|(_, (_, kind))| *kind == Kind::Case)
-            .map(|(id, _)| *id)
-            .filter(|id| self.holds(n, id))
-            .collect();
-        cases.choose(&mut self.rng).copied()
-    }
-
-    fn owned(&mut self, n: usize) -> Option<DocumentId> {
-        let bureau = self.nodes[n].bureau;
-        let own: Vec<DocumentId> = self
-            .oracle
-            .documents
-            .iter()
-            .filter(|(_, (owner, _))| *owner == bureau)
-            .map(|(id, _)| *id)
-            .filter(|id| self.holds(n, id))
-            .collect();
-        own.choose(&mut self.rng).copied()
-    }
-
-    /// One thing happens.
-    pub fn act(&mut self) {
-        match self.rng.random_range(0..100) {
-            0..12 => {
-                let n = self.one_node();
-                let to = self.receivers(n);
-                let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
-                let done = self.publish(n, &to, category).map(drop).map_err(|r| r.code);
-                self.note(format!("{} publishes to {to:?}: {done:?}", self.nodes[n].name));
-            }
-            12..24 => {
-                let n = self.one_node();
-                let with = self.receivers(n);
-                let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
-                let done = self.open_case(n, &with, category).map(drop).map_err(|r| r.code);
-                self.note(format!("{} opens a case with {with:?}: {done:?}", self.nodes[n].name));
-            }
-            24..56 => {
-                for _ in 0..self.rng.random_range(1..6) {
-                    let n = self.one_node();
-                    let Some(case) = self.held_case(n) else { continue };
-                    let done = self.write_note(n, &case).map(drop).map_err(|r| r.code);
-                    self.note(format!("{} writes in {case:?}: {done:?}", self.nodes[n].name));
-                }
-            }
-            56..61 => {
-                let n = self.home_node();
-                let Some(document) = self.owned(n) else { return };
-                for other in self.receivers(n) {
-                    let verb = if self.rng.random_bool(0.7) { "append" } else { "read" };
-                    let done = self.grant_access(n, &document, other, verb).map_err(|r| r.code);
-                    self.note(format!("{} grants {document:?} to {}: {done:?}", self.nodes[n].name, self.nodes[other].name));
-                }
-            }
-            61..66 => {
-                let n = self.home_node();
-                let Some(document) = self.owned(n) else { return };
-                let whom = self.others(n);
-                let whom = *whom.choose(&mut self.rng).expect("others are never empty");
-                let strict = self.rng.random_bool(0.3);
-                let done = self.cut_access(n, &document, whom, strict).map_err(|r| r.code);
-                self.note(format!("{} cuts {} from {document:?} strict {strict}: {done:?}", self.nodes[n].name, self.nodes[whom].name));
-            }
-            66..72 => {
-                let a = self.home_node();
-                let b = *self.others(a).choose(&mut self.rng).expect("others are never empty");
-                self.offer_something(a, b);
-                self.note(format!("{} offers to {}", self.nodes[a].name, self.nodes[b].name));
-            }
-            72..78 => {
-                let n = self.one_node();
-                self.answer_offers(n);
-            }
-            78..84 => {
-                let (a, b) = (self.one_node(), self.one_node());
-                if a != b {
-                    if self.rng.random_bool(0.5) { self.part(a, b) } else { self.cut(a, b) }
-                }
-            }
-            84..89 => {
-                let pairs: Vec<(usize, usize)> = self.parted.iter().copied().collect();
-                for (a, b) in pairs {
-                    self.join_again(a, b);
-                }
-            }
-            89..93 => {
-                let n = self.one_node();
-                self.restart(n);
-            }
-            93..97 => {
-                let n = self.one_node();
-                let far =
-                    *[0, 0, -3, 300, -300, 3_600, -3_600, 2 * 86_400, -2 * 86_400, 3_650 * 86_400].choose(&mut self.rng).expect("ten");
-                self.note(format!("the clock of {} is off by {far}", self.nodes[n].name));
-                self.nodes[n].clock_off = far;
-            }
-            97..98 => {
-                let n = self.home_node();
-                if self.nodes[n].is_up() && self.weather.crash == 0 && self.ask(n, Command::OfficerReset { name: "值班员".into() }).is_ok()
-                {
-                    self.nodes[n].officers.clear();
-                    self.log_in(n, "值班员");
-                }
-            }
-            _ => {
-                let n = self.one_node();
-                let (draft, mark) = self.draft("CRIM.SERIES");
-                if let Ok(View::Sending(view)) = self.ask(n, Command::BulletinNew(draft)) {
-                    let document = DocumentId::from_hex(&view.id).unwrap_or_else(|| self.fail("an id is hex"));
-                    self.oracle.promise(&self.nodes[n], document, &mark);
-                    let to = self.receivers(n).into_iter().map(|m| self.name(m)).collect();
-                    let _ = self.ask(n, Command::BulletinPublish { draft: Some(view.id), text: None, to });
-                }
+    /// Ends all faults and gives the world its rounds; notes how many it needed.
+    pub fn heal_in_rounds(&mut self) {
+        self.end_faults();
+        let mut done = 0;
+        for look in LOOKS {
+            self.run((look - done) * ROUND_MS);
+            done = look;
+            if self.at_rest().is_ok() {
+                self.figures.rounds_most = self.figures.rounds_most.max(look);
+                break;
             }
         }
+        // What is at rest stays at rest.
+        self.run((ROUNDS - done) * ROUND_MS + 60_000);
     }
 }

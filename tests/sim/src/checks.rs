@@ -104,6 +104,21 @@ impl World {
         }
     }
 
+    /// I3, I5: of every document a device took something of since the last look, it admits what the plain reading admits.
+    pub fn check_touched(&mut self) {
+        let crash = std::mem::take(&mut self.weather.crash);
+        for (n, document) in std::mem::take(&mut self.oracle.touched) {
+            if !self.nodes[n].is_up() || !self.holds(n, &document) {
+                continue;
+            }
+            if let Some(view) = self.show(n, &document) {
+                self.check_reference(n, &document, &view);
+                self.figures.count("checks", "admission");
+            }
+        }
+        self.weather.crash = crash;
+    }
+
     /// P3: nodes that hold the same parts of a document show the same, and admit what the plain reading admits.
     pub fn check_documents(&mut self) {
         let crash = std::mem::take(&mut self.weather.crash);
@@ -175,17 +190,27 @@ impl World {
         (records, places)
     }
 
-    /// Ends all faults and lets the world come to rest.
-    pub fn heal(&mut self) {
+    /// Ends all faults: the network is good, clocks are right, everyone runs this build, hostile members fall silent, copies are retired.
+    pub fn end_faults(&mut self) {
         self.note("everything heals".to_owned());
         self.weather = CALM;
         self.parted.clear();
         for n in 0..self.nodes.len() {
             self.nodes[n].clock_off = 0;
-            if !self.nodes[n].is_up() {
+            self.nodes[n].skew = None;
+            if self.nodes[n].cloned_from.is_some() {
+                self.crash(n);
+                self.nodes[n].retired = true;
+            } else if !self.nodes[n].is_up() {
                 self.boot(n);
             }
         }
+        self.cut_all();
+    }
+
+    /// Ends all faults and lets the world come to rest.
+    pub fn heal(&mut self) {
+        self.end_faults();
         self.run(30 * 60_000);
     }
 
@@ -198,12 +223,13 @@ impl World {
                 self.fail(&why);
             }
         }
-        for document in self.documents() {
-            self.check_converged(&document);
+        if let Err(why) = self.at_rest() {
+            self.fail(&why);
         }
-        self.check_sums();
-        for (certificate, document, mark) in self.oracle.promised.clone() {
-            let Some(n) = self.nodes.iter().position(|node| node.identity.certificate == certificate) else { continue };
+        for (n, document, mark) in self.oracle.promised.clone() {
+            if self.nodes[n].retired {
+                continue;
+            }
             let kept = self.nodes[n].disk.items(&document).iter().any(|(_, body)| body.windows(mark.len()).any(|w| w == mark.as_bytes()));
             let view = self.show(n, &document);
             let said = view
@@ -216,16 +242,27 @@ impl World {
         }
     }
 
-    fn check_converged(&mut self, document: &DocumentId) {
-        let Some((owner, _)) = self.oracle.documents.get(document).copied() else { return };
+    /// Whether everyone entitled holds the same and every pair knows it.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn at_rest(&mut self) -> Result<(), String> {
+        for document in self.documents() {
+            self.converged(&document)?;
+        }
+        self.sums_agree()
+    }
+
+    fn converged(&mut self, document: &DocumentId) -> Result<(), String> {
+        let Some((owner, _)) = self.oracle.documents.get(document).copied() else { return Ok(()) };
         let home = self.nodes_of(&owner);
-        let Some(node) = home.iter().copied().find(|n| !self.nodes[*n].laptop) else { return };
+        let Some(node) = home.iter().copied().find(|n| !self.nodes[*n].laptop) else { return Ok(()) };
         let Some(truth) = self.show(node, document) else {
             // Only where nobody but the crashed creator ever had it.
-            self.fail(&format!("P3: the owner's node does not hold {document:?}"));
+            return Err(format!("P3: the owner's node does not hold {document:?}"));
         };
         for n in 0..self.nodes.len() {
-            if n == node {
+            if n == node || self.nodes[n].retired {
                 continue;
             }
             let must = if self.nodes[n].bureau == owner {
@@ -237,7 +274,7 @@ impl World {
                 let home_view = home.and_then(|home| self.show(home, document));
                 let own_view = self.show(n, document);
                 if home_view.as_ref().map(shown) != own_view.as_ref().map(shown) {
-                    self.fail(&format!("P3: {} differs from its home node on {document:?}", self.nodes[n].name));
+                    return Err(format!("P3: {} differs from its home node on {document:?}", self.nodes[n].name));
                 }
                 false
             } else {
@@ -246,7 +283,7 @@ impl World {
             if must {
                 let view = self.show(n, document);
                 if view.as_ref().map(shown) != Some(shown(&truth)) {
-                    self.fail(&format!(
+                    return Err(format!(
                         "P3: {document:?} at {}:\n{:?}\nat its owner {}:\n{:?}",
                         self.nodes[n].name,
                         view.as_ref().map(gist_of),
@@ -256,6 +293,7 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
 
     /// A node's own idea of now, as it states it.
@@ -275,15 +313,15 @@ impl World {
         !ids(a).is_empty() && ids(a) == ids(b)
     }
 
-    fn check_sums(&mut self) {
+    fn sums_agree(&mut self) -> Result<(), String> {
         for a in 0..self.nodes.len() {
-            for b in 0..self.nodes.len() {
+            for b in a + 1..self.nodes.len() {
                 let (one, other) = (&self.nodes[a], &self.nodes[b]);
                 let own = one.bureau == other.bureau;
-                if a >= b || !self.connected(a, b) || !(own || self.both_agree(a, b)) {
+                if !self.connected(a, b) || !(own || self.both_agree(a, b)) {
                     continue;
                 }
-                match self.oracle.sums(&one.identity.certificate, &other.identity.certificate) {
+                match self.oracle.sums(a, b) {
                     Some((x, y)) if x == y => {}
                     found => {
                         let why = format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name);
@@ -296,15 +334,16 @@ impl World {
                                 self.agreements(n).into_iter().map(|a| (a.standing, a.from, a.to)).collect::<Vec<_>>(),
                             )
                         });
-                        self.fail(&format!("{why} {detail:?}"))
+                        return Err(format!("{why} {detail:?}"));
                     }
                 }
                 let marked = !own && (self.partner(a, b).divergent || self.partner(b, a).divergent);
                 if marked {
-                    self.fail(&format!("P3: {} and {} call each other divergent", self.nodes[a].name, self.nodes[b].name));
+                    return Err(format!("P3: {} and {} call each other divergent", self.nodes[a].name, self.nodes[b].name));
                 }
             }
         }
+        Ok(())
     }
 }
 

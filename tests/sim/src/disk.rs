@@ -13,7 +13,7 @@ pub struct Disk {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     items: BTreeMap<DocumentId, BTreeMap<u64, Vec<u8>>>,
     last_seq: u64,
-    accounts: u64,
+    accounts: Vec<Vec<u8>>,
 }
 
 impl Disk {
@@ -35,7 +35,7 @@ impl Disk {
                     self.last_seq = *seq;
                     self.items.entry(*document).or_default().insert(*seq, body.clone());
                 }
-                Write::Account(_) => self.accounts += 1,
+                Write::Account(line) => self.accounts.push(line.clone()),
             }
         }
         Ok(())
@@ -90,12 +90,13 @@ impl Disk {
     pub fn documents(&self) -> impl Iterator<Item = &DocumentId> {
         self.items.keys()
     }
-    /// Every byte of every row and item, for the last search for leaks.
-    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.rows.values().map(Vec::as_slice).chain(self.items.values().flat_map(|all| all.values().map(Vec::as_slice)))
+    /// Every byte of every row (with its table) and item, for the last search for leaks.
+    pub fn pieces(&self) -> impl Iterator<Item = (Option<Table>, &[u8])> {
+        let rows = self.rows.iter().map(|((table, _), value)| (Some(*table), value.as_slice()));
+        rows.chain(self.items.values().flat_map(|all| all.values().map(|body| (None, body.as_slice()))))
     }
-    /// Lines of the auditors' account written so far.
-    pub fn accounts(&self) -> u64 {
-        self.accounts
+    /// Lines of the auditors' account, oldest first.
+    pub fn accounts(&self) -> &[Vec<u8>] {
+        &self.accounts
     }
 }

@@ -8,10 +8,14 @@
 pub mod canary;
 pub mod chaos;
 pub mod checks;
+pub mod copies;
 pub mod disk;
+pub mod fault;
+pub mod figures;
 pub mod hostile;
 pub mod node;
 pub mod oracle;
 pub mod people;
 pub mod reference;
+pub mod runner;
 pub mod world;

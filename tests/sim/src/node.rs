@@ -61,8 +61,42 @@ impl Outcome {
     }
 }
 
+/// How a device differs from this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skew {
+    /// It speaks the wire version before ours only.
+    Older,
+    /// It speaks a wire version after ours only.
+    Newer,
+    /// It lets message types pass that the first builds did not have.
+    Deaf,
+}
+
+impl Skew {
+    /// The wire version it says it speaks, if another than ours.
+    pub fn version(self) -> Option<u8> {
+        match self {
+            Skew::Older => Some(accord_protocol::wire::VERSION - 1),
+            Skew::Newer => Some(accord_protocol::wire::VERSION + 1),
+            Skew::Deaf => None,
+        }
+    }
+}
+
 /// See the module.
 pub struct Node {
+    /// Number of this instance: a cloned device has the same certificate and another number.
+    pub instance: usize,
+    /// How it differs from this build.
+    pub skew: Option<Skew>,
+    /// Breaks the rules on purpose; nothing is promised to it.
+    pub hostile: bool,
+    /// An older copy of its disk.
+    pub backup: Option<Disk>,
+    /// The device it is a second copy of.
+    pub cloned_from: Option<usize>,
+    /// Taken out of service; it is not started again.
+    pub retired: bool,
     /// For people.
     pub name: String,
     /// Its bureau.

@@ -10,7 +10,7 @@ use accord_keys::seal::Sealed;
 use accord_protocol::access::log::{Genesis, Kind, Record, RecordKind, Subject};
 use accord_protocol::agreement::exchange::AgreementStatement;
 use accord_protocol::agreement::{Direction, Terms, Verb};
-use accord_protocol::id::{AgreementId, BureauId, CertificateId, DocumentId, NetworkId, RecordId, StatementId};
+use accord_protocol::id::{AgreementId, BureauId, DocumentId, NetworkId, RecordId, StatementId};
 use accord_protocol::intake::Item;
 use accord_protocol::rules;
 use accord_protocol::segment;
@@ -213,17 +213,21 @@ pub struct Oracle {
     /// Owner and kind of every document.
     pub documents: BTreeMap<DocumentId, (BureauId, Kind)>,
     /// Answered writes: (device, document, mark of the text).
-    pub promised: BTreeSet<(CertificateId, DocumentId, String)>,
+    pub promised: BTreeSet<(usize, DocumentId, String)>,
+    /// Documents of which a device committed something since it was last asked for.
+    pub touched: BTreeSet<(usize, DocumentId)>,
     /// Frames judged towards another bureau.
     pub judged: u64,
     /// Acknowledged pushes found durable.
     pub acknowledged: u64,
-    kept: BTreeMap<CertificateId, BTreeSet<[u8; 32]>>,
+    kept: BTreeMap<usize, BTreeSet<[u8; 32]>>,
+    /// What hostile members thrust at whom.
+    thrust: BTreeSet<(DocumentId, BureauId)>,
     named: BTreeSet<(BureauId, BureauId, DocumentId)>,
     owed: BTreeMap<(u64, usize), Vec<Owed>>,
     /// Pushes of a document below this mark were answered by "send it whole" or "no".
     excused: BTreeMap<((u64, usize), DocumentId), u64>,
-    last_sums: BTreeMap<(CertificateId, CertificateId), (wire::Message, u64)>,
+    last_sums: BTreeMap<(usize, usize), (wire::Message, u64)>,
     frames: u64,
 }
 
@@ -260,8 +264,27 @@ impl Oracle {
                 }
                 Item::Record(_) => found.iter().for_each(|id| self.canaries.add(id, *document)),
             }
-            self.kept.entry(node.identity.certificate).or_default().extend(found);
+            self.kept.entry(node.instance).or_default().extend(found);
+            self.touched.insert((node.instance, *document));
         }
+    }
+
+    /// A disk was put back: what is not on it any more is no longer there by anyone's promise of this device.
+    pub fn restored(&mut self, node: &Node) {
+        let network = &node.identity.network;
+        let items: Vec<Vec<u8>> = node.disk.documents().flat_map(|document| node.disk.items(document)).map(|(_, body)| body).collect();
+        let kept = items.iter().filter_map(|body| Item::from_bytes(body)).flat_map(|item| parts(network, &item)).collect();
+        self.kept.insert(node.instance, kept);
+        let holds = |document: &DocumentId, mark: &str| {
+            node.disk.items(document).iter().any(|(_, body)| body.windows(mark.len()).any(|w| w == mark.as_bytes()))
+        };
+        self.promised.retain(|(device, document, mark)| *device != node.instance || holds(document, mark));
+    }
+
+    /// A device was copied: the copy holds what the first one holds.
+    pub fn copied(&mut self, node: &Node, copy: usize) {
+        let kept = self.kept.get(&node.instance).cloned().unwrap_or_default();
+        self.kept.insert(copy, kept);
     }
 
     /// A person was answered.
@@ -277,7 +300,7 @@ impl Oracle {
     pub fn promise(&mut self, node: &Node, document: DocumentId, mark: &str) {
         let kept = node.disk.items(&document).iter().any(|(_, body)| body.windows(mark.len()).any(|w| w == mark.as_bytes()));
         if kept {
-            self.promised.insert((node.identity.certificate, document, mark.to_owned()));
+            self.promised.insert((node.instance, document, mark.to_owned()));
         } else {
             self.verdict = Some(format!("P2: {} answered a write in {document:?} that is not on its disk", node.name));
         }
@@ -304,7 +327,10 @@ impl Oracle {
     /// A hostile member names documents; naming them back to it tells it nothing.
     pub fn injected(&mut self, from: BureauId, to: BureauId, bytes: &[u8]) {
         let said: Vec<BTreeSet<DocumentId>> = self.canaries.found_in(bytes).into_iter().cloned().collect();
-        self.named.extend(said.into_iter().flatten().map(|document| (from, to, document)));
+        for document in said.into_iter().flatten() {
+            self.named.insert((from, to, document));
+            self.thrust.insert((document, to));
+        }
     }
 
     /// A frame is handed to the transport: the tap.
@@ -312,7 +338,7 @@ impl Oracle {
         self.frames += 1;
         let message = Message::decode(bytes).ok();
         self.receipts(from, way, message.as_ref());
-        if let (Some(Message::Equality { .. }), (a, b)) = (&message, (from.identity.certificate, to.identity.certificate)) {
+        if let (Some(Message::Equality { .. }), (a, b)) = (&message, (from.instance, to.instance)) {
             self.last_sums.insert((a, b), (message.clone().expect("matched"), self.frames));
         }
         let said: Vec<BTreeSet<DocumentId>> = self.canaries.found_in(bytes).into_iter().cloned().collect();
@@ -377,7 +403,7 @@ impl Oracle {
                 let owed = self.owed.entry(way).or_default();
                 let (due, later) = std::mem::take(owed).into_iter().partition::<Vec<_>, _>(|o| o.mark <= *mark);
                 *owed = later;
-                let kept = self.kept.entry(from.identity.certificate).or_default();
+                let kept = self.kept.entry(from.instance).or_default();
                 for push in due {
                     if self.excused.get(&(way, push.document)).is_some_and(|below| push.mark < *below) {
                         continue;
@@ -395,17 +421,19 @@ impl Oracle {
     }
 
     /// The last sums two devices told each other; both ways, newest.
-    pub fn sums(&self, a: &CertificateId, b: &CertificateId) -> Option<(&Message, &Message)> {
-        Some((&self.last_sums.get(&(*a, *b))?.0, &self.last_sums.get(&(*b, *a))?.0))
+    pub fn sums(&self, a: usize, b: usize) -> Option<(&Message, &Message)> {
+        Some((&self.last_sums.get(&(a, b))?.0, &self.last_sums.get(&(b, a))?.0))
     }
 
     /// At the end: no disk of a bureau holds anything of a document it was never entitled to.
     pub fn search_disk(&self, node: &Node) -> Option<String> {
-        for piece in node.disk.pieces() {
+        for (table, piece) in node.disk.pieces() {
             for documents in self.canaries.found_in(piece) {
                 let rightly = documents.iter().any(|document| {
                     let owner = self.documents.get(document).map(|(owner, _)| *owner);
-                    owner == Some(node.bureau) || self.given.contains(&(*document, node.bureau))
+                    // What a hostile member thrust at it and it refused stands in its events, by id only.
+                    let refused = table == Some(Table::Events) && self.thrust.contains(&(*document, node.bureau));
+                    owner == Some(node.bureau) || self.given.contains(&(*document, node.bureau)) || refused
                 });
                 if !rightly {
                     return Some(format!("P1: the disk of {} holds something of {documents:?}", node.name));

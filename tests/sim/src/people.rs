@@ -116,6 +116,12 @@ impl World {
             self.fail(&why);
         }
         self.nodes.push(Node {
+            instance: self.nodes.len(),
+            skew: None,
+            hostile: false,
+            backup: None,
+            cloned_from: None,
+            retired: false,
             name: name.to_owned(),
             bureau,
             laptop,

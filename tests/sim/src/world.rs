@@ -12,13 +12,16 @@ use accord_protocol::wire;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use crate::figures::Figures;
 use crate::node::{Node, Outcome};
 use crate::oracle::Oracle;
+
+mod network;
 
 /// Wall time at which every world begins: 2030-01-01.
 pub const BASE_WALL: u64 = 1_893_456_000;
 
-/// A deliberate fault of the driver, to show that the suite notices.
+/// A deliberate fault of the driver, to show that the suite notices: `ACCORD_SIM_FAULT=tells` or `gate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DriverFault {
     /// None.
@@ -43,10 +46,16 @@ pub struct Weather {
     pub batch: usize,
     /// Chance that a new link begins with a frame of an older one, in ten thousandths.
     pub replay: u32,
+    /// Chance that a connection dies with a frame, in ten thousandths.
+    pub drop: u32,
+    /// Chance that a frame arrives twice, in ten thousandths.
+    pub duplicate: u32,
+    /// Chance that a frame overtakes the one before it, in ten thousandths.
+    pub reorder: u32,
 }
 
 /// A quiet day.
-pub const CALM: Weather = Weather { delay: (1, 5), queue: 0, crash: 0, batch: 8, replay: 0 };
+pub const CALM: Weather = Weather { delay: (1, 5), queue: 0, crash: 0, batch: 8, replay: 0, drop: 0, duplicate: 0, reorder: 0 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -80,6 +89,9 @@ struct Connection {
     queue: [VecDeque<Queued>; 2],
     wire: [VecDeque<OnWire>; 2],
     arrives: [u64; 2],
+    /// Shortest and longest way of a frame, milliseconds: drawn for each connection.
+    delay: (u64, u64),
+    since: u64,
 }
 
 /// See the module.
@@ -88,8 +100,10 @@ pub struct World {
     pub seed: u64,
     /// Virtual time, milliseconds.
     pub now: u64,
-    /// Dice.
+    /// Dice of people and tests.
     pub rng: SmallRng,
+    /// Dice of networks and processes.
+    pub net: SmallRng,
     /// The network all statements are bound to.
     pub network: NetworkId,
     /// Devices.
@@ -102,12 +116,10 @@ pub struct World {
     pub oracle: Oracle,
     /// A deliberate fault.
     pub fault: DriverFault,
-    /// Frames handed over, and their bytes.
-    pub frames: (u64, u64),
+    /// Numbers of this world.
+    pub figures: Figures,
     /// Turns taken.
     pub turns: u64,
-    /// Crashes.
-    pub crashes: u64,
     /// Crash whoever takes the turn of this number: before its commit (`true`) or after it.
     pub crash_at: Option<(u64, bool)>,
     /// Every frame handed over: from, to, bytes. Only kept when asked for by [`World::keep_said`].
@@ -121,6 +133,9 @@ pub struct World {
     trace: VecDeque<String>,
     old_frames: BTreeMap<(usize, usize), Vec<Vec<u8>>>,
     wake_planned: BTreeMap<usize, u64>,
+    dial_planned: u64,
+    /// Pairs that could not stay connected: when they are tried again, and after which wait.
+    dial_again: BTreeMap<(usize, usize), (u64, u64)>,
 }
 
 impl World {
@@ -130,15 +145,19 @@ impl World {
             seed,
             now: 0,
             rng: SmallRng::seed_from_u64(seed),
+            net: SmallRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
             network: NetworkId::named("sim"),
             nodes: Vec::new(),
             weather: CALM,
             parted: BTreeSet::new(),
             oracle: Oracle::default(),
-            fault: DriverFault::Sound,
-            frames: (0, 0),
+            fault: match std::env::var("ACCORD_SIM_FAULT").as_deref() {
+                Ok("tells") => DriverFault::TellsBeforeCommit,
+                Ok("gate") => DriverFault::IgnoresGate,
+                _ => DriverFault::Sound,
+            },
+            figures: Figures::default(),
             turns: 0,
-            crashes: 0,
             crash_at: None,
             said: Vec::new(),
             keep_said: false,
@@ -149,8 +168,10 @@ impl World {
             trace: VecDeque::new(),
             old_frames: BTreeMap::new(),
             wake_planned: BTreeMap::new(),
+            dial_planned: 0,
+            dial_again: BTreeMap::new(),
         };
-        world.plan(100, Event::Dial);
+        world.plan_dial(100);
         world
     }
 
@@ -221,9 +242,9 @@ impl World {
                 }
             }
             Event::Dial => {
-                self.dial();
-                let wait = self.rng.random_range(500..2_000);
-                self.plan(wait, Event::Dial);
+                if self.dial_planned == self.now {
+                    self.dial();
+                }
             }
             Event::Boot(node) => {
                 if !self.nodes[node].is_up() {
@@ -259,15 +280,15 @@ impl World {
 
     fn turn(&mut self, n: usize) {
         self.turns += 1;
-        let batch = self.rng.random_range(1..=self.weather.batch);
-        let crash = self.weather.crash > 0 && self.rng.random_range(0..10_000) < self.weather.crash;
-        let before_commit = self.rng.random_bool(0.5);
+        let batch = self.net.random_range(1..=self.weather.batch);
+        let crash = self.weather.crash > 0 && self.net.random_range(0..10_000) < self.weather.crash;
+        let before_commit = self.net.random_bool(0.5);
         let (crash, before_commit) = match self.crash_at {
             Some((turn, before)) if turn == self.turns => (true, before),
             _ => (crash, before_commit),
         };
         let now = self.nodes[n].clocks(self.now, BASE_WALL);
-        let mut dice = SmallRng::seed_from_u64(self.rng.random());
+        let mut dice = SmallRng::seed_from_u64(self.net.random());
         let outcome = match self.nodes[n].decide(batch, now, || dice.random()) {
             Ok(outcome) => outcome,
             Err(why) => self.fail(&why),
@@ -318,6 +339,7 @@ impl World {
         if let Some(allow) = outcome.allow {
             self.nodes[n].allow = allow;
             self.drop_disallowed(n);
+            self.plan_dial(500);
         }
         for (send, epoch) in outcome.sends {
             let Some(id) = self.nodes[n].links.get(&send.link).copied() else { continue };
@@ -353,7 +375,7 @@ impl World {
         if !self.nodes[n].is_up() {
             return;
         }
-        self.crashes += 1;
+        self.figures.count("faults", "crash");
         self.note(format!("{} crashes", self.nodes[n].name));
         self.nodes[n].core = None;
         self.nodes[n].inbox.clear();
@@ -363,17 +385,21 @@ impl World {
             let end = self.end_of(id, n);
             self.hang_up(id, end);
         }
-        let wait = self.rng.random_range(10..60_000);
+        let wait = self.net.random_range(10..60_000);
         self.plan(wait, Event::Boot(n));
     }
 
     /// Starts a node from its disk; its officers log in again.
     pub fn boot(&mut self, n: usize) {
+        if self.nodes[n].retired {
+            return;
+        }
         self.note(format!("{} starts", self.nodes[n].name));
         let now = self.now;
         if let Err(why) = self.nodes[n].boot(now, BASE_WALL) {
             self.fail(&why);
         }
+        self.plan_dial(500);
         for officer in self.nodes[n].officers.clone() {
             let command = Command::Unlock { name: officer.name, certificate: officer.certificate, signer: officer.key };
             // Refused after a reset: that officer simply stays logged out.
@@ -415,6 +441,9 @@ impl World {
     /// # Errors
     /// The refusal.
     pub fn ask(&mut self, n: usize, command: Command) -> Result<View, Refused> {
+        if self.nodes[n].retired {
+            return Err(Refused::new(RefusedKind::Fault, "silent"));
+        }
         if !self.nodes[n].is_up() && self.weather.crash == 0 && self.crash_at.is_none_or(|(turn, _)| turn < self.turns) {
             self.boot(n);
         }
@@ -431,253 +460,6 @@ impl World {
             Ok(View::Document(view)) => Some(view),
             _ => None,
         }
-    }
-
-    // ---- connections ----
-
-    fn end_of(&self, id: u64, node: usize) -> usize {
-        usize::from(self.connections.get(&id).is_some_and(|c| c.ends[1] == node))
-    }
-
-    /// Whether two nodes are connected, as both believe.
-    pub fn connected(&self, a: usize, b: usize) -> bool {
-        self.connections.values().any(|c| (c.ends == [a, b] || c.ends == [b, a]) && c.up == [true, true])
-    }
-
-    fn touched_by(&self, a: usize, b: usize) -> bool {
-        self.connections.values().any(|c| (c.ends == [a, b] || c.ends == [b, a]) && (c.up[0] || c.up[1]))
-    }
-
-    fn dial(&mut self) {
-        for a in 0..self.nodes.len() {
-            for b in a + 1..self.nodes.len() {
-                let (one, other) = (&self.nodes[a], &self.nodes[b]);
-                if !one.is_up() || !other.is_up() || self.parted.contains(&(a, b)) {
-                    continue;
-                }
-                let there = one.allow.iter().find(|peer| peer.transport == other.transport);
-                let back = other.allow.iter().find(|peer| peer.transport == one.transport);
-                let (Some(there), Some(back)) = (there, back) else { continue };
-                if (there.dial || back.dial) && !self.touched_by(a, b) && self.rng.random_bool(0.7) {
-                    self.connect(a, b);
-                }
-            }
-        }
-    }
-
-    fn connect(&mut self, a: usize, b: usize) {
-        self.note(format!("{} and {} connect", self.nodes[a].name, self.nodes[b].name));
-        self.serial += 1;
-        let id = self.serial;
-        let links = [self.new_link(a, id), self.new_link(b, id)];
-        let connection = Connection {
-            ends: [a, b],
-            links,
-            up: [true, true],
-            queue: [VecDeque::new(), VecDeque::new()],
-            wire: [VecDeque::new(), VecDeque::new()],
-            arrives: [0, 0],
-        };
-        self.connections.insert(id, connection);
-        for (end, (node, peer)) in [(a, b), (b, a)].into_iter().enumerate() {
-            let transport = self.nodes[peer].transport;
-            self.nodes[node].inbox.push_back(Input::LinkUp { link: links[end], transport, outgoing: end == 0 });
-        }
-        for (end, (node, peer)) in [(a, b), (b, a)].into_iter().enumerate() {
-            self.work(node);
-            if self.weather.replay > 0 && self.rng.random_range(0..10_000) < self.weather.replay {
-                let old = self.old_frames.get(&(node, peer)).filter(|old| !old.is_empty());
-                if let Some(old) = old {
-                    let bytes = old[self.rng.random_range(0..old.len())].clone();
-                    if self.connections.get(&id).is_some_and(|c| c.up[end]) {
-                        self.put_on_wire(id, end, OnWire::Frame(bytes));
-                    }
-                }
-            }
-        }
-    }
-
-    fn new_link(&mut self, node: usize, id: u64) -> LinkId {
-        self.nodes[node].next_link += 1;
-        let link = LinkId(self.nodes[node].next_link);
-        self.nodes[node].links.insert(link, id);
-        link
-    }
-
-    fn enqueue(&mut self, id: u64, end: usize, queued: Queued) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.queue[end].push_back(queued);
-        let wait = if self.weather.queue == 0 { 0 } else { self.rng.random_range(0..=self.weather.queue) };
-        self.plan(wait, Event::HandOff(id, end));
-    }
-
-    fn hand_off(&mut self, id: u64, end: usize) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if !connection.up[end] {
-            return;
-        }
-        let (node, peer, link) = (connection.ends[end], connection.ends[1 - end], connection.links[end]);
-        match connection.queue[end].pop_front() {
-            None => {}
-            Some(Queued::Close) => {
-                self.nodes[node].links.remove(&link);
-                self.hang_up(id, end);
-                self.nodes[node].inbox.push_back(Input::LinkDown { link });
-                self.work(node);
-            }
-            Some(Queued::Frame { permit, .. })
-                if permit.is_some_and(|epoch| epoch != self.nodes[node].gate) && self.fault != DriverFault::IgnoresGate =>
-            {
-                self.note(format!("{} drops a stale frame", self.nodes[node].name));
-                self.nodes[node].inbox.push_back(Input::FrameDropped { link });
-                self.work(node);
-            }
-            Some(Queued::Frame { bytes, .. }) => {
-                self.frames.0 += 1;
-                self.frames.1 += bytes.len() as u64;
-                let wall = self.nodes[node].clocks(self.now, BASE_WALL).wall;
-                let world_wall = BASE_WALL + self.now / 1_000;
-                self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall.0, world_wall);
-                self.note(format!("{} -> {} {}", self.nodes[node].name, self.nodes[peer].name, describe(&bytes)));
-                self.oracle_verdict();
-                if self.keep_said {
-                    self.said.push((node, peer, bytes.clone()));
-                }
-                if matches!(bytes.get(1), Some(2..=4)) {
-                    let old = self.old_frames.entry((node, peer)).or_default();
-                    if old.len() < 64 {
-                        old.push(bytes.clone());
-                    }
-                }
-                self.put_on_wire(id, end, OnWire::Frame(bytes));
-            }
-        }
-    }
-
-    fn put_on_wire(&mut self, id: u64, end: usize, what: OnWire) {
-        let (low, high) = self.weather.delay;
-        let delay = self.rng.random_range(low..=high.max(low));
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let at = connection.arrives[end].max(self.now + delay);
-        connection.arrives[end] = at;
-        connection.wire[end].push_back(what);
-        let after = at - self.now;
-        self.plan(after, Event::Arrive(id, end));
-    }
-
-    /// One end is gone: what it handed over may still arrive, then the other end notices.
-    fn hang_up(&mut self, id: u64, end: usize) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if !connection.up[end] {
-            return;
-        }
-        connection.up[end] = false;
-        connection.queue[end].clear();
-        if connection.up[1 - end] {
-            self.put_on_wire(id, end, OnWire::Down);
-        } else {
-            self.connections.remove(&id);
-        }
-    }
-
-    /// Breaks a connection in the middle: everything under way is lost, both ends notice.
-    pub fn cut(&mut self, a: usize, b: usize) {
-        self.sever(a, b, None);
-    }
-
-    fn sever(&mut self, a: usize, b: usize, in_its_turn: Option<usize>) {
-        let ids: Vec<u64> = self.connections.iter().filter(|(_, c)| c.ends == [a, b] || c.ends == [b, a]).map(|(id, _)| *id).collect();
-        for id in ids {
-            let Some(connection) = self.connections.remove(&id) else { continue };
-            for end in [0, 1] {
-                if connection.up[end] {
-                    let (node, link) = (connection.ends[end], connection.links[end]);
-                    self.nodes[node].links.remove(&link);
-                    if self.nodes[node].is_up() {
-                        self.nodes[node].inbox.push_back(Input::LinkDown { link });
-                        if in_its_turn != Some(node) {
-                            self.work(node);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Breaks the connection of two nodes and lets none come about.
-    pub fn part(&mut self, a: usize, b: usize) {
-        self.note(format!("{} and {} are parted", self.nodes[a].name, self.nodes[b].name));
-        self.parted.insert((a.min(b), a.max(b)));
-        self.cut(a, b);
-    }
-
-    /// Lets two nodes connect again.
-    pub fn join_again(&mut self, a: usize, b: usize) {
-        self.parted.remove(&(a.min(b), a.max(b)));
-    }
-
-    fn drop_disallowed(&mut self, n: usize) {
-        let gone: Vec<(usize, usize)> = self
-            .connections
-            .values()
-            .filter(|c| c.ends.contains(&n) && c.up == [true, true])
-            .map(|c| (c.ends[0], c.ends[1]))
-            .filter(|(a, b)| {
-                let other = if *a == n { *b } else { *a };
-                !self.nodes[n].allow.iter().any(|peer| peer.transport == self.nodes[other].transport)
-            })
-            .collect();
-        for (a, b) in gone {
-            self.sever(a, b, Some(n));
-        }
-    }
-
-    fn arrive(&mut self, id: u64, end: usize) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let (node, link) = (connection.ends[1 - end], connection.links[1 - end]);
-        let up = connection.up[1 - end];
-        match connection.wire[end].pop_front() {
-            None => {}
-            Some(OnWire::Down) => {
-                if up {
-                    if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.up[1 - end] = false;
-                    }
-                    self.nodes[node].links.remove(&link);
-                    self.nodes[node].inbox.push_back(Input::LinkDown { link });
-                    self.work(node);
-                }
-                self.connections.remove(&id);
-            }
-            Some(OnWire::Frame(bytes)) if up && self.nodes[node].is_up() => {
-                self.oracle.arrived((id, end), &bytes);
-                self.receive(node, link, &bytes);
-                self.work(node);
-            }
-            Some(OnWire::Frame(_)) => {}
-        }
-    }
-
-    /// What the verify workers do with received bytes.
-    pub fn receive(&mut self, node: usize, link: LinkId, bytes: &[u8]) {
-        let directory = self.nodes[node].directory.clone().unwrap_or_else(|| self.fail("a running node has a directory"));
-        let input = match wire::check(&directory, &self.network, bytes) {
-            Ok(message) => Input::Message { link, message },
-            Err(error) => {
-                self.note(format!("garbage at {}: {error}", self.nodes[node].name));
-                Input::Garbage { link, why: error.to_string() }
-            }
-        };
-        self.nodes[node].inbox.push_back(input);
-    }
-
-    /// Puts bytes on the way from `from` to `to` as if `from` had sent them: what a hostile member does. False when they are not connected.
-    pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) -> bool {
-        let found = self.connections.iter().find(|(_, c)| c.up == [true, true] && (c.ends == [from, to] || c.ends == [to, from]));
-        let Some((id, end)) = found.map(|(id, c)| (*id, usize::from(c.ends[1] == from))) else { return false };
-        self.oracle.injected(self.nodes[from].bureau, self.nodes[to].bureau, &bytes);
-        self.put_on_wire(id, end, OnWire::Frame(bytes));
-        true
     }
 
     // ---- looking ----

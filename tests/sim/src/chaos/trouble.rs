@@ -1,0 +1,158 @@
+//! Trouble among the acts of a day: partitions, restarts, clocks, restored disks, devices that run twice.
+
+use accord_protocol::id::DocumentId;
+use accord_protocol::input::Command;
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+use super::Plan;
+use crate::fault::Fault;
+use crate::world::World;
+
+/// Seconds a clock may be off: minutes, days, ten years; half the time it is set right.
+const CLOCKS: [i64; 14] = [
+    0,
+    0,
+    0,
+    0,
+    -3,
+    300,
+    -300,
+    3_600,
+    -3_600,
+    2 * 86_400,
+    -2 * 86_400,
+    400 * 86_400,
+    3_650 * 86_400,
+    -3_650 * 86_400,
+];
+
+impl World {
+    /// One kind of trouble that this day may have; false when the day has none.
+    pub(super) fn trouble(&mut self, plan: &Plan) -> bool {
+        let kinds: Vec<Fault> = plan.faults.iter().filter(|kind| !matches!(kind, Fault::Hostile | Fault::Skew)).collect();
+        let Some(kind) = kinds.choose(&mut self.rng).copied() else { return false };
+        match kind {
+            Fault::Partition => self.part_or_join(),
+            Fault::Seldom => self.meet_or_leave(plan),
+            Fault::Restart => {
+                let n = self.one_node();
+                self.figures.count("faults", "restart");
+                self.restart(n);
+            }
+            Fault::Clock => self.set_a_clock(),
+            Fault::Reset => self.reset_an_officer(),
+            Fault::Restore => self.restore_a_disk(),
+            Fault::Clone => self.clone_a_laptop(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn part_or_join(&mut self) {
+        if self.rng.random_bool(0.4) {
+            for (a, b) in self.parted.iter().copied().collect::<Vec<_>>() {
+                if self.rng.random_bool(0.7) {
+                    self.join_again(a, b);
+                }
+            }
+            return;
+        }
+        let (a, b) = (self.one_node(), self.one_node());
+        if a == b {
+            return;
+        }
+        self.figures.count("faults", "partition");
+        match self.rng.random_range(0..4) {
+            0 => self.cut(a, b),
+            1 => {
+                // One node from everybody.
+                for other in 0..self.nodes.len() {
+                    if other != a {
+                        self.part(a, other);
+                    }
+                }
+            }
+            _ => self.part(a, b),
+        }
+    }
+
+    /// Laptops that are seldom at home come and go.
+    fn meet_or_leave(&mut self, plan: &Plan) {
+        let Some(laptop) = plan.seldom.choose(&mut self.rng).copied() else { return };
+        let bureau = self.nodes[laptop].bureau;
+        let at_home = self.rng.random_bool(0.4);
+        for home in self.nodes_of(&bureau) {
+            if home != laptop {
+                if at_home { self.join_again(laptop, home) } else { self.part(laptop, home) }
+            }
+        }
+        self.figures.count("faults", "seldom");
+    }
+
+    fn set_a_clock(&mut self) {
+        let n = self.one_node();
+        let far = *CLOCKS.choose(&mut self.rng).expect("fourteen");
+        self.note(format!("the clock of {} is off by {far}", self.nodes[n].name));
+        self.nodes[n].clock_off = far;
+        self.figures.count("faults", "clock");
+        if self.rng.random_bool(0.2) {
+            let confirm = self.rng.random_bool(0.3) && far.abs() < 86_400;
+            let _ = self.ask(n, Command::ClockCorrect { confirm });
+        }
+    }
+
+    fn reset_an_officer(&mut self) {
+        let n = self.home_node();
+        if self.nodes[n].is_up() && self.weather.crash == 0 && self.ask(n, Command::OfficerReset { name: "值班员".into() }).is_ok() {
+            self.figures.count("faults", "reset");
+            self.nodes[n].officers.clear();
+            self.log_in(n, "值班员");
+        }
+    }
+
+    /// A laptop's disk is copied, or put back to the copy made earlier.
+    fn restore_a_disk(&mut self) {
+        let devices: Vec<usize> = (0..self.nodes.len()).filter(|n| self.nodes[*n].laptop).collect();
+        let Some(n) = devices.choose(&mut self.rng).copied() else { return };
+        if self.nodes[n].backup.is_none() {
+            let copy = self.nodes[n].disk.clone();
+            self.nodes[n].backup = Some(copy);
+            return;
+        }
+        self.figures.count("faults", "restore");
+        self.restore(n);
+    }
+
+    fn clone_a_laptop(&mut self) {
+        let laptops: Vec<usize> = (0..self.nodes.len()).filter(|n| self.nodes[*n].laptop && self.nodes[*n].is_up()).collect();
+        let clones = self.nodes.iter().filter(|node| node.cloned_from.is_some()).count();
+        let Some(n) = laptops.choose(&mut self.rng).copied().filter(|_| clones < 2) else { return };
+        self.figures.count("faults", "clone");
+        self.clone_device(n);
+    }
+
+    /// A hostile member does one thing.
+    pub(super) fn mischief(&mut self, plan: &Plan) {
+        let n = *plan.hostile.choose(&mut self.rng).expect("asked only with hostile members");
+        let others: Vec<usize> = (0..self.nodes.len()).filter(|m| *m != n && self.connected(n, *m)).collect();
+        let Some(to) = others.choose(&mut self.rng).copied() else { return };
+        let held: Vec<DocumentId> = self.documents().into_iter().filter(|d| self.holds(n, d)).collect();
+        let done = match (self.rng.random_range(0..10), held.choose(&mut self.rng).copied()) {
+            (0..5, Some(_)) => {
+                let Some(case) = self.held_case(n) else { return };
+                self.figures.count("hostile", "two-tongues");
+                self.second_segment(n, &case).is_some_and(|second| self.push_raw(n, to, case, vec![second]))
+            }
+            (5..8, Some(document)) => {
+                self.figures.count("hostile", "hand-on");
+                self.push_whole(n, to, document)
+            }
+            _ => {
+                self.figures.count("hostile", "noise");
+                self.noise(n, to)
+            }
+        };
+        self.note(format!("hostile {} towards {}: {done}", self.nodes[n].name, self.nodes[to].name));
+    }
+}
