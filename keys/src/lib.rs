@@ -18,6 +18,8 @@ mod digits;
 pub mod directory;
 pub mod id;
 pub mod keyfile;
+#[cfg(feature = "memo")]
+mod memo;
 pub mod revocation;
 pub mod root;
 pub mod seal;

@@ -124,6 +124,13 @@ impl fmt::Debug for HpkeSecret {
 /// True iff `key` is the canonical encoding (y < p) of a point that is not of small order, S < ℓ, R decodes to a point that is not of small
 /// order, and the bytes of R equal the canonical encoding of \[S\]B − \[k\]A (no cofactor). Never batched.
 pub fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+    #[cfg(feature = "memo")]
+    return crate::memo::verdict(&[b"signature", &key.0, &signature.0, message], || verify_now(key, message, signature));
+    #[cfg(not(feature = "memo"))]
+    verify_now(key, message, signature)
+}
+
+fn verify_now(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
     if !y_is_canonical(&key.0) {
         return false;
     }
@@ -145,12 +152,26 @@ impl PublicKey {
 
 /// Whether `bytes` are the canonical encoding of an Edwards point of prime order.
 pub(crate) fn point_is_usable(bytes: &[u8; 32]) -> bool {
+    #[cfg(feature = "memo")]
+    return crate::memo::verdict(&[b"point", bytes], || is_usable_now(bytes));
+    #[cfg(not(feature = "memo"))]
+    is_usable_now(bytes)
+}
+
+fn is_usable_now(bytes: &[u8; 32]) -> bool {
     y_is_canonical(bytes)
         && ed25519_dalek::VerifyingKey::from_bytes(bytes).is_ok_and(|key| !key.is_weak() && key.to_edwards().is_torsion_free())
 }
 
 /// Whether an X25519 key is of large order: with a small-order key the shared secret is zero for everyone.
 pub(crate) fn hpke_is_usable(key: &HpkeKey) -> bool {
+    #[cfg(feature = "memo")]
+    return crate::memo::verdict(&[b"hpke", &key.0], || hpke_is_usable_now(key));
+    #[cfg(not(feature = "memo"))]
+    hpke_is_usable_now(key)
+}
+
+fn hpke_is_usable_now(key: &HpkeKey) -> bool {
     x25519_dalek::x25519([0x40; 32], key.0) != [0u8; 32]
 }
 

@@ -31,12 +31,14 @@ pub struct Options {
     pub faults: Faults,
     /// Only these hostile members, by name; all of them when empty.
     pub hostile: Vec<String>,
+    /// Whether a trace is kept for the report of a violation.
+    pub trace: bool,
 }
 
 impl Options {
     /// One day of this seed with every kind of trouble.
     pub fn day(seed: u64) -> Self {
-        Self { seed, hours: 24, faults: Faults::all(), hostile: Vec::new() }
+        Self { seed, hours: 24, faults: Faults::all(), hostile: Vec::new(), trace: false }
     }
 }
 
@@ -62,6 +64,7 @@ pub struct Plan {
 /// A whole run: found, act under faults, heal, check.
 pub fn run(options: &Options) -> World {
     let mut world = World::new(options.seed);
+    world.tracing = options.trace;
     let mut plan = draw(&mut world, options);
     world.settle_county(&plan);
     world.choose_members(&mut plan);

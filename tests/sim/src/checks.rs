@@ -192,7 +192,7 @@ impl World {
 
     /// Ends all faults: the network is good, clocks are right, everyone runs this build, hostile members fall silent, copies are retired.
     pub fn end_faults(&mut self) {
-        self.note("everything heals".to_owned());
+        self.note(|_| "everything heals".to_owned());
         self.weather = CALM;
         self.parted.clear();
         for n in 0..self.nodes.len() {

@@ -14,7 +14,7 @@ impl World {
     pub fn restore(&mut self, n: usize) {
         let Some(copy) = self.nodes[n].backup.take() else { return };
         self.crash(n);
-        self.note(format!("the disk of {} is put back", self.nodes[n].name));
+        self.note(|world| format!("the disk of {} is put back", world.nodes[n].name));
         self.nodes[n].disk = copy;
         let index: [u8; 16] = self.rng.random();
         let put = |key: &[u8], value: Vec<u8>| Write::Put { table: Table::Local, key: key.to_vec(), value: Some(value) };

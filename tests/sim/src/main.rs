@@ -101,31 +101,54 @@ fn main() -> ExitCode {
     }
 }
 
-/// Seeds a file of an earlier run says are done, with the numbers it summed up.
-fn done_before(path: &str, hours: u64) -> Result<BTreeSet<u64>, String> {
+/// What earlier runs left in a file: seeds that held, and their numbers.
+#[derive(Default)]
+struct Before {
+    seeds: BTreeSet<u64>,
+    figures: Figures,
+    wall_ms: u64,
+}
+
+/// Reads such a file: lines `held SEED HOURS VIRTUAL_MS STEPS MESSAGES BYTES`, `failed SEED HOURS`, `wall MILLISECONDS`.
+fn before(path: &str, wish: &Wish) -> Result<Before, String> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Before::default()),
         Err(error) => return Err(format!("{path}: {error}")),
     };
-    let mut done = BTreeSet::new();
+    let mut out = Before::default();
+    let mine = wish.first..wish.first.saturating_add(wish.seeds);
     for line in text.lines() {
-        match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["held", seed, of, ..] if of.parse() == Ok(hours) => drop(done.insert(seed.parse().map_err(|_| format!("{path}: {line}"))?)),
-            ["held" | "failed", ..] | [] => {}
+        let mut words = line.split_whitespace();
+        let kind = words.next();
+        let numbers: Option<Vec<u64>> = words.map(|word| word.parse().ok()).collect();
+        match (kind, numbers.as_deref()) {
+            (Some("held"), Some([seed, hours, virtual_ms, steps, frames, bytes])) => {
+                if *hours == wish.hours && mine.contains(seed) && out.seeds.insert(*seed) {
+                    let more = Figures { virtual_ms: *virtual_ms, steps: *steps, frames: *frames, bytes: *bytes, ..Figures::default() };
+                    out.figures.merge(&more);
+                }
+            }
+            (Some("wall"), Some([ms])) => out.wall_ms += ms,
+            (Some("failed"), Some([_, _])) | (None, _) => {}
             _ => return Err(format!("{path} is no file of this program: {line}")),
         }
     }
-    Ok(done)
+    Ok(out)
+}
+
+/// The wall clock of this machine: only for figures.
+#[expect(clippy::disallowed_methods, reason = "how long a run took is no input of any world")]
+fn instant() -> Instant {
+    Instant::now()
 }
 
 fn run(wish: &Wish) -> Result<ExitCode, String> {
     runner::be_quiet();
-    let begun = Instant::now();
-    let done = wish.resume.as_deref().map_or(Ok(BTreeSet::new()), |path| done_before(path, wish.hours))?;
+    let begun = instant();
+    let earlier = wish.resume.as_deref().map_or(Ok(Before::default()), |path| before(path, wish))?;
     let all = wish.first..wish.first.saturating_add(wish.seeds);
-    let already = all.clone().filter(|seed| done.contains(seed)).count() as u64;
-    let seeds: Vec<u64> = all.filter(|seed| !done.contains(seed)).collect();
+    let seeds: Vec<u64> = all.filter(|seed| !earlier.seeds.contains(seed)).collect();
     let mut notes = match &wish.resume {
         Some(path) => {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
@@ -133,18 +156,21 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
         }
         None => None,
     };
-    let options =
-        |seed: u64| Options { seed, hours: wish.hours, faults: wish.faults, hostile: wish.hostile.clone() };
+    let options = |seed: u64| Options { seed, hours: wish.hours, faults: wish.faults, hostile: wish.hostile.clone(), trace: wish.trace };
     let mut sum = Figures::default();
     let mut failing: Vec<Outcome> = Vec::new();
     let mut count = 0_u64;
-    let mut told = Instant::now();
+    let mut told = instant();
     runner::many(&seeds, wish.threads, options, |outcome| {
         count += 1;
         sum.merge(&outcome.figures);
-        let word = if outcome.violation.is_some() { "failed" } else { "held" };
+        let (seed, f) = (outcome.seed, &outcome.figures);
+        let line = match &outcome.violation {
+            Some(_) => format!("failed {seed} {}", wish.hours),
+            None => format!("held {seed} {} {} {} {} {}", wish.hours, f.virtual_ms, f.steps, f.frames, f.bytes),
+        };
         if let Some(file) = &mut notes {
-            let _ = writeln!(file, "{word} {} {}", outcome.seed, wish.hours);
+            let _ = writeln!(file, "{line}");
         }
         if let Some(why) = &outcome.violation {
             let text = if wish.trace { why.clone() } else { runner::gist(why) };
@@ -152,7 +178,7 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
             failing.push(outcome);
         }
         if !wish.json && told.elapsed().as_secs() >= 5 {
-            told = Instant::now();
+            told = instant();
             let ratio = sum.virtual_ms as f64 / 1_000.0 / begun.elapsed().as_secs_f64();
             let _ = writeln!(std::io::stderr(), "{count} of {} seeds, {} failed, {ratio:.0} times real time", seeds.len(), failing.len());
         }
@@ -164,22 +190,39 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
         let left: Vec<&str> = small.faults.iter().map(Fault::word).collect();
         let gone: Vec<&str> = Fault::ALL.into_iter().filter(|f| !small.faults.has(*f)).map(Fault::word).collect();
         let _ = writeln!(std::io::stderr(), "smallest: {} hours with {}", small.hours, left.join(", "));
-        let _ = writeln!(std::io::stderr(), "repeat: accord-sim --seed {} --hours {} --without {} --trace", small.seed, small.hours, gone.join(","));
+        let _ = writeln!(
+            std::io::stderr(),
+            "repeat: accord-sim --seed {} --hours {} --without {} --trace",
+            small.seed,
+            small.hours,
+            gone.join(",")
+        );
     }
-    let wall = begun.elapsed().as_secs_f64();
+    let now = begun.elapsed().as_secs_f64();
+    if let Some(file) = &mut notes {
+        let _ = writeln!(file, "wall {:.0}", now * 1_000.0);
+    }
+    let wall = now + earlier.wall_ms as f64 / 1_000.0;
+    sum.merge(&earlier.figures);
     let seconds = sum.virtual_ms as f64 / 1_000.0;
     let failed = failing.first().map_or_else(|| "null".to_owned(), |outcome| outcome.seed.to_string());
-    let line = format!(
-        "{{\"seeds\":{count},\"seeds_before\":{already},\"sim_hours\":{:.1},\"violations\":{},\"failing_seed\":{failed},\"wall_seconds\":{wall:.1},\"ratio\":{:.0},\"steps\":{},\"messages\":{},\"bytes\":{},\"rounds_most\":{},{}}}",
-        seconds / 3_600.0,
-        failing.len(),
-        seconds / wall.max(0.001),
-        sum.steps,
-        sum.frames,
-        sum.bytes,
-        sum.rounds_most,
-        sum.groups_json(),
-    );
-    let _ = writeln!(std::io::stdout(), "{}", line.replace(",}", "}"));
+    let members = [
+        ("seeds", (count + earlier.seeds.len() as u64).to_string()),
+        ("sim_hours", format!("{:.1}", seconds / 3_600.0)),
+        ("violations", failing.len().to_string()),
+        ("failing_seed", failed),
+        ("seeds_in_this_call", count.to_string()),
+        ("wall_seconds", format!("{wall:.1}")),
+        ("ratio", format!("{:.0}", seconds / wall.max(0.001))),
+        ("steps", sum.steps.to_string()),
+        ("messages", sum.frames.to_string()),
+        ("bytes", sum.bytes.to_string()),
+        ("rounds_most", sum.rounds_most.to_string()),
+    ];
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let groups = sum.groups_json();
+    let comma = if groups.is_empty() { "" } else { "," };
+    let line = format!("{{{}{comma}{groups}}}", members.join(","));
+    let _ = writeln!(std::io::stdout(), "{}", line);
     Ok(if failing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

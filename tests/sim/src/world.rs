@@ -130,6 +130,8 @@ pub struct World {
     serial: u64,
     connections: BTreeMap<u64, Connection>,
     answers: BTreeMap<(usize, CommandId), Result<View, Refused>>,
+    /// Whether a trace is kept. A run without one is the same run: a failing seed is simply run again.
+    pub tracing: bool,
     trace: VecDeque<String>,
     old_frames: BTreeMap<(usize, usize), Vec<Vec<u8>>>,
     wake_planned: BTreeMap<usize, u64>,
@@ -165,6 +167,7 @@ impl World {
             serial: 0,
             connections: BTreeMap::new(),
             answers: BTreeMap::new(),
+            tracing: true,
             trace: VecDeque::new(),
             old_frames: BTreeMap::new(),
             wake_planned: BTreeMap::new(),
@@ -180,10 +183,9 @@ impl World {
     /// # Panics
     /// Always.
     pub fn fail(&self, why: &str) -> ! {
-        let most = if std::env::var("ACCORD_SIM_SEED").is_ok() { usize::MAX } else { 60 };
-        let trace: Vec<&str> = self.trace.iter().skip(self.trace.len().saturating_sub(most)).map(String::as_str).collect();
+        let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
         panic!(
-            "{}\n{} ms, seed {}: {why}\nrepeat: ACCORD_SIM_SEED={} cargo test -p accord-sim -- --nocapture",
+            "{}\n{} ms, seed {}: {why}\nrepeat: cargo run --release -p accord-sim -- --seed {} --trace",
             trace.join("\n"),
             self.now,
             self.seed,
@@ -192,7 +194,11 @@ impl World {
     }
 
     /// Notes a line for the trace of a failure.
-    pub fn note(&mut self, line: String) {
+    pub fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+        if !self.tracing {
+            return;
+        }
+        let line = line(self);
         if self.trace.len() == 20_000 {
             self.trace.pop_front();
         }
@@ -376,7 +382,7 @@ impl World {
             return;
         }
         self.figures.count("faults", "crash");
-        self.note(format!("{} crashes", self.nodes[n].name));
+        self.note(|world| format!("{} crashes", world.nodes[n].name));
         self.nodes[n].core = None;
         self.nodes[n].inbox.clear();
         self.nodes[n].wake_at = None;
@@ -394,7 +400,7 @@ impl World {
         if self.nodes[n].retired {
             return;
         }
-        self.note(format!("{} starts", self.nodes[n].name));
+        self.note(|world| format!("{} starts", world.nodes[n].name));
         let now = self.now;
         if let Err(why) = self.nodes[n].boot(now, BASE_WALL) {
             self.fail(&why);

@@ -21,7 +21,7 @@ fn range(text: &str) -> Option<std::ops::Range<u64>> {
 #[test]
 fn random_counties_keep_every_promise() {
     if let Some(seed) = std::env::var("ACCORD_SIM_SEED").ok().and_then(|v| v.parse().ok()) {
-        chaos::run(&Options::day(seed));
+        chaos::run(&Options { trace: true, ..Options::day(seed) });
         return;
     }
     let range = std::env::var("ACCORD_SIM_SEEDS").ok().and_then(|v| range(&v)).unwrap_or(SEEDS);

@@ -90,21 +90,21 @@ impl World {
                 let to = self.receivers(n);
                 let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
                 let done = self.publish(n, &to, category).map(drop).map_err(|r| r.code);
-                self.note(format!("{} publishes to {to:?}: {done:?}", self.nodes[n].name));
+                self.note(|world| format!("{} publishes to {to:?}: {done:?}", world.nodes[n].name));
             }
             12..24 => {
                 let n = self.one_node();
                 let with = self.receivers(n);
                 let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
                 let done = self.open_case(n, &with, category).map(drop).map_err(|r| r.code);
-                self.note(format!("{} opens a case with {with:?}: {done:?}", self.nodes[n].name));
+                self.note(|world| format!("{} opens a case with {with:?}: {done:?}", world.nodes[n].name));
             }
             24..56 => {
                 for _ in 0..self.rng.random_range(1..6) {
                     let n = self.one_node();
                     let Some(case) = self.held_case(n) else { continue };
                     let done = self.write_note(n, &case).map(drop).map_err(|r| r.code);
-                    self.note(format!("{} writes in {case:?}: {done:?}", self.nodes[n].name));
+                    self.note(|world| format!("{} writes in {case:?}: {done:?}", world.nodes[n].name));
                 }
             }
             56..61 => {
@@ -113,7 +113,7 @@ impl World {
                 for other in self.receivers(n) {
                     let verb = if self.rng.random_bool(0.7) { "append" } else { "read" };
                     let done = self.grant_access(n, &document, other, verb).map_err(|r| r.code);
-                    self.note(format!("{} grants {document:?} to {}: {done:?}", self.nodes[n].name, self.nodes[other].name));
+                    self.note(|world| format!("{} grants {document:?} to {}: {done:?}", world.nodes[n].name, world.nodes[other].name));
                 }
             }
             61..66 => {
@@ -123,13 +123,15 @@ impl World {
                 let whom = *whom.choose(&mut self.rng).expect("others are never empty");
                 let strict = self.rng.random_bool(0.3);
                 let done = self.cut_access(n, &document, whom, strict).map_err(|r| r.code);
-                self.note(format!("{} cuts {} from {document:?} strict {strict}: {done:?}", self.nodes[n].name, self.nodes[whom].name));
+                self.note(|world| {
+                    format!("{} cuts {} from {document:?} strict {strict}: {done:?}", world.nodes[n].name, world.nodes[whom].name)
+                });
             }
             66..72 => {
                 let a = self.home_node();
                 let b = *self.others(a).choose(&mut self.rng).expect("others are never empty");
                 self.offer_something(a, b);
-                self.note(format!("{} offers to {}", self.nodes[a].name, self.nodes[b].name));
+                self.note(|world| format!("{} offers to {}", world.nodes[a].name, world.nodes[b].name));
             }
             72..78 => {
                 let n = self.one_node();
@@ -149,13 +151,13 @@ impl World {
     }
 
     fn publish_a_draft(&mut self) {
-            let n = self.one_node();
-            let (draft, mark) = self.draft("CRIM.SERIES");
-                if let Ok(View::Sending(view)) = self.ask(n, Command::BulletinNew(draft)) {
-                let document = DocumentId::from_hex(&view.id).unwrap_or_else(|| self.fail("an id is hex"));
-                    self.oracle.promise(&self.nodes[n], document, &mark);
-                let to = self.receivers(n).into_iter().map(|m| self.name(m)).collect();
-                let _ = self.ask(n, Command::BulletinPublish { draft: Some(view.id), text: None, to });
-                }
+        let n = self.one_node();
+        let (draft, mark) = self.draft("CRIM.SERIES");
+        if let Ok(View::Sending(view)) = self.ask(n, Command::BulletinNew(draft)) {
+            let document = DocumentId::from_hex(&view.id).unwrap_or_else(|| self.fail("an id is hex"));
+            self.oracle.promise(&self.nodes[n], document, &mark);
+            let to = self.receivers(n).into_iter().map(|m| self.name(m)).collect();
+            let _ = self.ask(n, Command::BulletinPublish { draft: Some(view.id), text: None, to });
+        }
     }
 }

@@ -76,7 +76,8 @@ impl World {
 
     pub(super) fn offer_something(&mut self, a: usize, b: usize) {
         let from = self.wall().saturating_sub(self.rng.random_range(0..60)) + u64::from(self.rng.random_bool(0.2)) * 90;
-        let seconds = *[120, 3_600, 4 * 3_600, 10 * 3_600, 30 * 86_400, 30 * 86_400, 30 * 86_400, 365 * 86_400].choose(&mut self.rng).expect("eight");
+        let seconds =
+            *[120, 3_600, 4 * 3_600, 10 * 3_600, 30 * 86_400, 30 * 86_400, 30 * 86_400, 365 * 86_400].choose(&mut self.rng).expect("eight");
         let direction =
             *[Direction::Both, Direction::Both, Direction::OffererGives, Direction::AcceptorGives].choose(&mut self.rng).expect("four");
         let ceiling = *[Tlp::AmberStrict, Tlp::AmberStrict, Tlp::Green].choose(&mut self.rng).expect("three");
@@ -102,5 +103,4 @@ impl World {
             let _ = self.ask(n, command);
         }
     }
-
 }

@@ -10,22 +10,8 @@ use crate::fault::Fault;
 use crate::world::World;
 
 /// Seconds a clock may be off: minutes, days, ten years; half the time it is set right.
-const CLOCKS: [i64; 14] = [
-    0,
-    0,
-    0,
-    0,
-    -3,
-    300,
-    -300,
-    3_600,
-    -3_600,
-    2 * 86_400,
-    -2 * 86_400,
-    400 * 86_400,
-    3_650 * 86_400,
-    -3_650 * 86_400,
-];
+const CLOCKS: [i64; 14] =
+    [0, 0, 0, 0, -3, 300, -300, 3_600, -3_600, 2 * 86_400, -2 * 86_400, 400 * 86_400, 3_650 * 86_400, -3_650 * 86_400];
 
 impl World {
     /// One kind of trouble that this day may have; false when the day has none.
@@ -93,7 +79,7 @@ impl World {
     fn set_a_clock(&mut self) {
         let n = self.one_node();
         let far = *CLOCKS.choose(&mut self.rng).expect("fourteen");
-        self.note(format!("the clock of {} is off by {far}", self.nodes[n].name));
+        self.note(|world| format!("the clock of {} is off by {far}", world.nodes[n].name));
         self.nodes[n].clock_off = far;
         self.figures.count("faults", "clock");
         if self.rng.random_bool(0.2) {
@@ -153,6 +139,6 @@ impl World {
                 self.noise(n, to)
             }
         };
-        self.note(format!("hostile {} towards {}: {done}", self.nodes[n].name, self.nodes[to].name));
+        self.note(|world| format!("hostile {} towards {}: {done}", world.nodes[n].name, world.nodes[to].name));
     }
 }

@@ -74,7 +74,7 @@ impl World {
     }
 
     fn connect(&mut self, a: usize, b: usize) {
-        self.note(format!("{} and {} connect", self.nodes[a].name, self.nodes[b].name));
+        self.note(|world| format!("{} and {} connect", world.nodes[a].name, world.nodes[b].name));
         self.serial += 1;
         let id = self.serial;
         let links = [self.new_link(a, id), self.new_link(b, id)];
@@ -139,7 +139,7 @@ impl World {
             Some(Queued::Frame { permit, .. })
                 if permit.is_some_and(|epoch| epoch != self.nodes[node].gate) && self.fault != DriverFault::IgnoresGate =>
             {
-                self.note(format!("{} drops a stale frame", self.nodes[node].name));
+                self.note(|world| format!("{} drops a stale frame", world.nodes[node].name));
                 self.nodes[node].inbox.push_back(Input::FrameDropped { link });
                 self.work(node);
             }
@@ -149,7 +149,7 @@ impl World {
                 let wall = self.nodes[node].clocks(self.now, BASE_WALL).wall;
                 let world_wall = BASE_WALL + self.now / 1_000;
                 self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall.0, world_wall);
-                self.note(format!("{} -> {} {}", self.nodes[node].name, self.nodes[peer].name, describe(&bytes)));
+                self.note(|world| format!("{} -> {} {}", world.nodes[node].name, world.nodes[peer].name, describe(&bytes)));
                 self.oracle_verdict();
                 if self.keep_said {
                     self.said.push((node, peer, bytes.clone()));
@@ -269,7 +269,7 @@ impl World {
 
     /// Breaks the connection of two nodes and lets none come about.
     pub fn part(&mut self, a: usize, b: usize) {
-        self.note(format!("{} and {} are parted", self.nodes[a].name, self.nodes[b].name));
+        self.note(|world| format!("{} and {} are parted", world.nodes[a].name, world.nodes[b].name));
         self.parted.insert((a.min(b), a.max(b)));
         self.cut(a, b);
     }
@@ -340,7 +340,7 @@ impl World {
         let input = match wire::check(&directory, &self.network, bytes) {
             Ok(message) => Input::Message { link, message },
             Err(error) => {
-                self.note(format!("garbage at {}: {error}", self.nodes[node].name));
+                self.note(|world| format!("garbage at {}: {error}", world.nodes[node].name));
                 Input::Garbage { link, why: error.to_string() }
             }
         };
@@ -355,5 +355,4 @@ impl World {
         self.put_on_wire(id, end, OnWire::Frame(bytes));
         true
     }
-
 }
