@@ -10,7 +10,8 @@
 //! | `people` | officers, devices, statements made elsewhere, enrolment |
 //! | `partners` | our card, theirs |
 //! | `pacts` | agreements |
-//! | `author` | documents, entries, grants and cuts by our officers |
+//! | `author` | documents and entries by our officers |
+//! | `records` | records that need an officer's order: grants, cuts, voids, ends |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
 //! | `show` | answers |
@@ -24,6 +25,7 @@ mod open;
 mod pacts;
 mod partners;
 mod people;
+mod records;
 mod registrar;
 mod rows;
 mod show;
