@@ -16,7 +16,7 @@ use accord_keys::seal::{Sealed, Verified};
 use accord_keys::time::WallSeconds;
 use thiserror::Error;
 
-use crate::access::log::{Genesis, Kind, Learned, Life, Log, Record, RecordError};
+use crate::access::log::{Genesis, Kind, Learned, Life, Log, Place, Record, RecordError, RecordKind};
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
@@ -32,8 +32,8 @@ const WAITING_MAX: usize = 256;
 /// Bytes of content of the segments kept aside. Back-pressure.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Place of an anchor: index of its record, then the record's id. Of two anchors the lower counts first.
-type Order = (u32, RecordId);
+/// Place of an anchor. Of two anchors the lower counts first.
+type Order = Place;
 
 /// What learning a segment did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +159,8 @@ pub struct ShownAct {
     pub bureau: BureauId,
     /// Whether an anchor contains it.
     pub settled: bool,
+    /// The record that says it counts no more.
+    pub voided: Option<RecordId>,
 }
 
 /// All state of one document: log, well-formed changes, verdicts.
@@ -314,7 +316,11 @@ impl DocState {
 
     /// A record kept aside whose predecessor stands now.
     fn next_record(&mut self) -> Option<(RecordId, Verified<Record>)> {
-        let id = *self.waiting_records.iter().find(|(_, record)| self.log.get(&record.body().previous).is_some())?.0;
+        let ready = |record: &Verified<Record>| {
+            let heads = if let RecordKind::Continue(heads, ..) = &record.body().kind { heads.as_slice() } else { &[] };
+            self.log.get(&record.body().previous).is_some() && heads.iter().all(|head| self.log.get(head).is_some())
+        };
+        let id = *self.waiting_records.iter().find(|(_, record)| ready(record))?.0;
         self.waiting_records.remove_entry(&id)
     }
 
@@ -425,7 +431,7 @@ impl DocState {
         if forked || (!settles.is_empty() && self.has_fork()) {
             self.recompute();
         } else if placed {
-            for (_, record) in settles {
+            for (_, _, record) in settles {
                 self.settle(record);
             }
             self.admit_more();
@@ -443,7 +449,7 @@ impl DocState {
         let before = std::mem::take(&mut self.admitted);
         self.settled = 0;
         self.missing_tips.clear();
-        let anchors: Vec<RecordId> = self.log.entries().into_iter().map(|(id, _)| id).collect();
+        let anchors: Vec<RecordId> = self.log.in_order().into_iter().map(|((_, _, id), _)| id).collect();
         for id in anchors {
             self.settle(id);
         }
@@ -458,9 +464,8 @@ impl DocState {
     /// Without forks the outcome does not depend on the order of calls. With forks anchors may contradict each other; then they must be
     /// taken in log order, and of two that name different changes for one position the earlier stands.
     fn settle(&mut self, id: RecordId) {
-        let Some(entry) = self.log.get(&id) else { return };
-        let Some(record) = &entry.record else { return };
-        let order = (entry.index, id);
+        let Some(order) = self.log.order_of(&id) else { return };
+        let Some(record) = self.log.get(&id).and_then(|entry| entry.record.as_ref()) else { return };
         let mut newly: Vec<ChangeHash> = Vec::new();
         let may_contradict = self.has_fork();
         for tip in record.body().kind.anchors() {
@@ -538,7 +543,11 @@ impl DocState {
         if !meta.deps.iter().all(|dep| self.admitted.contains(dep)) {
             return false;
         }
-        let not_older = meta.deps.iter().all(|dep| self.citations(dep).any(|record| self.not_older(&placed.cited, cited.index, &record)));
+        // Once a document has ended only what was settled counts.
+        if self.log.ended().is_some() {
+            return false;
+        }
+        let not_older = meta.deps.iter().all(|dep| self.citations(dep).any(|record| self.log.not_older(&placed.cited, &record)));
         let owner = &self.log.genesis().body().owner;
         not_older
             && cited.rights.allow(owner, &actor.certificate, &actor.member, Verb::Append)
@@ -550,14 +559,6 @@ impl DocState {
         let meta = self.index.get(change);
         let all = meta.and_then(|meta| self.actors.get(&meta.actor)?.positions.get(&meta.seq));
         all.into_iter().flatten().filter(|placed| placed.change == *change).map(|placed| placed.cited)
-    }
-
-    fn not_older(&self, newer: &RecordId, newer_index: u32, older: &RecordId) -> bool {
-        if newer == older {
-            return true;
-        }
-        let Some(entry) = self.log.get(older) else { return false };
-        if self.log.is_forked() { self.log.descends(newer, older) } else { entry.index <= newer_index }
     }
 
     fn is_cut(&self, id: &ActorId, actor: &Actor, position: u64) -> bool {
@@ -709,7 +710,7 @@ impl DocState {
     /// Whether record 1 adopted it.
     pub fn adopted_number(&self) -> Option<String> {
         self.log.entries().iter().find_map(|(_, entry)| match entry.record.as_ref().map(|r| &r.body().kind) {
-            Some(crate::access::log::RecordKind::Adopt(number, _)) => Some(number.clone()),
+            Some(RecordKind::Adopt(number, _)) => Some(number.clone()),
             _ => None,
         })
     }
@@ -719,7 +720,7 @@ impl DocState {
     }
     /// The first anchor that contains a change, by log order; `None` while it is not settled.
     pub fn first_anchor(&self, change: &ChangeHash) -> Option<RecordId> {
-        self.status.get(change)?.anchor.map(|(_, record)| record)
+        self.status.get(change)?.anchor.map(|(_, _, record)| record)
     }
     /// Actors with two attestations for one position.
     pub fn forked_actors(&self) -> Vec<(ActorId, CertificateId, u64)> {
@@ -865,6 +866,7 @@ impl DocState {
     /// [`CannotShow`].
     pub fn acts(&mut self) -> Result<Vec<ShownAct>, CannotShow> {
         let placed = self.content()?.acts()?;
+        let voided = self.log.voided();
         let mut out = Vec::new();
         for act in placed {
             let changes = self.index.change_of_op(act.counter, &act.actor);
@@ -874,8 +876,15 @@ impl DocState {
             let Some(actor) = self.actors.get(&meta.actor) else { continue };
             let anchor = self.status.get(&change).and_then(|s| s.anchor);
             out.push((
-                (anchor.map_or((u32::MAX, RecordId([0xff; 32])), |a| a), parsed.signed_at, change),
-                ShownAct { act: parsed, change, certificate: actor.certificate, bureau: actor.member.bureau, settled: anchor.is_some() },
+                (anchor.unwrap_or((true, u32::MAX, RecordId([0xff; 32]))), parsed.signed_at, change),
+                ShownAct {
+                    act: parsed,
+                    change,
+                    certificate: actor.certificate,
+                    bureau: actor.member.bureau,
+                    settled: anchor.is_some(),
+                    voided: voided.get(&change).copied(),
+                },
             ));
         }
         out.sort_by_key(|(order, _)| *order);

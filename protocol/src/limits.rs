@@ -19,7 +19,7 @@ pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
 pub const IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records in one access log. Verdict (the index of a record is a causal fact).
 pub const RECORDS_MAX: u32 = 65_536;
-/// The last so many records are for cut, void, erase and end only. Verdict.
+/// The last so many records are for cut, void, erase, end and continue only. Verdict.
 pub const RECORDS_RESERVED: u32 = 4_096;
 /// Bureaus in one genesis audience or grant record. Verdict; fits a control frame.
 pub const AUDIENCE_MAX: usize = 256;
@@ -27,6 +27,16 @@ pub const AUDIENCE_MAX: usize = 256;
 pub const TIPS_MAX: usize = 1_024;
 /// Frontier lines of one cut. Verdict (200 laptops of 3 lives each fit).
 pub const FRONTIER_MAX: usize = 1_024;
+/// Tips of an admit. Verdict; its order repeats them.
+pub const ADMIT_TIPS_MAX: usize = 512;
+/// Changes one record voids. Verdict; fits a control frame twice, with its order.
+pub const VOIDS_MAX: usize = 256;
+/// Erasable parts one record removes. Verdict; as for voids.
+pub const ERASED_MAX: usize = 256;
+/// Heads a record names that heals a forked log. Verdict; two registrars make two, the rest is room.
+pub const LOG_HEADS_MAX: usize = 64;
+/// Reason of an order, bytes of UTF-8. Verdict.
+pub const REASON_BYTES_MAX: usize = 200;
 /// Body text of a bulletin, thread or entry, bytes of UTF-8. Verdict for acts; longer matter is an attachment.
 pub const TEXT_BYTES_MAX: usize = 48 * 1024;
 /// One act, bytes. Verdict.
@@ -118,6 +128,9 @@ const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are 
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");
 const _: () = assert!(TIPS_MAX * 33 < CONTROL_BYTES_MAX, "an anchor fits a sealed payload");
+const _: () = assert!(2 * VOIDS_MAX * 34 + 2 * REASON_BYTES_MAX + 4_096 < CONTROL_BYTES_MAX, "a void and its order fit a sealed payload");
+const _: () = assert!(2 * ADMIT_TIPS_MAX * 34 + 4_096 < CONTROL_BYTES_MAX, "an admit and its order fit a sealed payload");
+const _: () = assert!(2 * LOG_HEADS_MAX * 34 + 4_096 < CONTROL_BYTES_MAX, "a continue and its order fit a sealed payload");
 const _: () = assert!(ACT_BYTES_MAX + 4 * 1024 < CHANGE_BYTES_MAX, "one act fits one change");
 const _: () = assert!(TEXT_BYTES_MAX < ACT_BYTES_MAX, "a text fits an act");
 const _: () = assert!(ANCHOR_ACT_MS <= 10_000, "promised: within ten seconds of another bureau's act");

@@ -1,14 +1,18 @@
-//! The access log of a document: its genesis (record 0) and the linear, hash-chained records of the owner's registrar.
+//! The access log of a document: its genesis (record 0) and the hash-chained records of the owner's registrar.
 //!
-//! A log is the set of its valid records. Whether a record is valid depends on its bytes, the records before it and the certificates it
-//! names by hash: never on a clock, a revocation or the order of arrival. After a fork no branch grants; what takes away counts always.
+//! A log is the set of its records that stand. Whether one stands depends on its bytes, the records before it and the certificates it names
+//! by hash: never on a clock, a revocation or the order of arrival. Records form a tree that should be a line. After a **fork** no branch
+//! grants beyond it, and what takes away counts on every branch, until a `continue` names all heads: then its own branch goes on and grants
+//! as if it had been alone, and carries along what the others took away. A `continue` that calls a key compromised sets the other branches
+//! aside altogether, now and for ever; it takes an officer's order and a newer appointment.
 
+mod fork;
 mod genesis;
 mod order;
 mod record;
 mod rights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use accord_keys::certificate::Capability;
@@ -17,12 +21,13 @@ use accord_keys::seal::{Sealed, Verified};
 
 pub use genesis::{Genesis, Grantee, Kind, Life, RULES};
 pub use order::{Order, OrderAct};
-pub use record::{FrontierLine, Record, RecordError, RecordKind, Subject};
+pub use record::{EndKind, FrontierLine, Record, RecordError, RecordKind, Subject};
 pub use rights::{Held, Rights};
 
-use crate::agreement::Verb;
-use crate::id::{BureauId, DocumentId, RecordId};
-use crate::rules::ActorId;
+use crate::agreement::{Tlp, Verb};
+use crate::id::{BureauId, Digest, DocumentId, RecordId, StatementId};
+use crate::rules::{ActorId, ChangeHash};
+use fork::{Extension, Forked};
 
 /// A record that stands in a log.
 #[derive(Clone, Debug)]
@@ -35,7 +40,28 @@ pub struct Entry {
     pub previous: Option<RecordId>,
     /// Rights as of here.
     pub rights: Arc<Rights>,
+    /// Traffic light on the way to here.
+    tlp: Tlp,
+    /// Epoch of the registrar that wrote it; 0 for the genesis.
+    epoch: u32,
+    /// Longest way from the genesis, through named heads too.
+    height: u32,
+    /// How many records name it as the one before.
     children: u32,
+}
+
+impl Entry {
+    /// The records it rests on: the one before it, then the other heads it names.
+    fn parents(&self) -> impl Iterator<Item = RecordId> + '_ {
+        let heads = match self.record.as_ref().map(|record| &record.body().kind) {
+            Some(RecordKind::Continue(heads, ..)) => heads.as_slice(),
+            _ => &[],
+        };
+        self.previous.into_iter().chain(heads.iter().copied().filter(|head| Some(*head) != self.previous))
+    }
+    fn kind(&self) -> Option<&RecordKind> {
+        self.record.as_ref().map(|record| &record.body().kind)
+    }
 }
 
 /// A cut that stands in a log.
@@ -53,6 +79,9 @@ pub struct Cut {
     pub strict: bool,
 }
 
+/// Place of a record among all: those of the branch that goes on first, then index, then id. Of two anchors the lower counts.
+pub type Place = (bool, u32, RecordId);
+
 /// The access log of one document.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -60,7 +89,14 @@ pub struct Log {
     genesis: Verified<Genesis>,
     entries: BTreeMap<RecordId, Entry>,
     cuts: Vec<Cut>,
-    forked_after: Option<u32>,
+    /// Records that ended the document, by place.
+    ends: BTreeMap<Place, EndKind>,
+    /// The newest record of a log that never branched.
+    newest: RecordId,
+    /// Where each order stands. It may stand once on a branch.
+    orders: BTreeMap<StatementId, Vec<RecordId>>,
+    /// What a log that ever branched needs besides.
+    forked: Option<Forked>,
 }
 
 /// What a learnt record changed.
@@ -70,7 +106,7 @@ pub enum Learned {
     Known,
     /// It adds: admission of what is already admitted stands.
     Adds,
-    /// It takes away or shows a fork: admission is computed anew.
+    /// It takes away, shows a fork or heals one: admission is computed anew.
     TakesAway,
 }
 
@@ -95,8 +131,11 @@ impl Log {
         let document = DocumentId(genesis.id().0);
         let mut rights = Rights::default();
         rights.grant(&body.audience, RecordId(document.0), body.at);
-        let entry = Entry { record: None, index: 0, previous: None, rights: Arc::new(rights), children: 0 };
-        Ok(Self { document, genesis, entries: BTreeMap::from([(RecordId(document.0), entry)]), cuts: Vec::new(), forked_after: None })
+        let entry =
+            Entry { record: None, index: 0, previous: None, rights: Arc::new(rights), tlp: body.tlp, epoch: 0, height: 0, children: 0 };
+        let newest = RecordId(document.0);
+        let entries = BTreeMap::from([(newest, entry)]);
+        Ok(Self { document, genesis, entries, cuts: Vec::new(), ends: BTreeMap::new(), newest, orders: BTreeMap::new(), forked: None })
     }
 
     /// The document.
@@ -126,58 +165,159 @@ impl Log {
             return Err(RecordError::Malformed("record of another document"));
         }
         let previous = self.entries.get(&body.previous).ok_or(RecordError::Waiting(body.previous))?;
+        if let RecordKind::Continue(heads, ..) = &body.kind
+            && let Some(missing) = heads.iter().find(|head| !self.entries.contains_key(*head))
+        {
+            return Err(RecordError::Waiting(*missing));
+        }
         if body.index != previous.index + 1 {
             return Err(RecordError::Malformed("record index does not follow the record before"));
         }
-        if let RecordKind::Grant(grantees, _) = &body.kind {
-            let genesis = self.genesis.body();
-            if grantees.iter().any(|grantee| grantee.bureau == genesis.owner || !genesis.kind.allows(grantee.verb)) {
-                return Err(RecordError::Malformed("the kind does not allow these grantees"));
-            }
-            if genesis.rules == 1 && !grantees.iter().all(Grantee::is_plain) {
-                return Err(RecordError::Malformed("rules version 1 knows no conditions of a grantee"));
-            }
-        }
-        self.sealed_by_registrar(directory, &record)?;
-        self.ordered(directory, &record)?;
-        let forks = previous.children > 0;
-        let (index, previous_id) = (body.index, body.previous);
-        let takes_away = matches!(body.kind, RecordKind::Cut(..));
-        let rights = apply(&previous.rights, &record, id, self.forked_after.is_none() && !forks);
-        if let RecordKind::Cut(subject, verbs, frontier, strict, _) = &body.kind {
-            self.cuts.push(Cut {
-                record: id,
-                subject: subject.clone(),
-                verbs: verbs.clone(),
-                frontier: frontier.iter().map(|line| (line.actor, line.position)).collect(),
-                strict: *strict,
-            });
-        }
-        self.entries.insert(id, Entry { record: Some(record), index, previous: Some(previous_id), rights, children: 0 });
-        self.entries.get_mut(&previous_id).expect("looked up above").children += 1;
-        if forks {
-            self.forked_after = Some(self.forked_after.map_or(index - 1, |old| old.min(index - 1)));
-            self.recompute_rights();
-        }
-        Ok(if takes_away || forks { Learned::TakesAway } else { Learned::Adds })
+        let epoch = self.sealed_by_registrar(directory, &record)?;
+        self.fits(&record, previous, epoch)?;
+        let order = self.ordered(directory, &record)?;
+        let entry = Entry {
+            index: body.index,
+            previous: Some(body.previous),
+            rights: Arc::clone(&previous.rights),
+            tlp: if let RecordKind::Reclassify(tlp, ..) = &body.kind { *tlp } else { previous.tlp },
+            epoch,
+            height: 0,
+            children: 0,
+            record: Some(record),
+        };
+        Ok(self.insert(id, entry, order))
     }
 
-    /// Whether the log has branched; then no branch grants beyond the fork.
-    pub fn is_forked(&self) -> bool {
-        self.forked_after.is_some()
+    /// What the rules version and the record's place in the log demand.
+    fn fits(&self, record: &Verified<Record>, previous: &Entry, epoch: u32) -> Result<(), RecordError> {
+        let (body, genesis) = (record.body(), self.genesis.body());
+        let bad = |why: &'static str| Err(RecordError::Malformed(why));
+        if let RecordKind::Grant(grantees, _) = &body.kind {
+            if grantees.iter().any(|grantee| grantee.bureau == genesis.owner || !genesis.kind.allows(grantee.verb)) {
+                return bad("the kind does not allow these grantees");
+            }
+            if genesis.rules == 1 && !grantees.iter().all(Grantee::is_plain) {
+                return bad("rules version 1 knows no conditions of a grantee");
+            }
+        }
+        if genesis.rules == 1 {
+            return if body.kind.is_first() { Ok(()) } else { bad("rules version 1 does not know this record") };
+        }
+        if matches!(previous.kind(), Some(RecordKind::End(..))) {
+            return bad("nothing follows the end of a document");
+        }
+        let named = match &body.kind {
+            RecordKind::Continue(heads, ..) => heads.as_slice(),
+            _ => &[],
+        };
+        let before = |id: &RecordId| self.entries.get(id).map_or(0, |entry| entry.epoch);
+        match &body.kind {
+            // Only a newer appointment may call the older one's key stolen; else the thief would.
+            RecordKind::Continue(_, true, _) if previous.epoch >= epoch || named.iter().any(|head| before(head) >= epoch) => {
+                return bad("a compromised branch is left under a newer appointment only");
+            }
+            RecordKind::Continue(..) => {
+                if self.is_nested(named) {
+                    return bad("a named head is before another");
+                }
+            }
+            RecordKind::Reclassify(tlp, ..) if *tlp <= previous.tlp => return bad("a traffic light is raised only"),
+            RecordKind::Reclassify(_, narrowed, _) if narrowed.contains(&genesis.owner) => return bad("the owner keeps its document"),
+            _ => {}
+        }
+        if previous.epoch > epoch || named.iter().any(|head| before(head) > epoch) {
+            return bad("a record of an older appointment follows one of a newer");
+        }
+        Ok(())
     }
-    /// Records without successor, ascending.
+
+    fn insert(&mut self, id: RecordId, mut entry: Entry, order: Option<StatementId>) -> Learned {
+        let parents: Vec<RecordId> = entry.parents().collect();
+        let previous = entry.previous.expect("only the genesis has none, and it is there from the start");
+        entry.height = parents.iter().map(|parent| self.entries[parent].height + 1).max().expect("a record has the one before it");
+        let heals = parents.len() > 1;
+        let takes_away = matches!(entry.kind(), Some(RecordKind::Cut(..) | RecordKind::Reclassify(..) | RecordKind::End(..)));
+        let followed = self.entries[&previous].children > 0;
+        self.entries.get_mut(&previous).expect("looked up before").children += 1;
+        if let Some(order) = order {
+            self.orders.entry(order).or_default().push(id);
+        }
+        let extension = match &mut self.forked {
+            None if followed => Extension::Branches,
+            None => Extension::Extends,
+            Some(forked) => forked.extend(id, &entry),
+        };
+        entry.rights = self.rights_after(id, &entry);
+        if extension == Extension::Extends {
+            self.newest = id;
+            self.note_taken(id, &entry);
+        }
+        self.entries.insert(id, entry);
+        if extension == Extension::Aside {
+            return Learned::Adds;
+        }
+        let turns = heals || extension == Extension::Branches;
+        if turns {
+            self.rederive();
+        }
+        if takes_away || turns { Learned::TakesAway } else { Learned::Adds }
+    }
+
+    /// Rights after a record that follows others whose rights are known.
+    fn rights_after(&self, id: RecordId, entry: &Entry) -> Arc<Rights> {
+        let previous = &self.entries[&entry.previous.expect("not the genesis")].rights;
+        let Some(record) = &entry.record else { return Arc::clone(previous) };
+        let forked = self.forked.as_ref();
+        if forked.is_some_and(|forked| forked.is_aside(&id)) {
+            return Arc::clone(previous);
+        }
+        match &record.body().kind {
+            RecordKind::Grant(grantees, _) if forked.is_none_or(|forked| forked.grants(&id)) => {
+                let mut rights = Rights::clone(previous);
+                rights.grant(grantees, id, record.body().at);
+                Arc::new(rights)
+            }
+            kind @ (RecordKind::Cut(..) | RecordKind::Reclassify(..) | RecordKind::End(..)) => {
+                let mut rights = Rights::clone(previous);
+                rights.take(kind, id);
+                Arc::new(rights)
+            }
+            RecordKind::Continue(_, false, _) => {
+                let mut rights = Rights::clone(previous);
+                for (other, taken) in self.taken_elsewhere(entry) {
+                    rights.take(taken, other);
+                }
+                Arc::new(rights)
+            }
+            _ => Arc::clone(previous),
+        }
+    }
+
+    /// Notes what a counting record takes away from writers.
+    fn note_taken(&mut self, id: RecordId, entry: &Entry) {
+        self.cuts.extend(cuts_of(id, entry));
+        if let Some(RecordKind::End(kind, _)) = entry.kind() {
+            self.ends.insert(self.place(&id, entry), *kind);
+        }
+    }
+
+    /// Records without successor that count, ascending. More than one: the log is forked.
     pub fn heads(&self) -> Vec<RecordId> {
-        self.entries.iter().filter(|(_, entry)| entry.children == 0).map(|(id, _)| *id).collect()
+        match &self.forked {
+            Some(forked) => forked.heads(),
+            None => vec![self.newest],
+        }
     }
-    /// The one head, or after a fork the lowest of the longest branches: for display and for summing, never for rights.
+    /// Whether the log has branched and nothing named all heads since; then no branch grants beyond the fork.
+    pub fn is_forked(&self) -> bool {
+        self.forked.as_ref().is_some_and(Forked::is_open)
+    }
+    /// The one head, or after a fork the lowest of the longest branches: for display and for writing, never for rights.
     pub fn head(&self) -> RecordId {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.children == 0)
-            .max_by_key(|(id, entry)| (entry.index, std::cmp::Reverse(**id)))
-            .map(|(id, _)| *id)
-            .expect("a log holds at least its genesis")
+        let heads = self.heads();
+        let longest = heads.iter().max_by_key(|id| (self.entries[id].index, std::cmp::Reverse(**id)));
+        *longest.expect("a log holds at least its genesis")
     }
     /// One record.
     pub fn get(&self, id: &RecordId) -> Option<&Entry> {
@@ -189,7 +329,26 @@ impl Log {
         all.sort_by_key(|(id, entry)| (entry.index, *id));
         all
     }
-    /// Every cut of every branch.
+    /// Every record that counts, in the order in which anchors count.
+    pub fn in_order(&self) -> Vec<(Place, &Entry)> {
+        let counting = self.entries.iter().filter(|(id, _)| !self.is_aside(id));
+        let mut all: Vec<_> = counting.map(|(id, entry)| (self.place(id, entry), entry)).collect();
+        all.sort_by_key(|(place, _)| *place);
+        all
+    }
+    /// Place of a record among all; `None` when it is unknown or set aside.
+    pub fn order_of(&self, id: &RecordId) -> Option<Place> {
+        let entry = self.entries.get(id).filter(|_| !self.is_aside(id))?;
+        Some(self.place(id, entry))
+    }
+    fn place(&self, id: &RecordId, entry: &Entry) -> Place {
+        (self.forked.as_ref().is_some_and(|forked| !forked.grants(id)), entry.index, *id)
+    }
+    /// Whether a newer appointment set the record aside, since the key behind it is in other hands.
+    pub fn is_aside(&self, id: &RecordId) -> bool {
+        self.forked.as_ref().is_some_and(|forked| forked.is_aside(id))
+    }
+    /// Every cut of every branch that counts, those by a stricter traffic light among them.
     pub fn cuts(&self) -> &[Cut] {
         &self.cuts
     }
@@ -198,15 +357,37 @@ impl Log {
         let heads = self.heads();
         let mut rights = Arc::clone(&self.entries[&heads[0]].rights);
         for head in &heads[1..] {
-            let other = &self.entries[head].rights;
-            let both = Rights {
-                bureaus: rights.bureaus.iter().filter_map(|(b, held)| Some((*b, held.weaker(other.bureaus.get(b)?)))).collect(),
-                parted: rights.parted.iter().chain(&other.parted).map(|(b, r)| (*b, *r)).collect(),
-                denied: rights.denied.union(&other.denied).cloned().collect(),
-            };
-            rights = Arc::new(both);
+            rights = Arc::new(rights.both(&self.entries[head].rights));
         }
         rights
+    }
+    /// The strictest traffic light any record set.
+    pub fn tlp(&self) -> Tlp {
+        let raised = self.counting().filter_map(|(_, kind)| if let RecordKind::Reclassify(tlp, ..) = kind { Some(*tlp) } else { None });
+        raised.max().unwrap_or(Tlp::Clear).max(self.genesis.body().tlp)
+    }
+    /// The first record that ended the document.
+    pub fn ended(&self) -> Option<(RecordId, EndKind)> {
+        self.ends.first_key_value().map(|((_, _, id), kind)| (*id, *kind))
+    }
+    /// Changes whose acts count no more, each with the first record that says so.
+    pub fn voided(&self) -> BTreeMap<ChangeHash, RecordId> {
+        let mut out = BTreeMap::new();
+        for ((_, _, id), entry) in self.in_order() {
+            if let Some(RecordKind::Void(changes, ..)) = entry.kind() {
+                for change in changes {
+                    out.entry(*change).or_insert(id);
+                }
+            }
+        }
+        out
+    }
+    /// Erasable parts that are to be removed everywhere.
+    pub fn erased(&self) -> BTreeSet<Digest> {
+        self.counting().flat_map(|(_, kind)| if let RecordKind::Erase(blobs, _) = kind { blobs.as_slice() } else { &[] }).copied().collect()
+    }
+    fn counting(&self) -> impl Iterator<Item = (RecordId, &RecordKind)> {
+        self.entries.iter().filter(|(id, _)| !self.is_aside(id)).filter_map(|(id, entry)| Some((*id, entry.kind()?)))
     }
     /// The records from the first to this one, in log order.
     pub fn up_to(&self, record: &RecordId) -> Vec<&Verified<Record>> {
@@ -226,25 +407,38 @@ impl Log {
         self.genesis.body().audience.iter().any(|g| g.bureau == *bureau)
             || self.entries.values().filter_map(|entry| entry.record.as_ref()).any(granted)
     }
-    /// Whether `newer` is `older` or descends from it.
+    /// Whether `newer` is `older` or descends from it, be it through a head it named.
     pub fn descends(&self, newer: &RecordId, older: &RecordId) -> bool {
-        let Some(floor) = self.entries.get(older).map(|entry| entry.index) else { return false };
-        let mut at = *newer;
-        loop {
+        let Some(floor) = self.entries.get(older).map(|entry| entry.height) else { return false };
+        let mut open = vec![*newer];
+        let mut seen = BTreeSet::new();
+        while let Some(at) = open.pop() {
             if at == *older {
                 return true;
             }
-            match self.entries.get(&at) {
-                Some(entry) if entry.index > floor => match entry.previous {
-                    Some(previous) => at = previous,
-                    None => return false,
-                },
-                _ => return false,
+            let Some(entry) = self.entries.get(&at).filter(|entry| entry.height > floor) else { continue };
+            let mut parents = entry.parents();
+            let first = parents.next();
+            for other in parents {
+                if seen.insert(other) {
+                    open.push(other);
+                }
             }
+            open.extend(first);
         }
+        false
+    }
+    /// Whether a record is `older` or comes later. In a log that never branched the index says so.
+    pub fn not_older(&self, newer: &RecordId, older: &RecordId) -> bool {
+        if newer == older {
+            return true;
+        }
+        let (Some(one), Some(other)) = (self.entries.get(newer), self.entries.get(older)) else { return false };
+        if self.forked.is_some() { self.descends(newer, older) } else { other.index <= one.index }
     }
 
-    fn sealed_by_registrar(&self, directory: &Directory, record: &Verified<Record>) -> Result<(), RecordError> {
+    /// The epoch under which a record was sealed, if its seal is its registrar's.
+    fn sealed_by_registrar(&self, directory: &Directory, record: &Verified<Record>) -> Result<u32, RecordError> {
         let body = record.body();
         let owner = self.genesis.body().owner;
         let certificate = directory.certificate(&body.registrar).ok_or(RecordError::MissingEvidence("registrar's certificate"))?.body();
@@ -258,15 +452,16 @@ impl Log {
         if !record.signers().any(|key| *key == certificate.key) {
             return Err(RecordError::Malformed("record is not sealed by its registrar"));
         }
-        Ok(())
+        Ok(appointment.body().epoch)
     }
 
-    /// Human decisions embed the officer's sealed order, and say the same as it.
-    fn ordered(&self, directory: &Directory, record: &Verified<Record>) -> Result<(), RecordError> {
-        let (order, expected) = match &record.body().kind {
-            RecordKind::Adopt(..) | RecordKind::Anchor(_) => return Ok(()),
-            RecordKind::Grant(grantees, order) => (order, OrderAct::Grant(grantees.clone())),
-            RecordKind::Cut(subject, verbs, _, strict, order) => (order, OrderAct::Cut(subject.clone(), verbs.clone(), *strict)),
+    /// Human decisions embed the officer's sealed order, and say the same as it. The order's id, where there is one.
+    fn ordered(&self, directory: &Directory, record: &Verified<Record>) -> Result<Option<StatementId>, RecordError> {
+        let (body, rules) = (record.body(), self.genesis.body().rules);
+        let Some(expected) = body.kind.ordered_act() else { return Ok(None) };
+        let Some(order) = body.kind.order() else {
+            let by_itself = rules > 1 && body.kind.may_be_machine_made();
+            return if by_itself { Ok(None) } else { Err(RecordError::Malformed("an officer's order is missing")) };
         };
         let sealed = Sealed::<Order>::from_bytes(&order.0).map_err(|_| RecordError::Malformed("embedded order is unreadable"))?;
         let order = sealed.verify(directory.network()).map_err(|_| RecordError::Malformed("embedded order's seal is wrong"))?;
@@ -277,33 +472,47 @@ impl Log {
             && officer.bureau == self.genesis.body().owner
             && officer.capabilities.contains(&Capability::Order)
             && order.signers().any(|key| *key == officer.key);
-        if right { Ok(()) } else { Err(RecordError::Malformed("embedded order does not support the record")) }
+        if !right {
+            return Err(RecordError::Malformed("embedded order does not support the record"));
+        }
+        let earlier = self.orders.get(&order.id()).filter(|_| rules > 1);
+        if earlier.into_iter().flatten().any(|other| self.is_on_way(other, &body.previous)) {
+            return Err(RecordError::Malformed("the order was carried out before"));
+        }
+        Ok(Some(order.id()))
     }
 
-    fn recompute_rights(&mut self) {
-        let Some(fork) = self.forked_after else { return };
-        let ids: Vec<RecordId> = self.entries().into_iter().map(|(id, _)| id).collect();
-        for id in ids {
-            let entry = &self.entries[&id];
-            let (Some(record), Some(previous)) = (&entry.record, entry.previous) else { continue };
-            let rights = apply(&self.entries[&previous].rights, record, id, entry.index <= fork);
-            self.entries.get_mut(&id).expect("id came from the map").rights = rights;
+    /// Whether a record is on the way from the genesis to another.
+    fn is_on_way(&self, record: &RecordId, to: &RecordId) -> bool {
+        let Some(index) = self.entries.get(record).map(|entry| entry.index) else { return false };
+        let mut at = *to;
+        while let Some(entry) = self.entries.get(&at).filter(|entry| entry.index > index) {
+            at = entry.previous.expect("above another record");
         }
+        at == *record
     }
 }
 
-fn apply(before: &Arc<Rights>, record: &Verified<Record>, id: RecordId, grants_count: bool) -> Arc<Rights> {
-    match &record.body().kind {
-        RecordKind::Grant(grantees, _) if grants_count => {
-            let mut rights = Rights::clone(before);
-            rights.grant(grantees, id, record.body().at);
-            Arc::new(rights)
+/// The cuts a record makes.
+fn cuts_of(id: RecordId, entry: &Entry) -> Vec<Cut> {
+    match entry.kind() {
+        Some(RecordKind::Cut(subject, verbs, frontier, strict, _)) => vec![Cut {
+            record: id,
+            subject: subject.clone(),
+            verbs: verbs.clone(),
+            frontier: frontier.iter().map(|line| (line.actor, line.position)).collect(),
+            strict: *strict,
+        }],
+        Some(RecordKind::Reclassify(_, narrowed, _)) => {
+            let cut = |bureau: &BureauId| Cut {
+                record: id,
+                subject: Subject::Bureau(*bureau),
+                verbs: vec![Verb::Read, Verb::Append],
+                frontier: BTreeMap::new(),
+                strict: false,
+            };
+            narrowed.iter().map(cut).collect()
         }
-        RecordKind::Cut(subject, verbs, ..) => {
-            let mut rights = Rights::clone(before);
-            rights.cut(subject, verbs, id);
-            Arc::new(rights)
-        }
-        _ => Arc::clone(before),
+        _ => Vec::new(),
     }
 }

@@ -205,7 +205,7 @@ impl Bureau {
             creator: by.certificate,
             kind,
             schema: 1,
-            rules: 1,
+            rules: crate::access::log::RULES,
             category: read.category,
             tlp: read.tlp,
             audience,

@@ -32,7 +32,7 @@ impl Bureau {
         };
         let state = self.owned(&document)?;
         let genesis = state.log().genesis().body();
-        let (kind, category, tlp) = (genesis.kind, genesis.category, genesis.tlp);
+        let (kind, category, tlp) = (genesis.kind, genesis.category, state.log().tlp());
         if kind == Kind::Draft || (kind == Kind::Bulletin && verb == Verb::Append) {
             return Err(Refused::new(RefusedKind::Refused, "kind_forbids").with("kind", kind.word()));
         }

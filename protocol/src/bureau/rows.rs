@@ -263,7 +263,7 @@ impl Summary {
             owner: genesis.owner,
             kind: genesis.kind,
             category: genesis.category,
-            tlp: genesis.tlp,
+            tlp: state.log().tlp(),
             subkind,
             title,
             adopted: number.is_some(),

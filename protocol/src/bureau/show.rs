@@ -499,6 +499,17 @@ impl Bureau {
                             RecordKind::Cut(subject, _, _, strict, _) => {
                                 format!("{}{}", subject.word(), if *strict { " strict" } else { "" })
                             }
+                            RecordKind::Void(changes, reason, _) => format!("{} {reason}", changes.len()),
+                            RecordKind::Reclassify(tlp, narrowed, _) => {
+                                let names = narrowed.iter().map(|bureau| self.name_of(bureau));
+                                std::iter::once(tlp.word().to_owned()).chain(names).collect::<Vec<_>>().join(" ")
+                            }
+                            RecordKind::Erase(blobs, _) => blobs.len().to_string(),
+                            RecordKind::End(kind, _) => kind.word().to_owned(),
+                            RecordKind::Admit(tips, _) => tips.len().to_string(),
+                            RecordKind::Continue(heads, compromised, _) => {
+                                format!("{}{}", heads.len(), if *compromised { " compromised" } else { "" })
+                            }
                         };
                         (body.kind.word(), body.at, words)
                     }

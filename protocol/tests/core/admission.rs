@@ -10,7 +10,7 @@ use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, CheckedSegment};
 use proptest::prelude::*;
 
-use crate::documents::{Arrival, Event, Story, events};
+use crate::documents::{Arrival, Event, Story, events, tangled};
 use crate::naive;
 use crate::world::{World, life, network, world};
 
@@ -68,6 +68,13 @@ fn check(story: &Story, state: &DocState, outcome: &naive::Outcome, what: &str) 
     assert_eq!(outcome.anchors, anchors, "{what}: first anchors");
     assert_eq!(state.settled(), outcome.anchors.len() as u64, "{what}: settled");
     assert_eq!(state.tips(), outcome.tips, "{what}: tips");
+    let log = state.log();
+    assert_eq!(log.heads().into_iter().collect::<BTreeSet<_>>(), outcome.heads, "{what}: heads of the log");
+    assert_eq!(log.voided().into_keys().collect::<BTreeSet<_>>(), outcome.voided, "{what}: voided");
+    assert_eq!(Some(log.tlp()), outcome.tlp, "{what}: traffic light");
+    assert_eq!(log.ended().is_some(), outcome.ended, "{what}: ended");
+    let holders = log.rights().bureaus.iter().map(|(bureau, held)| (*bureau, held.verb)).collect();
+    assert_eq!(outcome.holders, holders, "{what}: holders");
 }
 
 /// The text, then every act with whether it is settled.
@@ -87,9 +94,10 @@ fn all(story: &Story) -> (Vec<usize>, Vec<usize>) {
     ((0..story.records.len()).collect(), (0..story.steps.len()).collect())
 }
 
-fn run(events: &[Event], seeds: [u64; 3]) {
+fn run(events: &[Event], seeds: [u64; 3], rules: u16) {
     let world = world();
-    let story = Story::of(world, events);
+    let story = Story::of(world, events, rules);
+    let accused = story.records.iter().any(|record| matches!(record.body().kind, RecordKind::Continue(_, true, _)));
     let (records, steps) = all(&story);
     let outcome = naive::outcome(&world.directory, &story, &records, &steps);
     let mut first: Option<(accord_protocol::id::Digest, Shown)> = None;
@@ -98,7 +106,7 @@ fn run(events: &[Event], seeds: [u64; 3]) {
         let mut settled = BTreeSet::new();
         for arrival in story.arrivals(seed) {
             held.take(world, arrival);
-            if !outcome.contradicted {
+            if !outcome.contradicted && !accused {
                 let now = held.settled(&story);
                 assert!(settled.is_subset(&now), "something settled came loose");
                 assert!(now.is_subset(held.state.admitted()), "something settled is not admitted");
@@ -153,13 +161,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_order_and_batching_gives_what_the_definition_says(events in events(), seeds in any::<[u64; 3]>()) {
-        run(&events, seeds);
+        run(&events, seeds, 2);
     }
 
     #[test]
     fn every_part_of_a_document_gives_what_the_definition_says(events in events(), seed in any::<u64>()) {
         let world = world();
-        let story = Story::of(world, &events);
+        let story = Story::of(world, &events, 2);
         let mut dice = crate::documents::Dice(seed);
         let records: Vec<usize> = (0..story.records.len()).filter(|_| dice.roll(4) > 0).collect();
         let steps: Vec<usize> = (0..story.steps.len()).filter(|_| dice.roll(6) > 0).collect();
@@ -184,18 +192,36 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_log_that_forks_and_heals_gives_what_the_definition_says(events in tangled(), seeds in any::<[u64; 3]>()) {
+        run(&events, seeds, 2);
+    }
+
+    #[test]
+    fn documents_of_the_first_rules_are_admitted_as_ever(events in events(), seeds in any::<[u64; 3]>()) {
+        run(&events, seeds, 1);
+    }
+}
+
 /// A document in which things happen one after the other, with everything known to one reader.
-struct Case {
-    world: &'static World,
-    story: Story,
-    state: DocState,
+pub struct Case {
+    pub world: &'static World,
+    pub story: Story,
+    pub state: DocState,
     given: (usize, usize),
 }
 
 impl Case {
     fn new() -> Self {
+        Self::under(1)
+    }
+
+    /// A case under a rules version.
+    pub fn under(rules: u16) -> Self {
         let world = world();
-        let story = Story::found(world);
+        let story = Story::found_under(world, rules);
         let state = DocState::new(&world.directory, story.genesis.clone()).expect("stands");
         let mut case = Self { world, story, state, given: (0, 0) };
         case.deliver();
@@ -204,7 +230,7 @@ impl Case {
         case
     }
 
-    fn deliver(&mut self) {
+    pub fn deliver(&mut self) {
         for record in &self.story.records[self.given.0..] {
             self.state.learn_record(&self.world.directory, record.clone()).expect("in order");
         }
@@ -214,20 +240,20 @@ impl Case {
         self.given = (self.story.records.len(), self.story.steps.len());
     }
 
-    fn record(&mut self, kind: impl FnOnce(&World, DocumentId) -> RecordKind) -> RecordId {
+    pub fn record(&mut self, kind: impl FnOnce(&World, DocumentId) -> RecordKind) -> RecordId {
         let kind = kind(self.world, self.story.document);
         let id = self.story.then(self.world, kind);
         self.deliver();
         id
     }
 
-    fn anchor(&mut self, tips: &[ChangeHash]) {
+    pub fn anchor(&mut self, tips: &[ChangeHash]) {
         let tips = crate::world::ascending(tips.iter().copied());
         self.record(|_, _| RecordKind::Anchor(tips));
     }
 
     /// Officer `officer` of a bureau writes in its n-th life on top of `bases`, citing the head.
-    fn write(&mut self, bureau: usize, officer: usize, n: u8, bases: &[ChangeHash]) -> ChangeHash {
+    pub fn write(&mut self, bureau: usize, officer: usize, n: u8, bases: &[ChangeHash]) -> ChangeHash {
         let member = self.world.bureaus[bureau].officers[officer];
         let head = self.story.head();
         let change = self.story.write(member, life(member, n), bases.iter().copied().collect(), head, 2).expect("writes");
@@ -235,11 +261,11 @@ impl Case {
         change
     }
 
-    fn admits(&self, change: ChangeHash) -> bool {
+    pub fn admits(&self, change: ChangeHash) -> bool {
         self.state.admitted().contains(&change)
     }
 
-    fn founding(&self) -> ChangeHash {
+    pub fn founding(&self) -> ChangeHash {
         self.story.changes[0]
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::seal::{self, Verified};
-use accord_protocol::access::log::{FrontierLine, Genesis, Kind, Life, Record, RecordKind, Subject};
+use accord_protocol::access::log::{EndKind, FrontierLine, Genesis, Grantee, Kind, Life, OrderAct, Record, RecordKind, Subject};
 use accord_protocol::act::{Act, ActKind};
-use accord_protocol::agreement::Verb;
+use accord_protocol::agreement::{Tlp, Verb};
 use accord_protocol::content::{Content, Edit};
 use accord_protocol::id::{Bytes, Digest, DocumentId, Nonce, RecordId};
 use accord_protocol::rules::{self, ActorId, ChangeHash};
@@ -26,27 +26,59 @@ pub enum Event {
     Anchor { tips: Vec<u8>, behind: u8 },
     /// It lets a bureau in.
     Grant { bureau: u8, append: bool, behind: u8 },
-    /// It takes writing away from a subject beyond what some changes hold.
-    Cut { subject: u8, read: bool, frontier: Vec<u8>, behind: u8 },
+    /// It takes writing away from a subject beyond what some changes hold; by itself or by order.
+    Cut { subject: u8, read: bool, frontier: Vec<u8>, machine: bool, behind: u8 },
+    /// It lets in what is held in the past of some changes.
+    Admit { tips: Vec<u8>, behind: u8 },
+    /// It calls acts void.
+    Void { changes: Vec<u8>, behind: u8 },
+    /// It raises the traffic light; perhaps a bureau loses the document by that.
+    Reclassify { bureau: u8, behind: u8 },
+    /// It ends the document.
+    End { disown: bool, behind: u8 },
+    /// It names the heads of a forked log, or all but one, and goes on with one; perhaps it sets the others aside.
+    Continue { which: u8, partial: bool, compromised: bool },
 }
 
-fn event() -> impl Strategy<Value = Event> {
+fn event(branches: u32) -> impl Strategy<Value = Event> {
     let some = || proptest::collection::vec(any::<u8>(), 0..3);
-    // `behind` 0 follows the log's head; anything else branches it off: rare.
-    let behind = || prop_oneof![14 => Just(0u8), 1 => 1u8..4];
+    // `behind` 0 follows the log's head; anything else branches it off.
+    let behind = move || prop_oneof![15 - branches => Just(0u8), branches => 1u8..4];
     prop_oneof![
         10 => (0u8..6, 0u8..2, some(), prop_oneof![9 => Just(false), 1 => Just(true)], prop_oneof![3 => Just(0u8), 1 => any::<u8>()], any::<u8>())
             .prop_map(|(member, life, bases, fork, cites, edit)| Event::Write { member, life, bases, fork, cites, edit }),
         1 => (0u8..6, 0u8..2, any::<u8>()).prop_map(|(member, life, cites)| Event::Reattest { member, life, cites }),
         3 => (some(), behind()).prop_map(|(tips, behind)| Event::Anchor { tips, behind }),
         1 => (1u8..3, any::<bool>(), behind()).prop_map(|(bureau, append, behind)| Event::Grant { bureau, append, behind }),
-        2 => (any::<u8>(), any::<bool>(), some(), behind())
-            .prop_map(|(subject, read, frontier, behind)| Event::Cut { subject, read, frontier, behind }),
+        2 => (any::<u8>(), any::<bool>(), some(), any::<bool>(), behind())
+            .prop_map(|(subject, read, frontier, machine, behind)| Event::Cut { subject, read, frontier, machine, behind }),
+        1 => (some(), behind()).prop_map(|(tips, behind)| Event::Admit { tips, behind }),
+        1 => (some(), behind()).prop_map(|(changes, behind)| Event::Void { changes, behind }),
+        1 => (0u8..3, behind()).prop_map(|(bureau, behind)| Event::Reclassify { bureau, behind }),
+        3 => (any::<u8>(), prop_oneof![3 => Just(false), 1 => Just(true)], prop_oneof![3 => Just(false), 1 => Just(true)])
+            .prop_map(|(which, partial, compromised)| Event::Continue { which, partial, compromised }),
     ]
 }
 
+/// A document's life; its log rarely branches.
 pub fn events() -> impl Strategy<Value = Vec<Event>> {
-    proptest::collection::vec(event(), 1..28)
+    story(1)
+}
+
+/// The same with a registrar that forks its log again and again.
+pub fn tangled() -> impl Strategy<Value = Vec<Event>> {
+    story(6)
+}
+
+fn story(branches: u32) -> impl Strategy<Value = Vec<Event>> {
+    let end = prop_oneof![9 => Just(None), 1 => (any::<bool>(), 0u8..3, any::<prop::sample::Index>()).prop_map(Some)];
+    // Few documents end, and those somewhere.
+    (proptest::collection::vec(event(branches), 1..28), end).prop_map(|(mut events, end)| {
+        if let Some((disown, behind, at)) = end {
+            events.insert(at.index(events.len()), Event::End { disown, behind });
+        }
+        events
+    })
 }
 
 /// One attestation: a change at a position of its actor's chain.
@@ -79,7 +111,12 @@ pub struct Story {
 impl Story {
     /// A case founded by the first bureau; the second may append from the start.
     pub fn found(world: &World) -> Self {
-        let genesis = world.genesis(Kind::Case, &[(1, Verb::Append)]);
+        Self::found_under(world, 1)
+    }
+
+    /// As [`Story::found`], under a rules version.
+    pub fn found_under(world: &World, rules: u16) -> Self {
+        let genesis = world.genesis_under(Kind::Case, &[(1, Verb::Append)], rules);
         let document = DocumentId(genesis.id().0);
         let mut story = Self {
             genesis,
@@ -99,8 +136,9 @@ impl Story {
         story
     }
 
-    pub fn of(world: &World, events: &[Event]) -> Self {
-        let mut story = Self::found(world);
+    /// What these events make under a rules version; records it does not know are left out.
+    pub fn of(world: &World, events: &[Event], rules: u16) -> Self {
+        let mut story = Self::found_under(world, rules);
         for event in events {
             story.happen(world, event);
         }
@@ -235,17 +273,60 @@ impl Story {
                 let tips = world::ascending(self.choose(if tips.is_empty() { &[0] } else { tips }));
                 let (previous, index) = self.previous(*behind);
                 let kind = if index == 0 { RecordKind::Adopt("demo 1".to_owned(), tips) } else { RecordKind::Anchor(tips) };
-                self.records.push(world.record(self.document, index + 1, previous, kind));
+                self.push_record(world, index, previous, kind);
             }
             Event::Grant { bureau, append, behind } => {
+                let verb = if *append { Verb::Append } else { Verb::Read };
+                let grantees = vec![Grantee::plain(world.bureaus[usize::from(*bureau)].id, verb, None)];
+                let order = self.order(world, OrderAct::Grant(grantees.clone()));
+                self.push_behind(world, *behind, RecordKind::Grant(grantees, order));
+            }
+            Event::Admit { tips, behind } => {
+                let tips = world::ascending(self.choose(if tips.is_empty() { &[0] } else { tips }));
+                let order = self.order(world, OrderAct::Admit(tips.clone()));
+                self.push_behind(world, *behind, RecordKind::Admit(tips, order));
+            }
+            Event::Void { changes, behind } => {
+                let changes = world::ascending(self.choose(if changes.is_empty() { &[0] } else { changes }));
+                let order = self.order(world, OrderAct::Void(changes.clone(), "stolen key".to_owned()));
+                self.push_behind(world, *behind, RecordKind::Void(changes, "stolen key".to_owned(), order));
+            }
+            Event::Reclassify { bureau, behind } => {
+                let (previous, _) = self.previous(*behind);
+                let tlp = match self.tlp_at(previous) {
+                    Tlp::Amber => Tlp::AmberStrict,
+                    Tlp::AmberStrict => Tlp::Red,
+                    _ => return,
+                };
+                let mut narrowed: Vec<_> = world.bureaus.iter().skip(1).take(usize::from(*bureau)).map(|bureau| bureau.id).collect();
+                narrowed.sort();
+                let order = self.order(world, OrderAct::Reclassify(tlp, narrowed.clone()));
+                self.push_behind(world, *behind, RecordKind::Reclassify(tlp, narrowed, order));
+            }
+            Event::End { disown, behind } => {
+                let kind = if *disown { EndKind::Disown } else { EndKind::Retention };
+                let order = if *disown { self.order(world, OrderAct::End(kind)) } else { Bytes(Vec::new()) };
                 let (previous, index) = self.previous(*behind);
-                if index > 0 {
-                    let verb = if *append { Verb::Append } else { Verb::Read };
-                    let kind = world.grant(self.document, &[(usize::from(*bureau), verb)]);
-                    self.push_record(world, index, previous, kind);
+                if index > 0 || *disown {
+                    self.push_record(world, index, previous, RecordKind::End(kind, order));
                 }
             }
-            Event::Cut { subject, read, frontier, behind } => {
+            Event::Continue { which, partial, compromised } => {
+                let mut heads = self.open_heads();
+                if *partial && heads.len() > 2 {
+                    heads.remove(usize::from(*which / 16) % heads.len());
+                }
+                let previous = heads[usize::from(*which) % heads.len()];
+                let fresh = heads.iter().all(|head| self.epoch_at(*head) < 2);
+                let compromised = *compromised && fresh;
+                if heads.len() < 2 {
+                    return;
+                }
+                let order = if compromised { self.order(world, OrderAct::Continue(heads.clone())) } else { Bytes(Vec::new()) };
+                let index = self.body_of(&previous).map_or(0, |record| record.index);
+                self.push_record(world, index, previous, RecordKind::Continue(heads, compromised, order));
+            }
+            Event::Cut { subject, read, frontier, machine, behind } => {
                 let (previous, index) = self.previous(*behind);
                 if index == 0 {
                     return;
@@ -273,16 +354,80 @@ impl Story {
                     }
                 }
                 let verbs: &[Verb] = if *read { &[Verb::Read, Verb::Append] } else { &[Verb::Append] };
-                let kind = world.cut(self.document, subject, verbs, lines.into_values().collect(), false);
+                let order = OrderAct::Cut(subject.clone(), verbs.to_vec(), false);
+                let order = if *machine && self.rules() > 1 { Bytes(Vec::new()) } else { self.order(world, order) };
+                let kind = RecordKind::Cut(subject, verbs.to_vec(), lines.into_values().collect(), false, order);
                 self.push_record(world, index, previous, kind);
             }
         }
     }
 
+    fn rules(&self) -> u16 {
+        self.genesis.body().rules
+    }
+
+    /// An order that is like no other of this story.
+    fn order(&mut self, world: &World, act: OrderAct) -> Bytes {
+        self.serial += 1;
+        world.order_number(self.document, act, self.serial)
+    }
+
+    pub fn body_of(&self, id: &RecordId) -> Option<&Record> {
+        self.records.iter().find(|record| record.id().0 == id.0).map(Verified::body)
+    }
+
+    /// Epoch of a record as the sample world has it: the first or the later appointment.
+    pub fn epoch_at(&self, id: RecordId) -> u32 {
+        let first = world::world().owner().appointment;
+        self.body_of(&id).map_or(0, |record| if record.appointment == first { 1 } else { 2 })
+    }
+
+    fn tlp_at(&self, mut id: RecordId) -> Tlp {
+        while let Some(record) = self.body_of(&id) {
+            if let RecordKind::Reclassify(tlp, ..) = record.kind {
+                return tlp;
+            }
+            id = record.previous;
+        }
+        self.genesis.body().tlp
+    }
+
+    /// Records nothing rests on, ascending.
+    fn open_heads(&self) -> Vec<RecordId> {
+        let mut heads: BTreeSet<RecordId> = self.record_ids().into_iter().map(|(id, _)| id).collect();
+        for record in &self.records {
+            heads.remove(&record.body().previous);
+            if let RecordKind::Continue(named, ..) = &record.body().kind {
+                heads.retain(|id| !named.contains(id));
+            }
+        }
+        heads.into_iter().collect()
+    }
+
+    /// A record that is not the first.
+    fn push_behind(&mut self, world: &World, behind: u8, kind: RecordKind) {
+        let (previous, index) = self.previous(behind);
+        if index > 0 {
+            self.push_record(world, index, previous, kind);
+        }
+    }
+
+    /// Seals a record; what its rules version does not know, and what would follow an end, is left out.
     pub fn push_record(&mut self, world: &World, index: u32, previous: RecordId, kind: RecordKind) -> RecordId {
-        let record = world.record(self.document, index + 1, previous, kind);
+        let ended = self.body_of(&previous).is_some_and(|record| matches!(record.kind, RecordKind::End(..)));
+        if self.rules() == 1 && !kind.is_first() || ended {
+            return previous;
+        }
+        let epoch = match &kind {
+            RecordKind::Continue(_, true, _) => 2,
+            RecordKind::Continue(heads, ..) => heads.iter().map(|head| self.epoch_at(*head)).max().unwrap_or(1),
+            _ => self.epoch_at(previous),
+        };
+        let record = world.record_of_epoch(self.document, index + 1, previous, kind, epoch.max(1));
         let id = RecordId(record.id().0);
-        self.records.push(record);
+        if self.body_of(&id).is_none() {
+            self.records.push(record);
+        }
         id
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use accord_keys::certificate::Capability;
 use accord_keys::directory::Directory;
 use accord_protocol::access::log::{Record, RecordKind, Subject};
-use accord_protocol::agreement::Verb;
+use accord_protocol::agreement::{Tlp, Verb};
 use accord_protocol::id::{BureauId, CertificateId, RecordId};
 use accord_protocol::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 
@@ -20,12 +20,27 @@ pub struct Outcome {
     pub tips: BTreeSet<ChangeHash>,
     /// Whether some anchor was left out because an earlier one contradicts it.
     pub contradicted: bool,
+    /// Changes whose acts are void.
+    pub voided: BTreeSet<ChangeHash>,
+    /// The strictest traffic light.
+    pub tlp: Option<Tlp>,
+    /// Whether the document ended.
+    pub ended: bool,
+    /// Bureaus that hold it, as every head has it.
+    pub holders: BTreeMap<BureauId, Verb>,
+    /// The records that have no successor and count.
+    pub heads: BTreeSet<RecordId>,
 }
 
 struct Naive<'a> {
     directory: &'a Directory,
     story: &'a Story,
     records: BTreeMap<RecordId, &'a Record>,
+    /// Records that count.
+    counting: BTreeSet<RecordId>,
+    heads: BTreeSet<RecordId>,
+    /// Records that lie before or at every head.
+    common: BTreeSet<RecordId>,
     steps: Vec<&'a Step>,
     index: Index,
     anchors: BTreeMap<ChangeHash, (u32, RecordId)>,
@@ -38,6 +53,9 @@ pub fn outcome(directory: &Directory, story: &Story, records: &[usize], steps: &
         directory,
         story,
         records: BTreeMap::new(),
+        counting: BTreeSet::new(),
+        heads: BTreeSet::new(),
+        common: BTreeSet::new(),
         steps: Vec::new(),
         index: Index::with_founder(Group(story.genesis.body().owner.0), story.steps[0].actor),
         anchors: BTreeMap::new(),
@@ -48,7 +66,7 @@ pub fn outcome(directory: &Directory, story: &Story, records: &[usize], steps: &
         let before = naive.records.len();
         for at in records {
             let body = story.records[*at].body();
-            if naive.is_record(&body.previous) {
+            if naive.parents_of(body).iter().all(|parent| naive.is_record(parent)) {
                 naive.records.insert(RecordId(story.records[*at].id().0), body);
             }
         }
@@ -56,6 +74,7 @@ pub fn outcome(directory: &Directory, story: &Story, records: &[usize], steps: &
             break;
         }
     }
+    naive.branch();
     // Attestations stand behind attestations that stand; contents behind contents that stand.
     loop {
         let before = (naive.steps.len(), naive.index.len());
@@ -89,7 +108,31 @@ pub fn outcome(directory: &Directory, story: &Story, records: &[usize], steps: &
         }
     }
     let anchors = naive.anchors.iter().map(|(hash, (_, record))| (*hash, *record)).collect();
-    Outcome { admitted, anchors, tips, contradicted }
+    let counting: Vec<&Record> = naive.counting.iter().filter_map(|id| naive.records.get(id).copied()).collect();
+    let listed = |record: &&Record| if let RecordKind::Void(changes, ..) = &record.kind { changes.clone() } else { Vec::new() };
+    let raised = |record: &&Record| if let RecordKind::Reclassify(tlp, ..) = &record.kind { Some(*tlp) } else { None };
+    let mut holders: Option<BTreeMap<BureauId, Verb>> = None;
+    for head in &naive.heads {
+        let (here, _) = naive.rights(head);
+        holders = Some(match holders {
+            None => here,
+            Some(both) => both
+                .into_iter()
+                .filter_map(|(bureau, verb)| here.get(&bureau).map(|other| (bureau, if verb.includes(*other) { *other } else { verb })))
+                .collect(),
+        });
+    }
+    Outcome {
+        admitted,
+        anchors,
+        tips,
+        contradicted,
+        voided: counting.iter().flat_map(listed).collect(),
+        tlp: counting.iter().filter_map(raised).chain([story.genesis.body().tlp]).max(),
+        ended: naive.has_ended(),
+        holders: holders.unwrap_or_default(),
+        heads: naive.heads.clone(),
+    }
 }
 
 impl Naive<'_> {
@@ -107,26 +150,63 @@ impl Naive<'_> {
         path
     }
 
-    fn descends(&self, newer: &RecordId, older: &RecordId) -> bool {
-        self.is_record(newer) && self.path(*newer).contains(older)
+    /// The record before, and the heads named besides.
+    fn parents_of(&self, record: &Record) -> Vec<RecordId> {
+        match &record.kind {
+            RecordKind::Continue(heads, ..) => heads.clone(),
+            _ => vec![record.previous],
+        }
     }
 
-    /// Index of the lowest record with two successors.
-    fn log_fork(&self) -> Option<u32> {
-        let mut children: BTreeMap<RecordId, usize> = BTreeMap::new();
-        for record in self.records.values() {
-            *children.entry(record.previous).or_default() += 1;
+    /// Everything a record rests on, itself included.
+    fn ancestors(&self, id: &RecordId) -> BTreeSet<RecordId> {
+        let mut out = BTreeSet::from([*id]);
+        if let Some(record) = self.records.get(id) {
+            for parent in self.parents_of(record) {
+                if !out.contains(&parent) {
+                    out.extend(self.ancestors(&parent));
+                }
+            }
         }
-        let forks = children.iter().filter(|(_, count)| **count > 1);
-        forks.map(|(id, _)| self.records.get(id).map_or(0, |record| record.index)).min()
+        out
+    }
+
+    fn descends(&self, newer: &RecordId, older: &RecordId) -> bool {
+        self.is_record(newer) && self.ancestors(newer).contains(older)
+    }
+
+    /// What counts, what is open, what all heads have in common.
+    fn branch(&mut self) {
+        let accuses = |record: &&Record| matches!(record.kind, RecordKind::Continue(_, true, _));
+        let ruling = self.records.iter().filter(|(_, record)| accuses(record));
+        let ruling = ruling.map(|(id, record)| (self.story.epoch_at(*id), record.index, std::cmp::Reverse(*id))).max();
+        let genesis = RecordId(self.story.document.0);
+        for id in self.records.keys().copied().chain([genesis]) {
+            let aside = ruling.is_some_and(|(epoch, _, std::cmp::Reverse(ruling))| {
+                self.story.epoch_at(id) < epoch && !self.path(ruling).contains(&id) && !self.descends(&id, &ruling)
+            });
+            if !aside {
+                self.counting.insert(id);
+            }
+        }
+        let rested: BTreeSet<RecordId> =
+            self.counting.iter().filter_map(|id| self.records.get(id)).flat_map(|record| self.parents_of(record)).collect();
+        self.heads = self.counting.difference(&rested).copied().collect();
+        let ways: Vec<Vec<RecordId>> = self.heads.iter().map(|head| self.path(*head)).collect();
+        self.common = ways[0].iter().filter(|id| ways.iter().all(|way| way.contains(id))).copied().collect();
+    }
+
+    fn has_ended(&self) -> bool {
+        self.counting.iter().filter_map(|id| self.records.get(id)).any(|record| matches!(record.kind, RecordKind::End(..)))
     }
 
     /// Anchors in log order; of two that contradict each other the earlier stands.
     fn settle(&mut self) -> bool {
-        let mut order: Vec<(u32, RecordId)> = self.records.iter().map(|(id, record)| (record.index, *id)).collect();
+        let counting = self.records.iter().filter(|(id, _)| self.counting.contains(id));
+        let mut order: Vec<(bool, u32, RecordId)> = counting.map(|(id, record)| (!self.common.contains(id), record.index, *id)).collect();
         order.sort();
         let mut contradicted = false;
-        for (index, id) in order {
+        for (_, index, id) in order {
             let tips = self.records[&id].kind.anchors().to_vec();
             for tip in tips.into_iter().filter(|tip| self.index.contains(tip)) {
                 let past = self.past(tip);
@@ -163,6 +243,9 @@ impl Naive<'_> {
     }
 
     fn admits_unsettled(&mut self, hash: &ChangeHash) -> bool {
+        if self.has_ended() {
+            return false;
+        }
         let meta = self.index.get(hash).expect("well formed").clone();
         if !meta.deps.iter().all(|dep| self.admits(dep)) {
             return false;
@@ -185,12 +268,19 @@ impl Naive<'_> {
     fn granted(&self, at: &RecordId, id: &CertificateId) -> bool {
         let certificate = self.directory.certificate(id).expect("known").body();
         let owner = self.story.genesis.body().owner;
-        let fork = self.log_fork();
+        let (holders, denied) = self.rights(at);
+        let entitled = certificate.bureau == owner || holders.get(&certificate.bureau) == Some(&Verb::Append);
+        entitled && certificate.may(Capability::Write) && !denied.iter().any(|subject| subject.covers(id, certificate))
+    }
+
+    /// Who holds what after a record, and who was denied writing.
+    fn rights(&self, at: &RecordId) -> (BTreeMap<BureauId, Verb>, BTreeSet<Subject>) {
         let mut holders: BTreeMap<BureauId, Verb> = self.story.genesis.body().audience.iter().map(|g| (g.bureau, g.verb)).collect();
         let mut denied: BTreeSet<Subject> = BTreeSet::new();
-        for record in self.path(*at).iter().filter_map(|id| self.records.get(id)) {
+        for id in self.path(*at).into_iter().filter(|id| self.counting.contains(id)) {
+            let Some(record) = self.records.get(&id) else { continue };
             match &record.kind {
-                RecordKind::Grant(grantees, _) if fork.is_none_or(|fork| record.index <= fork) => {
+                RecordKind::Grant(grantees, _) if self.common.contains(&id) => {
                     for grantee in grantees {
                         denied.remove(&Subject::Bureau(grantee.bureau));
                         let verb = holders.entry(grantee.bureau).or_insert(grantee.verb);
@@ -199,32 +289,60 @@ impl Naive<'_> {
                         }
                     }
                 }
-                RecordKind::Cut(subject, verbs, ..) => {
-                    if let Subject::Bureau(bureau) = subject {
-                        if verbs.contains(&Verb::Read) {
-                            holders.remove(bureau);
-                        } else if let Some(verb) = holders.get_mut(bureau) {
-                            *verb = Verb::Read;
-                        }
+                RecordKind::Continue(_, false, _) => {
+                    let way = self.path(record.previous);
+                    let mut others: Vec<(u32, RecordId)> = self
+                        .ancestors(&id)
+                        .into_iter()
+                        .filter(|other| *other != id && !way.contains(other) && self.counting.contains(other))
+                        .map(|other| (self.records[&other].index, other))
+                        .collect();
+                    others.sort();
+                    for (_, other) in others {
+                        take(&self.records[&other].kind, &mut holders, &mut denied);
                     }
-                    denied.insert(subject.clone());
                 }
-                _ => {}
+                kind => take(kind, &mut holders, &mut denied),
             }
         }
-        let entitled = certificate.bureau == owner || holders.get(&certificate.bureau) == Some(&Verb::Append);
-        entitled && certificate.may(Capability::Write) && !denied.iter().any(|subject| subject.covers(id, certificate))
+        (holders, denied)
     }
 
     /// Whether a cut of any branch covers a position.
     fn cut(&self, actor: &ActorId, position: u64, id: &CertificateId, life_cites: &RecordId) -> bool {
         let certificate = self.directory.certificate(id).expect("known").body();
-        self.records.iter().any(|(record, body)| match &body.kind {
+        let counting = self.records.iter().filter(|(record, _)| self.counting.contains(record));
+        counting.into_iter().any(|(record, body)| match &body.kind {
             RecordKind::Cut(subject, _, frontier, ..) => {
                 let left = frontier.iter().find(|line| line.actor == *actor).map_or(0, |line| line.position);
                 subject.covers(id, certificate) && position > left && !self.descends(life_cites, record)
             }
+            RecordKind::Reclassify(_, narrowed, _) => narrowed.contains(&certificate.bureau) && !self.descends(life_cites, record),
             _ => false,
         })
+    }
+}
+
+/// What a record takes away.
+fn take(kind: &RecordKind, holders: &mut BTreeMap<BureauId, Verb>, denied: &mut BTreeSet<Subject>) {
+    match kind {
+        RecordKind::Cut(subject, verbs, ..) => {
+            if let Subject::Bureau(bureau) = subject {
+                if verbs.contains(&Verb::Read) {
+                    holders.remove(bureau);
+                } else if let Some(verb) = holders.get_mut(bureau) {
+                    *verb = Verb::Read;
+                }
+            }
+            denied.insert(subject.clone());
+        }
+        RecordKind::Reclassify(_, narrowed, _) => {
+            for bureau in narrowed {
+                holders.remove(bureau);
+                denied.insert(Subject::Bureau(*bureau));
+            }
+        }
+        RecordKind::End(..) => holders.clear(),
+        _ => {}
     }
 }

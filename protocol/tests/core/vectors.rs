@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use accord_keys::id::{HpkeKey, PublicKey, TransportKey};
 use accord_keys::seal::{Sealed, Statement, Verified};
 use accord_keys::types::StatementType;
-use accord_protocol::access::log::{FrontierLine, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
+use accord_protocol::access::log::{EndKind, FrontierLine, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
 use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency};
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
@@ -16,6 +16,7 @@ use accord_protocol::agreement::lifecycle::{Notice, Resume, Suspend};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
 use accord_protocol::id::{AgreementId, Bytes, CertificateId, CompactId, Digest, Nonce, RecordId, StatementId};
 use accord_protocol::intake::DocState;
+use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, Segment};
 use accord_protocol::wire::{Hello, Join, Message, Push, Reason, TipLine, Welcome};
 
@@ -292,6 +293,61 @@ fn vectors_of_statements_are_frozen() {
         "statements.json",
         &file(note, &[("bureaus", bureaus), ("agreements", text(agreements)), ("documents", text(sample.statements))]),
     );
+}
+
+#[test]
+fn vectors_of_the_records_of_rules_two_are_frozen() {
+    let world = world();
+    let genesis = world.genesis_under(Kind::Case, &[(1, Verb::Append)], 2);
+    let document = accord_protocol::id::DocumentId(genesis.id().0);
+    let conditions = Grantee {
+        via: Some(world.bureaus[1].id),
+        tlp: Some(Tlp::Green),
+        until: Some(START.plus(86_400)),
+        no_fourth: true,
+        ..Grantee::plain(world.bureaus[2].id, Verb::Append, Some(AgreementId([0xa9; 32])))
+    };
+    let (change, blob, reason) = (ChangeHash([0xc4; 32]), Digest([0xb1; 32]), "键被盗".to_owned());
+    let heads = vec![RecordId([1; 32]), RecordId([2; 32])];
+    let acts = [
+        ("grant on conditions", OrderAct::Grant(vec![conditions.clone()])),
+        ("admit", OrderAct::Admit(vec![change])),
+        ("void", OrderAct::Void(vec![change], reason.clone())),
+        ("reclassify", OrderAct::Reclassify(Tlp::Red, vec![world.bureaus[1].id])),
+        ("erase", OrderAct::Erase(vec![blob])),
+        ("end: disown", OrderAct::End(EndKind::Disown)),
+        ("continue, the others compromised", OrderAct::Continue(heads.clone())),
+    ];
+    let officer = world.owner().officers[0];
+    let mut statements = vec![line("genesis under rules 2", genesis.sealed())];
+    let mut orders = Vec::new();
+    for (name, act) in acts {
+        let order = seal(Order { document, officer: officer.id, act, at: START, nonce: Nonce([5; 16]) }, &[officer.seed]);
+        statements.push(line(&format!("order: {name}"), &order));
+        orders.push(Bytes(order.to_bytes()));
+    }
+    let none = || Bytes(Vec::new());
+    let node = world.owner().node;
+    let [grant, admit, void, reclassify, erase, end, compromised] = &orders[..] else { unreachable!("seven orders") };
+    let kinds = [
+        ("grant on conditions", RecordKind::Grant(vec![conditions], grant.clone())),
+        ("cut by the registrar itself", RecordKind::Cut(Subject::Bureau(world.bureaus[1].id), vec![Verb::Read], vec![], false, none())),
+        ("admit", RecordKind::Admit(vec![change], admit.clone())),
+        ("void", RecordKind::Void(vec![change], reason, void.clone())),
+        ("reclassify", RecordKind::Reclassify(Tlp::Red, vec![world.bureaus[1].id], reclassify.clone())),
+        ("erase", RecordKind::Erase(vec![blob], erase.clone())),
+        ("end: disown", RecordKind::End(EndKind::Disown, end.clone())),
+        ("end: retention", RecordKind::End(EndKind::Retention, none())),
+        ("continue", RecordKind::Continue(heads.clone(), false, none())),
+        ("continue, the others compromised", RecordKind::Continue(heads.clone(), true, compromised.clone())),
+    ];
+    for (name, kind) in kinds {
+        let appointment = world.owner().appointment;
+        let record = Record { document, index: 2, previous: heads[0], registrar: node.id, appointment, kind, at: START };
+        statements.push(line(&format!("record: {name}"), &seal(record, &[node.seed])));
+    }
+    let note = "keys and bureaus as in statements.json; records stand alone: what they name is not there";
+    check("records.json", &file(note, &[("statements", statements.into_iter().map(|(_, line)| line).collect())]));
 }
 
 /// A segment as JSON, with what a checker derives from it.

@@ -52,6 +52,8 @@ pub struct Bureau {
     pub node: Member,
     pub officers: [Member; 2],
     pub appointment: StatementId,
+    /// The same node's appointment for epoch 2; not among `statements`.
+    pub later: Sealed<Appointment>,
     /// Its sealed statements, learnable in order.
     pub statements: Vec<Vec<u8>>,
 }
@@ -110,12 +112,14 @@ pub fn bureau(n: u8) -> Bureau {
     });
     let appointment = seal(Appointment { bureau: id, epoch: 1, registrar: node_id, at: START, root: root_id }, &[seed]);
     statements.push(appointment.to_bytes());
+    let later = seal(Appointment { bureau: id, epoch: 2, registrar: node_id, at: START.plus(1), root: root_id }, &[seed]);
     Bureau {
         id,
         root: root_id,
         node: Member { id: node_id, seed: seed + 1 },
         officers,
         appointment: appointment.id(&network()),
+        later,
         statements,
     }
 }
@@ -139,6 +143,7 @@ impl World {
         for bytes in bureaus.iter().flat_map(|bureau| &bureau.statements) {
             directory.learn_bytes(bytes).expect("in order");
         }
+        directory.learn_bytes(&bureaus[0].later.to_bytes()).expect("its root is known");
         Self { bureaus, directory }
     }
 
@@ -153,6 +158,11 @@ impl World {
 
     /// A case of the first bureau that the given bureaus may write.
     pub fn genesis(&self, kind: Kind, audience: &[(usize, Verb)]) -> Verified<Genesis> {
+        self.genesis_under(kind, audience, 1)
+    }
+
+    /// As [`World::genesis`], under a rules version.
+    pub fn genesis_under(&self, kind: Kind, audience: &[(usize, Verb)], rules: u16) -> Verified<Genesis> {
         let owner = self.owner();
         let mut audience: Vec<Grantee> = audience.iter().map(|(at, verb)| Grantee::plain(self.bureaus[*at].id, *verb, None)).collect();
         audience.sort();
@@ -161,7 +171,7 @@ impl World {
             creator: owner.officers[0].id,
             kind,
             schema: 1,
-            rules: 1,
+            rules,
             category: Category::CrimSeries,
             tlp: Tlp::Amber,
             audience,
@@ -174,16 +184,29 @@ impl World {
 
     /// A record of the first bureau's registrar.
     pub fn record(&self, document: DocumentId, index: u32, previous: RecordId, kind: RecordKind) -> Verified<Record> {
+        self.record_of_epoch(document, index, previous, kind, 1)
+    }
+
+    /// As [`World::record`], under the appointment for epoch 1 or 2.
+    pub fn record_of_epoch(&self, document: DocumentId, index: u32, previous: RecordId, kind: RecordKind, epoch: u32) -> Verified<Record> {
         let owner = self.owner();
         let at = START.plus(u64::from(index));
-        let record = Record { document, index, previous, registrar: owner.node.id, appointment: owner.appointment, kind, at };
+        let appointment = if epoch == 1 { owner.appointment } else { owner.later.id(&network()) };
+        let record = Record { document, index, previous, registrar: owner.node.id, appointment, kind, at };
         verified(record, &[owner.node.seed])
     }
 
     /// An order of the first bureau's first officer.
     pub fn order(&self, document: DocumentId, act: OrderAct) -> Bytes {
+        self.order_number(document, act, 0x0202_0202)
+    }
+
+    /// As [`World::order`], differing by a number.
+    pub fn order_number(&self, document: DocumentId, act: OrderAct, number: u32) -> Bytes {
         let officer = self.owner().officers[0];
-        let order = Order { document, officer: officer.id, act, at: START, nonce: Nonce([2; 16]) };
+        let mut nonce = [2; 16];
+        nonce[..4].copy_from_slice(&number.to_be_bytes());
+        let order = Order { document, officer: officer.id, act, at: START, nonce: Nonce(nonce) };
         Bytes(seal(order, &[officer.seed]).to_bytes())
     }
 

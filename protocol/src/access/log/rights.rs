@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use accord_keys::certificate::{Capability, MemberCertificate};
 use accord_keys::time::WallSeconds;
 
-use super::{Grantee, Subject};
+use super::{Grantee, RecordKind, Subject};
 use crate::agreement::{Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
 
@@ -16,7 +16,9 @@ pub struct Rights {
     pub bureaus: BTreeMap<BureauId, Held>,
     /// Bureaus that held it until a cut, with that cut: they are told the log up to it, and nothing after.
     pub parted: BTreeMap<BureauId, RecordId>,
-    pub(super) denied: BTreeSet<(Subject, Verb)>,
+    /// The record that ended the document.
+    pub ended: Option<RecordId>,
+    denied: BTreeSet<(Subject, Verb)>,
 }
 
 /// What one bureau holds.
@@ -42,7 +44,7 @@ pub struct Held {
 
 impl Held {
     /// What a grantee holds by the record that names it.
-    pub(super) fn by(grantee: &Grantee, record: RecordId, since: WallSeconds) -> Self {
+    fn by(grantee: &Grantee, record: RecordId, since: WallSeconds) -> Self {
         Self {
             verb: grantee.verb,
             record,
@@ -55,7 +57,7 @@ impl Held {
         }
     }
     /// What both allow.
-    pub(super) fn weaker(&self, other: &Self) -> Self {
+    fn weaker(&self, other: &Self) -> Self {
         let weaker = if self.verb.includes(other.verb) { *other } else { *self };
         Self {
             tlp: [self.tlp, other.tlp].into_iter().flatten().min(),
@@ -72,8 +74,12 @@ impl Held {
 }
 
 impl Rights {
-    /// Whether the holder of this certificate may do `verb`. The owner bureau's members need `write` to append and nothing to read.
+    /// Whether the holder of this certificate may do `verb`. The owner bureau's members need `write` to append and nothing to read. Nobody
+    /// appends to what has ended.
     pub fn allow(&self, owner: &BureauId, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
+        if self.ended.is_some() && verb != Verb::Read {
+            return false;
+        }
         if self.denied.iter().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate)) {
             return false;
         }
@@ -94,7 +100,7 @@ impl Rights {
         }
     }
 
-    pub(super) fn cut(&mut self, subject: &Subject, verbs: &[Verb], record: RecordId) {
+    fn cut(&mut self, subject: &Subject, verbs: &[Verb], record: RecordId) {
         let loses_read = verbs.contains(&Verb::Read);
         if let Subject::Bureau(bureau) = subject {
             if loses_read {
@@ -110,6 +116,34 @@ impl Rights {
         self.denied.extend(verbs.iter().map(|verb| (subject.clone(), *verb)));
         if loses_read {
             self.denied.insert((subject.clone(), Verb::Append));
+        }
+    }
+
+    /// What a record that is no grant takes away: a cut, a stricter traffic light, an end.
+    pub(super) fn take(&mut self, kind: &RecordKind, record: RecordId) {
+        match kind {
+            RecordKind::Cut(subject, verbs, ..) => self.cut(subject, verbs, record),
+            RecordKind::Reclassify(_, narrowed, _) => {
+                for bureau in narrowed {
+                    self.cut(&Subject::Bureau(*bureau), &[Verb::Read, Verb::Append], record);
+                }
+            }
+            RecordKind::End(..) => {
+                let holders = std::mem::take(&mut self.bureaus);
+                self.parted.extend(holders.into_keys().map(|bureau| (bureau, record)));
+                self.ended = self.ended.or(Some(record));
+            }
+            _ => {}
+        }
+    }
+
+    /// What both of two heads give: the rights of a log that forked.
+    pub(super) fn both(&self, other: &Self) -> Self {
+        Self {
+            bureaus: self.bureaus.iter().filter_map(|(b, held)| Some((*b, held.weaker(other.bureaus.get(b)?)))).collect(),
+            parted: self.parted.iter().chain(&other.parted).map(|(b, r)| (*b, *r)).collect(),
+            ended: self.ended.into_iter().chain(other.ended).min(),
+            denied: self.denied.union(&other.denied).cloned().collect(),
         }
     }
 }

@@ -60,7 +60,8 @@ impl Bureau {
         // The receiver asks the sender's question with the facts as they stand now.
         let rights = state.log().rights();
         let genesis = state.log().genesis().body();
-        let facts = access::Facts { document, owner: genesis.owner, category: genesis.category, tlp: genesis.tlp, rights: &rights };
+        let tlp = state.log().tlp();
+        let facts = access::Facts { document, owner: genesis.owner, category: genesis.category, tlp, rights: &rights };
         let allowed = access::check(&self.book, &facts, peer.bureau, self.identity.bureau, turn.effective, self.policy_epoch);
         let owner_is_us = genesis.owner == self.identity.bureau;
         // A document of ours comes back to us only from one whom its log let in.

@@ -1,0 +1,478 @@
+//! The records of rules version 2: who may state which, where, how often; what a fork takes and what heals it.
+
+use accord_keys::seal::Statement;
+use accord_protocol::access::log::{EndKind, Grantee, Kind, Learned, Log, Order, OrderAct, Record, RecordError, RecordKind, Subject};
+use accord_protocol::agreement::{Tlp, Verb};
+use accord_protocol::id::{BureauId, Bytes, Digest, DocumentId, Nonce, RecordId};
+use accord_protocol::limits;
+use accord_protocol::rules::ChangeHash;
+
+use crate::admission::Case;
+use crate::world::{START, life, network, seal, world};
+
+/// A case's log under a rules version, with its adopt record.
+struct Bench {
+    log: Log,
+    document: DocumentId,
+    adopt: RecordId,
+    orders: u32,
+}
+
+impl Bench {
+    fn of(rules: u16) -> Self {
+        let genesis = world().genesis_under(Kind::Case, &[(1, Verb::Append)], rules);
+        let document = DocumentId(genesis.id().0);
+        let log = Log::new(&world().directory, genesis).expect("stands");
+        let mut bench = Self { log, document, adopt: RecordId(document.0), orders: 0 };
+        bench.adopt = bench.then(bench.adopt, RecordKind::Adopt("demo 1".to_owned(), vec![]));
+        bench
+    }
+
+    fn try_of_epoch(&mut self, previous: RecordId, kind: RecordKind, epoch: u32) -> (RecordId, Result<Learned, RecordError>) {
+        let index = self.log.get(&previous).expect("stands").index + 1;
+        let record = world().record_of_epoch(self.document, index, previous, kind, epoch);
+        let id = RecordId(record.id().0);
+        (id, self.log.learn(&world().directory, record))
+    }
+
+    fn then(&mut self, previous: RecordId, kind: RecordKind) -> RecordId {
+        self.then_of_epoch(previous, kind, 1)
+    }
+
+    fn then_of_epoch(&mut self, previous: RecordId, kind: RecordKind, epoch: u32) -> RecordId {
+        let (id, learned) = self.try_of_epoch(previous, kind, epoch);
+        learned.expect("stands");
+        id
+    }
+
+    fn refused(&mut self, previous: RecordId, kind: RecordKind, why: &str) {
+        let (_, learned) = self.try_of_epoch(previous, kind, 1);
+        let error = learned.expect_err("must not stand").to_string();
+        assert!(error.contains(why), "{error}, expected: {why}");
+    }
+
+    fn order(&mut self, act: OrderAct) -> Bytes {
+        self.orders += 1;
+        world().order_number(self.document, act, self.orders)
+    }
+
+    fn grant(&mut self, bureau: usize, verb: Verb) -> RecordKind {
+        let grantees = vec![Grantee::plain(world().bureaus[bureau].id, verb, None)];
+        let order = self.order(OrderAct::Grant(grantees.clone()));
+        RecordKind::Grant(grantees, order)
+    }
+
+    /// One of every kind that needs an order or is new in rules 2, with its order.
+    fn each(&mut self) -> Vec<RecordKind> {
+        let (tips, other) = (vec![ChangeHash([3; 32])], world().bureaus[1].id);
+        let reason = "stolen key".to_owned();
+        let acts = [
+            OrderAct::Admit(tips.clone()),
+            OrderAct::Void(tips.clone(), reason.clone()),
+            OrderAct::Reclassify(Tlp::Red, vec![other]),
+            OrderAct::Erase(vec![Digest([4; 32])]),
+            OrderAct::End(EndKind::Disown),
+        ];
+        let [admit, void, reclassify, erase, end] = acts.map(|act| self.order(act));
+        vec![
+            RecordKind::Admit(tips.clone(), admit),
+            RecordKind::Void(tips, reason, void),
+            RecordKind::Reclassify(Tlp::Red, vec![other], reclassify),
+            RecordKind::Erase(vec![Digest([4; 32])], erase),
+            RecordKind::End(EndKind::Disown, end),
+        ]
+    }
+
+    fn machine_cut() -> RecordKind {
+        RecordKind::Cut(Subject::Bureau(world().bureaus[1].id), vec![Verb::Read, Verb::Append], vec![], false, Bytes(vec![]))
+    }
+
+    fn holds(&self, bureau: usize) -> Option<Verb> {
+        self.log.rights().bureaus.get(&world().bureaus[bureau].id).map(|held| held.verb)
+    }
+}
+
+fn without_order(kind: RecordKind) -> RecordKind {
+    let none = || Bytes(Vec::new());
+    match kind {
+        RecordKind::Admit(tips, _) => RecordKind::Admit(tips, none()),
+        RecordKind::Void(changes, reason, _) => RecordKind::Void(changes, reason, none()),
+        RecordKind::Reclassify(tlp, narrowed, _) => RecordKind::Reclassify(tlp, narrowed, none()),
+        RecordKind::Erase(blobs, _) => RecordKind::Erase(blobs, none()),
+        RecordKind::End(kind, _) => RecordKind::End(kind, none()),
+        RecordKind::Grant(grantees, _) => RecordKind::Grant(grantees, none()),
+        other => other,
+    }
+}
+
+#[test]
+fn a_document_of_the_first_rules_knows_the_first_four_records_for_life() {
+    let mut bench = Bench::of(1);
+    let adopt = bench.adopt;
+    for kind in bench.each() {
+        bench.refused(adopt, kind, "rules version 1");
+    }
+    bench.refused(adopt, Bench::machine_cut(), "order is missing");
+    let grantee = Grantee { until: Some(START), ..Grantee::plain(world().bureaus[2].id, Verb::Read, None) };
+    let order = bench.order(OrderAct::Grant(vec![grantee.clone()]));
+    bench.refused(adopt, RecordKind::Grant(vec![grantee], order), "rules version 1");
+    let grant = bench.grant(2, Verb::Read);
+    let one = bench.then(adopt, grant.clone());
+    bench.then(one, grant);
+}
+
+#[test]
+fn every_human_decision_embeds_an_order_and_no_order_is_carried_out_twice() {
+    for at in 0..5 {
+        let mut bench = Bench::of(2);
+        let (adopt, kind) = (bench.adopt, bench.each().swap_remove(at));
+        bench.refused(adopt, without_order(kind.clone()), "order is missing");
+        let other = bench.order(OrderAct::Erase(vec![Digest([9; 32])]));
+        let wrong = match kind.clone() {
+            RecordKind::Admit(tips, _) => RecordKind::Admit(tips, other),
+            RecordKind::Void(changes, reason, _) => RecordKind::Void(changes, reason, other),
+            RecordKind::Reclassify(tlp, narrowed, _) => RecordKind::Reclassify(tlp, narrowed, other),
+            RecordKind::Erase(blobs, _) => RecordKind::Erase(blobs, other),
+            RecordKind::End(kind, _) => RecordKind::End(kind, other),
+            other => other,
+        };
+        bench.refused(adopt, wrong, "does not support");
+        let one = bench.then(adopt, kind.clone());
+        if !matches!(kind, RecordKind::End(..)) {
+            let again = if matches!(kind, RecordKind::Reclassify(..)) { "raised only" } else { "carried out before" };
+            bench.refused(one, kind, again);
+        }
+    }
+    // A stolen registrar key cannot bring back a grant that was cut: not at once, and not much later.
+    let mut bench = Bench::of(2);
+    let grant = bench.grant(2, Verb::Read);
+    let mut at = bench.then(bench.adopt, grant.clone());
+    at = bench.then(at, RecordKind::Cut(Subject::Bureau(world().bureaus[2].id), vec![Verb::Read], vec![], false, Bytes(vec![])));
+    at = bench.then(at, RecordKind::Anchor(vec![ChangeHash([1; 32])]));
+    bench.refused(at, grant.clone(), "carried out before");
+    assert_eq!(bench.holds(2), None);
+    // On another branch it stands, and a branch does not grant.
+    let branch = bench.then(bench.adopt, RecordKind::Anchor(vec![ChangeHash([2; 32])]));
+    bench.then(branch, grant);
+    assert!(bench.log.is_forked());
+    assert_eq!(bench.holds(2), None);
+}
+
+#[test]
+fn the_registrar_alone_may_cut_end_at_retention_and_name_heads_and_nothing_else() {
+    let mut bench = Bench::of(2);
+    let cut = bench.then(bench.adopt, Bench::machine_cut());
+    assert_eq!(bench.holds(1), None);
+    bench.refused(cut, RecordKind::Grant(vec![Grantee::plain(world().bureaus[1].id, Verb::Read, None)], Bytes(vec![])), "order is missing");
+    let end = bench.then(cut, RecordKind::End(EndKind::Retention, Bytes(vec![])));
+    assert_eq!(bench.log.ended(), Some((end, EndKind::Retention)));
+    bench.refused(end, RecordKind::Anchor(vec![ChangeHash([1; 32])]), "nothing follows the end");
+}
+
+#[test]
+fn disowning_may_be_record_one_and_retention_may_not() {
+    let body = |kind| Record { index: 1, ..world().record(DocumentId([1; 32]), 2, RecordId([1; 32]), kind).body().clone() };
+    let end = |kind, order| RecordKind::End(kind, Bytes(order));
+    assert!(body(end(EndKind::Disown, vec![1])).validate().is_ok());
+    assert!(body(end(EndKind::Retention, vec![])).validate().is_err());
+    let mut bench = Bench::of(2);
+    let genesis = bench.log.genesis().clone();
+    bench.log = Log::new(&world().directory, genesis).expect("stands");
+    let order = bench.order(OrderAct::End(EndKind::Disown));
+    let first = RecordId(bench.document.0);
+    let end = bench.then(first, RecordKind::End(EndKind::Disown, order));
+    assert!(bench.log.rights().bureaus.is_empty());
+    assert_eq!(bench.log.rights().parted.get(&world().bureaus[1].id), Some(&end), "the audience is told the log's end");
+}
+
+#[test]
+fn a_traffic_light_is_raised_only_and_whom_it_shuts_out_loses_the_document() {
+    let mut bench = Bench::of(2);
+    let raise = |bench: &mut Bench, tlp, narrowed: Vec<BureauId>| {
+        let order = bench.order(OrderAct::Reclassify(tlp, narrowed.clone()));
+        RecordKind::Reclassify(tlp, narrowed, order)
+    };
+    assert_eq!(bench.log.tlp(), Tlp::Amber);
+    for lower in [Tlp::Clear, Tlp::Green, Tlp::Amber] {
+        let (adopt, kind) = (bench.adopt, raise(&mut bench, lower, vec![]));
+        bench.refused(adopt, kind, "raised only");
+    }
+    let owner = world().owner().id;
+    let (adopt, kind) = (bench.adopt, raise(&mut bench, Tlp::Red, vec![owner]));
+    bench.refused(adopt, kind, "owner keeps");
+    let kind = raise(&mut bench, Tlp::AmberStrict, vec![world().bureaus[1].id]);
+    let one = bench.then(adopt, kind);
+    assert_eq!((bench.log.tlp(), bench.holds(1)), (Tlp::AmberStrict, None));
+    let back = bench.grant(1, Verb::Read);
+    bench.then(one, back);
+    assert_eq!((bench.log.tlp(), bench.holds(1)), (Tlp::AmberStrict, Some(Verb::Read)), "a later grant lets it in again");
+}
+
+#[test]
+fn conditions_of_a_grant_are_held_and_a_new_grant_renews_them() {
+    let mut bench = Bench::of(2);
+    let bureau = world().bureaus[2].id;
+    let give = |bench: &mut Bench, at, grantee: Grantee| {
+        let order = bench.order(OrderAct::Grant(vec![grantee.clone()]));
+        bench.then(at, RecordKind::Grant(vec![grantee], order))
+    };
+    let until = |verb, days: u64| Grantee { until: Some(START.plus(days * 86_400)), ..Grantee::plain(bureau, verb, None) };
+    let adopt = bench.adopt;
+    let one = give(&mut bench, adopt, Grantee { via: Some(world().bureaus[1].id), no_fourth: true, ..until(Verb::Append, 3) });
+    let held = |bench: &Bench| *bench.log.rights().bureaus.get(&bureau).expect("holds it");
+    assert_eq!((held(&bench).until, held(&bench).no_fourth), (Some(START.plus(3 * 86_400)), true));
+    let two = give(&mut bench, one, until(Verb::Read, 9));
+    assert_eq!(held(&bench).record, one, "a weaker verb takes nothing away");
+    let three = give(&mut bench, two, until(Verb::Append, 9));
+    assert_eq!((held(&bench).record, held(&bench).until, held(&bench).via), (three, Some(START.plus(9 * 86_400)), None));
+}
+
+/// A log with two branches after adopt: on the first bureau 2 is let in, on the second bureau 1 is cut.
+fn forked() -> (Bench, RecordId, RecordId) {
+    let mut bench = Bench::of(2);
+    let grant = bench.grant(2, Verb::Read);
+    let left = bench.then(bench.adopt, grant);
+    assert_eq!((bench.holds(1), bench.holds(2)), (Some(Verb::Append), Some(Verb::Read)));
+    let right = bench.then(bench.adopt, Bench::machine_cut());
+    assert!(bench.log.is_forked());
+    assert_eq!((bench.holds(1), bench.holds(2)), (None, None), "no branch grants, what takes away counts");
+    (bench, left, right)
+}
+
+fn ascending(heads: [RecordId; 2]) -> Vec<RecordId> {
+    let mut heads = heads.to_vec();
+    heads.sort_unstable();
+    heads
+}
+
+#[test]
+fn a_record_that_names_all_heads_heals_the_log_and_keeps_what_was_taken_away() {
+    for goes_on in 0..2 {
+        let (mut bench, left, right) = forked();
+        let previous = [left, right][goes_on];
+        bench.then(previous, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+        assert!(!bench.log.is_forked());
+        assert_eq!(bench.holds(1), None, "cut, whichever branch goes on");
+        assert_eq!(bench.holds(2), (goes_on == 0).then_some(Verb::Read), "the branch that goes on grants, the other does not");
+        let back = bench.grant(1, Verb::Append);
+        bench.then(bench.log.head(), back);
+        assert_eq!(bench.holds(1), Some(Verb::Append), "and grants go on after it");
+        // A record on the branch that was left forks the log anew.
+        let grant = bench.grant(2, Verb::Append);
+        bench.then([right, left][goes_on], grant);
+        assert!(bench.log.is_forked());
+        assert_eq!(bench.holds(2), None);
+    }
+}
+
+#[test]
+fn naming_some_of_the_heads_heals_nothing() {
+    let (mut bench, left, right) = forked();
+    let third = bench.grant(2, Verb::Append);
+    bench.then(bench.adopt, third);
+    bench.then(left, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+    assert!(bench.log.is_forked());
+    assert_eq!(bench.holds(2), None);
+}
+
+#[test]
+fn a_record_that_heals_waits_for_every_head_it_names_and_names_heads_only() {
+    let (mut bench, left, right) = forked();
+    let heads = ascending([left, right]);
+    let unknown = ascending([left, RecordId([7; 32])]);
+    let (_, learned) = bench.try_of_epoch(left, RecordKind::Continue(unknown, false, Bytes(vec![])), 1);
+    assert_eq!(learned, Err(RecordError::Waiting(RecordId([7; 32]))));
+    let nested = ascending([bench.adopt, right]);
+    bench.refused(right, RecordKind::Continue(nested, false, Bytes(vec![])), "before another");
+    let body = |heads, compromised, order| {
+        let kind = RecordKind::Continue(heads, compromised, Bytes(order));
+        Record { previous: left, ..world().record(bench.document, 3, left, RecordKind::Anchor(vec![ChangeHash([1; 32])])).body().clone() }
+            .with(kind)
+    };
+    assert!(body(heads.clone(), false, vec![]).validate().is_ok());
+    assert!(body(heads.clone(), true, vec![1]).validate().is_ok());
+    assert!(body(heads.clone(), true, vec![]).validate().is_err(), "to call a key stolen takes an order");
+    assert!(body(heads, false, vec![1]).validate().is_err());
+    assert!(body(vec![left], false, vec![]).validate().is_err());
+    assert!(body(ascending([right, RecordId([0xff; 32])]), false, vec![]).validate().is_err(), "its own branch is among them");
+}
+
+#[test]
+fn a_stolen_registrar_key_is_set_aside_by_a_newer_appointment_for_good() {
+    let (mut bench, left, right) = forked();
+    let heads = ascending([left, right]);
+    let order = bench.order(OrderAct::Continue(heads.clone()));
+    let kind = RecordKind::Continue(heads.clone(), true, order.clone());
+    bench.refused(left, kind.clone(), "newer appointment");
+    let healed = bench.then_of_epoch(left, kind, 2);
+    assert!(!bench.log.is_forked() && bench.log.is_aside(&right));
+    assert_eq!((bench.holds(1), bench.holds(2)), (Some(Verb::Append), Some(Verb::Read)), "what the thief took away is given back");
+    // The thief writes on: on its branch, on a new one, and behind the record that accuses it.
+    bench.then(right, RecordKind::Cut(Subject::Bureau(world().bureaus[2].id), vec![Verb::Read], vec![], true, Bytes(vec![])));
+    bench.then(bench.adopt, RecordKind::End(EndKind::Retention, Bytes(vec![])));
+    bench.refused(healed, Bench::machine_cut(), "older appointment");
+    assert!(!bench.log.is_forked() && bench.log.ended().is_none());
+    assert_eq!((bench.holds(1), bench.holds(2)), (Some(Verb::Append), Some(Verb::Read)));
+    assert_eq!(bench.log.heads(), vec![healed]);
+}
+
+#[test]
+fn what_was_written_under_the_branch_that_was_left_and_under_the_one_that_heals_goes_together() {
+    let mut case = Case::under(2);
+    let root = case.founding();
+    let adopt = case.story.head();
+    let left = case.record(|_, _| RecordKind::Anchor(vec![root]));
+    let partner = case.world.bureaus[1].officers[0];
+    // The partner heard of one branch only, and writes under it.
+    let early = case.story.write(partner, life(partner, 1), [root].into(), left, 2).expect("writes");
+    let right = case.story.push_record(
+        case.world,
+        1,
+        adopt,
+        RecordKind::Cut(Subject::Certificate(case.world.bureaus[1].officers[1].id), vec![Verb::Append], vec![], false, Bytes(vec![])),
+    );
+    case.deliver();
+    let healed = case.story.push_record(case.world, 2, right, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+    case.deliver();
+    assert!(case.admits(early));
+    let late = case.story.write(partner, life(partner, 1), [early].into(), healed, 2).expect("writes");
+    case.deliver();
+    assert!(case.admits(late), "the record that heals is not older than what either branch said");
+    let other = case.world.bureaus[1].officers[1];
+    let cut = case.story.write(other, life(other, 1), [late].into(), healed, 2).expect("writes");
+    case.deliver();
+    assert!(!case.admits(cut), "the other branch's cut goes on");
+}
+
+#[test]
+fn nothing_counts_after_the_end_but_what_was_settled_before() {
+    let mut case = Case::under(2);
+    let root = case.founding();
+    let settled = case.write(1, 0, 1, &[root]);
+    case.anchor(&[settled]);
+    let before = case.story.head();
+    let unsettled = case.write(1, 0, 1, &[settled]);
+    assert!(case.admits(unsettled));
+    let end = case.record(|_, _| RecordKind::End(EndKind::Retention, Bytes(vec![])));
+    assert!(case.admits(settled) && !case.admits(unsettled), "an append that was not settled is held");
+    let member = case.world.bureaus[0].officers[1];
+    for cited in [before, end] {
+        let late = case.story.write(member, life(member, 1), [settled].into(), cited, 2).expect("writes");
+        case.deliver();
+        assert!(!case.admits(late), "not even the owner's own");
+    }
+    assert!(case.state.log().rights().bureaus.is_empty());
+}
+
+#[test]
+fn a_void_takes_the_acts_and_leaves_what_is_settled() {
+    let mut case = Case::under(2);
+    let root = case.founding();
+    let stolen = case.write(1, 0, 1, &[root]);
+    let good = case.write(0, 1, 1, &[stolen]);
+    case.anchor(&[good]);
+    let record = case.record(|world, document| {
+        let act = OrderAct::Void(vec![stolen], "stolen key".to_owned());
+        RecordKind::Void(vec![stolen], "stolen key".to_owned(), world.order_number(document, act, 1))
+    });
+    assert!(case.admits(stolen) && case.admits(good));
+    let acts = case.state.acts().expect("shows");
+    let voided = |change| acts.iter().find(|act| act.change == change).expect("shown").voided;
+    assert_eq!((voided(stolen), voided(good)), (Some(record), None));
+}
+
+trait With {
+    fn with(self, kind: RecordKind) -> Self;
+}
+impl With for Record {
+    fn with(mut self, kind: RecordKind) -> Self {
+        self.kind = kind;
+        self
+    }
+}
+
+#[test]
+fn bounds_of_the_new_records_and_orders_are_kept_where_they_are_sealed() {
+    let some = |n: usize| {
+        (0..n)
+            .map(|n| {
+                let mut id = [0; 32];
+                id[..4].copy_from_slice(&(n as u32).to_be_bytes());
+                id
+            })
+            .collect::<Vec<_>>()
+    };
+    let changes = |n| some(n).into_iter().map(ChangeHash).collect::<Vec<_>>();
+    let bureaus = |n| some(n).into_iter().map(BureauId).collect::<Vec<_>>();
+    let blobs = |n| some(n).into_iter().map(Digest).collect::<Vec<_>>();
+    let order =
+        |act| Order { document: DocumentId([1; 32]), officer: world().owner().officers[0].id, act, at: START, nonce: Nonce([1; 16]) };
+    let reason = || "why".to_owned();
+    for (act, good) in [
+        (OrderAct::Admit(changes(1)), true),
+        (OrderAct::Admit(vec![]), false),
+        (OrderAct::Admit(changes(limits::ADMIT_TIPS_MAX)), true),
+        (OrderAct::Admit(changes(limits::ADMIT_TIPS_MAX + 1)), false),
+        (OrderAct::Admit(changes(2).into_iter().rev().collect()), false),
+        (OrderAct::Void(changes(limits::VOIDS_MAX), reason()), true),
+        (OrderAct::Void(changes(limits::VOIDS_MAX + 1), reason()), false),
+        (OrderAct::Void(vec![], reason()), false),
+        (OrderAct::Void(changes(1), String::new()), false),
+        (OrderAct::Void(changes(1), "n".repeat(limits::REASON_BYTES_MAX + 1)), false),
+        (OrderAct::Void(changes(1), "two\nlines".to_owned()), false),
+        (OrderAct::Reclassify(Tlp::Red, vec![]), true),
+        (OrderAct::Reclassify(Tlp::Red, bureaus(limits::AUDIENCE_MAX + 1)), false),
+        (OrderAct::Erase(blobs(limits::ERASED_MAX)), true),
+        (OrderAct::Erase(blobs(limits::ERASED_MAX + 1)), false),
+        (OrderAct::Erase(vec![]), false),
+        (OrderAct::Continue(some(1).into_iter().map(RecordId).collect()), false),
+        (OrderAct::Continue(some(limits::LOG_HEADS_MAX).into_iter().map(RecordId).collect()), true),
+        (OrderAct::Continue(some(limits::LOG_HEADS_MAX + 1).into_iter().map(RecordId).collect()), false),
+    ] {
+        assert_eq!(order(act.clone()).validate().is_ok(), good, "{act:?}");
+    }
+    let last = limits::RECORDS_MAX - limits::RECORDS_RESERVED;
+    let record = |index, kind| {
+        Record {
+            index,
+            previous: RecordId([0; 32]),
+            ..world().record(DocumentId([1; 32]), 2, RecordId([1; 32]), Bench::machine_cut()).body().clone()
+        }
+        .with(kind)
+    };
+    let by = || Bytes(vec![1]);
+    let two = || some(2).into_iter().map(RecordId).collect::<Vec<_>>();
+    for (index, kind, good) in [
+        (last, RecordKind::Void(changes(1), reason(), by()), true),
+        (last, RecordKind::Erase(blobs(1), by()), true),
+        (last, RecordKind::End(EndKind::Retention, Bytes(vec![])), true),
+        (last, RecordKind::Continue(two(), false, Bytes(vec![])), true),
+        (last, RecordKind::Admit(changes(1), by()), false),
+        (last, RecordKind::Reclassify(Tlp::Red, vec![], by()), false),
+        (last - 1, RecordKind::Admit(changes(1), by()), true),
+        (last - 1, RecordKind::Reclassify(Tlp::Red, vec![], by()), true),
+        (1, RecordKind::Void(changes(1), reason(), by()), false),
+        (1, RecordKind::Reclassify(Tlp::Red, vec![], by()), false),
+        (1, RecordKind::Admit(changes(1), by()), false),
+        (2, RecordKind::Void(changes(limits::VOIDS_MAX + 1), reason(), by()), false),
+        (2, RecordKind::Void(changes(1), "n".repeat(limits::REASON_BYTES_MAX + 1), by()), false),
+        (2, RecordKind::Admit(changes(limits::ADMIT_TIPS_MAX + 1), by()), false),
+        (2, RecordKind::Reclassify(Tlp::Red, bureaus(limits::AUDIENCE_MAX + 1), by()), false),
+        (2, RecordKind::Erase(blobs(limits::ERASED_MAX + 1), by()), false),
+    ] {
+        assert_eq!(record(index, kind.clone()).validate().is_ok(), good, "record {index}: {}", kind.word());
+    }
+    // The largest of each, with its order, fits a seal.
+    let officer = world().owner().officers[0];
+    let fits = |act: OrderAct, kind: &dyn Fn(Bytes) -> RecordKind| {
+        let order = Bytes(seal(order(act), &[officer.seed]).to_bytes());
+        let body = world().record(DocumentId([1; 32]), 2, RecordId([0; 32]), kind(order)).body().clone();
+        assert!(accord_keys::seal::Sealed::seal(&network(), body, &[&crate::world::key(world().owner().node.seed)]).is_ok());
+    };
+    let most = changes(limits::ADMIT_TIPS_MAX);
+    fits(OrderAct::Admit(most.clone()), &|order| RecordKind::Admit(most.clone(), order));
+    let most = (changes(limits::VOIDS_MAX), "n".repeat(limits::REASON_BYTES_MAX));
+    fits(OrderAct::Void(most.0.clone(), most.1.clone()), &|order| RecordKind::Void(most.0.clone(), most.1.clone(), order));
+    let most = bureaus(limits::AUDIENCE_MAX);
+    fits(OrderAct::Reclassify(Tlp::Red, most.clone()), &|order| RecordKind::Reclassify(Tlp::Red, most.clone(), order));
+}
