@@ -217,11 +217,7 @@ impl Log {
             RecordKind::Continue(_, true, _) if previous.epoch >= epoch || named.iter().any(|head| before(head) >= epoch) => {
                 return bad("a compromised branch is left under a newer appointment only");
             }
-            RecordKind::Continue(..) => {
-                if self.is_nested(named) {
-                    return bad("a named head is before another");
-                }
-            }
+            RecordKind::Continue(..) if self.is_nested(named) => return bad("a named head is before another"),
             RecordKind::Reclassify(tlp, ..) if *tlp <= previous.tlp => return bad("a traffic light is raised only"),
             RecordKind::Reclassify(_, narrowed, _) if narrowed.contains(&genesis.owner) => return bad("the owner keeps its document"),
             _ => {}
