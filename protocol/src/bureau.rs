@@ -14,6 +14,7 @@
 //! | `records` | records that need an officer's order: grants, cuts, voids, ends |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
+//! | `memory` | a store put back or cloned: what cursors remember, `store confirm` |
 //! | `show` | answers |
 //! | `explain` | why or why not, as it was known at a time |
 
@@ -21,6 +22,7 @@ mod author;
 mod explain;
 mod found;
 mod links;
+mod memory;
 mod open;
 mod pacts;
 mod partners;
@@ -54,6 +56,7 @@ use crate::step::{AllowedPeer, Step};
 use crate::time::{MonoMillis, Now, WallSeconds};
 use crate::view::EventView;
 use links::Link;
+use memory::Memory;
 use rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, Summary};
 use turn::Turn;
 
@@ -122,8 +125,8 @@ pub struct Bureau {
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
-    /// The store was repaired with a loss: no records until somebody echoed what it knows of us.
-    restored: bool,
+    /// What others remember of us.
+    memory: Memory,
     /// Lives whose first segment was stored at or before this sequence are not written on: some of their tail may be lost.
     lives_from: u64,
     /// Bodies a failed command left behind: read anew after the commit.
@@ -170,6 +173,7 @@ impl Bureau {
             Input::FrameDropped { link } => self.frame_dropped(&mut turn, link),
             Input::Message { link, message } => self.message(&mut turn, link, message),
             Input::Garbage { link, why } => self.garbage(&mut turn, link, &why),
+            Input::Suspect { why } => self.suspect(&mut turn, why, "this machine"),
             Input::Wake => {}
         }
         self.registrar_duties(&mut turn);
@@ -263,7 +267,7 @@ impl Bureau {
     /// The store's own highest item sequence: the next item is numbered above it, whatever the summaries say.
     pub fn raise_sequence(&mut self, highest: u64) {
         self.sequence = self.sequence.max(highest);
-        if self.restored {
+        if self.memory.is_suspect() {
             self.lives_from = self.lives_from.max(self.sequence);
         }
     }
@@ -326,6 +330,7 @@ impl Bureau {
             Command::Status => Ok(self.show_status(turn)),
             Command::WhoAmI => Ok(self.show_whoami(turn)),
             Command::ClockCorrect { confirm } => self.clock_correct(turn, person, confirm),
+            Command::StoreConfirm { missing, alone, pair } => self.store_confirm(turn, person, dry_run, &missing, alone, pair.as_deref()),
             Command::OfficerAdd { name, seats, capabilities } => self.officer_add(turn, person, name, seats, capabilities),
             Command::OfficerReset { name } => self.officer_reset(turn, person, &name),
             Command::OfficerEnrol { name, key } => self.officer_enrol(turn, &name, key),

@@ -63,6 +63,11 @@ pub enum Input {
         /// What was wrong, without content.
         why: String,
     },
+    /// This node has a reason of its own to think that its store is an older one put back, or one of two.
+    Suspect {
+        /// Which.
+        why: Suspicion,
+    },
     /// Nothing but time.
     Wake,
 }
@@ -76,9 +81,18 @@ impl Input {
             | Input::FrameDropped { link }
             | Input::Message { link, .. }
             | Input::Garbage { link, .. } => Some(*link),
-            Input::Command { .. } | Input::Wake => None,
+            Input::Command { .. } | Input::Suspect { .. } | Input::Wake => None,
         }
     }
+}
+
+/// What may have happened to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It is an older one put back.
+    Restored,
+    /// Two nodes live on copies of it.
+    Cloned,
 }
 
 /// What a person or program asks for.
@@ -92,6 +106,15 @@ pub enum Command {
     ClockCorrect {
         /// `true`: the new time is right; `false`: it is not, keep the corroborated one.
         confirm: bool,
+    },
+    /// After a restore: an officer states what is missing, and the node acts again.
+    StoreConfirm {
+        /// In words, for the account; at most [`crate::limits::STATED_BYTES_MAX`] bytes.
+        missing: String,
+        /// Though no partner and no device of ours was heard.
+        alone: bool,
+        /// Rule on the pair with this partner only, by name, alias or id.
+        pair: Option<String>,
     },
     /// A seat for a new officer; the key is made at the first login.
     OfficerAdd {

@@ -117,6 +117,18 @@ pub const ARTICLES_MAX: usize = 32;
 pub const RESPONSE_MINUTES_MAX: u32 = 90 * 24 * 60;
 /// People are warned so many days before an agreement ends.
 pub const WARN_DAYS: [u32; 3] = [60, 30, 7];
+/// Largest cursor kept for a peer, bytes. Back-pressure; ours are a fifth of it.
+pub const CURSOR_BYTES_MAX: usize = 4_096;
+/// After so many documents pushed in a row a cursor goes along, so that a break costs little. Back-pressure.
+pub const CURSOR_EVERY_PUSHES: u32 = 32;
+/// A cursor that says of new ledger lines follows within this, milliseconds. Back-pressure: every partner gets one.
+pub const CURSOR_LATE_MS: u64 = 10 * 60 * 1_000;
+/// Pairs remembered as behind what cursors told. Back-pressure: twice what one cursor speaks of.
+pub const TOLD_MAX: usize = 256;
+/// How long a store that catches up waits for partners before an officer may rule without them, milliseconds.
+pub const CATCHING_WAIT_MS: u64 = 10 * 60 * 1_000;
+/// What an officer states in words for the account, bytes.
+pub const STATED_BYTES_MAX: usize = 500;
 /// An invitation for a device ends after this, seconds.
 pub const INVITE_EXPIRES_S: u64 = 15 * 60;
 

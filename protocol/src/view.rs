@@ -66,6 +66,10 @@ pub struct StatusView {
     pub content_sum: String,
     /// `good`, `held` (a jump waits for confirmation), `behind` (wall clock before the floor).
     pub clock: String,
+    /// Partners or an officer confirmed the time since the start.
+    pub clock_corroborated: bool,
+    /// Why the store may be an older self: `restored`, `cloned`, `repaired`; empty when it is not.
+    pub catching_up: Vec<String>,
     /// Effective time.
     pub now: u64,
     pub partners: Vec<PartnerView>,
@@ -138,6 +142,8 @@ pub struct PartnerView {
     pub behind: u64,
     /// Sums stay unequal after a repair.
     pub divergent: bool,
+    /// Why nothing is given to it: `catching_up`, `pair_behind`, `pair_not_covered`; empty when something may be.
+    pub silent: String,
     pub phone: String,
 }
 
@@ -375,7 +381,7 @@ pub struct ReceiverView {
 /// One thing that waits for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// `offer`, `bulletin`, `case`, `clock`, `divergent`, `unchecked_card`, `held`, `certificate_ends`.
+    /// `offer`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`, `divergent`, `unchecked_card`, `held`, `certificate_ends`.
     pub kind: String,
     pub id: String,
     pub title: String,

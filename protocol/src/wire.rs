@@ -134,6 +134,8 @@ pub enum Message {
     Agreements(Vec<Bytes>),
     /// See [`Push`].
     Push(Push),
+    /// What to give back in the next hello: what the sender of this knows of itself now.
+    Cursor(Bytes),
     /// Everything up to this mark is durable at the sender of this message.
     Ack(u64),
     /// Sum and count of the view, at a quiet moment.
@@ -229,6 +231,12 @@ struct WantBody {
 }
 #[derive(Encode, Decode)]
 #[cbor(map)]
+struct CursorMessage {
+    #[n(0)]
+    cursor: Bytes,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
 struct Number {
     #[n(0)]
     value: u64,
@@ -282,6 +290,7 @@ const REFUSAL: u8 = 9;
 const JOIN: u8 = 10;
 const WELCOME: u8 = 11;
 const WANT: u8 = 12;
+const CURSOR: u8 = 15;
 
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -341,6 +350,7 @@ impl Message {
                 (DECLINED, canon::encode(&DeclinedBody { document: *document, reason: *reason, reference: *reference }))
             }
             Message::Refusal { reason, reference } => (REFUSAL, canon::encode(&RefusalBody { reason: *reason, reference: *reference })),
+            Message::Cursor(cursor) => (CURSOR, canon::encode(&CursorMessage { cursor: cursor.clone() })),
             Message::Want(document) => (WANT, canon::encode(&WantBody { document: *document })),
             Message::Join(body) => (JOIN, canon::encode(body)),
             Message::Welcome(body) => (WELCOME, canon::encode(body)),
@@ -363,7 +373,7 @@ impl Message {
         }
         let bound = match kind {
             PUSH | HELLO | STATEMENTS | WELCOME => limits::FRAME_BYTES_MAX,
-            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT => limits::CONTROL_BYTES_MAX,
+            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -413,6 +423,7 @@ impl Message {
                 Message::Refusal { reason: body.reason, reference: body.reference }
             }
             WANT => Message::Want(canon::decode::<WantBody>(body).map_err(why)?.document),
+            CURSOR => Message::Cursor(canon::decode::<CursorMessage>(body).map_err(why)?.cursor),
             JOIN => Message::Join(canon::decode(body).map_err(why)?),
             _ => {
                 let welcome: Welcome = canon::decode(body).map_err(why)?;

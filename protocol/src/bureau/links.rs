@@ -17,6 +17,8 @@ mod greet;
 mod receive;
 mod send;
 
+pub(in crate::bureau) use cursor::Recollection;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use accord_keys::certificate::{Issuer, MemberKind};
@@ -44,8 +46,8 @@ use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, P
 
 /// Bytes of items put into one push before another is begun.
 const PUSH_BYTES: usize = 160 * 1024;
-/// Plaintext bytes of every cursor.
-const CURSOR_BYTES: usize = 128;
+/// Plaintext bytes of every cursor: its largest body and the length before it.
+const CURSOR_BYTES: usize = 640;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
@@ -54,6 +56,17 @@ const WANT_AHEAD: usize = 32;
 pub(in crate::bureau) struct Peer {
     certificate: CertificateId,
     bureau: BureauId,
+}
+
+impl Peer {
+    /// Its bureau.
+    pub fn bureau(&self) -> BureauId {
+        self.bureau
+    }
+    /// Its device.
+    pub fn certificate(&self) -> CertificateId {
+        self.certificate
+    }
 }
 
 /// One push on its way.
@@ -85,6 +98,10 @@ pub struct Link {
     in_flight_bytes: usize,
     evidence: BTreeSet<StatementId>,
     echoes: BTreeSet<u64>,
+    /// What the other side is to return no longer says all we know of ourselves.
+    pub(super) cursor_due: Option<MonoMillis>,
+    /// Documents pushed since a cursor went along.
+    since_cursor: u32,
     // receiving
     wanted: BTreeMap<DocumentId, u8>,
     noise_since: MonoMillis,
@@ -118,6 +135,8 @@ impl Link {
             in_flight_bytes: 0,
             evidence: BTreeSet::new(),
             echoes: BTreeSet::new(),
+            cursor_due: None,
+            since_cursor: 0,
             wanted: BTreeMap::new(),
             noise_since: now,
             noise: 0,
@@ -158,7 +177,8 @@ impl Link {
     /// When it wants to be woken.
     pub fn next_wake(&self) -> Option<MonoMillis> {
         let waiting = self.peer.is_some() && !self.compared && self.in_flight.is_empty();
-        waiting.then(|| self.quiet_since.plus(limits::QUIET_MS))
+        let quiet = waiting.then(|| self.quiet_since.plus(limits::QUIET_MS));
+        [quiet, self.cursor_due].into_iter().flatten().min()
     }
     fn busy(&mut self, now: MonoMillis) {
         self.quiet_since = now;
@@ -178,6 +198,12 @@ struct CursorBody {
     reached: Reached,
     #[n(3)]
     policy: Digest,
+    /// Our sequence when it was sealed.
+    #[n(4)]
+    sequence: u64,
+    /// Tag and count of each pair, big-endian, padded with zeros.
+    #[n(5)]
+    slots: Bytes,
 }
 
 impl Bureau {
@@ -218,11 +244,13 @@ impl Bureau {
             }
             Checked::Push(push) => self.push_came(turn, id, *push),
             Checked::Plain(Message::Ack(mark)) => self.ack_came(turn, id, mark),
+            Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
-                if self.may_send(turn, &peer, &document).is_ok()
+                if self.silence(&peer.bureau).is_none()
+                    && self.may_send(turn, &peer, &document).is_ok()
                     && let Some(link) = self.links.get_mut(&id)
                 {
                     link.whole.insert(document);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use accord_keys::directory::Directory;
 use thiserror::Error;
 
+use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
 use super::{Bureau, Identity};
@@ -149,6 +150,8 @@ impl Bureau {
         }
 
         let sequence = by_seq.keys().next_back().copied().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
+        let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
+        let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
             index_id,
             directory: Arc::new(directory),
@@ -180,12 +183,12 @@ impl Bureau {
             clock,
             allow: Vec::new(),
             loading: BTreeSet::new(),
-            restored: local.contains_key(b"restored".as_slice()),
+            memory,
             stale: BTreeSet::new(),
             lives_from: number(b"lives").unwrap_or(0),
             identity,
         };
-        if bureau.restored {
+        if bureau.memory.is_suspect() {
             bureau.lives_from = bureau.lives_from.max(bureau.sequence);
         }
         bureau.choose_certificate(bureau.clock.stamp(now));

@@ -223,6 +223,7 @@ impl Bureau {
                 .with("standing", standing_word(standing)));
         }
         self.unlocked.insert(certificate, Unlocked { name: name.to_owned(), certificate, signer, seat: String::new() });
+        self.key_used_here(turn, certificate);
         self.account(turn, "login", None, None, Some(certificate), "");
         Ok(self.show_whoami(turn))
     }

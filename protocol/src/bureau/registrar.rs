@@ -18,7 +18,7 @@ use crate::time::{MonoMillis, WallSeconds};
 impl Bureau {
     /// Our registrar epoch, if this device is the registrar now.
     pub(super) fn registrar_epoch(&self) -> Option<u32> {
-        if self.restored && !self.partners.is_empty() {
+        if self.memory.forbids_records(!self.partners.is_empty()) {
             return None;
         }
         let (epoch, certificate) = self.directory.registrar(&self.identity.bureau)?;

@@ -118,6 +118,8 @@ impl Bureau {
             sequence: self.sequence,
             content_sum: Digest(sum).to_string(),
             clock: clock.to_owned(),
+            clock_corroborated: self.clock.is_corroborated(turn.now),
+            catching_up: self.memory.words().into_iter().map(str::to_owned).collect(),
             now: turn.stamp.0,
             partners: self.partners.keys().map(|id| self.partner_view(turn, id)).collect(),
             devices: self.device_views(turn),
@@ -240,6 +242,7 @@ impl Bureau {
             last_contact: row.last_contact,
             behind: self.behind(turn, bureau),
             divergent: row.divergent,
+            silent: self.silence(bureau).unwrap_or_default().to_owned(),
             phone,
         }
     }
@@ -529,6 +532,7 @@ impl Bureau {
     fn inbox(&self, turn: &Turn) -> Vec<InboxItem> {
         let own = self.identity.bureau;
         let mut items = Vec::new();
+        self.memory_items(&mut items);
         let mut item = |kind: &str, id: String, title: String, from: String, since: u64| {
             items.push(InboxItem { kind: kind.to_owned(), id, title, from, since });
         };

@@ -40,7 +40,7 @@ impl Bureau {
             .links
             .iter()
             .filter(|(_, link)| {
-                link.peer.is_some()
+                link.peer.is_some_and(|peer| self.silence(&peer.bureau).is_none())
                     && !link.compared
                     && link.in_flight.is_empty()
                     && link.whole.is_empty()
@@ -65,6 +65,10 @@ impl Bureau {
         let link = &self.links[&id];
         let peer = link.peer.expect("checked by message()");
         let quiet = link.in_flight.is_empty() && link.whole.is_empty() && link.walked >= self.sequence;
+        // What differs would be told by its id.
+        if self.silence(&peer.bureau).is_some() {
+            return;
+        }
         // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits.
         if turn.now.mono < link.equality_heard.plus(limits::QUIET_MS / 4) {
             return;
@@ -86,7 +90,7 @@ impl Bureau {
             if was {
                 self.mark_divergent(turn, peer.bureau, false);
             }
-            self.echoed(turn);
+            self.echoed(turn, &peer);
             return;
         }
         let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
@@ -101,18 +105,6 @@ impl Bureau {
         }
         self.account(turn, "repair", None, Some(peer.bureau), Some(peer.certificate), "");
         self.send_tips(turn, id);
-    }
-
-    /// Somebody who knew us holds the same as we do: what a repair had lost is back.
-    pub(in crate::bureau) fn echoed(&mut self, turn: &mut Turn) {
-        if !self.restored {
-            return;
-        }
-        self.restored = false;
-        turn.remove(Table::Local, b"restored");
-        turn.put(Table::Local, b"lives", self.lives_from.to_be_bytes().to_vec());
-        self.event(turn, "store", None, None, "repaired store compared equal");
-        self.schedule_all(turn.now.mono);
     }
 
     pub(in crate::bureau) fn mark_divergent(&mut self, turn: &mut Turn, bureau: BureauId, divergent: bool) {
@@ -148,6 +140,9 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn tips_came(&mut self, turn: &mut Turn, id: LinkId, lines: Vec<TipLine>, last: bool) {
+        if self.links[&id].bureau().is_some_and(|bureau| self.silence(&bureau).is_some()) {
+            return;
+        }
         let link = self.links.get_mut(&id).expect("checked by message()");
         link.tips_heard.extend(lines.into_iter().map(|line| (line.document, line.entry)));
         link.busy(turn.now.mono);

@@ -1,6 +1,39 @@
-//! Cursors: how far a peer got, sealed to ourselves and kept by them.
+//! Cursors: how far a peer got and what we held, sealed to ourselves and kept by them. The only memory a restored node has.
+//!
+//! ```text
+//! version ‖ index id ‖ what the peer acknowledged ‖ policy ‖ our sequence ‖ 128 slots of (pair tag u16, count u16)
+//! ```
+//! Every cursor has one size, whatever is in it: it tells its holder neither how busy we are nor with how many. A slot's tag is a keyed hash
+//! of the other bureau under the key that seals the cursor, so that slots need no table of their own that a restore could lose; its count is
+//! how many statements of that pair we held, modulo 65,536.
 
 use super::*;
+use crate::bureau::memory::Slot;
+
+/// Pairs one cursor speaks of.
+pub(in crate::bureau) const SLOTS: usize = 128;
+
+/// What a returned cursor tells of ourselves.
+#[derive(Clone, Debug)]
+pub(in crate::bureau) struct Recollection {
+    /// It was sealed by the store generation we are.
+    pub same_index: bool,
+    /// Our sequence then.
+    pub sequence: u64,
+    /// What we held of each pair then.
+    pub slots: Vec<Slot>,
+}
+
+/// What a hello's cursor came to.
+#[derive(Clone, Debug)]
+pub(in crate::bureau) struct Returned {
+    /// How far the peer got.
+    pub reached: Reached,
+    /// Whether nothing speaks against going on from there.
+    pub believed: bool,
+    /// What it remembers of us, if it could be read.
+    pub memory: Option<Recollection>,
+}
 
 impl Bureau {
     pub(in crate::bureau) fn policy_digest(&self, partner: &BureauId, turn: &Turn) -> Digest {
@@ -8,8 +41,20 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, transport: &TransportKey, peer: &Peer, reached: Reached) -> Vec<u8> {
-        let body =
-            CursorBody { version: 1, index: crate::id::Nonce(self.index_id), reached, policy: self.policy_digest(&peer.bureau, turn) };
+        let mut slots = Vec::with_capacity(4 * SLOTS);
+        for slot in self.slots().into_iter().take(SLOTS) {
+            slots.extend_from_slice(&slot.tag.to_be_bytes());
+            slots.extend_from_slice(&slot.count.to_be_bytes());
+        }
+        slots.resize(4 * SLOTS, 0);
+        let body = CursorBody {
+            version: 2,
+            index: crate::id::Nonce(self.index_id),
+            reached,
+            policy: self.policy_digest(&peer.bureau, turn),
+            sequence: self.sequence,
+            slots: Bytes(slots),
+        };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
         let cipher = XChaCha20Poly1305::new(&Key::from(self.identity.cursor_key));
@@ -22,35 +67,75 @@ impl Bureau {
 
     /// How far the peer got, by the cursor it returned. Without a readable one: from the start if we never reached it, else nothing is sent
     /// on its word and the comparison finds what it lacks.
-    pub(in crate::bureau) fn returned_cursor(&self, transport: &TransportKey, cursor: Option<&Bytes>) -> (Reached, bool) {
+    pub(in crate::bureau) fn returned_cursor(&self, transport: &TransportKey, cursor: Option<&Bytes>) -> Returned {
         let opened = cursor.and_then(|bytes| {
             let (nonce, sealed) = bytes.0.split_at_checked(24)?;
             let cipher = XChaCha20Poly1305::new(&Key::from(self.identity.cursor_key));
             let aad = cursor_aad(transport, &self.identity.network);
             let nonce = <[u8; 24]>::try_from(nonce).ok()?;
             let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: &aad }).ok()?;
-            let length = usize::from(*plain.first()?);
-            let body: CursorBody = read("cursor", plain.get(1..=length)?).ok()?;
-            (body.version == 1 && body.index.0 == self.index_id && body.reached.walked <= self.sequence).then_some(body.reached)
+            let (length, rest) = plain.split_first_chunk::<2>()?;
+            let body: CursorBody = read("cursor", rest.get(..usize::from(u16::from_be_bytes(*length)))?).ok()?;
+            (body.version == 2 && body.slots.0.len() == 4 * SLOTS).then_some(body)
         });
-        match (opened, self.reached.get(transport)) {
+        let told = opened.as_ref().filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
+        let (reached, believed) = match (told, self.reached.get(transport)) {
             // What we know to be acknowledged bounds what a returned cursor may claim: a later push may have overtaken a dropped one.
             (Some(told), Some(own)) => (Reached { base: told.base.min(own.base), walked: told.walked.min(own.walked) }, true),
             (Some(told), None) => (told, true),
             (None, None) => (Reached::default(), cursor.is_none()),
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
+        };
+        let memory = opened.map(|body| Recollection {
+            same_index: body.index.0 == self.index_id,
+            sequence: body.sequence.max(body.reached.walked),
+            slots: body.slots.0.chunks_exact(4).filter_map(Slot::read).collect(),
+        });
+        Returned { reached, believed, memory }
+    }
+
+    /// Gives a peer what it is to return in its next hello. Not while we may be an older self of ours: what it keeps then knows more.
+    pub(in crate::bureau) fn hand_cursor(&mut self, turn: &mut Turn, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (transport, peer) = (link.transport, link.peer);
+        let Some(peer) = peer.filter(|_| !self.memory.is_catching()) else {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.cursor_due = None;
+            }
+            return;
+        };
+        let reached = self.reached.get(&transport).copied().unwrap_or_default();
+        let link = &self.links[&id];
+        let reached = Reached { base: reached.base.min(link.base), walked: reached.walked.min(link.walked) };
+        let cursor = Bytes(self.seal_cursor(turn, &transport, &peer, reached));
+        self.send(turn, id, &Message::Cursor(cursor), false);
+        self.memory.handed(peer.certificate);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.cursor_due = None;
         }
+    }
+
+    /// Keeps what a peer gave us, to return it.
+    pub(in crate::bureau) fn keep_cursor(&mut self, turn: &mut Turn, id: LinkId, cursor: Vec<u8>) {
+        if cursor.len() > limits::CURSOR_BYTES_MAX {
+            return;
+        }
+        let transport = self.links[&id].transport;
+        turn.put(Table::Cursors, &transport.0, cursor.clone());
+        self.cursors.insert(transport, cursor);
     }
 }
 
-/// Length, value, zeros: every cursor has one size, so it does not tell how busy we are with others.
+/// Length, value, zeros: every cursor has one size.
 fn padded(body: &[u8]) -> Vec<u8> {
-    let mut out = vec![u8::try_from(body.len()).expect("a cursor body is below 128 bytes")];
+    let length = u16::try_from(body.len()).expect("a cursor body is a few hundred bytes");
+    let mut out = length.to_be_bytes().to_vec();
     out.extend_from_slice(body);
+    debug_assert!(out.len() <= CURSOR_BYTES, "the size holds the largest body");
     out.resize(out.len().max(CURSOR_BYTES), 0);
     out
 }
 
 fn cursor_aad(transport: &TransportKey, network: &crate::id::NetworkId) -> Vec<u8> {
-    [b"accord cursor v1".as_slice(), &transport.0, &network.0].concat()
+    [b"accord cursor v2".as_slice(), &transport.0, &network.0].concat()
 }

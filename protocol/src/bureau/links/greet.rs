@@ -163,7 +163,7 @@ impl Bureau {
             return self.refuse_link(turn, id, Reason::Certificate);
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
-        let (reached, believed) = self.returned_cursor(&transport, hello.cursor.as_ref());
+        let cursor::Returned { reached, believed, memory } = self.returned_cursor(&transport, hello.cursor.as_ref());
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
@@ -193,6 +193,7 @@ impl Bureau {
                 self.drop_invite(turn, &transport);
             }
         }
+        self.recollect(turn, &peer, memory);
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
         self.greet(turn, id, &peer, own);
@@ -201,6 +202,8 @@ impl Bureau {
     /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair.
     pub(in crate::bureau) fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool) {
         let mut agreements: Vec<Bytes> = Vec::new();
+        // Before anything it could acknowledge: who acknowledged something has a cursor to return.
+        self.hand_cursor(turn, id);
         self.send_statements(turn, id, self.public_statements(own));
         if own {
             let mut batch: Vec<Bytes> = Vec::new();

@@ -37,6 +37,7 @@ impl Bureau {
         // In the order in which they found their place: that is the order in which they are stored and read back.
         let mut items: Vec<Item> = Vec::new();
         let mut took_away = false;
+        let mut writers: BTreeSet<CertificateId> = BTreeSet::new();
         let mut waiting = false;
         let mut refused: Option<String> = None;
         state.retry(&self.directory);
@@ -117,9 +118,12 @@ impl Bureau {
                 refused = Some("writer holds nothing here".to_owned());
                 continue;
             }
-            let bytes = checked.to_bytes();
+            let (bytes, writer) = (checked.to_bytes(), checked.segment().certificate);
             match state.learn_segment(&self.directory, checked) {
-                Intake::New => items.push(Item::Segment(bytes)),
+                Intake::New => {
+                    items.push(Item::Segment(bytes));
+                    writers.insert(writer);
+                }
                 Intake::Known => {}
                 Intake::Waiting => waiting = true,
                 Intake::Malformed(why) => {
@@ -155,6 +159,7 @@ impl Bureau {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
             self.touched(turn, document, "received");
         }
+        self.own_work_returned(turn, &peer, &writers, forks > known_forks);
         if took_away && owner_is_us {
             self.policy_changed(turn, None);
         }
@@ -173,10 +178,8 @@ impl Bureau {
         if let Some(link) = self.links.get_mut(&id) {
             link.wanted.remove(&document);
         }
-        if let Some(cursor) = push.cursor.filter(|cursor| cursor.len() <= 4_096) {
-            let transport = self.links[&id].transport;
-            turn.put(Table::Cursors, &transport.0, cursor.clone());
-            self.cursors.insert(transport, cursor);
+        if let Some(cursor) = push.cursor {
+            self.keep_cursor(turn, id, cursor);
         }
         self.send(turn, id, &Message::Ack(push.mark), false);
     }

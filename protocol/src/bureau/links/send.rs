@@ -18,6 +18,9 @@ impl Bureau {
                 continue;
             }
             if self.still_stands(turn, id) {
+                if self.links[&id].cursor_due.is_some_and(|due| due <= turn.now.mono) {
+                    self.hand_cursor(turn, id);
+                }
                 self.pump(turn, id);
             } else {
                 self.refuse_link(turn, id, Reason::Certificate);
@@ -49,6 +52,10 @@ impl Bureau {
                 return;
             }
             let peer = link.peer.expect("only live links are pumped");
+            // The walk stands still: what is passed over now would not be sent later.
+            if self.silence(&peer.bureau).is_some() {
+                return;
+            }
             let (document, walk_to) = match link.whole.first() {
                 Some(document) => (*document, None),
                 None => match self.by_seq.range(link.walked + 1..).next() {
@@ -192,10 +199,17 @@ impl Bureau {
             Reached { base: link.base, walked: link.walked }
         };
         let transport = self.links[&id].transport;
-        // The cursor says "all before this is with you": only the last push of a document may carry it.
-        let cursor = Bytes(self.seal_cursor(turn, &transport, peer, reached));
+        // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
+        let link = &self.links[&id];
+        let last_for_now = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
+        let due = last_for_now || link.since_cursor >= limits::CURSOR_EVERY_PUSHES;
+        let cursor = due.then(|| Bytes(self.seal_cursor(turn, &transport, peer, reached)));
+        if let Some(link) = self.links.get_mut(&id) {
+            link.since_cursor = if due { 0 } else { link.since_cursor + 1 };
+            link.cursor_due = link.cursor_due.filter(|_| !due);
+        }
         if let Some(last) = pushes.last_mut() {
-            last.cursor = Some(cursor);
+            last.cursor = cursor;
         }
         let count = pushes.len();
         for (at, mut push) in pushes.into_iter().enumerate() {

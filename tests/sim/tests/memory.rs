@@ -1,0 +1,217 @@
+//! Stores put back and stores lived on twice: what a node learns of its own past from those it gave cursors to.
+
+use accord_protocol::input::{Command, Input, Suspicion};
+use accord_protocol::step::{Table, Write};
+use accord_protocol::view::{Refused, View};
+use accord_sim::disk::Disk;
+use accord_sim::people::{terms, usual_grants};
+use accord_sim::world::World;
+
+const DAY: u64 = 24 * 3_600;
+const SERIES: &str = "CRIM.SERIES";
+
+/// Two partners that have an agreement with the first bureau and got something from it.
+fn star(seed: u64) -> (World, [usize; 3]) {
+    let mut world = World::new(seed);
+    let [a, b, c] = ["甲局", "乙局", "丙局"].map(|name| world.bureau(name));
+    for other in [b, c] {
+        world.introduce(a, other, true);
+        world.run(5_000);
+        let pact = terms(world.wall(), 30 * DAY, usual_grants());
+        world.agree(a, other, pact);
+    }
+    world.publish(a, &[b, c], SERIES).expect("published");
+    world.run(20_000);
+    (world, [a, b, c])
+}
+
+/// Puts an older disk back under a node that is down.
+fn put_back(world: &mut World, n: usize, disk: Disk) {
+    world.crash(n);
+    world.nodes[n].disk = disk;
+    world.boot(n);
+}
+
+/// Forgets the cursors a node was given: it returns none.
+fn silence(world: &mut World, n: usize) {
+    let keys: Vec<Vec<u8>> = world.nodes[n].disk.table(Table::Cursors).map(|(key, _)| key.to_vec()).collect();
+    let writes: Vec<Write> = keys.into_iter().map(|key| Write::Put { table: Table::Cursors, key, value: None }).collect();
+    world.nodes[n].disk.commit(&writes).expect("rows can be removed");
+}
+
+fn silent(world: &mut World, n: usize, other: usize) -> String {
+    world.partner(n, other).silent
+}
+
+fn confirm(world: &mut World, n: usize, alone: bool, pair: Option<usize>) -> Result<View, Refused> {
+    let pair = pair.map(|other| world.name(other));
+    world.ask(n, Command::StoreConfirm { missing: "从第三天的备份恢复".to_owned(), alone, pair })
+}
+
+#[test]
+fn a_no_that_a_restore_forgot_holds_until_it_is_told_of_or_an_officer_rules() {
+    let (mut world, [a, b, c]) = star(60);
+    let (old_a, old_b) = (world.nodes[a].disk.clone(), world.nodes[b].disk.clone());
+    // Later, the two state something about their pair; the third keeps in its cursor that they did.
+    let pact = terms(world.wall(), 60 * DAY, usual_grants());
+    world.agree(a, b, pact);
+    world.run(20_000);
+    world.part(a, c);
+    world.part(a, b);
+    put_back(&mut world, b, old_b);
+    world.crash(b);
+    silence(&mut world, b);
+    world.boot(b);
+    put_back(&mut world, a, old_a);
+    world.join_again(a, b);
+    world.run(20_000);
+    assert!(world.connected(a, b));
+    assert_eq!(silent(&mut world, a, b), "pair_not_covered", "it had a cursor of ours and returns none");
+    let after = world.publish(a, &[b], SERIES).expect("published, for whom it may concern");
+    world.run(60_000);
+    assert!(!world.holds(b, &after), "nothing leaves to the one that keeps silent");
+    assert_eq!(world.status(a).catching_up, Vec::<String>::new(), "it has no reason yet to doubt its store");
+
+    world.join_again(a, c);
+    world.run(20_000);
+    assert_eq!(world.status(a).catching_up, ["restored"]);
+    assert_eq!((silent(&mut world, a, b).as_str(), silent(&mut world, a, c).as_str()), ("catching_up", "catching_up"));
+    assert!(!world.status(a).registrar, "no record either");
+    assert_eq!(confirm(&mut world, a, false, None).expect_err("one of two is not heard").code, "partners_not_heard_yet");
+    world.restart(a);
+    world.run(20_000);
+    assert_eq!(world.status(a).catching_up, ["restored"], "also across a restart");
+    world.run(600_000);
+    confirm(&mut world, a, false, None).expect("one was heard, ten minutes have passed");
+    assert_eq!((silent(&mut world, a, b).as_str(), silent(&mut world, a, c).as_str()), ("pair_behind", ""));
+    let to_c = world.publish(a, &[c], SERIES).expect("published");
+    world.run(60_000);
+    assert!(world.holds(c, &to_c) && !world.holds(b, &after), "the others go on, the pair that forgot something does not");
+    world.restart(c);
+    world.restart(a);
+    world.run(30_000);
+    assert_eq!(world.status(a).catching_up, Vec::<String>::new(), "what was ruled on is no news");
+    assert_eq!(silent(&mut world, a, b), "pair_behind", "and the pair is remembered");
+    assert_eq!(confirm(&mut world, a, false, Some(c)).expect_err("that pair is well").code, "pair_not_silent");
+    confirm(&mut world, a, false, Some(b)).expect("an officer rules");
+    world.run(60_000);
+    assert_eq!(silent(&mut world, a, b), "");
+    assert!(world.holds(b, &after));
+    world.restart(a);
+    world.run(30_000);
+    assert_eq!(silent(&mut world, a, b), "", "the ruling stands");
+}
+
+#[test]
+fn a_pair_speaks_again_by_itself_when_the_forgotten_statement_comes() {
+    let (mut world, [a, b, c]) = star(61);
+    let old = world.nodes[a].disk.clone();
+    let pact = terms(world.wall(), 60 * DAY, usual_grants());
+    world.agree(a, b, pact);
+    world.run(20_000);
+    world.part(a, b);
+    put_back(&mut world, a, old);
+    world.run(20_000);
+    assert_eq!(world.status(a).catching_up, ["restored"], "the third told");
+    world.run(600_000);
+    confirm(&mut world, a, false, None).expect("an officer states what is missing");
+    assert_eq!(silent(&mut world, a, b), "pair_behind");
+    world.join_again(a, b);
+    world.run(20_000);
+    assert_eq!((silent(&mut world, a, b).as_str(), silent(&mut world, a, c).as_str()), ("", ""));
+    let after = world.publish(a, &[b, c], SERIES).expect("published");
+    world.run(20_000);
+    assert!(world.holds(b, &after) && world.holds(c, &after));
+}
+
+#[test]
+fn a_restored_registrar_takes_its_lost_work_back_and_goes_on_without_a_fork() {
+    let (mut world, [a, b, c]) = star(62);
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.write_note(a, &thread).expect("before the backup");
+    world.run(20_000);
+    let old = world.nodes[a].disk.clone();
+    world.write_note(a, &thread).expect("after the backup");
+    let bulletin = world.publish(a, &[b, c], SERIES).expect("published after the backup");
+    world.run(20_000);
+    let before = world.show(b, &thread).expect("held");
+    put_back(&mut world, a, old);
+    world.run(30_000);
+    assert_eq!(world.status(a).catching_up, ["restored"]);
+    let back = world.show(a, &thread).expect("held");
+    assert_eq!((back.entries.len(), &back.log_head), (before.entries.len(), &before.log_head), "its own lost note and record came back");
+    assert!(world.holds(a, &bulletin), "and a whole document");
+    world.write_note(a, &thread).expect("officers may write; it stays here");
+    world.run(30_000);
+    assert_eq!(world.show(b, &thread).expect("held").entries.len(), before.entries.len(), "nothing leaves");
+    let now = world.show(a, &thread).expect("held");
+    assert_eq!(now.log_head, before.log_head, "and no record is written");
+    confirm(&mut world, a, false, None).expect("all partners were heard: nobody needs to wait");
+    assert_eq!(confirm(&mut world, a, false, None).expect_err("done").code, "not_catching_up");
+    world.run(30_000);
+    let (at_a, at_b) = (world.show(a, &thread).expect("held"), world.show(b, &thread).expect("held"));
+    assert_eq!((at_a.content_hash, at_a.entries.len()), (at_b.content_hash, before.entries.len() + 1));
+    assert!(at_a.log_head != before.log_head, "records are written again");
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn a_store_nobody_remembers_is_confirmed_alone_and_only_after_waiting() {
+    let (mut world, [a, b, c]) = star(63);
+    world.part(a, b);
+    world.part(a, c);
+    world.restart(a);
+    world.nodes[a].inbox.push_back(Input::Suspect { why: Suspicion::Restored });
+    world.work(a);
+    assert_eq!(world.status(a).catching_up, ["restored"], "another machine, for instance");
+    assert_eq!(confirm(&mut world, a, true, None).expect_err("partners may still come").code, "partners_not_heard_yet");
+    world.run(601_000);
+    assert_eq!(confirm(&mut world, a, false, None).expect_err("nobody was heard").code, "nobody_heard");
+    confirm(&mut world, a, true, None).expect("an officer takes it upon himself");
+    assert!(world.status(a).registrar);
+    world.join_again(a, b);
+    world.join_again(a, c);
+    world.run(20_000);
+    assert_eq!((silent(&mut world, a, b).as_str(), silent(&mut world, a, c).as_str()), ("", ""), "their cursors tell of nothing lost");
+}
+
+#[test]
+fn two_nodes_on_one_store_are_noticed_by_what_a_partner_heard_from_the_other() {
+    let (mut world, [a, b, c]) = star(64);
+    let copy = world.nodes[a].disk.clone();
+    // The other one lives for a while: it publishes, and the partner keeps its cursor.
+    world.publish(a, &[b], SERIES).expect("published");
+    world.run(20_000);
+    put_back(&mut world, a, copy.clone());
+    world.run(10_000);
+    assert_eq!(world.status(a).catching_up, ["restored"], "what came before our start was a restore");
+    confirm(&mut world, a, false, None).expect("an officer's word");
+    world.run(20_000);
+    // Now it happens while we live: the partner's next hello returns what somebody else gave it meanwhile.
+    let ours = world.nodes[a].disk.clone();
+    world.part(a, c);
+    for _ in 0..3 {
+        world.publish(a, &[c], SERIES).expect("by the other, for somebody we do not meet");
+    }
+    world.publish(a, &[b], SERIES).expect("by the other");
+    world.run(20_000);
+    world.part(a, b);
+    put_back(&mut world, a, ours);
+    let cursors: Vec<Write> = world.nodes[b]
+        .disk
+        .table(Table::Cursors)
+        .map(|(key, value)| Write::Put { table: Table::Cursors, key: key.to_vec(), value: Some(value.to_vec()) })
+        .collect();
+    silence(&mut world, b);
+    world.restart(b);
+    world.join_again(a, b);
+    world.run(20_000);
+    world.cut(a, b);
+    world.crash(b);
+    world.nodes[b].disk.commit(&cursors).expect("rows");
+    world.boot(b);
+    world.run(20_000);
+    assert!(world.status(a).catching_up.contains(&"cloned".to_owned()), "{:?}", world.status(a).catching_up);
+}
