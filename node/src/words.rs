@@ -312,11 +312,17 @@ mod tests {
             ("clock_state", "good held behind"),
             ("kind", "bulletin draft case"),
             ("entry", "publish open note finding minutes"),
-            ("inbox_kind", "offer bulletin case clock divergent unchecked_card held certificate_ends"),
-            ("inbox_next", "offer bulletin case clock divergent unchecked_card held certificate_ends"),
+            (
+                "inbox_kind",
+                "offer bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
+            ),
+            (
+                "inbox_next",
+                "offer bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
+            ),
             (
                 "event",
-                "document_changed delivered agreement partner_up partner_down refused clock divergent fork device officer partner statement",
+                "document_changed delivered store cloned agreement partner_up partner_down refused clock divergent fork device officer partner statement",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end"),
             ("verb", "read append request"),

@@ -140,9 +140,7 @@ impl Bureau {
         }
         let partner = partner.expect("what the book takes names a pair it knows");
         turn.put(Table::Agreements, &id.0, bytes.clone());
-        if let Some(partner) = with {
-            self.count_statement(turn, partner);
-        }
+        self.count_statement(turn, partner);
         self.note_learnt(turn, id);
         self.tell_agreement(turn, partner, officer, &bytes);
         self.conclude_if_due(turn, offer);

@@ -458,6 +458,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         ("equality", Message::Equality { sum: Digest([0xe0; 32]), count: 70_000, policy: Digest([0xe1; 32]) }),
         ("tips", Message::Tips { lines: vec![TipLine { document: story.document, entry: Digest([0xe2; 32]) }], last: true }),
         ("want", Message::Want(story.document)),
+        ("cursor", Message::Cursor(Bytes(vec![0xc0; 24]))),
         ("declined", Message::Declined { document: story.document, reason: Reason::No, reference: 0x0123_4567_89ab_cdef }),
         ("refusal", Message::Refusal { reason: Reason::NotYetSupported, reference: 1 }),
         ("join", Message::Join(join)),
@@ -469,7 +470,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
 fn vectors_of_messages_are_frozen() {
     let messages = messages();
     let kinds: BTreeSet<u8> = messages.iter().map(|(_, message)| message.encode()[1]).collect();
-    assert_eq!(kinds, (1..=12).collect(), "every message type");
+    assert_eq!(kinds, (1..=12).chain([15]).collect(), "every message type");
     let lines = messages
         .iter()
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
