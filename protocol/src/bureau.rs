@@ -17,6 +17,7 @@
 //! | `memory` | a store put back or cloned: what cursors remember, `store confirm` |
 //! | `show` | answers |
 //! | `explain` | why or why not, as it was known at a time |
+//! | `prove` | a proof of one document |
 
 mod author;
 mod explain;
@@ -27,6 +28,7 @@ mod open;
 mod pacts;
 mod partners;
 mod people;
+mod prove;
 mod records;
 mod registrar;
 mod rows;
@@ -363,6 +365,7 @@ impl Bureau {
             Command::DocumentShow { id } => self.show_document(turn, person, &id),
             Command::AccessList { id } => self.show_access(turn, &id),
             Command::AccessExplain { id, bureau, at, verb } => self.access_explain(turn, &id, &bureau, at, &verb),
+            Command::ProofExport { id, full } => self.proof_export(turn, person, &id, full),
             Command::AccessGrant { id, partner, verb } => self.access_grant(turn, person, dry_run, &id, &partner, &verb),
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
             Command::Inbox => Ok(self.show_inbox(turn)),

@@ -291,6 +291,13 @@ pub enum Command {
         /// `read` or `append`.
         verb: String,
     },
+    /// A self-contained, verifiable export of one document.
+    ProofExport {
+        /// Document id, number or prefix.
+        id: String,
+        /// With held work, and the agreements relied on in full.
+        full: bool,
+    },
     /// Lets another bureau in.
     AccessGrant {
         /// Document id, number or prefix.

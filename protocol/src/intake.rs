@@ -6,6 +6,7 @@
 //! *outside* (by the records; may change). Order, batching and duplication of what is learnt make no difference to the outcome.
 
 mod shown;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use accord_keys::seal::{Sealed, Verified};
 use accord_keys::time::WallSeconds;
 use thiserror::Error;
 
-use crate::access::log::{Genesis, Kind, Learned, Life, Log, Place, Record, RecordError, RecordKind};
+use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, RecordError, RecordKind};
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
@@ -26,6 +27,7 @@ use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
 pub use shown::{Done, Job};
+pub use why::{Held, Missing, Standing};
 
 /// Segments and records kept aside in memory while an input is missing; more are dropped and asked for again. Back-pressure.
 const WAITING_MAX: usize = 256;
@@ -562,19 +564,22 @@ impl DocState {
     }
 
     fn is_cut(&self, id: &ActorId, actor: &Actor, position: u64) -> bool {
-        self.log.cuts().iter().any(|cut| {
-            let takes_writing = cut.verbs.iter().any(|verb| matches!(verb, Verb::Append | Verb::Read));
-            if !takes_writing || !cut.subject.covers(&actor.certificate, &actor.member) {
-                return false;
-            }
-            if position <= cut.frontier.get(id).copied().unwrap_or(0) {
-                return false;
-            }
-            // A life that begins under a later record is another life: the cut does not know it, and the rights there decide.
-            let first = actor.positions.get(&1).map_or(&[][..], Vec::as_slice);
-            let begins_later = first.iter().any(|placed| self.log.descends(&placed.cited, &cut.record));
-            !begins_later
-        })
+        self.log.cuts().iter().any(|cut| self.covers(cut, id, actor, position))
+    }
+
+    /// Whether this cut covers a position of a writer's life.
+    fn covers(&self, cut: &Cut, id: &ActorId, actor: &Actor, position: u64) -> bool {
+        let takes_writing = cut.verbs.iter().any(|verb| matches!(verb, Verb::Append | Verb::Read));
+        if !takes_writing || !cut.subject.covers(&actor.certificate, &actor.member) {
+            return false;
+        }
+        if position <= cut.frontier.get(id).copied().unwrap_or(0) {
+            return false;
+        }
+        // A life that begins under a later record is another life: the cut does not know it, and the rights there decide.
+        let first = actor.positions.get(&1).map_or(&[][..], Vec::as_slice);
+        let begins_later = first.iter().any(|placed| self.log.descends(&placed.cited, &cut.record));
+        !begins_later
     }
 
     // ---- what is stored ----

@@ -15,6 +15,7 @@ pub mod id;
 pub mod input;
 pub mod intake;
 pub mod limits;
+pub mod proof;
 pub mod rules;
 pub mod segment;
 pub mod step;

@@ -81,6 +81,8 @@ pub const OPEN_OFFERS_MAX: usize = 16;
 pub const CONCLUDE_GRACE_S: u64 = 7 * 24 * 3_600;
 /// Whole encoded segment, links included, bytes. Verdict; with its envelope it fits a frame.
 pub const SEGMENT_ENCODED_MAX: usize = 246 * 1024;
+/// A proof file, bytes: fits the API's largest answer in base64. Back-pressure; longer documents are proven by their parts.
+pub const PROOF_BYTES_MAX: usize = 40 * 1024 * 1024;
 /// Automatic repairs before a link is marked divergent.
 pub const REPAIRS_MAX: u32 = 1;
 /// Changes whose content is computed in the loop; above it another thread does it while the loop goes on. Back-pressure.

@@ -30,6 +30,8 @@ pub enum View {
     Access(AccessView),
     /// Why a bureau may, or may not, have a document.
     Explain(ExplainView),
+    /// A proof of one document.
+    Proof(ProofView),
     /// Who receives and who does not (`--dry-run`, and the answer to every verb that sends).
     Sending(SendingView),
     /// What waits for a person.
@@ -352,6 +354,17 @@ pub struct GroundView {
     pub person: String,
     pub seats: Vec<String>,
     pub certificate: String,
+}
+
+/// A proof file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofView {
+    pub document: String,
+    pub number: String,
+    /// H(document, log heads, admitted tips) as this node shows it; what the proof states must be equal.
+    pub entry: String,
+    /// The file, base64.
+    pub bytes: String,
 }
 
 /// Who receives and who does not.

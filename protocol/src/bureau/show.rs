@@ -78,6 +78,7 @@ impl Bureau {
             | Command::DocumentShow { id }
             | Command::AccessList { id }
             | Command::AccessExplain { id, .. }
+            | Command::ProofExport { id, .. }
             | Command::AccessGrant { id, .. }
             | Command::AccessCut { id, .. } => id,
             _ => return None,
@@ -445,7 +446,7 @@ impl Bureau {
     }
 
     /// Whose reading goes into the account: the officer named, or the only one logged in.
-    fn reader(&self, person: Option<&str>) -> Option<crate::id::CertificateId> {
+    pub(super) fn reader(&self, person: Option<&str>) -> Option<crate::id::CertificateId> {
         let name = person.map(|p| p.split_once('/').map_or(p, |(name, _)| name));
         let mut matching = self.unlocked.values().filter(|u| name.is_none_or(|name| u.name == name));
         matching.next().map(|u| u.certificate)

@@ -1,0 +1,165 @@
+//! Putting a proof together from what this node holds of one document.
+
+use std::collections::BTreeSet;
+
+use accord_keys::certificate::Issuer;
+use accord_keys::revocation::{Revocation, RevocationTarget};
+
+use super::Bureau;
+use super::turn::Turn;
+use crate::access::log::{Log, RecordKind};
+use crate::agreement::exchange::Entry;
+use crate::id::{AgreementId, BureauId, Bytes, CertificateId, PublicKey, StatementId};
+use crate::intake::{DocState, Item};
+use crate::proof::{ProofError, ProofFile};
+use crate::segment;
+use crate::view::{ProofView, Refused, RefusedKind, View};
+
+/// What a proof names and has to hold the statements of.
+#[derive(Default)]
+struct Named {
+    certificates: BTreeSet<CertificateId>,
+    appointments: BTreeSet<StatementId>,
+    bureaus: BTreeSet<BureauId>,
+}
+
+impl Bureau {
+    /// A proof of a document. With `full` the agreements its log relied on are in it whole, as far as they are known here, and so is held work.
+    pub(super) fn proof_export(&mut self, turn: &mut Turn, person: Option<&str>, id: &str, full: bool) -> Result<View, Refused> {
+        let document = self.resolve_document(id)?;
+        let state = self.body(&document)?;
+        let file = self.proof_of(state, full);
+        let entry = state.entry().to_string();
+        let bytes = file.to_bytes().map_err(|error| match error {
+            ProofError::TooLong(bytes) => {
+                let most = crate::limits::PROOF_BYTES_MAX;
+                Refused::new(RefusedKind::Refused, "proof_too_long").with("id", document.short()).with("bytes", bytes).with("most", most)
+            }
+            other => Refused::new(RefusedKind::Fault, "cannot_prove").with("id", document.short()).with("why", other),
+        })?;
+        let number = self.documents.get(&document).map(|summary| summary.number.clone()).unwrap_or_default();
+        let reader = self.reader(person);
+        self.account(turn, "proof_export", Some(document), None, reader, if full { "full" } else { "" });
+        Ok(View::Proof(ProofView { document: document.to_string(), number, entry, bytes: accord_keys::armour::encode_base64(&bytes) }))
+    }
+
+    fn proof_of(&self, state: &DocState, full: bool) -> ProofFile {
+        let log = state.log();
+        let mut named = Named::default();
+        named.certificates.insert(log.genesis().body().creator);
+        named.bureaus.insert(state.owner());
+        let mut records = Vec::new();
+        for (_, entry) in log.entries() {
+            let Some(record) = &entry.record else { continue };
+            let body = record.body();
+            named.certificates.insert(body.registrar);
+            named.certificates.extend(body.kind.ordering_officer());
+            named.appointments.insert(body.appointment);
+            records.push(Bytes(record.sealed().to_bytes()));
+        }
+        let mut segments: Vec<Bytes> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (_, item) in state.items_after(0, full) {
+            let Item::Segment(bytes) = item else { continue };
+            // What was let in late is stored twice.
+            if !seen.insert(*blake3::hash(&bytes).as_bytes()) {
+                continue;
+            }
+            if let Ok(raw) = segment::decode(&bytes) {
+                named.certificates.insert(raw.certificate);
+            }
+            segments.push(Bytes(bytes));
+        }
+        let agreements = if full { self.agreements_of(log, &mut named) } else { Vec::new() };
+        ProofFile {
+            network: self.identity.network,
+            document: state.id(),
+            statements: self.statements_of(named),
+            agreements,
+            genesis: Bytes(log.genesis().sealed().to_bytes()),
+            records,
+            segments,
+        }
+    }
+
+    /// The agreements the log relied on with the versions before them, oldest first, each as offer, accept, conclusion.
+    fn agreements_of(&self, log: &Log, named: &mut Named) -> Vec<Bytes> {
+        let granted = log.entries().into_iter().flat_map(|(_, entry)| match entry.record.as_ref().map(|record| &record.body().kind) {
+            Some(RecordKind::Grant(grantees, _)) => grantees.clone(),
+            None => log.genesis().body().audience.clone(),
+            Some(_) => Vec::new(),
+        });
+        let mut chain: BTreeSet<(u32, AgreementId)> = BTreeSet::new();
+        let mut open: Vec<AgreementId> = granted.filter_map(|grantee| grantee.agreement).collect();
+        while let Some(id) = open.pop() {
+            let Some(offer) = self.book.get(&id).map(|entry| entry.offer.body()) else { continue };
+            if chain.insert((offer.version, id)) {
+                open.extend(offer.previous);
+            }
+        }
+        let mut out = Vec::new();
+        for (_, id) in chain {
+            let Some(Entry { offer, accept, conclude, .. }) = self.book.get(&id) else { continue };
+            named.certificates.insert(offer.body().officer);
+            named.bureaus.extend([offer.body().offerer, offer.body().acceptor]);
+            out.push(Bytes(offer.sealed().to_bytes()));
+            if let Some(accept) = accept {
+                named.certificates.insert(accept.body().officer);
+                out.push(Bytes(accept.sealed().to_bytes()));
+            }
+            if let Some(conclude) = conclude {
+                let (registrar, epoch) = (conclude.body().registrar, conclude.body().epoch);
+                named.certificates.insert(registrar);
+                let appointments = self.directory.bureau(&offer.body().offerer).into_iter().flat_map(|bureau| bureau.appointments());
+                named
+                    .appointments
+                    .extend(appointments.filter(|a| a.body().epoch == epoch && a.body().registrar == registrar).map(|a| a.id()));
+                out.push(Bytes(conclude.sealed().to_bytes()));
+            }
+        }
+        out
+    }
+
+    /// The sealed statements behind what is named, in an order in which an empty directory learns them: of members only those named and
+    /// their issuers, of revocations those that meet one of them.
+    fn statements_of(&self, mut named: Named) -> Vec<Bytes> {
+        for id in named.certificates.clone() {
+            let Some(body) = self.directory.certificate(&id).map(|c| c.body()) else { continue };
+            named.bureaus.insert(body.bureau);
+            if let Issuer::Member(issuer) = body.issuer {
+                named.certificates.insert(issuer);
+            }
+        }
+        let records: Vec<_> = named.bureaus.iter().filter_map(|bureau| self.directory.bureau(bureau)).collect();
+        for appointment in records.iter().flat_map(|record| record.appointments()) {
+            if named.appointments.contains(&appointment.id()) {
+                named.certificates.insert(appointment.body().registrar);
+            }
+        }
+        let keys: BTreeSet<PublicKey> =
+            named.certificates.iter().filter_map(|id| self.directory.certificate(id)).map(|c| c.body().key).collect();
+        let meets = |revocation: &Revocation| match &revocation.target {
+            RevocationTarget::Key(key) => keys.contains(key),
+            RevocationTarget::Certificate(certificate) | RevocationTarget::Issuer { certificate, .. } => {
+                named.certificates.contains(certificate)
+            }
+            RevocationTarget::Root { .. } => true,
+        };
+        let revocations: Vec<_> = records.iter().flat_map(|record| record.revocations()).filter(|r| meets(r.body())).collect();
+        let mut certificates = named.certificates.clone();
+        certificates.extend(revocations.iter().filter_map(|r| match r.body().issuer {
+            Issuer::Member(issuer) => Some(issuer),
+            Issuer::Root(_) => None,
+        }));
+        let members = certificates.iter().filter_map(|id| self.directory.certificate(id));
+        let (by_root, by_member): (Vec<_>, Vec<_>) = members.partition(|c| matches!(c.body().issuer, Issuer::Root(_)));
+        let roots = records.iter().flat_map(|record| record.roots()).map(|root| root.sealed().to_bytes());
+        let appointments = records.iter().flat_map(|record| record.appointments()).filter(|a| named.appointments.contains(&a.id()));
+        roots
+            .chain(by_root.into_iter().chain(by_member).map(|certificate| certificate.sealed().to_bytes()))
+            .chain(revocations.iter().map(|revocation| revocation.sealed().to_bytes()))
+            .chain(appointments.map(|appointment| appointment.sealed().to_bytes()))
+            .map(Bytes)
+            .collect()
+    }
+}

@@ -1,0 +1,447 @@
+//! What a proof states, as plain data: strings, numbers and lists only.
+//!
+//! Its canonical form is JSON with keys in ascending order and no spaces; two verifiers agree exactly if these bytes are equal. Every list has
+//! an order that follows from what is in it.
+
+use accord_keys::code::CheckingCode;
+use accord_keys::revocation::RevocationClass;
+use serde::{Deserialize, Serialize};
+
+use super::file::ProofError;
+use super::verify::Proof;
+use crate::access::log::{Entry, Grantee, RecordKind, Subject};
+use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
+use crate::intake::{Held, Standing};
+use crate::rules::ChangeHash;
+
+/// Everything a proof states.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofStatement {
+    /// The network and the document, ids in hex as everywhere below.
+    pub network: String,
+    /// See `network`.
+    pub document: String,
+    /// What it is and whose.
+    pub kind: String,
+    /// Category code.
+    pub category: String,
+    /// Traffic light word.
+    pub tlp: String,
+    /// Its owner bureau.
+    pub owner: String,
+    /// When its genesis was sealed, by its creator's clock, Unix seconds as all times.
+    pub created: u64,
+    /// Official number; empty before it is adopted.
+    pub number: String,
+    /// Newest record in the file, and whether the log has branched.
+    pub log_head: String,
+    /// See `log_head`.
+    pub log_forked: bool,
+    /// H(document, log heads, admitted tips): equal on every node that holds the same.
+    pub entry: String,
+    /// The bureaus in the file, by id.
+    pub bureaus: Vec<BureauStated>,
+    /// The members that the document names, by certificate.
+    pub certificates: Vec<CertificateStated>,
+    /// The agreements the log relied on, by id.
+    pub agreements: Vec<AgreementStated>,
+    /// The log, the genesis first, by place and id.
+    pub records: Vec<RecordStated>,
+    /// Every admitted change: settled ones in the order of the anchors that settled them, then the others; within each by hash.
+    pub changes: Vec<ChangeStated>,
+    /// What people stated, in settled order.
+    pub entries: Vec<EntryStated>,
+    /// The shared text.
+    pub text: String,
+    /// Changes that are not admitted, and why, by hash.
+    pub held: Vec<HeldStated>,
+    /// Who signed two changes for one position, by actor.
+    pub forks: Vec<ForkStated>,
+}
+
+/// One bureau.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BureauStated {
+    /// Its id.
+    pub bureau: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Its unit code.
+    pub unit_code: String,
+    /// Its root versions, oldest first. Nothing here proves that they are whose they claim to be: people compare the checking codes.
+    pub roots: Vec<RootStated>,
+}
+
+/// One root version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootStated {
+    /// Its id.
+    pub root: String,
+    /// Its version.
+    pub version: u32,
+    /// What is read out on the phone.
+    pub checking_code: String,
+}
+
+/// One member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStated {
+    /// Its id.
+    pub certificate: String,
+    /// Its bureau.
+    pub bureau: String,
+    /// `node`, `laptop`, `officer`, `service`.
+    pub kind: String,
+    /// Unit and seats it names.
+    pub unit: String,
+    /// See `unit`.
+    pub seats: Vec<String>,
+    /// Empty, `retired` or `compromised`, by the revocations in the file.
+    pub revoked: String,
+}
+
+/// One agreement the log relied on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementStated {
+    /// Its id: the hash of the offer both sealed.
+    pub agreement: String,
+    /// Whether its statements are in the file; else all that follows is empty.
+    pub whole: bool,
+    /// Its version.
+    pub version: u32,
+    /// Who offered and who accepted.
+    pub offerer: String,
+    /// See `offerer`.
+    pub acceptor: String,
+    /// Its title.
+    pub title: String,
+    /// In force from and to.
+    pub from: u64,
+    /// See `from`.
+    pub to: u64,
+    /// Whether the offerer's registrar concluded it.
+    pub concluded: bool,
+}
+
+/// One record of the access log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordStated {
+    /// Its id.
+    pub record: String,
+    /// Its place.
+    pub index: u32,
+    /// `genesis`, `adopt`, `anchor`, `grant`, `cut`, ...
+    pub kind: String,
+    /// When, by its sealer's clock.
+    pub at: u64,
+    /// The certificate that sealed it.
+    pub by: String,
+    /// The officer whose sealed order it carries out; empty where the machine may act by itself.
+    pub ordered_by: String,
+    /// `genesis`, `grant`: who was let in.
+    pub grantees: Vec<GranteeStated>,
+    /// `cut`: whom, as `word id` or `word id name`, what is taken, and whether strictly.
+    pub subject: String,
+    /// See `subject`.
+    pub verbs: Vec<String>,
+    /// See `subject`.
+    pub strict: bool,
+    /// `cut`: what stays of each writer's life, as `actor position`.
+    pub frontier: Vec<String>,
+    /// `adopt`, `anchor`: the changes it settles with all before them.
+    pub tips: Vec<String>,
+}
+
+/// Who was let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GranteeStated {
+    /// Which bureau.
+    pub bureau: String,
+    /// To do what.
+    pub verb: String,
+    /// Under which agreement, as the owner says.
+    pub agreement: String,
+}
+
+/// One admitted change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeStated {
+    /// Its hash.
+    pub change: String,
+    /// Who signed it.
+    pub certificate: String,
+    /// Its place in that writer's life.
+    pub position: u64,
+    /// The record under whose rights it was written.
+    pub cited: String,
+    /// The first anchor that contains it; empty: provisional.
+    pub settled_by: String,
+}
+
+/// What somebody stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryStated {
+    /// `publish`, `open`, `note`, ...
+    pub kind: String,
+    /// Headline.
+    pub title: String,
+    /// What was written.
+    pub text: String,
+    /// By whose bureau, certificate and seat.
+    pub bureau: String,
+    /// See `bureau`.
+    pub certificate: String,
+    /// See `bureau`; a claim of the writer, to be looked up among its certificate's seats.
+    pub seat: String,
+    /// When, by the writer's clock.
+    pub signed_at: u64,
+    /// The change it is in.
+    pub change: String,
+    /// The agreement on which the writer's bureau was let in; empty for the owner's own.
+    pub agreement: String,
+    /// The anchor that settled it; empty: provisional.
+    pub settled_by: String,
+}
+
+/// One change that is not admitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldStated {
+    /// Its hash.
+    pub change: String,
+    /// Who signed it.
+    pub certificate: String,
+    /// Its place in that writer's life.
+    pub position: u64,
+    /// `cut`, `fork`, `right`, `citation`, `dependency`.
+    pub why: String,
+    /// The cut that covers it.
+    pub cut: String,
+}
+
+/// One writer who signed two changes for one position.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkStated {
+    /// The life.
+    pub actor: String,
+    /// Whose.
+    pub certificate: String,
+    /// From which position on.
+    pub position: u64,
+}
+
+impl Proof {
+    /// What follows from the parts.
+    ///
+    /// # Errors
+    /// [`ProofError::CannotShow`] when Automerge cannot show what was admitted.
+    pub fn states(&mut self) -> Result<ProofStatement, ProofError> {
+        let (entries, text) = self.content()?;
+        let state = &self.state;
+        let log = state.log();
+        let genesis = log.genesis().body();
+        let (held, standing): (Vec<Standing>, Vec<Standing>) = state.standings().into_iter().partition(|one| one.held.is_some());
+        Ok(ProofStatement {
+            network: self.directory.network().to_string(),
+            document: state.id().to_string(),
+            kind: genesis.kind.word().to_owned(),
+            category: genesis.category.code().to_owned(),
+            tlp: genesis.tlp.word().to_owned(),
+            owner: genesis.owner.to_string(),
+            created: genesis.at.0,
+            number: state.adopted_number().unwrap_or_default(),
+            log_head: log.head().to_string(),
+            log_forked: log.is_forked(),
+            entry: state.entry().to_string(),
+            bureaus: self.bureaus(),
+            certificates: state.certificates(true).iter().filter_map(|id| self.certificate(id)).collect(),
+            agreements: self.agreements(),
+            records: log.entries().iter().map(|(id, entry)| self.record(id, entry)).collect(),
+            changes: standing
+                .iter()
+                .map(|one| ChangeStated {
+                    change: one.change.to_string(),
+                    certificate: one.certificate.to_string(),
+                    position: one.position,
+                    cited: one.cited.to_string(),
+                    settled_by: or_empty(one.settled_by),
+                })
+                .collect(),
+            entries,
+            text,
+            held: held.iter().map(stated_held).collect(),
+            forks: state
+                .forked_actors()
+                .into_iter()
+                .map(|(actor, certificate, position)| ForkStated {
+                    actor: actor.to_string(),
+                    certificate: certificate.to_string(),
+                    position,
+                })
+                .collect(),
+        })
+    }
+
+    fn content(&mut self) -> Result<(Vec<EntryStated>, String), ProofError> {
+        let shown = self.state.acts().map_err(|error| ProofError::CannotShow(error.to_string()))?;
+        let text = self.state.text().map_err(|error| ProofError::CannotShow(error.to_string()))?;
+        let cited: std::collections::BTreeMap<_, RecordId> = self.state.standings().into_iter().map(|one| (one.change, one.cited)).collect();
+        let agreement = |bureau: &BureauId, change: &ChangeHash| {
+            let rights = &self.state.log().get(cited.get(change)?)?.rights;
+            rights.bureaus.get(bureau)?.agreement
+        };
+        let entries = shown
+            .into_iter()
+            .map(|shown| EntryStated {
+                kind: shown.act.kind.word().to_owned(),
+                bureau: shown.bureau.to_string(),
+                certificate: shown.certificate.to_string(),
+                signed_at: shown.act.signed_at.0,
+                change: shown.change.to_string(),
+                agreement: or_empty(agreement(&shown.bureau, &shown.change)),
+                settled_by: or_empty(self.state.first_anchor(&shown.change)),
+                title: shown.act.title,
+                text: shown.act.text,
+                seat: shown.act.seat,
+            })
+            .collect();
+        Ok((entries, text))
+    }
+
+    fn bureaus(&self) -> Vec<BureauStated> {
+        let stated = |record: &accord_keys::directory::BureauRecord| BureauStated {
+            bureau: record.id().to_string(),
+            name: record.name().to_owned(),
+            unit_code: record.unit_code().to_owned(),
+            roots: record
+                .roots()
+                .map(|root| {
+                    let id = accord_keys::id::RootId(root.id().0);
+                    let checking_code = CheckingCode::of(&record.id(), &id).to_string();
+                    RootStated { root: id.to_string(), version: root.body().version, checking_code }
+                })
+                .collect(),
+        };
+        self.directory.bureaus().map(stated).collect()
+    }
+
+    fn certificate(&self, id: &CertificateId) -> Option<CertificateStated> {
+        use accord_keys::certificate::MemberKind;
+        let body = self.directory.certificate(id)?.body();
+        Some(CertificateStated {
+            certificate: id.to_string(),
+            bureau: body.bureau.to_string(),
+            kind: match body.kind {
+                MemberKind::Node => "node",
+                MemberKind::Laptop => "laptop",
+                MemberKind::Officer => "officer",
+                MemberKind::Service => "service",
+            }
+            .to_owned(),
+            unit: body.unit.clone(),
+            seats: body.seats.clone(),
+            revoked: match self.directory.revoked(id) {
+                None => "",
+                Some(RevocationClass::Retired) => "retired",
+                Some(RevocationClass::Compromised) => "compromised",
+            }
+            .to_owned(),
+        })
+    }
+
+    fn agreements(&self) -> Vec<AgreementStated> {
+        let log = self.state.log();
+        let granted = log.entries().into_iter().flat_map(|(_, entry)| match entry.record.as_ref().map(|record| &record.body().kind) {
+            Some(RecordKind::Grant(grantees, _)) => grantees.clone(),
+            None => log.genesis().body().audience.clone(),
+            Some(_) => Vec::new(),
+        });
+        let cited: std::collections::BTreeSet<AgreementId> = granted.filter_map(|grantee| grantee.agreement).collect();
+        let stated = |id: AgreementId| {
+            let Some(entry) = self.book.get(&id) else {
+                return AgreementStated { agreement: id.to_string(), ..AgreementStated::default() };
+            };
+            let offer = entry.offer.body();
+            AgreementStated {
+                agreement: id.to_string(),
+                whole: true,
+                version: offer.version,
+                offerer: offer.offerer.to_string(),
+                acceptor: offer.acceptor.to_string(),
+                title: offer.terms.title.clone(),
+                from: offer.terms.from.0,
+                to: offer.terms.to.0,
+                concluded: entry.conclude.is_some(),
+            }
+        };
+        cited.into_iter().map(stated).collect()
+    }
+
+    fn record(&self, id: &RecordId, entry: &Entry) -> RecordStated {
+        let Some(record) = &entry.record else {
+            let genesis = self.state.log().genesis().body();
+            return RecordStated {
+                record: id.to_string(),
+                kind: "genesis".to_owned(),
+                at: genesis.at.0,
+                by: genesis.creator.to_string(),
+                grantees: genesis.audience.iter().map(stated_grantee).collect(),
+                ..RecordStated::default()
+            };
+        };
+        let body = record.body();
+        let mut stated = RecordStated {
+            record: id.to_string(),
+            index: body.index,
+            kind: body.kind.word().to_owned(),
+            at: body.at.0,
+            by: body.registrar.to_string(),
+            ordered_by: or_empty(body.kind.ordering_officer()),
+            tips: body.kind.anchors().iter().map(ToString::to_string).collect(),
+            ..RecordStated::default()
+        };
+        match &body.kind {
+            RecordKind::Grant(grantees, _) => stated.grantees = grantees.iter().map(stated_grantee).collect(),
+            RecordKind::Cut(subject, verbs, frontier, strict, _) => {
+                stated.subject = stated_subject(subject);
+                stated.verbs = verbs.iter().map(|verb| verb.word().to_owned()).collect();
+                stated.frontier = frontier.iter().map(|line| format!("{} {}", line.actor, line.position)).collect();
+                stated.strict = *strict;
+            }
+            RecordKind::Adopt(..) | RecordKind::Anchor(_) => {}
+        }
+        stated
+    }
+}
+
+fn stated_held(one: &Standing) -> HeldStated {
+    HeldStated {
+        change: one.change.to_string(),
+        certificate: one.certificate.to_string(),
+        position: one.position,
+        why: one.held.map_or("", Held::word).to_owned(),
+        cut: or_empty(if let Some(Held::Cut(record)) = one.held { Some(record) } else { None }),
+    }
+}
+
+fn stated_grantee(grantee: &Grantee) -> GranteeStated {
+    GranteeStated {
+        bureau: grantee.bureau.to_string(),
+        verb: grantee.verb.word().to_owned(),
+        agreement: or_empty(grantee.agreement),
+    }
+}
+
+fn stated_subject(subject: &Subject) -> String {
+    let word = subject.word();
+    match subject {
+        Subject::Bureau(id) => format!("{word} {id}"),
+        Subject::Key(id) => format!("{word} {id}"),
+        Subject::Certificate(id) | Subject::Issuer(id) => format!("{word} {id}"),
+        Subject::Seat(bureau, name) | Subject::Unit(bureau, name) => format!("{word} {bureau} {name}"),
+        Subject::Root(id) => format!("{word} {id}"),
+    }
+}
+
+fn or_empty(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}

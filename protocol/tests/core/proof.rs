@@ -1,0 +1,254 @@
+//! Proofs: what a file states is what the node shows, and whatever is altered, left out or taken from elsewhere is refused.
+
+use std::path::PathBuf;
+
+use accord_keys::armour::decode_base64;
+use accord_protocol::id::Bytes;
+use accord_protocol::input::Command;
+use accord_protocol::limits;
+use accord_protocol::proof::{MAGIC, Proof, ProofError, ProofFile, ProofStatement, VERSION};
+use accord_protocol::view::{DocumentView, ProofView, View};
+
+use crate::county::{County, usual};
+
+fn export(county: &mut County, at: usize, id: &str, full: bool) -> (Vec<u8>, ProofView) {
+    let View::Proof(view) = county.ask(at, Command::ProofExport { id: id.to_owned(), full }) else { panic!("a proof") };
+    (decode_base64(&view.bytes).expect("base64"), view)
+}
+
+fn states(bytes: &[u8]) -> Result<ProofStatement, ProofError> {
+    Proof::verify(bytes)?.states()
+}
+
+fn show(county: &mut County, at: usize, id: &str) -> DocumentView {
+    let View::Document(view) = county.ask(at, Command::DocumentShow { id: id.to_owned() }) else { panic!("a document") };
+    view
+}
+
+/// A file whose digest fits, whatever was done to it.
+fn redigested(body: &[u8]) -> Vec<u8> {
+    let mut bytes = body[..body.len() - 32].to_vec();
+    let digest = *blake3::hash(&bytes).as_bytes();
+    bytes.extend_from_slice(&digest);
+    bytes
+}
+
+/// Two bureaus, a thread both wrote in, everything settled.
+fn plain() -> (County, String) {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    let id = county.open_case(0, &[1], "Series of thefts", "Three cases in one night.");
+    county.pass(60);
+    county.note(1, &id, "The same tool marks in our county.");
+    county.pass(60);
+    county.note(0, &id, "Compared: the marks are equal.");
+    county.pass(900);
+    (county, id)
+}
+
+/// As [`plain`]; then the partner writes while it is being cut, so its words are held.
+fn with_cut() -> (County, String) {
+    let (mut county, id) = plain();
+    let text = "Written before we heard of the cut.".to_owned();
+    county.ask(1, Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text });
+    let subject = county.nodes[1].name.clone();
+    county.ask(0, Command::AccessCut { id: id.clone(), subject, strict: false });
+    county.run();
+    county.note(0, &id, "We go on alone.");
+    (county, id)
+}
+
+#[test]
+fn a_proof_states_what_the_node_shows() {
+    let (mut county, id) = plain();
+    let mut stated = Vec::new();
+    for at in [0, 1] {
+        let shown = show(&mut county, at, &id);
+        let (bytes, view) = export(&mut county, at, &id, false);
+        let proof = states(&bytes).expect("an honest proof");
+        assert_eq!((proof.document.as_str(), proof.entry.as_str()), (id.as_str(), view.entry.as_str()));
+        assert_eq!((proof.text.as_str(), proof.number.as_str()), (shown.text.as_str(), shown.line.number.as_str()));
+        let entries: Vec<_> = proof.entries.iter().map(|e| (e.kind.as_str(), e.text.as_str(), e.certificate.as_str())).collect();
+        let expected: Vec<_> = shown.entries.iter().map(|e| (e.kind.as_str(), e.text.as_str(), e.certificate.as_str())).collect();
+        assert_eq!(entries, expected, "the same order");
+        assert!(proof.entries.iter().all(|entry| !entry.settled_by.is_empty()) && proof.held.is_empty() && proof.forks.is_empty());
+        let partner = county.nodes[1].id.to_string();
+        let theirs: Vec<_> = proof.entries.iter().filter(|entry| entry.bureau == partner).collect();
+        assert_eq!((theirs.len(), theirs[0].agreement.as_str()), (1, proof.agreements[0].agreement.as_str()));
+        assert!(!proof.agreements[0].whole, "by hash only");
+        let names: Vec<_> = proof.bureaus.iter().map(|bureau| bureau.roots.len()).collect();
+        assert_eq!(names, [1, 1], "both, each with its root");
+        assert!(proof.bureaus.iter().all(|bureau| bureau.roots[0].checking_code.len() > 60));
+        // Two officers and the registrar: nobody else of either bureau.
+        assert_eq!(proof.certificates.len(), 3);
+        stated.push(proof);
+    }
+    assert_eq!(stated[0], stated[1], "whoever exports it");
+}
+
+#[test]
+fn what_a_cut_left_out_is_held_and_says_by_which_record() {
+    let (mut county, id) = with_cut();
+    let (short, _) = export(&mut county, 0, &id, false);
+    assert_eq!(states(&short).expect("stands").held, [], "held work stays out unless asked for");
+    let (bytes, view) = export(&mut county, 0, &id, true);
+    let proof = states(&bytes).expect("stands");
+    assert_eq!(proof.entry, view.entry);
+    let cut = proof.records.iter().find(|record| record.kind == "cut").expect("in the log");
+    let [held] = proof.held.as_slice() else { panic!("{:?}", proof.held) };
+    assert_eq!((held.why.as_str(), held.cut.as_str()), ("cut", cut.record.as_str()));
+    assert_eq!(cut.subject, format!("bureau {}", county.nodes[1].id));
+    assert!(!cut.ordered_by.is_empty() && cut.verbs == ["read", "append"] && !cut.frontier.is_empty());
+    assert!(proof.entries.iter().all(|entry| !entry.text.contains("before we heard")));
+    assert!(proof.entries.iter().any(|entry| entry.text == "We go on alone." && entry.settled_by.is_empty()), "not anchored yet");
+}
+
+#[test]
+fn a_full_proof_holds_the_agreements_it_relied_on() {
+    let (mut county, id) = plain();
+    let (bytes, _) = export(&mut county, 0, &id, true);
+    let proof = states(&bytes).expect("stands");
+    let [agreement] = proof.agreements.as_slice() else { panic!("one") };
+    assert!(agreement.whole && agreement.concluded);
+    assert_eq!((agreement.version, agreement.title.as_str()), (1, "Cooperation"));
+    assert_eq!((&agreement.offerer, &agreement.acceptor), (&county.nodes[0].id.to_string(), &county.nodes[1].id.to_string()));
+}
+
+#[test]
+fn a_revoked_member_is_named_as_such_and_its_words_stay() {
+    let (mut county, id) = plain();
+    county.ask(1, Command::OfficerReset { name: crate::county::OFFICER.to_owned() });
+    county.run();
+    let (bytes, _) = export(&mut county, 0, &id, false);
+    let proof = states(&bytes).expect("stands");
+    assert_eq!(proof.certificates.iter().filter(|member| member.revoked == "retired").count(), 1);
+    assert_eq!(proof.entries.len(), 3);
+}
+
+#[test]
+fn any_flipped_byte_is_refused() {
+    let (mut county, id) = with_cut();
+    let (bytes, _) = export(&mut county, 0, &id, true);
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(Proof::verify(&flipped).is_err(), "byte {at} of {}", bytes.len());
+    }
+}
+
+#[test]
+fn any_flipped_byte_under_a_new_digest_is_refused_or_changes_nothing_that_is_stated() {
+    let (mut county, id) = with_cut();
+    let (bytes, _) = export(&mut county, 0, &id, true);
+    let honest = states(&bytes).expect("stands");
+    let mut harmless = 0;
+    // A different residue for every length, so that runs of other code cover other bytes.
+    for at in (bytes.len() % 3..bytes.len() - 32).step_by(3) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        if let Ok(stated) = states(&redigested(&flipped)) {
+            assert_eq!(stated, honest, "byte {at} of {}", bytes.len());
+            harmless += 1;
+        }
+    }
+    assert_eq!(harmless, 0, "every byte is under a seal, a hash or a signature");
+}
+
+#[test]
+fn what_is_left_out_is_noticed_unless_it_is_the_newest() {
+    let (mut county, id) = with_cut();
+    let (bytes, _) = export(&mut county, 0, &id, true);
+    let whole = ProofFile::from_bytes(&bytes).expect("reads");
+    let honest = states(&bytes).expect("stands");
+    let check = |change: &dyn Fn(&mut ProofFile)| {
+        let mut file = whole.clone();
+        change(&mut file);
+        Proof::of(&file).and_then(|mut proof| proof.states())
+    };
+    for at in 0..whole.statements.len() {
+        assert!(check(&|file| drop(file.statements.remove(at))).is_err(), "statement {at}");
+    }
+    let last = whole.records.len() - 1;
+    for at in 0..last {
+        assert!(check(&|file| drop(file.records.remove(at))).is_err(), "record {at}");
+    }
+    let older = check(&|file| drop(file.records.remove(last))).expect("an older log is a log");
+    assert_ne!((older.log_head, older.entry), (honest.log_head.clone(), honest.entry.clone()), "but it says which");
+    // Settled changes cannot go missing.
+    for at in 0..whole.segments.len() {
+        let stated = check(&|file| drop(file.segments.remove(at)));
+        assert!(stated.as_ref().map_or(true, |stated| stated.entry != honest.entry || stated.held.is_empty()), "segment {at}");
+        assert!(at >= 3 || matches!(stated, Err(ProofError::NotWhole(_) | ProofError::Part { .. })), "segment {at}: settled");
+    }
+    assert!(matches!(check(&|file| file.segments.reverse()), Err(ProofError::Part { part: "segment", .. })), "an order that can be learnt");
+    assert!(check(&|file| drop(file.agreements.remove(0))).is_err(), "an accept without its offer");
+    assert!(check(&|file| file.agreements.clear()).is_ok_and(|stated| !stated.agreements[0].whole));
+}
+
+#[test]
+fn parts_of_another_document_or_network_are_refused() {
+    let (mut county, id) = plain();
+    let (bytes, _) = export(&mut county, 0, &id, false);
+    let other = county.open_case(0, &[1], "another", "text");
+    let (others, _) = export(&mut county, 0, &other, false);
+    let (one, two) = (ProofFile::from_bytes(&bytes).expect("reads"), ProofFile::from_bytes(&others).expect("reads"));
+    let refused = |file: ProofFile| assert!(Proof::of(&file).is_err(), "{file:?}");
+    refused(ProofFile { document: two.document, ..one.clone() });
+    refused(ProofFile { genesis: two.genesis.clone(), ..one.clone() });
+    refused(ProofFile { records: two.records.clone(), ..one.clone() });
+    refused(ProofFile { segments: two.segments.clone(), ..one.clone() });
+    refused(ProofFile { network: accord_keys::id::NetworkId::named("other"), ..one.clone() });
+    refused(ProofFile { statements: [one.statements.clone(), vec![one.genesis.clone()]].concat(), ..one.clone() });
+    refused(ProofFile { agreements: vec![Bytes(vec![0x83])], ..one });
+}
+
+#[test]
+fn what_is_no_proof_file_says_so() {
+    let check = |bytes: &[u8], expect: ProofError| assert_eq!(ProofFile::from_bytes(bytes), Err(expect));
+    check(b"", ProofError::NotAProof);
+    check(b"-----BEGIN ACCORD CARD-----", ProofError::NotAProof);
+    check(MAGIC, ProofError::NotAProof);
+    check(&[MAGIC.as_slice(), &[VERSION + 1]].concat(), ProofError::Version(VERSION + 1));
+    check(&[MAGIC.as_slice(), &[VERSION], &[0; 32]].concat(), ProofError::Damaged);
+    check(&vec![0; limits::PROOF_BYTES_MAX + 1], ProofError::TooLong(limits::PROOF_BYTES_MAX + 1));
+    // A length that promises more than there is allocates nothing.
+    let body = [MAGIC.as_slice(), &[VERSION], &[0xa1, 0x02, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &[0; 32]].concat();
+    assert!(matches!(ProofFile::from_bytes(&redigested(&body)), Err(ProofError::Body(_))));
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join("proofs")
+}
+
+/// What a proof states, in canonical form.
+fn canonical(stated: &ProofStatement) -> String {
+    serde_json::to_value(stated).expect("plain data").to_string()
+}
+
+/// Files made once and kept: every later build reads them and states the same. `tests/interop` checks them with another program.
+#[test]
+fn vectors_of_proofs_are_read_for_ever() {
+    if std::env::var_os("ACCORD_WRITE_VECTORS").is_some() {
+        std::fs::create_dir_all(folder()).expect("a writable folder");
+        for (name, (mut county, id), full) in [("plain", plain(), false), ("cut", with_cut(), false), ("held", with_cut(), true)] {
+            let path = folder().join(format!("{name}.proof"));
+            if path.exists() {
+                continue;
+            }
+            let (bytes, _) = export(&mut county, 0, &id, full);
+            std::fs::write(folder().join(format!("{name}.json")), canonical(&states(&bytes).expect("stands")) + "\n").expect("written");
+            std::fs::write(path, bytes).expect("written");
+        }
+    }
+    let mut read = 0;
+    for file in std::fs::read_dir(folder()).expect("the vectors are there") {
+        let path = file.expect("readable").path();
+        if path.extension().is_some_and(|end| end == "proof") {
+            let stated = states(&std::fs::read(&path).expect("readable")).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let expected = std::fs::read_to_string(path.with_extension("json")).expect("beside it");
+            assert_eq!(canonical(&stated) + "\n", expected, "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read >= 3);
+}
