@@ -22,6 +22,7 @@ mod init;
 mod officer;
 mod output;
 mod partner;
+mod proof;
 mod render;
 mod root;
 mod sending;
@@ -105,6 +106,8 @@ enum Verb {
     Case(case::CaseVerb),
     #[command(subcommand)]
     Access(access::AccessVerb),
+    #[command(subcommand)]
+    Proof(proof::ProofVerb),
     Inbox,
     Events(events::Events),
     #[command(subcommand)]
@@ -193,6 +196,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
+        Some(Verb::Proof(verb)) => proof::run(verb, &cx),
         Some(Verb::Inbox) => status::inbox(&cx),
         Some(Verb::Events(args)) => events::run(args, &cx),
         Some(Verb::Store(verb)) => store::run(verb, &cx),

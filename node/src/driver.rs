@@ -726,6 +726,7 @@ fn only_reads(command: &Command) -> bool {
             | Command::DocumentShow { .. }
             | Command::AccessList { .. }
             | Command::AccessExplain { .. }
+            | Command::ProofExport { .. }
             | Command::Inbox
             | Command::Events { .. }
     )

@@ -17,7 +17,7 @@ mod verify;
 
 pub use file::{MAGIC, ProofError, ProofFile, VERSION};
 pub use statement::{
-    AgreementStated, BureauStated, CertificateStated, ChangeStated, EntryStated, ForkStated, GranteeStated, HeldStated, ProofStatement, RecordStated,
-    RootStated,
+    AgreementStated, BureauStated, CertificateStated, ChangeStated, EntryStated, ForkStated, GranteeStated, HeldStated, ProofStatement,
+    RecordStated, RootStated,
 };
 pub use verify::Proof;

@@ -56,6 +56,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/documents/{id}", get(async |app, who, Name(id)| ask(app, who, Command::DocumentShow { id }).await))
         .route("/v1/documents/{id}/access", get(async |app, who, Name(id)| ask(app, who, Command::AccessList { id }).await))
         .route("/v1/documents/{id}/explain", get(explain))
+        .route("/v1/documents/{id}/proof", get(proof))
         .route("/v1/documents/{id}/grants", post(grant))
         .route("/v1/documents/{id}/cuts", post(cut));
     let router = if app.demo { router.route("/v1/demo/dump", get(dump)) } else { router };
@@ -180,6 +181,16 @@ async fn explain(app: State<App>, query: Query, Name(id): Name) -> Done {
     let at = query.number("at")?.map(WallSeconds);
     let verb = query.value("verb").unwrap_or("read").to_owned();
     ask(app, query.who, Command::AccessExplain { id, bureau, at, verb }).await
+}
+
+async fn proof(app: State<App>, query: Query, Name(id): Name) -> Done {
+    query.only(&["full"])?;
+    let full = match query.value("full") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Failure::misuse("bad_query").with("name", "full").into()),
+    };
+    ask(app, query.who, Command::ProofExport { id, full }).await
 }
 
 async fn grant(app: State<App>, who: Who, Name(id): Name, Json(bodies::NewGrant { partner, verb }): Json<bodies::NewGrant>) -> Done {

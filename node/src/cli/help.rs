@@ -170,6 +170,8 @@ mod tests {
         "access cut",
         "access list",
         "access explain",
+        "proof export",
+        "proof verify",
         "inbox",
         "events",
         "completion",

@@ -4,6 +4,7 @@
 //! that a partner's title cannot steer a terminal.
 
 mod explain;
+mod proof;
 mod table;
 
 use accord_protocol::view::{
@@ -13,6 +14,7 @@ use accord_protocol::view::{
 
 use super::status::Finding;
 use crate::words::Words;
+pub(super) use proof::proof;
 use table::Table;
 
 /// A view in words.
@@ -36,6 +38,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Document(found) => document(found, words),
         View::Access(found) => access(found, words),
         View::Explain(found) => explain::explain(found, words),
+        View::Proof(found) => line(&words.fill("done.made", &[("id", &short(&found.document))])),
         View::Sending(found) => sending(found, words),
         View::Inbox { items } => inbox(items, words),
         View::Events { events } if events.is_empty() => line(words.say("event.none")),

@@ -284,7 +284,8 @@ impl Proof {
     fn content(&mut self) -> Result<(Vec<EntryStated>, String), ProofError> {
         let shown = self.state.acts().map_err(|error| ProofError::CannotShow(error.to_string()))?;
         let text = self.state.text().map_err(|error| ProofError::CannotShow(error.to_string()))?;
-        let cited: std::collections::BTreeMap<_, RecordId> = self.state.standings().into_iter().map(|one| (one.change, one.cited)).collect();
+        let cited: std::collections::BTreeMap<_, RecordId> =
+            self.state.standings().into_iter().map(|one| (one.change, one.cited)).collect();
         let agreement = |bureau: &BureauId, change: &ChangeHash| {
             let rights = &self.state.log().get(cited.get(change)?)?.rights;
             rights.bureaus.get(bureau)?.agreement
@@ -424,11 +425,7 @@ fn stated_held(one: &Standing) -> HeldStated {
 }
 
 fn stated_grantee(grantee: &Grantee) -> GranteeStated {
-    GranteeStated {
-        bureau: grantee.bureau.to_string(),
-        verb: grantee.verb.word().to_owned(),
-        agreement: or_empty(grantee.agreement),
-    }
+    GranteeStated { bureau: grantee.bureau.to_string(), verb: grantee.verb.word().to_owned(), agreement: or_empty(grantee.agreement) }
 }
 
 fn stated_subject(subject: &Subject) -> String {

@@ -64,9 +64,9 @@ impl Proof {
         }
         for (at, bytes) in file.segments.iter().enumerate() {
             let raw = segment::decode(&bytes.0).map_err(|error| refused("segment", at, error.to_string()))?;
-            let writer = directory.certificate(&raw.certificate).ok_or_else(|| refused("segment", at, "its writer is unknown".to_owned()))?;
-            let checked =
-                segment::check(&file.network, writer.body(), raw).map_err(|error| refused("segment", at, error.to_string()))?;
+            let writer =
+                directory.certificate(&raw.certificate).ok_or_else(|| refused("segment", at, "its writer is unknown".to_owned()))?;
+            let checked = segment::check(&file.network, writer.body(), raw).map_err(|error| refused("segment", at, error.to_string()))?;
             match state.learn_segment(&directory, checked) {
                 Intake::New | Intake::Known => {}
                 Intake::Waiting => return Err(refused("segment", at, "what it builds on is not in the file".to_owned())),
