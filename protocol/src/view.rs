@@ -331,7 +331,8 @@ pub struct WayView {
 /// One thing an answer rests on. Which fields are filled follows from `kind`; the faces have one sentence per kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroundView {
-    /// `same_bureau`, `home`, `agreement`, `clause`, `no_agreement`, `not_covered`, `granted`, `weaker`, `cut`, `never_named`, `no_pass`.
+    /// `same_bureau`, `home`, `agreement`, `clause`, `no_agreement`, `not_covered`, `granted`, `weaker`, `cut`, `reclassified`, `ended`,
+    /// `never_named`, `no_pass`.
     pub kind: String,
     /// Agreement or record.
     pub id: String,

@@ -35,7 +35,7 @@ impl Known {
         self.log.rights()
     }
     fn tlp(&self) -> Tlp {
-        self.log.genesis().body().tlp
+        self.log.tlp()
     }
     fn owner(&self) -> BureauId {
         self.log.genesis().body().owner
@@ -257,9 +257,20 @@ impl Bureau {
             Some(record) => {
                 let body = record.body();
                 ground.at = body.at.0;
-                if let RecordKind::Cut(subject, verbs, ..) = &body.kind {
-                    ground.word = subject.word().to_owned();
-                    ground.verbs = verbs.iter().map(|verb| verb.word().to_owned()).collect();
+                match &body.kind {
+                    RecordKind::Cut(subject, verbs, ..) => {
+                        ground.word = subject.word().to_owned();
+                        ground.verbs = verbs.iter().map(|verb| verb.word().to_owned()).collect();
+                    }
+                    RecordKind::Reclassify(tlp, ..) => {
+                        ground.kind = "reclassified".to_owned();
+                        ground.tlp = tlp.word().to_owned();
+                    }
+                    RecordKind::End(kind, _) => {
+                        ground.kind = "ended".to_owned();
+                        ground.word = kind.word().to_owned();
+                    }
+                    _ => {}
                 }
                 self.signed(&mut ground, body.kind.ordering_officer().or(Some(body.registrar)));
             }

@@ -33,6 +33,8 @@ pub enum Held {
     Fork,
     /// A cut covers it.
     Cut(RecordId),
+    /// The document ended before it was settled.
+    Ended,
     /// It cites a record that is not here, or one older than what it builds on cites.
     Citation,
     /// The record it cites does not give its writer the verb.
@@ -47,6 +49,7 @@ impl Held {
         match self {
             Held::Fork => "fork",
             Held::Cut(_) => "cut",
+            Held::Ended => "ended",
             Held::Citation => "citation",
             Held::Right => "right",
             Held::Dependency => "dependency",
@@ -102,6 +105,9 @@ impl DocState {
     fn why_held(&self, hash: &ChangeHash, position: u64, id: &ActorId, actor: &Actor) -> Held {
         if actor.fork_at.is_some_and(|fork| fork <= position) {
             return Held::Fork;
+        }
+        if self.log.ended().is_some() {
+            return Held::Ended;
         }
         let covering = self.log.cuts().iter().find(|cut| self.covers(cut, id, actor, position));
         if let Some(cut) = covering {

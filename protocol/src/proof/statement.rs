@@ -25,7 +25,7 @@ pub struct ProofStatement {
     pub kind: String,
     /// Category code.
     pub category: String,
-    /// Traffic light word.
+    /// The strictest traffic light it was ever put under.
     pub tlp: String,
     /// Its owner bureau.
     pub owner: String,
@@ -33,6 +33,8 @@ pub struct ProofStatement {
     pub created: u64,
     /// Official number; empty before it is adopted.
     pub number: String,
+    /// Empty, or why it ended: `retention`, `disown`.
+    pub ended: String,
     /// Newest record in the file, and whether the log has branched.
     pub log_head: String,
     /// See `log_head`.
@@ -140,6 +142,20 @@ pub struct RecordStated {
     pub ordered_by: String,
     /// `genesis`, `grant`: who was let in.
     pub grantees: Vec<GranteeStated>,
+    /// `reclassify`: the new traffic light, and who lost the document by it.
+    pub tlp: String,
+    /// See `tlp`.
+    pub narrowed: Vec<String>,
+    /// `void`: the changes whose acts count no more, and why.
+    pub voids: Vec<String>,
+    /// See `voids`. `end`: `retention` or `disown`.
+    pub reason: String,
+    /// `erase`: the parts removed everywhere.
+    pub blobs: Vec<String>,
+    /// `continue`: the heads it names, and whether the others' key was called compromised.
+    pub heads: Vec<String>,
+    /// See `heads`.
+    pub compromised: bool,
     /// `cut`: whom, as `word id` or `word id name`, what is taken, and whether strictly.
     pub subject: String,
     /// See `subject`.
@@ -148,7 +164,7 @@ pub struct RecordStated {
     pub strict: bool,
     /// `cut`: what stays of each writer's life, as `actor position`.
     pub frontier: Vec<String>,
-    /// `adopt`, `anchor`: the changes it settles with all before them.
+    /// `adopt`, `anchor`, `admit`: the changes it settles with all before them.
     pub tips: Vec<String>,
 }
 
@@ -161,6 +177,14 @@ pub struct GranteeStated {
     pub verb: String,
     /// Under which agreement, as the owner says.
     pub agreement: String,
+    /// On conditions: handed on by whom, up to which traffic light, until when (0: no end), and without asking for a fourth.
+    pub via: String,
+    /// See `via`.
+    pub tlp: String,
+    /// See `via`.
+    pub until: u64,
+    /// See `via`.
+    pub no_fourth: bool,
 }
 
 /// One admitted change.
@@ -201,6 +225,8 @@ pub struct EntryStated {
     pub agreement: String,
     /// The anchor that settled it; empty: provisional.
     pub settled_by: String,
+    /// The record that says it counts no more; empty: it counts.
+    pub voided_by: String,
 }
 
 /// One change that is not admitted.
@@ -212,7 +238,7 @@ pub struct HeldStated {
     pub certificate: String,
     /// Its place in that writer's life.
     pub position: u64,
-    /// `cut`, `fork`, `right`, `citation`, `dependency`.
+    /// `cut`, `ended`, `fork`, `right`, `citation`, `dependency`.
     pub why: String,
     /// The cut that covers it.
     pub cut: String,
@@ -245,10 +271,11 @@ impl Proof {
             document: state.id().to_string(),
             kind: genesis.kind.word().to_owned(),
             category: genesis.category.code().to_owned(),
-            tlp: genesis.tlp.word().to_owned(),
+            tlp: log.tlp().word().to_owned(),
             owner: genesis.owner.to_string(),
             created: genesis.at.0,
             number: state.adopted_number().unwrap_or_default(),
+            ended: log.ended().map_or("", |(_, kind)| kind.word()).to_owned(),
             log_head: log.head().to_string(),
             log_forked: log.is_forked(),
             entry: state.entry().to_string(),
@@ -300,6 +327,7 @@ impl Proof {
                 change: shown.change.to_string(),
                 agreement: or_empty(agreement(&shown.bureau, &shown.change)),
                 settled_by: or_empty(self.state.first_anchor(&shown.change)),
+                voided_by: or_empty(shown.voided),
                 title: shown.act.title,
                 text: shown.act.text,
                 seat: shown.act.seat,
@@ -408,7 +436,21 @@ impl Proof {
                 stated.frontier = frontier.iter().map(|line| format!("{} {}", line.actor, line.position)).collect();
                 stated.strict = *strict;
             }
-            RecordKind::Adopt(..) | RecordKind::Anchor(_) => {}
+            RecordKind::Void(changes, reason, _) => {
+                stated.voids = changes.iter().map(ToString::to_string).collect();
+                stated.reason.clone_from(reason);
+            }
+            RecordKind::Reclassify(tlp, narrowed, _) => {
+                tlp.word().clone_into(&mut stated.tlp);
+                stated.narrowed = narrowed.iter().map(ToString::to_string).collect();
+            }
+            RecordKind::Erase(blobs, _) => stated.blobs = blobs.iter().map(ToString::to_string).collect(),
+            RecordKind::End(kind, _) => kind.word().clone_into(&mut stated.reason),
+            RecordKind::Continue(heads, compromised, _) => {
+                stated.heads = heads.iter().map(ToString::to_string).collect();
+                stated.compromised = *compromised;
+            }
+            RecordKind::Adopt(..) | RecordKind::Anchor(_) | RecordKind::Admit(..) => {}
         }
         stated
     }
@@ -425,7 +467,15 @@ fn stated_held(one: &Standing) -> HeldStated {
 }
 
 fn stated_grantee(grantee: &Grantee) -> GranteeStated {
-    GranteeStated { bureau: grantee.bureau.to_string(), verb: grantee.verb.word().to_owned(), agreement: or_empty(grantee.agreement) }
+    GranteeStated {
+        bureau: grantee.bureau.to_string(),
+        verb: grantee.verb.word().to_owned(),
+        agreement: or_empty(grantee.agreement),
+        via: or_empty(grantee.via),
+        tlp: grantee.tlp.map_or("", crate::agreement::Tlp::word).to_owned(),
+        until: grantee.until.map_or(0, |at| at.0),
+        no_fourth: grantee.no_fourth,
+    }
 }
 
 fn stated_subject(subject: &Subject) -> String {

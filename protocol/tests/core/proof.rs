@@ -232,12 +232,11 @@ fn vectors_of_proofs_are_read_for_ever() {
         std::fs::create_dir_all(folder()).expect("a writable folder");
         for (name, (mut county, id), full) in [("plain", plain(), false), ("cut", with_cut(), false), ("held", with_cut(), true)] {
             let path = folder().join(format!("{name}.proof"));
-            if path.exists() {
-                continue;
+            if !path.exists() {
+                std::fs::write(&path, export(&mut county, 0, &id, full).0).expect("written");
             }
-            let (bytes, _) = export(&mut county, 0, &id, full);
-            std::fs::write(folder().join(format!("{name}.json")), canonical(&states(&bytes).expect("stands")) + "\n").expect("written");
-            std::fs::write(path, bytes).expect("written");
+            let bytes = std::fs::read(&path).expect("just written");
+            std::fs::write(path.with_extension("json"), canonical(&states(&bytes).expect("stands")) + "\n").expect("written");
         }
     }
     let mut read = 0;

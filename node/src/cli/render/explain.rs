@@ -53,6 +53,7 @@ fn ground(found: &GroundView, words: &Words) -> String {
         "agreement" => words.term("standing", &found.word),
         "granted" | "weaker" => words.term("verb", &found.word),
         "cut" => words.term("subject", &found.word),
+        "ended" => words.term("ended", &found.word),
         _ => words.term("uncovered", &found.word),
     };
     let values: [(&str, &dyn Display); 12] = [

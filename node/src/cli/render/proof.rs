@@ -42,6 +42,9 @@ pub(in crate::cli) fn proof(found: &ProofStatement, words: &Words) -> String {
     if found.log_forked {
         text += &line(words.say("proof.log_forked"));
     }
+    if !found.ended.is_empty() {
+        text += &line(&words.fill("proof.ended", &[("how", &words.term("ended", &found.ended))]));
+    }
     text += "\n";
     text += &line(words.say("proof.codes"));
     for bureau in &found.bureaus {
@@ -129,6 +132,16 @@ fn record_line(found: &RecordStated, names: &Names<'_>, words: &Words) -> String
         let verbs: Vec<String> = found.verbs.iter().map(|verb| words.term("verb", verb)).collect();
         said = format!("{} {} {} {}", words.term("subject", word), names.bureau(id), clean(name), verbs.join(", "));
     }
+    if !found.tlp.is_empty() {
+        said = tlp(&found.tlp, words);
+    }
+    if !found.reason.is_empty() {
+        said = words.find(&format!("ended.{}", found.reason)).map_or_else(|| clean(&found.reason), str::to_owned);
+    }
+    if !found.voids.is_empty() {
+        let changes: Vec<String> = found.voids.iter().map(|change| short(change)).collect();
+        said = format!("{} ({said})", changes.join(", "));
+    }
     let by = if found.ordered_by.is_empty() { &found.by } else { &found.ordered_by };
     words.fill(
         "proof.record",
@@ -146,6 +159,10 @@ fn entry_lines(found: &EntryStated, names: &Names<'_>, words: &Words) -> String 
     let state = match names.records.get(found.settled_by.as_str()) {
         Some(index) => words.fill("proof.settled_by", &[("index", index)]),
         None => words.say("word.provisional").to_owned(),
+    };
+    let state = match names.records.get(found.voided_by.as_str()) {
+        Some(index) => format!("{state} · {}", words.fill("proof.voided_by", &[("index", index)])),
+        None => state,
     };
     let mut text = line(&words.fill(
         "proof.entry",
