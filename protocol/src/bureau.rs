@@ -441,7 +441,7 @@ impl Bureau {
 
     fn next_wake(&self, now: Now, effective: WallSeconds) -> Option<MonoMillis> {
         let policy = self.next_policy.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).min(3_600_000)));
-        let links = self.links.values().filter_map(Link::next_wake).min();
+        let links = self.links.values().filter_map(|link| link.next_wake(now.mono)).min();
         let anchors = self.anchor_due.values().min().copied();
         [policy, links, anchors, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS))].into_iter().flatten().min()
     }

@@ -174,11 +174,11 @@ impl Link {
         self.declined.clear();
         std::mem::take(&mut self.refused)
     }
-    /// When it wants to be woken.
-    pub fn next_wake(&self) -> Option<MonoMillis> {
+    /// When it wants to be woken. What was due by now and was not done waits for something else than time.
+    pub fn next_wake(&self, now: MonoMillis) -> Option<MonoMillis> {
         let waiting = self.peer.is_some() && !self.compared && self.in_flight.is_empty();
         let quiet = waiting.then(|| self.quiet_since.plus(limits::QUIET_MS));
-        [quiet, self.cursor_due].into_iter().flatten().min()
+        [quiet, self.cursor_due].into_iter().flatten().filter(|at| *at > now).min()
     }
     fn busy(&mut self, now: MonoMillis) {
         self.quiet_since = now;

@@ -121,14 +121,15 @@ fn draw(world: &mut World, options: &Options) -> Plan {
             faults = faults.with(kind);
         }
     }
-    if some(dice, Fault::Hostile, 0.45) {
+    let cheated = some(dice, Fault::Hostile, 0.45);
+    if cheated || (!options.hostile.is_empty() && options.faults.has(Fault::Hostile)) {
         faults = faults.with(Fault::Hostile);
     }
     if some(dice, Fault::Seldom, 0.5) {
         faults = faults.with(Fault::Seldom);
     }
     // One day in seven is quiet: what is wrong then is wrong without any excuse.
-    let quiet = dice.random_bool(0.14);
+    let quiet = dice.random_bool(0.14) && options.hostile.is_empty();
     let (weather, faults) = if quiet { (CALM, Faults::default()) } else { (weather, faults) };
     Plan { bureaus, laptops, weather, faults, hostile: Vec::new(), seldom: Vec::new(), personalities: options.hostile.clone() }
 }

@@ -49,6 +49,7 @@ impl World {
         let copy = Node {
             instance: twin,
             skew: None,
+            swallows: None,
             hostile: false,
             backup: None,
             cloned_from: Some(n),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use accord_sim::chaos::Options;
 use accord_sim::fault::{Fault, Faults};
 use accord_sim::figures::Figures;
+use accord_sim::hostile::personality;
 use accord_sim::runner::{self, Outcome};
 
 const USAGE: &str = "\
@@ -63,7 +64,16 @@ fn wish(mut args: impl Iterator<Item = String>) -> Result<Wish, String> {
             "--days" => wish.hours = number(value()?)?.saturating_mul(24),
             "--hours" => wish.hours = number(value()?)?,
             "--threads" => wish.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
-            "--hostile" => wish.hostile = list(value()?),
+            "--hostile" => {
+                for name in list(value()?) {
+                    if !personality::ALL.iter().any(|one| one.name == name) {
+                        let known: Vec<String> =
+                            personality::ALL.iter().map(|p| format!("{:<20} {:?} {}", p.name, p.lines, p.about)).collect();
+                        return Err(format!("{name} is no hostile member; known:\n{}", known.join("\n")));
+                    }
+                    wish.hostile.push(name);
+                }
+            }
             "--without" => {
                 for word in list(value()?) {
                     let fault = Fault::from_word(&word).ok_or_else(|| {

@@ -47,6 +47,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether nothing came of it.
+    pub fn is_idle(&self) -> bool {
+        self.writes.is_empty() && self.sends.is_empty() && self.answers.is_empty() && self.close.is_empty() && self.wants.is_empty()
+    }
     fn take(&mut self, step: Step) {
         self.writes.extend(step.writes);
         self.sends.extend(step.sends.into_iter().map(|send| (send, step.policy_epoch)));
@@ -83,8 +87,21 @@ impl Skew {
     }
 }
 
+/// What a hostile device keeps to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swallows {
+    /// No statement leaves it.
+    Statements,
+    /// No document leaves it.
+    Documents,
+    /// Documents that come are acknowledged and thrown away.
+    Incoming,
+}
+
 /// See the module.
 pub struct Node {
+    /// What it keeps to itself.
+    pub swallows: Option<Swallows>,
     /// Number of this instance: a cloned device has the same certificate and another number.
     pub instance: usize,
     /// How it differs from this build.

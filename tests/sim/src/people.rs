@@ -118,6 +118,7 @@ impl World {
         self.nodes.push(Node {
             instance: self.nodes.len(),
             skew: None,
+            swallows: None,
             hostile: false,
             backup: None,
             cloned_from: None,

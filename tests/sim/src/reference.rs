@@ -8,7 +8,7 @@ use accord_protocol::access::log::{Record, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
 use accord_protocol::id::{BureauId, CertificateId, Digest, DocumentId, RecordId};
 use accord_protocol::intake::Item;
-use accord_protocol::rules::{self, ActorId, ChangeHash};
+use accord_protocol::rules::{self, ActorId, ChangeHash, Group, Index, ParsedChange};
 use accord_protocol::segment;
 
 use crate::node::Node;
@@ -62,7 +62,7 @@ pub fn admitted(node: &Node, directory: &Directory, document: &DocumentId) -> Op
 impl Reading<'_> {
     fn collect(&mut self, node: &Node) {
         let mut all: BTreeMap<(ActorId, u64), Vec<Placed>> = BTreeMap::new();
-        let mut raw: BTreeMap<ChangeHash, Change> = BTreeMap::new();
+        let mut raw: BTreeMap<ChangeHash, (ParsedChange, Option<Group>)> = BTreeMap::new();
         for (_, bytes) in node.disk.items(&self.document) {
             let Some(Item::Segment(bytes)) = Item::from_bytes(&bytes) else { continue };
             let Ok(segment) = segment::decode(&bytes) else { continue };
@@ -71,8 +71,9 @@ impl Reading<'_> {
             let mut steps: Vec<(ChangeHash, RecordId)> = Vec::new();
             for (bytes, record) in segment.changes.iter().zip(cited) {
                 let Ok(change) = rules::parse(&bytes.0) else { continue };
-                raw.insert(change.hash(), Change { actor, seq: change.seq(), deps: change.deps().to_vec() });
+                let bureau = self.directory.certificate(&segment.certificate).map(|c| Group(c.body().bureau.0));
                 steps.push((change.hash(), record));
+                raw.insert(change.hash(), (change, bureau));
             }
             steps.extend(segment.links.iter().map(|link| (link.change, link.cited)));
             let mut before = segment.before;
@@ -86,27 +87,32 @@ impl Reading<'_> {
                 before = attestation;
             }
         }
-        // A change counts once everything it rests on is here; a place once the place before it is.
-        loop {
-            let ready: Vec<ChangeHash> = raw
-                .iter()
-                .filter(|(hash, change)| !self.changes.contains_key(hash) && change.deps.iter().all(|d| self.changes.contains_key(d)))
-                .map(|(hash, _)| *hash)
-                .collect();
-            if ready.is_empty() {
-                break;
-            }
-            for hash in ready {
-                self.changes.insert(hash, raw[&hash].clone());
-            }
-        }
+        // A place counts once the place before it does, with content or without: what somebody signed stays signed.
         for ((actor, n), here) in all {
             for placed in here {
                 let follows = n == 1 || self.places.get(&(actor, n - 1)).is_some_and(|p| p.iter().any(|p| p.attestation == placed.before));
-                let has_content = !raw.contains_key(&placed.change) || self.changes.contains_key(&placed.change);
-                if follows && has_content {
+                if follows {
                     self.places.entry((actor, n)).or_default().push(placed);
                 }
+            }
+        }
+        // A change counts once everything it rests on is here and it is well formed upon that: the one thing asked of the rules themselves,
+        // which are shown right elsewhere.
+        let founder = self.log.genesis.creator;
+        let mut index =
+            Index::with_founder(Group(self.log.genesis.owner.0), segment::actor_id(&founder, &self.document, &self.log.genesis.life));
+        loop {
+            let before = self.changes.len();
+            for (hash, (change, group)) in &raw {
+                let ready = !self.changes.contains_key(hash) && change.deps().iter().all(|d| self.changes.contains_key(d));
+                let Some(group) = group.filter(|_| ready) else { continue };
+                if let Ok(checked) = index.check(change, group) {
+                    index.insert(checked);
+                    self.changes.insert(*hash, Change { actor: change.actor(), seq: change.seq(), deps: change.deps().to_vec() });
+                }
+            }
+            if self.changes.len() == before {
+                break;
             }
         }
         let placed: BTreeSet<ChangeHash> = self.places.values().flatten().map(|p| p.change).collect();
@@ -218,4 +224,30 @@ impl Reading<'_> {
             subject.covers(id, certificate) && change.seq > kept && !later_life
         })
     }
+}
+
+/// What a disk holds of a document, line by line, for the report of a violation.
+pub fn told(node: &Node, document: &DocumentId) -> String {
+    let mut out = Vec::new();
+    if let Some(log) = log_of(node, document) {
+        out.push(format!("genesis rules {} by {:?}, audience {:?}", log.genesis.rules, log.genesis.creator, log.genesis.audience));
+        for (id, record) in &log.records {
+            out.push(format!("record {} {id:?} after {:?}: {:?}", record.index, record.previous, record.kind));
+        }
+    }
+    for (seq, bytes) in node.disk.items(document) {
+        let Some(Item::Segment(bytes)) = Item::from_bytes(&bytes) else { continue };
+        let Ok(s) = segment::decode(&bytes) else { continue };
+        let actor = segment::actor_id(&s.certificate, &s.document, &s.life);
+        let changes: Vec<String> = s
+            .changes
+            .iter()
+            .map(|raw| rules::parse(&raw.0).map_or_else(|e| e.to_string(), |c| format!("{} on {:?}", c.hash(), c.deps())))
+            .collect();
+        out.push(format!(
+            "item {seq}: {actor:?} of {:?} from {}, citing {:?}: {changes:?}, links {:?}",
+            s.certificate, s.from, s.cited, s.links
+        ));
+    }
+    out.join("\n")
 }

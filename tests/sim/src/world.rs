@@ -78,6 +78,8 @@ enum Queued {
 
 enum OnWire {
     Frame(Vec<u8>),
+    /// Not what the sender's core said.
+    Forged(Vec<u8>),
     Down,
 }
 
@@ -130,12 +132,16 @@ pub struct World {
     serial: u64,
     connections: BTreeMap<u64, Connection>,
     answers: BTreeMap<(usize, CommandId), Result<View, Refused>>,
+    /// Turns that wrote, sent, answered or closed something.
+    effects: u64,
     /// Whether a trace is kept. A run without one is the same run: a failing seed is simply run again.
     pub tracing: bool,
     trace: VecDeque<String>,
     old_frames: BTreeMap<(usize, usize), Vec<Vec<u8>>>,
     wake_planned: BTreeMap<usize, u64>,
     dial_planned: u64,
+    /// Wake-ups of a node without any effect, and since when they are counted.
+    idle_wakes: BTreeMap<usize, (u64, u32)>,
     /// Pairs that could not stay connected: when they are tried again, and after which wait.
     dial_again: BTreeMap<(usize, usize), (u64, u64)>,
 }
@@ -167,11 +173,13 @@ impl World {
             serial: 0,
             connections: BTreeMap::new(),
             answers: BTreeMap::new(),
+            effects: 0,
             tracing: true,
             trace: VecDeque::new(),
             old_frames: BTreeMap::new(),
             wake_planned: BTreeMap::new(),
             dial_planned: 0,
+            idle_wakes: BTreeMap::new(),
             dial_again: BTreeMap::new(),
         };
         world.plan_dial(100);
@@ -242,7 +250,9 @@ impl World {
                 if self.nodes[node].is_up() && self.nodes[node].wake_at.is_some_and(|at| at <= self.now) {
                     self.nodes[node].wake_at = None;
                     self.nodes[node].inbox.push_back(Input::Wake);
+                    let before = self.effects;
                     self.work(node);
+                    self.watch_rest(node, before);
                 } else {
                     self.plan_wake(node);
                 }
@@ -257,6 +267,19 @@ impl World {
                     self.boot(node);
                 }
             }
+        }
+    }
+
+    /// I12: a node that asks to be woken has something to do then; one that spins burns a core for nothing.
+    fn watch_rest(&mut self, node: usize, before: u64) {
+        let (since, idle) = self.idle_wakes.entry(node).or_insert((self.now, 0));
+        if self.effects != before || self.now > *since + 60_000 {
+            (*since, *idle) = (self.now, 0);
+        }
+        *idle += 1;
+        if *idle > 300 {
+            let why = format!("I12: {} wakes again and again and does nothing", self.nodes[node].name);
+            self.fail(&why);
         }
     }
 
@@ -300,6 +323,7 @@ impl World {
             Err(why) => self.fail(&why),
         };
         let mut outcome = outcome;
+        self.effects += u64::from(!outcome.is_idle());
         if self.fault == DriverFault::TellsBeforeCommit {
             let writes = std::mem::take(&mut outcome.writes);
             self.dispatch(n, outcome);

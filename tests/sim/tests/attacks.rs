@@ -334,6 +334,35 @@ fn who_signs_twice_is_frozen_alone() {
     world.check_healed();
 }
 
+#[test]
+fn one_malformed_change_keeps_nobody_elses_work_from_arriving() {
+    let mut world = World::new(17);
+    let [a, b, c, laptop] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    world.run(20_000);
+    world.write_note(b, &thread).expect("b writes");
+    world.run(20_000);
+    world.part(a, laptop);
+    let bad = world.malformed_segment(b, &thread).expect("b can sign anything");
+    assert!(world.push_raw(b, a, thread, vec![bad]));
+    world.run(1_000);
+    world.write_note(c, &thread).expect("c writes");
+    world.write_note(a, &thread).expect("a writes");
+    world.run(1_000);
+    world.join_again(a, laptop);
+    world.run(20_000);
+    same(&mut world, &thread, &[a, c, laptop]);
+    assert_eq!(changes(&mut world, laptop, &thread).0, 4, "founding, b's first, c's and a's");
+    world.restart(laptop);
+    world.restart(a);
+    world.run(20_000);
+    same(&mut world, &thread, &[a, c, laptop]);
+    world.heal();
+    world.check_healed();
+}
+
 /// The first two answers on a link to an empty push of this document, without its id and reference.
 fn answers_to_probe(world: &mut World, from: usize, to: usize, document: DocumentId) -> Vec<String> {
     let push = Push { mark: 7, document, evidence: Vec::new(), genesis: None, records: Vec::new(), segments: Vec::new(), cursor: None };

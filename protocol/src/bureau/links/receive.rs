@@ -107,7 +107,7 @@ impl Bureau {
                         Ok(checked) => checked,
                         Err(why) => {
                             refused = Some(why.to_string());
-                            break;
+                            continue;
                         }
                     },
                 },
@@ -126,10 +126,8 @@ impl Bureau {
                 }
                 Intake::Known => {}
                 Intake::Waiting => waiting = true,
-                Intake::Malformed(why) => {
-                    refused = Some(why);
-                    break;
-                }
+                // One writer's bad change is no reason to lose what others wrote behind it.
+                Intake::Malformed(why) => refused = Some(why),
             }
             items.extend(state.take_fresh());
         }

@@ -1,6 +1,5 @@
 //! Trouble among the acts of a day: partitions, restarts, clocks, restored disks, devices that run twice.
 
-use accord_protocol::id::DocumentId;
 use accord_protocol::input::Command;
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -121,24 +120,6 @@ impl World {
     /// A hostile member does one thing.
     pub(super) fn mischief(&mut self, plan: &Plan) {
         let n = *plan.hostile.choose(&mut self.rng).expect("asked only with hostile members");
-        let others: Vec<usize> = (0..self.nodes.len()).filter(|m| *m != n && self.connected(n, *m)).collect();
-        let Some(to) = others.choose(&mut self.rng).copied() else { return };
-        let held: Vec<DocumentId> = self.documents().into_iter().filter(|d| self.holds(n, d)).collect();
-        let done = match (self.rng.random_range(0..10), held.choose(&mut self.rng).copied()) {
-            (0..5, Some(_)) => {
-                let Some(case) = self.held_case(n) else { return };
-                self.figures.count("hostile", "two-tongues");
-                self.second_segment(n, &case).is_some_and(|second| self.push_raw(n, to, case, vec![second]))
-            }
-            (5..8, Some(document)) => {
-                self.figures.count("hostile", "hand-on");
-                self.push_whole(n, to, document)
-            }
-            _ => {
-                self.figures.count("hostile", "noise");
-                self.noise(n, to)
-            }
-        };
-        self.note(|world| format!("hostile {} towards {}: {done}", world.nodes[n].name, world.nodes[to].name));
+        self.mischief_by(n, &plan.personalities);
     }
 }
