@@ -89,20 +89,29 @@ impl World {
             records: Vec::new(),
             segments: segments.into_iter().map(Bytes).collect(),
             cursor: None,
+            openings: None,
         };
         self.inject(from, to, Message::Push(push).encode())
     }
 
     /// Sends a whole document, as a node has it, whatever anyone thinks of it.
     pub fn push_whole(&mut self, from: usize, to: usize, document: DocumentId) -> bool {
-        let mut push =
-            Push { mark: 1, document, evidence: Vec::new(), genesis: None, records: Vec::new(), segments: Vec::new(), cursor: None };
+        let mut push = Push {
+            mark: 1,
+            document,
+            evidence: Vec::new(),
+            genesis: None,
+            records: Vec::new(),
+            segments: Vec::new(),
+            cursor: None,
+            openings: None,
+        };
         for (_, bytes) in self.nodes[from].disk.items(&document) {
             match Item::from_bytes(&bytes) {
                 Some(Item::Genesis(bytes)) => push.genesis = Some(Bytes(bytes)),
                 Some(Item::Record(bytes)) => push.records.push(Bytes(bytes)),
                 Some(Item::Segment(bytes)) => push.segments.push(Bytes(bytes)),
-                None => {}
+                Some(Item::Opening(_)) | None => {}
             }
         }
         self.inject(from, to, Message::Push(push).encode())
