@@ -68,7 +68,7 @@ impl Bureau {
         let state = &self.bodies[&document];
         let now = turn.now.mono;
         let due = if is_torn(state) {
-            self.anchor_due.get(&document).copied().unwrap_or(now.plus(limits::ANCHOR_ACT_MS))
+            self.anchor_due.get(&document).copied().unwrap_or(MonoMillis(u64::MAX)).min(now.plus(limits::ANCHOR_ACT_MS))
         } else if state.adopted_number().is_none() || state.unsettled() >= limits::ANCHOR_AFTER_CHANGES {
             now
         } else if state.unsettled() == 0 {
