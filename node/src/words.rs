@@ -314,17 +314,18 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
+                "offer bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered",
             ),
             (
                 "inbox_next",
-                "offer bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
+                "offer bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered",
             ),
             (
                 "event",
-                "document_changed delivered store cloned agreement partner_up partner_down refused clock divergent fork device officer partner statement",
+                "cuts_wait log_healed document_changed delivered store cloned agreement partner_up partner_down refused clock divergent fork device officer partner statement",
             ),
-            ("record", "adopt anchor grant cut void reclassify erase end"),
+            ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
+            ("end", "retention disown"),
             ("verb", "read append request"),
             (
                 "why",

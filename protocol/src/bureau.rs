@@ -11,7 +11,8 @@
 //! | `partners` | our card, theirs |
 //! | `pacts` | agreements |
 //! | `author` | documents and entries by our officers |
-//! | `records` | records that need an officer's order: grants, cuts, voids, ends |
+//! | `records`, `orders` | records that need an officer's order: grants, cuts; admits, voids, ends and others |
+//! | `cuts` | cuts the registrar makes by itself |
 //! | `passes` | relay passes |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
@@ -21,11 +22,13 @@
 //! | `prove` | a proof of one document |
 
 mod author;
+mod cuts;
 mod explain;
 mod found;
 mod links;
 mod memory;
 mod open;
+mod orders;
 mod pacts;
 mod partners;
 mod passes;
@@ -130,6 +133,9 @@ pub struct Bureau {
     cursors: BTreeMap<TransportKey, Vec<u8>>,
     anchor_due: BTreeMap<DocumentId, MonoMillis>,
     anchored_at: BTreeMap<DocumentId, VecDeque<MonoMillis>>,
+    /// How many anchors each partner's work hastened, and on which day.
+    hastened: BTreeMap<BureauId, (u64, u32)>,
+    cuts: cuts::Cuts,
     events: VecDeque<EventView>,
     event_position: u64,
     policy_epoch: u64,
@@ -189,7 +195,11 @@ impl Bureau {
             Input::Suspect { why } => self.suspect(&mut turn, why, "this machine"),
             Input::Wake => {}
         }
+        self.cut_duties(&mut turn);
         self.registrar_duties(&mut turn);
+        if self.cuts_made() {
+            self.policy_changed(&mut turn, None);
+        }
         self.pass_duties(&mut turn);
         self.pump_all(&mut turn);
         self.compare_quiet(&mut turn);
@@ -380,6 +390,13 @@ impl Bureau {
             Command::ProofExport { id, full } => self.proof_export(turn, person, &id, full),
             Command::AccessGrant { id, partner, verb } => self.access_grant(turn, person, dry_run, &id, &partner, &verb),
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
+            Command::AccessAdmit { id, acts } => self.access_admit(turn, person, dry_run, &id, &acts),
+            Command::AccessVoid { id, acts, reason } => self.access_void(turn, person, dry_run, &id, &acts, &reason),
+            Command::AccessReclassify { id, tlp } => self.access_reclassify(turn, person, dry_run, &id, &tlp),
+            Command::AccessEnd { id } => self.access_end(turn, person, dry_run, &id, false),
+            Command::AccessDisown { id } => self.access_end(turn, person, dry_run, &id, true),
+            Command::AccessAdopt { id } => self.access_adopt(turn, person, dry_run, &id),
+            Command::AccessConfirm => self.access_confirm(turn, person, dry_run),
             Command::Inbox => Ok(self.show_inbox(turn)),
             Command::Events { after, limit } => Ok(self.show_events(after, limit)),
         }
@@ -431,6 +448,7 @@ impl Bureau {
         self.write_floor(turn);
         self.next_policy = self.next_policy_change(turn.effective);
         self.passes_dirty = true;
+        self.lapses_came(turn);
         self.compare_anew(turn, partner);
     }
 
@@ -461,6 +479,7 @@ impl Bureau {
         let policy = self.next_policy.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).min(3_600_000)));
         let links = self.links.values().filter_map(|link| link.next_wake(now.mono)).min();
         let anchors = self.anchor_due.values().min().copied();
-        [policy, links, anchors, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS))].into_iter().flatten().min()
+        let cuts = self.cuts_wake(now.mono);
+        [policy, links, anchors, cuts, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS))].into_iter().flatten().min()
     }
 }

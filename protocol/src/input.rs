@@ -316,6 +316,46 @@ pub enum Command {
         /// A stolen key: nothing unsettled of it stays.
         strict: bool,
     },
+    /// Lets in what is held.
+    AccessAdmit {
+        /// Document id, number or prefix.
+        id: String,
+        /// Changes to let in with what they build on, by prefix; none named: everything held that nobody signed twice.
+        acts: Vec<String>,
+    },
+    /// Says that acts count no more.
+    AccessVoid {
+        /// Document id, number or prefix.
+        id: String,
+        /// Their changes, by prefix.
+        acts: Vec<String>,
+        /// Why, for every reader: one line, at most [`crate::limits::REASON_BYTES_MAX`].
+        reason: String,
+    },
+    /// Raises the traffic light; whoever it shuts out loses the document.
+    AccessReclassify {
+        /// Document id, number or prefix.
+        id: String,
+        /// Traffic light word.
+        tlp: String,
+    },
+    /// Ends a document whose time of keeping is over.
+    AccessEnd {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// Disowns a document made in our name.
+    AccessDisown {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// Confirms a document the registrar does not adopt by itself.
+    AccessAdopt {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// Lets the registrar make the cuts that wait for a person's word.
+    AccessConfirm,
     /// What waits for a person.
     Inbox,
     /// Events after a position.

@@ -5,6 +5,7 @@
 //! in the causal past of an anchor. Verdicts are *malformed* (bytes and causal past, for ever), *waiting* (an input is missing) and
 //! *outside* (by the records; may change). Order, batching and duplication of what is learnt make no difference to the outcome.
 
+mod held;
 mod shown;
 mod why;
 
@@ -28,6 +29,7 @@ use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
+pub use held::HeldAct;
 pub use shown::{Done, Job};
 pub use why::{Held, Missing, Standing};
 

@@ -89,6 +89,10 @@ pub const ANCHOR_AFTER_CHANGES: u64 = 64;
 pub const ANCHOR_IDLE_MS: u64 = 10 * 60 * 1_000;
 /// … or so soon after another bureau's act, milliseconds (DESIGN: within 10 seconds).
 pub const ANCHOR_ACT_MS: u64 = 5_000;
+/// Documents the registrar cuts by itself in a day; more wait for a person's word. Back-pressure.
+pub const CUTS_PER_DAY: u64 = 1_000;
+/// Anchors one partner's work may hasten in a day; after that its work is settled at idle time. Back-pressure: each one is a record for ever.
+pub const ANCHORS_HASTENED_PER_DAY: u32 = 2_000;
 /// Most anchors a document gets within a minute.
 pub const ANCHORS_PER_MINUTE: usize = 6;
 /// Quiet time before sums are compared, milliseconds.

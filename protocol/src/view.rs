@@ -227,6 +227,35 @@ pub struct DocumentView {
     /// Set when Automerge could not show admitted changes; the text is then empty.
     pub cannot_show: bool,
     pub deliveries: Vec<DeliveryView>,
+    /// `retention` or `disown` once the document ended, else empty.
+    #[serde(default)]
+    pub ended: String,
+    /// What its author wrote and the owner has not let in, if anything.
+    #[serde(default)]
+    pub held: Option<HeldView>,
+}
+
+/// Held work: shown to its author's bureau and to the owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldView {
+    /// Since when: the record that took it out, or its signing.
+    pub since: u64,
+    /// How many acts.
+    pub count: u64,
+    /// Name of the owner whose officers decide.
+    pub waiting_for: String,
+    /// The oldest of them.
+    pub entries: Vec<EntryView>,
+}
+
+/// Why an act counts no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidView {
+    pub reason: String,
+    /// The ordering officer: name in our own bureau, seats elsewhere.
+    pub by: String,
+    pub certificate: String,
+    pub at: u64,
 }
 
 /// One act of a document.
@@ -245,6 +274,9 @@ pub struct EntryView {
     pub person: String,
     pub settled: bool,
     pub change: String,
+    /// Set when the owner called the act void: it counts no more.
+    #[serde(default)]
+    pub voided: Option<VoidView>,
 }
 
 /// How far a document got with one receiver.
@@ -395,7 +427,7 @@ pub struct ReceiverView {
 /// One thing that waits for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// `offer`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`, `divergent`, `unchecked_card`, `held`, `certificate_ends`.
+    /// `offer`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`, `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `certificate_ends`.
     pub kind: String,
     pub id: String,
     pub title: String,

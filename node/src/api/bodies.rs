@@ -156,6 +156,26 @@ pub(super) struct Cut {
     pub strict: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admit {
+    #[serde(default)]
+    pub acts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Void {
+    pub acts: Vec<String>,
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reclassify {
+    pub tlp: String,
+}
+
 /// Terms in the core's words; the offering bureau is the one that asks.
 ///
 /// # Errors

@@ -58,7 +58,14 @@ pub fn router(app: App) -> Router {
         .route("/v1/documents/{id}/explain", get(explain))
         .route("/v1/documents/{id}/proof", get(proof))
         .route("/v1/documents/{id}/grants", post(grant))
-        .route("/v1/documents/{id}/cuts", post(cut));
+        .route("/v1/documents/{id}/cuts", post(cut))
+        .route("/v1/documents/{id}/admits", post(admit))
+        .route("/v1/documents/{id}/voids", post(void))
+        .route("/v1/documents/{id}/reclassify", post(reclassify))
+        .route("/v1/documents/{id}/end", post(async |app, who, Name(id)| ask(app, who, Command::AccessEnd { id }).await))
+        .route("/v1/documents/{id}/disown", post(async |app, who, Name(id)| ask(app, who, Command::AccessDisown { id }).await))
+        .route("/v1/documents/{id}/adopt", post(async |app, who, Name(id)| ask(app, who, Command::AccessAdopt { id }).await))
+        .route("/v1/cuts/confirm", post(async |app, who| ask(app, who, Command::AccessConfirm).await));
     let router = if app.demo { router.route("/v1/demo/dump", get(dump)) } else { router };
     router.fallback(no_route).method_not_allowed_fallback(no_route).with_state(app)
 }
@@ -199,6 +206,18 @@ async fn grant(app: State<App>, who: Who, Name(id): Name, Json(bodies::NewGrant 
 
 async fn cut(app: State<App>, who: Who, Name(id): Name, Json(bodies::Cut { subject, strict }): Json<bodies::Cut>) -> Done {
     ask(app, who, Command::AccessCut { id, subject, strict }).await
+}
+
+async fn admit(app: State<App>, who: Who, Name(id): Name, Json(bodies::Admit { acts }): Json<bodies::Admit>) -> Done {
+    ask(app, who, Command::AccessAdmit { id, acts }).await
+}
+
+async fn void(app: State<App>, who: Who, Name(id): Name, Json(bodies::Void { acts, reason }): Json<bodies::Void>) -> Done {
+    ask(app, who, Command::AccessVoid { id, acts, reason }).await
+}
+
+async fn reclassify(app: State<App>, who: Who, Name(id): Name, Json(bodies::Reclassify { tlp }): Json<bodies::Reclassify>) -> Done {
+    ask(app, who, Command::AccessReclassify { id, tlp }).await
 }
 
 /// Everything in a demonstration's store, one piece a line in hex. There is no such route in any other store.

@@ -1,5 +1,6 @@
 //! `accord access`: who holds a document and why, who is let in, whose access ends.
 
+use accord_protocol::view::View;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -35,6 +36,31 @@ pub(super) enum AccessVerb {
         #[arg(long)]
         strict: bool,
     },
+    Admit {
+        document: String,
+        acts: Vec<String>,
+    },
+    Void {
+        document: String,
+        #[arg(required = true)]
+        acts: Vec<String>,
+        #[arg(long)]
+        reason: String,
+    },
+    Reclassify {
+        document: String,
+        tlp: String,
+    },
+    End {
+        document: String,
+    },
+    Adopt {
+        document: String,
+    },
+    Disown {
+        document: String,
+    },
+    Confirm,
 }
 
 pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
@@ -62,5 +88,27 @@ pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
             tell(cx, &view, Some(&cx.words.fill("access.cut_done", &[("partner", &subject)])));
             Ok(())
         }
+        AccessVerb::Admit { document, acts } => order(cx, &document, "admits", &json!({ "acts": acts }), "access.admitted"),
+        AccessVerb::Void { document, acts, reason } => {
+            order(cx, &document, "voids", &json!({ "acts": acts, "reason": reason }), "access.voided")
+        }
+        AccessVerb::Reclassify { document, tlp } => order(cx, &document, "reclassify", &json!({ "tlp": tlp }), "access.reclassified"),
+        AccessVerb::End { document } => order(cx, &document, "end", &json!({}), "access.ended"),
+        AccessVerb::Disown { document } => order(cx, &document, "disown", &json!({}), "access.disowned"),
+        AccessVerb::Adopt { document } => order(cx, &document, "adopt", &json!({}), "access.adopted"),
+        AccessVerb::Confirm => {
+            let view = act(cx, "/v1/cuts/confirm", &json!({}), Ask::Always)?;
+            let count = if let View::Sending(told) = &view { told.visible_entries } else { 0 };
+            cx.out.result(&view, &cx.words.fill("access.confirmed", &[("count", &count)]));
+            Ok(())
+        }
     }
+}
+
+/// Has an officer's order carried out; what cannot be taken back is asked about first.
+fn order(cx: &Context, document: &str, what: &str, body: &serde_json::Value, done: &str) -> Result<(), Failure> {
+    let view = act(cx, &format!("/v1/documents/{}/{what}", escape(document)), body, Ask::Always)?;
+    let count = if let View::Sending(told) = &view { told.visible_entries } else { 0 };
+    tell(cx, &view, Some(&cx.words.fill(done, &[("count", &count)])));
+    Ok(())
 }

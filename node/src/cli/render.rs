@@ -407,6 +407,9 @@ fn document(found: &DocumentView, words: &Words) -> String {
     if about.held > 0 {
         text += &line(&words.fill("status.held", &[("count", &about.held)]));
     }
+    if !found.ended.is_empty() {
+        text += &line(&words.fill("document.ended", &[("why", &words.term("end", &found.ended))]));
+    }
     if found.cannot_show {
         text += &line(words.say("document.cannot_show"));
     }
@@ -417,6 +420,15 @@ fn document(found: &DocumentView, words: &Words) -> String {
     for part in &found.entries {
         text += "\n";
         text += &entry(part, &about.title, words);
+    }
+    if let Some(held) = &found.held {
+        text += "\n";
+        let values: [(&str, &dyn std::fmt::Display); 3] =
+            [("count", &held.count), ("since", &time(held.since)), ("owner", &clean(&held.waiting_for))];
+        text += &line(&words.fill("document.held", &values));
+        for part in &held.entries {
+            text += &entry(part, &about.title, words);
+        }
     }
     if !found.deliveries.is_empty() {
         text += "\n";
@@ -446,6 +458,11 @@ fn entry(found: &EntryView, document_title: &str, words: &Words) -> String {
             ("state", &state),
         ],
     ));
+    if let Some(void) = &found.voided {
+        let values: [(&str, &dyn std::fmt::Display); 3] =
+            [("by", &clean(&void.by)), ("time", &time(void.at)), ("reason", &clean(&void.reason))];
+        text += &line(&words.fill("document.voided", &values));
+    }
     if !found.title.is_empty() && found.title != document_title {
         text += &line(&clean(&found.title));
     }

@@ -313,7 +313,7 @@ impl Bureau {
     }
 
     /// Who a change of this document would go to now.
-    fn holders_now(&self, turn: &Turn, document: &DocumentId) -> Vec<ReceiverView> {
+    pub(super) fn holders_now(&self, turn: &Turn, document: &DocumentId) -> Vec<ReceiverView> {
         let Some(summary) = self.documents.get(document) else { return Vec::new() };
         let own = self.identity.bureau;
         let mut bureaus: Vec<BureauId> = summary.rights.bureaus.keys().copied().collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use accord_keys::directory::Directory;
 use thiserror::Error;
 
+use super::cuts::Cuts;
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
@@ -148,6 +149,13 @@ impl Bureau {
         for (key, value) in take(Table::Cursors) {
             cursors.insert(TransportKey(id("cursors", &key)?), value);
         }
+        let mut waiting = Vec::new();
+        for (key, value) in take(Table::Held) {
+            let since = <[u8; 8]>::try_from(value.as_slice()).map_err(|_| RowError { table: "held", why: "time".into() })?;
+            waiting.push((DocumentId(id("held", &key)?), WallSeconds(u64::from_be_bytes(since))));
+        }
+        let today = local.get(b"cuts".as_slice()).and_then(|row| <[u8; 16]>::try_from(row.as_slice()).ok()).map(u128::from_be_bytes);
+        let cuts = Cuts::open(waiting, today.map(|both| ((both >> 64) as u64, both as u64)));
         let mut events = BTreeMap::new();
         for (key, value) in take(Table::Events) {
             let position = <[u8; 8]>::try_from(key.as_slice()).map_err(|_| RowError { table: "events", why: "key".into() })?;
@@ -177,6 +185,8 @@ impl Bureau {
             invites,
             anchor_due: BTreeMap::new(),
             anchored_at: BTreeMap::new(),
+            hastened: BTreeMap::new(),
+            cuts,
             documents,
             by_seq,
             bodies: BTreeMap::new(),

@@ -322,7 +322,11 @@ impl Bureau {
             IdentityStatement::ClockReset(reset) => Some(reset.body().clone()),
             _ => None,
         };
+        let revokes = matches!(statement, IdentityStatement::Revocation(_));
         let new = statement.teach(Arc::make_mut(&mut self.directory))?;
+        if new && revokes {
+            self.revocation_came();
+        }
         if let Some(reset) = reset.filter(|_| new) {
             self.clock_reset(turn, &reset);
         }

@@ -7,7 +7,7 @@ use super::author::refuse_partial;
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::access;
-use crate::access::log::{FrontierLine, Grantee, Kind, Order, OrderAct, RecordKind, Subject};
+use crate::access::log::{Grantee, Kind, Order, OrderAct, RecordKind, Subject};
 use crate::agreement::Verb;
 use crate::id::{Bytes, CertificateId, DocumentId};
 use crate::intake::DocState;
@@ -87,14 +87,8 @@ impl Bureau {
             None => Subject::Bureau(self.resolve_partner(subject)?),
         };
         let state = self.owned(&document)?;
-        let stands = if strict { state.settled_frontier() } else { state.frontier() };
-        let frontier: Vec<FrontierLine> = stands
-            .into_iter()
-            .filter(|(_, (_, _, certificate))| {
-                self.directory.certificate(certificate).is_some_and(|c| subject.covers(certificate, c.body()))
-            })
-            .map(|(actor, (position, attestation, _))| FrontierLine { actor, position, attestation })
-            .collect();
+        let directory = &self.directory;
+        let frontier = state.frontier_of(strict, |id| directory.certificate(id).is_some_and(|c| subject.covers(id, c.body())));
         if let Subject::Bureau(bureau) = &subject
             && !state.log().rights().bureaus.contains_key(bureau)
         {

@@ -3,17 +3,21 @@
 //! Anchors come after [`limits::ANCHOR_AFTER_CHANGES`], [`limits::ANCHOR_IDLE_MS`] of idle time, and within ten seconds of another bureau's
 //! act, at most [`limits::ANCHORS_PER_MINUTE`] a minute.
 
+use std::collections::BTreeSet;
+
 use accord_keys::seal::Sealed;
 
 use super::Bureau;
 use super::turn::Turn;
 use crate::access::log::{Record, RecordKind};
-use crate::id::{DocumentId, RecordId, StatementId};
-use crate::intake::Item;
+use crate::id::{BureauId, DocumentId, RecordId, StatementId};
+use crate::intake::{DocState, Item};
 use crate::limits;
 use crate::rules::ChangeHash;
 use crate::step::Table;
 use crate::time::{MonoMillis, WallSeconds};
+
+const DAY_S: u64 = 24 * 3_600;
 
 impl Bureau {
     /// Our registrar epoch, if this device is the registrar now.
@@ -43,7 +47,7 @@ impl Bureau {
         }
         let own = self.identity.bureau;
         let due = mono.plus(limits::ANCHOR_ACT_MS);
-        let unsettled = self.documents.values().filter(|s| s.owner == own && (!s.adopted || s.settled < s.changes));
+        let unsettled = self.documents.values().filter(|s| s.owner == own && !s.ended && (!s.adopted || s.settled < s.changes));
         self.anchor_due = unsettled.map(|s| (s.document, due)).collect();
     }
 
@@ -56,13 +60,21 @@ impl Bureau {
         if state.owner() != self.identity.bureau {
             return;
         }
+        if state.log().ended().is_some() || !self.adopts_by_itself(state) {
+            self.anchor_due.remove(&document);
+            return;
+        }
+        self.note_revoked_work(document);
+        let state = &self.bodies[&document];
         let now = turn.now.mono;
-        let due = if state.adopted_number().is_none() || state.unsettled() >= limits::ANCHOR_AFTER_CHANGES {
+        let due = if is_torn(state) {
+            self.anchor_due.get(&document).copied().unwrap_or(MonoMillis(u64::MAX)).min(now.plus(limits::ANCHOR_ACT_MS))
+        } else if state.adopted_number().is_none() || state.unsettled() >= limits::ANCHOR_AFTER_CHANGES {
             now
         } else if state.unsettled() == 0 {
             self.anchor_due.remove(&document);
             return;
-        } else if state.has_unsettled_foreign() {
+        } else if state.has_unsettled_foreign() && self.may_hasten(turn, document) {
             self.anchor_due.get(&document).copied().unwrap_or(MonoMillis(u64::MAX)).min(now.plus(limits::ANCHOR_ACT_MS))
         } else {
             let soon = self.anchor_due.get(&document).copied().filter(|at| *at <= now.plus(limits::ANCHOR_ACT_MS));
@@ -100,34 +112,105 @@ impl Bureau {
         self.anchored_at.retain(|_, recent| recent.back().is_some_and(|at| at.plus(60_000) > now));
     }
 
-    /// Settles everything admitted in a document; adopts it first if nobody did. `true` when a record was written.
+    /// Settles everything admitted in a document; adopts it first if nobody did, and heals its log if it forked. `true` when a record was
+    /// written.
     pub(super) fn anchor(&mut self, turn: &mut Turn, document: DocumentId) -> bool {
         let Some(state) = self.bodies.get(&document) else { return false };
-        let tips: Vec<ChangeHash> = state.tips().into_iter().take(limits::TIPS_MAX).collect();
-        let kind = if state.adopted_number().is_none() {
-            RecordKind::Adopt(self.official_number(turn), tips)
-        } else if state.unsettled() > 0 && !tips.is_empty() {
-            RecordKind::Anchor(tips)
-        } else {
+        if state.log().ended().is_some() || !self.adopts_by_itself(state) {
             return false;
-        };
-        let adopting = matches!(kind, RecordKind::Adopt(..));
-        let written = self.write_record(turn, document, kind);
-        if written && adopting {
+        }
+        if is_torn(state) {
+            return self.heal_log(turn, document);
+        }
+        if state.adopted_number().is_none() {
+            return self.adopt(turn, document);
+        }
+        // What a stolen key wrote must not be settled before it is cut.
+        if !self.cut_needed(turn, document) {
+            return false;
+        }
+        let Some(state) = self.bodies.get(&document) else { return false };
+        let tips: Vec<ChangeHash> = state.tips().into_iter().take(limits::TIPS_MAX).collect();
+        if state.unsettled() == 0 || tips.is_empty() {
+            return false;
+        }
+        self.count_hastened(turn, document);
+        self.write_record(turn, document, RecordKind::Anchor(tips))
+    }
+
+    /// Confirms a document and gives it its number.
+    pub(super) fn adopt(&mut self, turn: &mut Turn, document: DocumentId) -> bool {
+        let Some(state) = self.bodies.get(&document) else { return false };
+        let tips: Vec<ChangeHash> = state.tips().into_iter().take(limits::TIPS_MAX).collect();
+        let number = self.official_number(turn);
+        let written = self.write_record(turn, document, RecordKind::Adopt(number, tips));
+        if written {
             self.next_number += 1;
             turn.put(Table::Local, b"number", self.next_number.to_be_bytes().to_vec());
         }
         written
     }
 
+    /// Whether the machine may confirm a document: not one whose creator was revoked, which may have been made with a stolen key.
+    fn adopts_by_itself(&self, state: &DocState) -> bool {
+        state.adopted_number().is_some() || self.directory.revoked(&state.log().genesis().body().creator).is_none()
+    }
+
+    /// Names all heads of our own forked log, restored or written by two, so that it goes on. Of two that do so at once both write the same.
+    fn heal_log(&mut self, turn: &mut Turn, document: DocumentId) -> bool {
+        let Some(state) = self.bodies.get(&document) else { return false };
+        let log = state.log();
+        let head = log.head();
+        let mut heads: Vec<RecordId> = log.heads().into_iter().filter(|id| *id != head).take(limits::LOG_HEADS_MAX - 1).collect();
+        heads.push(head);
+        heads.sort_unstable();
+        let stamped = heads.iter().filter_map(|id| Some(log.get(id)?.record.as_ref()?.body().at)).max();
+        let kind = RecordKind::Continue(heads, false, crate::id::Bytes(Vec::new()));
+        let written = self.write_record_at(turn, document, kind, stamped.unwrap_or(turn.stamp));
+        if written {
+            self.event(turn, "log_healed", Some(document), Some(self.identity.bureau), "");
+            self.policy_changed(turn, None);
+        }
+        written
+    }
+
+    /// Bureaus whose unsettled work a document holds, without ours.
+    fn unsettled_partners(&self, document: &DocumentId) -> BTreeSet<BureauId> {
+        let own = self.identity.bureau;
+        let Some(state) = self.bodies.get(document) else { return BTreeSet::new() };
+        state.unsettled_writers().into_values().map(|(_, bureau)| bureau).filter(|bureau| *bureau != own).collect()
+    }
+
+    /// Whether a partner with unsettled work here has not used up what it may hasten today.
+    fn may_hasten(&self, turn: &Turn, document: DocumentId) -> bool {
+        let day = turn.stamp.0 / DAY_S;
+        let used = |bureau: &BureauId| self.hastened.get(bureau).filter(|(on, _)| *on == day).map_or(0, |(_, count)| *count);
+        self.unsettled_partners(&document).iter().any(|bureau| used(bureau) < limits::ANCHORS_HASTENED_PER_DAY)
+    }
+
+    fn count_hastened(&mut self, turn: &Turn, document: DocumentId) {
+        let day = turn.stamp.0 / DAY_S;
+        for bureau in self.unsettled_partners(&document) {
+            let (on, count) = self.hastened.entry(bureau).or_default();
+            if *on != day {
+                (*on, *count) = (day, 0);
+            }
+            *count = count.saturating_add(1);
+        }
+    }
+
     /// Seals a record behind the log's head and takes it in.
     pub(super) fn write_record(&mut self, turn: &mut Turn, document: DocumentId, kind: RecordKind) -> bool {
+        self.write_record_at(turn, document, kind, turn.stamp)
+    }
+
+    fn write_record_at(&mut self, turn: &mut Turn, document: DocumentId, kind: RecordKind, at: WallSeconds) -> bool {
         let Some((registrar, appointment)) = self.registrar_evidence() else { return false };
         let Some(state) = self.bodies.get_mut(&document) else { return false };
         let head = state.log().head();
         let index = state.log().get(&head).expect("the head stands").index + 1;
         let word = kind.word();
-        let record = Record { document, index, previous: head, registrar, appointment, kind, at: turn.stamp };
+        let record = Record { document, index, previous: head, registrar, appointment, kind, at };
         let Ok(sealed) = Sealed::seal(&self.identity.network, record, &[self.identity.signer.as_ref()]) else { return false };
         let bytes = sealed.to_bytes();
         let Ok(verified) = sealed.verify(&self.identity.network) else { return false };
@@ -180,6 +263,11 @@ impl Bureau {
     pub(super) fn cited(&self, document: &DocumentId) -> Option<RecordId> {
         self.bodies.get(document).map(|state| state.log().head())
     }
+}
+
+/// Whether a document's log branched, under rules that let it be healed.
+fn is_torn(state: &DocState) -> bool {
+    state.log().is_forked() && state.log().genesis().body().rules > 1
 }
 
 /// Civil year in UTC+8 of a Unix time (days-to-civil after Howard Hinnant's public description of the proleptic Gregorian calendar).

@@ -227,6 +227,9 @@ struct SummaryRow {
     hidden: Option<bool>,
     #[n(31)]
     contributors: Option<Vec<ContributorRow>>,
+    /// Present once the document ended.
+    #[n(32)]
+    ended: Option<bool>,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -245,6 +248,8 @@ pub struct Summary {
     pub settled: u64,
     pub held: u64,
     pub adopted: bool,
+    /// The owner ended it.
+    pub ended: bool,
     /// H(document, log heads, admitted tips).
     pub entry: Digest,
     pub newest_seq: u64,
@@ -303,6 +308,7 @@ impl Summary {
             subkind,
             title,
             adopted: number.is_some(),
+            ended: state.log().ended().is_some(),
             number: number.unwrap_or_else(|| format!("临-{}-{}", genesis.creator.short(), state.id().short())),
             created: genesis.at,
             changes: state.admitted().len() as u64,
@@ -376,6 +382,7 @@ impl Summary {
             holders,
             foreign: self.foreign,
             given: self.given.iter().copied().collect(),
+            ended: self.ended.then_some(true),
             parted: self
                 .rights
                 .parted
@@ -433,6 +440,7 @@ impl Summary {
             settled: row.settled,
             held: row.held,
             adopted: row.adopted,
+            ended: row.ended.unwrap_or(false),
             entry: row.entry,
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),

@@ -1,5 +1,7 @@
 //! Answers for people: names resolved, state as plain data.
 
+use std::collections::BTreeMap;
+
 use accord_keys::certificate::MemberKind;
 use accord_keys::code::CheckingCode;
 
@@ -10,13 +12,16 @@ use super::turn::Turn;
 use crate::access::{log::Kind, log::RecordKind};
 use crate::agreement::exchange::{Entry, Standing};
 use crate::agreement::{Direction, Pair};
-use crate::id::{AgreementId, BureauId, Digest, DocumentId};
+use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId};
 use crate::input::Command;
+use crate::intake::HeldAct;
 use crate::view::{
-    AccessView, AgreementView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, GrantView, HolderView, InboxItem,
-    NodeAddress, OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View,
+    AccessView, AgreementView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, GrantView, HeldView, HolderView,
+    InboxItem, NodeAddress, OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
 };
 
+/// Held acts shown in full; the rest is counted.
+const HELD_SHOWN: usize = 200;
 /// Fewest hex digits an id may be shortened to.
 const PREFIX_MIN: usize = 4;
 
@@ -80,7 +85,13 @@ impl Bureau {
             | Command::AccessExplain { id, .. }
             | Command::ProofExport { id, .. }
             | Command::AccessGrant { id, .. }
-            | Command::AccessCut { id, .. } => id,
+            | Command::AccessCut { id, .. }
+            | Command::AccessAdmit { id, .. }
+            | Command::AccessVoid { id, .. }
+            | Command::AccessReclassify { id, .. }
+            | Command::AccessEnd { id }
+            | Command::AccessDisown { id }
+            | Command::AccessAdopt { id } => id,
             _ => return None,
         };
         self.resolve_document(word).ok()
@@ -379,6 +390,7 @@ impl Bureau {
         let state = self.bodies.get_mut(&document).expect("body() found it");
         let heads: Vec<String> = state.tips().iter().map(ToString::to_string).collect();
         let log_head = state.log().head().to_string();
+        let ended = state.log().ended().map(|(_, kind)| kind);
         let shown = state.acts().and_then(|acts| state.text().map(|text| (acts, text)));
         let summary = &self.documents[&document];
         let own = self.identity.bureau;
@@ -390,11 +402,14 @@ impl Bureau {
         for act in &acts {
             hasher.update(&act.act.to_bytes());
             hasher.update(&act.change.0);
+            hasher.update(&[u8::from(act.voided.is_some())]);
         }
         hasher.update(text.as_bytes());
         for head in &heads {
             hasher.update(head.as_bytes());
         }
+        let voids = self.voids(&document);
+        let held = self.held_view(&document);
         let entries = acts
             .into_iter()
             .map(|shown| {
@@ -412,6 +427,7 @@ impl Bureau {
                     person: person.unwrap_or_default(),
                     settled: shown.settled,
                     change: shown.change.to_string(),
+                    voided: shown.voided.and_then(|record| voids.get(&record).cloned()),
                 }
             })
             .collect();
@@ -442,7 +458,62 @@ impl Bureau {
             content_hash: Digest(*hasher.finalize().as_bytes()).to_string(),
             cannot_show,
             deliveries,
+            ended: ended.map(|kind| kind.word().to_owned()).unwrap_or_default(),
+            held,
         }))
+    }
+
+    /// What the voids of a document say: why, and by whose order.
+    fn voids(&self, document: &DocumentId) -> BTreeMap<RecordId, VoidView> {
+        let Some(state) = self.bodies.get(document) else { return BTreeMap::new() };
+        let view = |record: &crate::access::log::Record| {
+            let RecordKind::Void(_, reason, _) = &record.kind else { return None };
+            let officer = record.kind.ordering_officer();
+            let by = officer.and_then(|id| self.officers.values().find(|row| row.certificates.contains(&id))).map(|row| row.name.clone());
+            let seats = officer.and_then(|id| self.directory.certificate(&id)).map(|c| c.body().seats.join(", "));
+            Some(VoidView {
+                reason: reason.clone(),
+                by: by.or(seats).unwrap_or_default(),
+                certificate: officer.map(|id| id.to_string()).unwrap_or_default(),
+                at: record.at.0,
+            })
+        };
+        let records = state.log().entries().into_iter();
+        records.filter_map(|(id, entry)| Some((id, view(entry.record.as_ref()?.body())?))).collect()
+    }
+
+    /// Held acts of our own writers, and all of them where the document is ours.
+    fn held_view(&self, document: &DocumentId) -> Option<HeldView> {
+        let state = self.bodies.get(document)?;
+        let own = self.identity.bureau;
+        let meant = |act: &HeldAct| act.bureau == own || state.owner() == own;
+        let acts: Vec<HeldAct> = state.held_acts().into_iter().filter(meant).collect();
+        let at = |act: &HeldAct| {
+            let record = act.since.and_then(|record| state.log().get(&record)?.record.as_ref());
+            record.map_or(act.act.signed_at.0, |record| record.body().at.0)
+        };
+        let since = acts.iter().map(at).min()?;
+        let entry = |act: HeldAct| {
+            let seats = self.directory.certificate(&act.certificate).map(|c| c.body().seats.clone()).unwrap_or_default();
+            let person = self.officers.values().find(|row| row.certificates.contains(&act.certificate)).map(|row| row.name.clone());
+            EntryView {
+                kind: act.act.kind.word().to_owned(),
+                title: act.act.title,
+                text: act.act.text,
+                signed_at: act.act.signed_at.0,
+                bureau: act.bureau.to_string(),
+                bureau_name: self.name_of(&act.bureau),
+                seats,
+                certificate: act.certificate.to_string(),
+                person: person.unwrap_or_default(),
+                settled: false,
+                change: act.change.to_string(),
+                voided: None,
+            }
+        };
+        let count = acts.len() as u64;
+        let waiting_for = self.name_of(&state.owner());
+        Some(HeldView { since, count, waiting_for, entries: acts.into_iter().take(HELD_SHOWN).map(entry).collect() })
     }
 
     /// Whose reading goes into the account: the officer named, or the only one logged in.
@@ -546,6 +617,9 @@ impl Bureau {
                 item("offer", entry.id().to_string(), offer.terms.title.clone(), self.name_of(&offer.offerer), offer.at.0);
             }
         }
+        if let Some((since, count)) = self.cuts.waiting() {
+            item("confirm_cuts", String::new(), count.to_string(), String::new(), since.0);
+        }
         for (bureau, row) in &self.partners {
             if !row.checked {
                 item("unchecked_card", bureau.to_string(), String::new(), self.name_of(bureau), 0);
@@ -555,6 +629,10 @@ impl Bureau {
             }
         }
         for summary in self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(1_000) {
+            let here = summary.owner == own && self.registrar_epoch().is_some();
+            if here && !summary.adopted && !summary.ended {
+                item("unadopted", summary.document.to_string(), summary.title.clone(), self.name_of(&own), summary.created.0);
+            }
             if summary.held > 0 {
                 item("held", summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
             }

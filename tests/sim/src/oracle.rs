@@ -119,12 +119,69 @@ pub fn log_of(node: &Node, document: &DocumentId) -> Option<LogModel> {
     Some(LogModel { genesis, records, opened })
 }
 
+/// The record before, and the heads named besides.
+fn parents(record: &Record) -> Vec<RecordId> {
+    match &record.kind {
+        RecordKind::Continue(heads, ..) => heads.clone(),
+        _ => vec![record.previous],
+    }
+}
+
 impl LogModel {
-    /// Records nobody follows; the genesis if there are none.
+    /// Records nothing rests on; the genesis if there are none.
     pub fn heads(&self, document: &DocumentId) -> Vec<RecordId> {
-        let followed: BTreeSet<RecordId> = self.records.values().map(|r| r.previous).collect();
+        let followed: BTreeSet<RecordId> = self.records.values().flat_map(parents).collect();
         let heads: Vec<RecordId> = self.records.keys().filter(|id| !followed.contains(id)).copied().collect();
         if heads.is_empty() { vec![RecordId(document.0)] } else { heads }
+    }
+    /// Everything a record rests on, itself included.
+    pub fn before(&self, record: RecordId) -> BTreeSet<RecordId> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![record];
+        while let Some(id) = open.pop() {
+            if seen.insert(id) {
+                open.extend(self.records.get(&id).into_iter().flat_map(parents));
+            }
+        }
+        seen
+    }
+    /// The records on the way to every head: where grants count.
+    fn common(&self) -> BTreeSet<RecordId> {
+        let followed: BTreeSet<RecordId> = self.records.values().flat_map(parents).collect();
+        let heads = self.records.keys().filter(|id| !followed.contains(id));
+        let mut ways = heads.map(|head| self.way_to(*head).into_iter().map(|(id, _)| id).collect::<BTreeSet<_>>());
+        let first = ways.next().unwrap_or_default();
+        ways.fold(first, |all, more| all.intersection(&more).copied().collect())
+    }
+    /// Whether any record ended the document.
+    pub fn has_ended(&self) -> bool {
+        self.records.values().any(|record| matches!(record.kind, RecordKind::End(..)))
+    }
+    /// The genesis with the strictest traffic light any record set.
+    pub fn classed(&self) -> Genesis {
+        let raised = self.records.values().filter_map(|r| if let RecordKind::Reclassify(tlp, ..) = &r.kind { Some(*tlp) } else { None });
+        Genesis { tlp: raised.max().unwrap_or(self.genesis.tlp).max(self.genesis.tlp), ..self.genesis.clone() }
+    }
+    /// What takes away on the way to a record, and what a record that heals carries over from other branches, in order; with the grants
+    /// that count in between.
+    pub fn told_to(&self, head: RecordId) -> Vec<&Record> {
+        let common = self.common();
+        let mut out = Vec::new();
+        for (id, record) in self.way_to(head) {
+            match &record.kind {
+                RecordKind::Grant(..) if !common.contains(&id) => {}
+                RecordKind::Continue(..) => {
+                    let way: BTreeSet<RecordId> = self.way_to(record.previous).into_iter().map(|(id, _)| id).collect();
+                    let others = self.before(id).into_iter().filter(|other| *other != id && !way.contains(other));
+                    let mut others: Vec<(u32, RecordId)> = others.filter_map(|o| Some((self.records.get(&o)?.index, o))).collect();
+                    others.sort();
+                    let taken = others.into_iter().map(|(_, other)| &self.records[&other]);
+                    out.extend(taken.filter(|record| !matches!(record.kind, RecordKind::Grant(..))));
+                }
+                _ => out.push(record),
+            }
+        }
+        out
     }
     /// The way from record 1 to a record.
     pub fn way_to(&self, head: RecordId) -> Vec<(RecordId, &Record)> {
@@ -137,23 +194,13 @@ impl LogModel {
         way.reverse();
         way
     }
-    /// Index of the last record before the log branches.
-    pub fn fork(&self) -> Option<u32> {
-        let mut seen: BTreeMap<RecordId, u32> = BTreeMap::new();
-        for record in self.records.values() {
-            *seen.entry(record.previous).or_default() += 1;
-        }
-        self.records.values().filter(|r| seen[&r.previous] > 1).map(|r| r.index - 1).min()
-    }
     /// Bureaus that hold the document at one head, with their verb.
     pub fn holders_at(&self, head: RecordId) -> BTreeMap<BureauId, Verb> {
         let mut held: BTreeMap<BureauId, Verb> = self.genesis.audience.iter().map(|g| (g.bureau, g.verb)).collect();
         held.extend(self.opened.iter().map(|bureau| (*bureau, Verb::Read)));
-        for (_, record) in self.way_to(head) {
+        for record in self.told_to(head) {
             match &record.kind {
-                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)
-                    if self.fork().is_none_or(|fork| record.index <= fork) =>
-                {
+                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
                     for grantee in grantees {
                         let verb = held.entry(grantee.bureau).or_insert(grantee.verb);
                         if grantee.verb == Verb::Append {
@@ -168,6 +215,8 @@ impl LogModel {
                         *verb = Verb::Read;
                     }
                 }
+                RecordKind::Reclassify(_, narrowed, _) => held.retain(|bureau, _| !narrowed.contains(bureau)),
+                RecordKind::End(..) => held.clear(),
                 _ => {}
             }
         }
@@ -204,9 +253,9 @@ pub fn entitles(node: &Node, document: &DocumentId, to: BureauId, times: &[u64])
         }
         let holders = log.holders(document);
         if log.genesis.owner == from {
-            return holders.contains(&to) && running.iter().all(|p| gives(p, from, &log.genesis, *at));
+            return holders.contains(&to) && running.iter().all(|p| gives(p, from, &log.classed(), *at));
         }
-        log.genesis.hidden.is_none() && holders.contains(&to) && holders.contains(&from) && passes(node, &log.genesis, to, *at)
+        log.genesis.hidden.is_none() && holders.contains(&to) && holders.contains(&from) && passes(node, &log.classed(), to, *at)
     })
 }
 
@@ -489,9 +538,13 @@ fn own_cut_follows(log: &LogModel, document: &DocumentId, bureau: BureauId, byte
     log.heads(document).into_iter().any(|head| {
         let way = log.way_to(head);
         let place = way.iter().position(|(at, _)| *at == id);
-        let cut = way.iter().rposition(
-            |(_, r)| matches!(&r.kind, RecordKind::Cut(Subject::Bureau(b), verbs, ..) if *b == bureau && verbs.contains(&Verb::Read)),
-        );
+        let takes = |record: &Record| match &record.kind {
+            RecordKind::Cut(Subject::Bureau(b), verbs, ..) => *b == bureau && verbs.contains(&Verb::Read),
+            RecordKind::Reclassify(_, narrowed, _) => narrowed.contains(&bureau),
+            RecordKind::End(..) => true,
+            _ => false,
+        };
+        let cut = way.iter().rposition(|(_, record)| takes(record));
         place.zip(cut).is_some_and(|(place, cut)| place <= cut)
     })
 }

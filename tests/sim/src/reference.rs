@@ -176,6 +176,9 @@ impl Reading<'_> {
     }
 
     fn stands_by_itself(&self, hash: &ChangeHash, change: &Change) -> bool {
+        if self.log.has_ended() {
+            return false;
+        }
         let forked = (1..=change.seq).any(|n| self.places.get(&(change.actor, n)).is_some_and(|p| p.len() > 1));
         let Some(placed) = self.placed(hash, change).filter(|_| !forked) else { return false };
         let Some(certificate) = self.directory.certificate(&placed.certificate).map(|c| c.body()) else { return false };
@@ -194,20 +197,19 @@ impl Reading<'_> {
     }
 
     fn descends(&self, newer: RecordId, older: RecordId) -> bool {
-        newer == older || older == RecordId(self.document.0) || self.log.way_to(newer).iter().any(|(id, _)| *id == older)
+        newer == older || older == RecordId(self.document.0) || self.log.before(newer).contains(&older)
     }
 
     fn may_append(&self, at: RecordId, id: &CertificateId, certificate: &MemberCertificate) -> bool {
         let mut denied: BTreeSet<Subject> = BTreeSet::new();
-        for (_, record) in self.log.way_to(at) {
+        for record in self.log.told_to(at) {
             match &record.kind {
-                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)
-                    if self.log.fork().is_none_or(|fork| record.index <= fork) =>
-                {
+                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
                     let back: BTreeSet<BureauId> = grantees.iter().map(|g| g.bureau).collect();
                     denied.retain(|subject| !matches!(subject, Subject::Bureau(b) if back.contains(b)));
                 }
                 RecordKind::Cut(subject, ..) => drop(denied.insert(subject.clone())),
+                RecordKind::Reclassify(_, narrowed, _) => denied.extend(narrowed.iter().map(|bureau| Subject::Bureau(*bureau))),
                 _ => {}
             }
         }
@@ -219,11 +221,16 @@ impl Reading<'_> {
 
     fn cut(&self, change: &Change, id: &CertificateId, certificate: &MemberCertificate) -> bool {
         self.log.records.iter().any(|(cut_id, record)| {
-            let RecordKind::Cut(subject, _, frontier, ..) = &record.kind else { return false };
+            let narrows = |narrowed: &[BureauId]| narrowed.contains(&certificate.bureau);
+            let (covers, frontier) = match &record.kind {
+                RecordKind::Cut(subject, _, frontier, ..) => (subject.covers(id, certificate), frontier.as_slice()),
+                RecordKind::Reclassify(_, narrowed, _) => (narrows(narrowed), &[][..]),
+                _ => return false,
+            };
             let kept = frontier.iter().find(|line| line.actor == change.actor).map_or(0, |line| line.position);
             let began = self.places.get(&(change.actor, 1)).map(Vec::as_slice).unwrap_or_default();
             let later_life = began.iter().any(|p| self.descends(p.cited, *cut_id));
-            subject.covers(id, certificate) && change.seq > kept && !later_life
+            covers && change.seq > kept && !later_life
         })
     }
 }

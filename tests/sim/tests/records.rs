@@ -1,0 +1,357 @@
+//! Orders, held work and what the registrar does by itself, in small worlds.
+
+use accord_keys::certificate::Issuer;
+use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
+use accord_keys::seal::Sealed;
+use accord_protocol::access::log::{Record, RecordKind};
+use accord_protocol::agreement::{Category, Direction, Tlp, Verb};
+use accord_protocol::id::{Bytes, DocumentId};
+use accord_protocol::input::Command;
+use accord_protocol::intake::Item;
+use accord_protocol::time::WallSeconds;
+use accord_protocol::view::{DocumentView, InboxItem, SendingView, View};
+use accord_protocol::wire::{Message, Push};
+use accord_sim::people::{grant, terms, usual_grants};
+use accord_sim::world::World;
+
+const SERIES: &str = "CRIM.SERIES";
+const DAY: u64 = 24 * 3_600;
+
+fn view(world: &mut World, n: usize, document: &DocumentId) -> DocumentView {
+    world.show(n, document).expect("held here")
+}
+
+fn changes(world: &mut World, n: usize, document: &DocumentId) -> (u64, u64) {
+    let view = view(world, n, document);
+    (view.line.changes, view.line.held)
+}
+
+fn same(world: &mut World, document: &DocumentId, nodes: &[usize]) {
+    let all: Vec<(String, String)> = nodes.iter().map(|n| view(world, *n, document)).map(|v| (v.content_hash, v.log_head)).collect();
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{all:?}");
+}
+
+fn sending(view: View) -> SendingView {
+    let View::Sending(view) = view else { panic!("a sending view was expected") };
+    view
+}
+
+/// The kinds of the log's records, in log order, as a node shows them.
+fn kinds(world: &mut World, n: usize, document: &DocumentId) -> Vec<String> {
+    match world.ask(n, Command::AccessList { id: document.to_string() }) {
+        Ok(View::Access(view)) => view.records.into_iter().map(|record| record.kind).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn inbox(world: &mut World, n: usize, kind: &str) -> Vec<InboxItem> {
+    match world.ask(n, Command::Inbox) {
+        Ok(View::Inbox { items }) => items.into_iter().filter(|item| item.kind == kind).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The node revokes a certificate of its bureau.
+fn revoke(world: &mut World, n: usize, target: RevocationTarget, class: RevocationClass) {
+    let identity = world.nodes[n].identity.clone();
+    let at = WallSeconds(world.wall());
+    let revocation = Revocation { bureau: identity.bureau, target, class, at, issuer: Issuer::Member(identity.certificate) };
+    let sealed = Sealed::seal(&identity.network, revocation, &[identity.signer.as_ref()]).expect("seals");
+    world.ask(n, Command::Install { bytes: sealed.to_bytes() }).expect("installed");
+}
+
+fn certificate(world: &World, n: usize) -> RevocationTarget {
+    RevocationTarget::Certificate(world.nodes[n].officers[0].certificate)
+}
+
+#[test]
+fn held_work_is_shown_to_its_author_with_who_decides_and_an_order_lets_it_in() {
+    let mut world = World::new(101);
+    let [a, b, c, _] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    let late = world.laptop(b, "乙局笔记本");
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    world.run(20_000);
+    world.part(late, b);
+    world.cut_access(a, &thread, b, false).expect("cut");
+    for _ in 0..2 {
+        world.write_note(late, &thread).expect("the laptop has not heard of it");
+    }
+    world.run(20_000);
+    assert!(view(&mut world, late, &thread).held.is_none(), "nothing is held where nobody knows of the cut");
+    world.join_again(late, b);
+    world.run(30_000);
+    for n in [late, b, a] {
+        let held = view(&mut world, n, &thread).held.expect("held");
+        assert_eq!((held.count, held.waiting_for.as_str()), (2, "甲局"), "at {}", world.nodes[n].name);
+        assert!(held.since > 0 && held.entries.iter().all(|entry| !entry.text.is_empty()));
+    }
+    assert!(view(&mut world, c, &thread).held.is_none(), "nobody else hears of it");
+    assert_eq!(inbox(&mut world, a, "held").len(), 1);
+    let admit = |acts: Vec<String>| Command::AccessAdmit { id: thread.to_string(), acts };
+    let refused = world.ask(b, admit(vec![])).expect_err("the owner decides");
+    assert_eq!(refused.code, "not_the_owner");
+    assert_eq!(world.ask(a, admit(vec!["ffffffff".into()])).expect_err("no such act").code, "unknown_act");
+    let first = view(&mut world, a, &thread).held.expect("held").entries[0].change.clone();
+    assert_eq!(sending(world.ask(a, admit(vec![first])).expect("let in")).visible_entries, 1, "the one that was named");
+    assert_eq!(sending(world.ask(a, admit(vec![])).expect("let in")).visible_entries, 1, "the rest");
+    world.run(30_000);
+    assert_eq!(changes(&mut world, a, &thread), (3, 0));
+    assert_eq!(changes(&mut world, c, &thread), (3, 0), "who passed it by receives it now");
+    assert_eq!(world.ask(a, admit(vec![])).expect_err("nothing is left").code, "nothing_held");
+}
+
+#[test]
+fn a_voided_act_says_who_voided_it_and_why_everywhere() {
+    let mut world = World::new(102);
+    let [a, b, _, laptop] = world.county();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.write_note(b, &thread).expect("b writes");
+    world.run(20_000);
+    let change = view(&mut world, a, &thread).entries[1].change.clone();
+    let void = |reason: &str, acts: Vec<String>| Command::AccessVoid { id: thread.to_string(), acts, reason: reason.to_owned() };
+    assert_eq!(world.ask(a, void(" ", vec![change.clone()])).expect_err("no reason").code, "bad_reason");
+    assert_eq!(world.ask(a, void("why", vec![])).expect_err("no acts").code, "acts_to_void");
+    world.ask(a, void("密钥失窃后写入", vec![change[..10].to_owned()])).expect("voided");
+    world.run(20_000);
+    same(&mut world, &thread, &[a, b, laptop]);
+    for n in [a, b, laptop] {
+        let shown = view(&mut world, n, &thread);
+        let voided = shown.entries[1].voided.clone().expect("void");
+        assert_eq!(voided.reason, "密钥失窃后写入");
+        assert!(!voided.by.is_empty() && shown.entries[0].voided.is_none() && shown.entries[1].settled);
+    }
+}
+
+#[test]
+fn a_raised_traffic_light_takes_the_document_from_whom_it_shuts_out_in_the_same_record() {
+    let mut world = World::new(103);
+    let [a, b, c, laptop] = world.county();
+    let wide = vec![grant(Direction::Both, Category::CrimSeries, &[Verb::Append], Tlp::Red)];
+    let pact = terms(world.wall(), 30 * DAY, wide);
+    world.agree(a, c, pact);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    world.run(20_000);
+    world.write_note(b, &thread).expect("b writes");
+    world.run(1_000);
+    let raise = |tlp: &str| Command::AccessReclassify { id: thread.to_string(), tlp: tlp.to_owned() };
+    assert_eq!(world.ask(a, raise("GREEN")).expect_err("never lowered").code, "tlp_not_raised");
+    assert_eq!(world.ask(a, raise("PINK")).expect_err("no such light").code, "unknown_tlp");
+    let told = sending(world.ask(a, raise("RED")).expect("raised"));
+    let stays: Vec<(String, bool)> = told.receivers.iter().map(|r| (r.name.clone(), r.will_receive)).collect();
+    assert!(stays.contains(&("乙局".to_owned(), false)) && stays.contains(&("丙局".to_owned(), true)), "{stays:?}");
+    world.run(20_000);
+    world.write_note(a, &thread).expect("a goes on");
+    world.run(20_000);
+    same(&mut world, &thread, &[a, c, laptop]);
+    assert_eq!(changes(&mut world, a, &thread), (3, 0), "what b wrote before stands");
+    assert_eq!(view(&mut world, c, &thread).line.tlp, "RED");
+    assert_eq!(changes(&mut world, b, &thread).0, 2, "b keeps what it had and gets no more");
+    assert_eq!(world.write_note(b, &thread).expect_err("b was told").code, "may_not_append");
+}
+
+#[test]
+fn an_ended_document_is_told_to_its_holders_and_takes_nothing_more() {
+    let mut world = World::new(104);
+    let [a, b, _, laptop] = world.county();
+    let late = world.laptop(b, "乙局笔记本");
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.part(late, b);
+    world.write_note(a, &thread).expect("a writes");
+    let end = Command::AccessEnd { id: thread.to_string() };
+    let told = sending(world.ask(a, end.clone()).expect("ended"));
+    assert!(told.receivers.iter().all(|receiver| receiver.why == "ended"));
+    world.write_note(late, &thread).expect("the laptop has not heard of it");
+    world.run(20_000);
+    assert_eq!(view(&mut world, b, &thread).ended, "retention");
+    world.join_again(late, b);
+    world.run(30_000);
+    for n in [a, laptop] {
+        assert_eq!(view(&mut world, n, &thread).ended, "retention");
+        assert_eq!(changes(&mut world, n, &thread).0, 2, "what was admitted was settled by the end");
+        assert_eq!(world.write_note(n, &thread).expect_err("nothing follows the end").code, "may_not_append");
+    }
+    assert_eq!(view(&mut world, late, &thread).held.expect("held, shown to its author").count, 1);
+    assert_eq!(world.ask(a, end).expect_err("once").code, "has_ended");
+    world.restart(a);
+    world.run(700_000);
+    assert_eq!(kinds(&mut world, a, &thread).last().map(String::as_str), Some("end"), "nothing was written behind it");
+}
+
+#[test]
+fn what_a_revoked_creator_made_is_adopted_or_disowned_by_a_person() {
+    let mut world = World::new(105);
+    let [a, b, _, laptop] = world.county();
+    world.run(20_000);
+    world.part(a, laptop);
+    world.part(b, laptop);
+    let theirs: Vec<DocumentId> = (0..2)
+        .map(|_| {
+            let (draft, _) = world.draft(SERIES);
+            let made = sending(world.ask(laptop, Command::BulletinNew(draft)).expect("written offline"));
+            DocumentId::from_hex(&made.id).expect("an id")
+        })
+        .collect();
+    let target = certificate(&world, laptop);
+    revoke(&mut world, a, target, RevocationClass::Compromised);
+    // The device is good: it hands in what its officer made.
+    world.join_again(a, laptop);
+    world.run(60_000);
+    assert_eq!(inbox(&mut world, a, "unadopted").len(), 2);
+    for document in &theirs {
+        assert_eq!(kinds(&mut world, a, document), ["genesis"], "the machine confirms nothing of a stolen key");
+    }
+    world.ask(a, Command::AccessAdopt { id: theirs[0].to_string() }).expect("adopted");
+    world.ask(a, Command::AccessDisown { id: theirs[1].to_string() }).expect("disowned");
+    assert_eq!(kinds(&mut world, a, &theirs[0])[..2], ["genesis", "adopt"]);
+    assert_eq!(kinds(&mut world, a, &theirs[1]), ["genesis", "end"]);
+    assert!(inbox(&mut world, a, "unadopted").is_empty());
+    world.run(60_000);
+    assert_eq!(view(&mut world, laptop, &theirs[1]).ended, "disown");
+}
+
+/// A bureau's own officer's key turns out stolen while its work is not settled yet.
+fn stolen(seed: u64, class: RevocationClass, corroborated: bool) -> (World, [usize; 4], DocumentId) {
+    let mut world = World::new(seed);
+    let [a, b, c, laptop] = world.county();
+    if !corroborated {
+        world.restart(a);
+        for other in [b, c, laptop] {
+            world.part(a, other);
+        }
+        world.restart(a);
+    }
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(10_000);
+    world.write_note(a, &thread).expect("written");
+    world.run(100);
+    let target = certificate(&world, a);
+    let deputy =
+        Command::OfficerAdd { name: "副班员".into(), seats: vec!["duty".into()], capabilities: vec!["order".into(), "write".into()] };
+    world.ask(a, deputy).expect("added");
+    revoke(&mut world, a, target, class);
+    (world, [a, b, c, laptop], thread)
+}
+
+#[test]
+fn a_stolen_key_is_cut_by_the_registrar_before_its_work_is_settled() {
+    let (mut world, [a, b, _, laptop], thread) = stolen(106, RevocationClass::Compromised, true);
+    world.run(20_000);
+    assert_eq!(kinds(&mut world, a, &thread), ["genesis", "adopt", "cut"]);
+    for n in [a, b, laptop] {
+        assert_eq!(changes(&mut world, n, &thread), (1, 1), "at {}", world.nodes[n].name);
+    }
+    world.run(700_000);
+    assert_eq!(kinds(&mut world, a, &thread).len(), 3, "once");
+}
+
+#[test]
+fn a_retired_key_is_cut_with_what_it_wrote_left_standing() {
+    let (mut world, [a, b, _, laptop], thread) = stolen(107, RevocationClass::Retired, true);
+    world.run(700_000);
+    assert_eq!(kinds(&mut world, a, &thread), ["genesis", "adopt", "cut", "anchor"]);
+    for n in [a, b, laptop] {
+        assert_eq!(changes(&mut world, n, &thread), (2, 0));
+    }
+}
+
+#[test]
+fn without_a_corroborated_clock_cuts_wait_for_a_person_and_nothing_of_a_stolen_key_is_settled() {
+    let (mut world, [a, ..], thread) = stolen(108, RevocationClass::Compromised, false);
+    world.run(700_000);
+    assert_eq!(kinds(&mut world, a, &thread), ["genesis", "adopt"]);
+    assert_eq!(view(&mut world, a, &thread).line.settled, 1);
+    assert_eq!(inbox(&mut world, a, "confirm_cuts").len(), 1);
+    world.restart(a);
+    assert_eq!(inbox(&mut world, a, "confirm_cuts").len(), 1, "it is remembered");
+    world.nodes[a].officers.clear();
+    world.log_in(a, "副班员");
+    world.ask(a, Command::AccessConfirm).expect("a person's word");
+    world.run(5_000);
+    assert_eq!(kinds(&mut world, a, &thread), ["genesis", "adopt", "cut"]);
+    assert!(inbox(&mut world, a, "confirm_cuts").is_empty());
+    assert_eq!(world.ask(a, Command::AccessConfirm).expect_err("nothing waits").code, "no_cuts_wait");
+}
+
+#[test]
+fn an_agreement_that_ran_out_is_cut_after_its_grace_only_where_a_third_bureau_reads() {
+    let mut world = World::new(109);
+    let (a, b, c) = (world.bureau("甲局"), world.bureau("乙局"), world.bureau("丙局"));
+    for other in [b, c] {
+        world.introduce(a, other, true);
+    }
+    world.run(5_000);
+    let mut short = terms(world.wall(), 600, usual_grants());
+    short.grace_days = 1;
+    world.agree(a, b, short);
+    let long = terms(world.wall(), 90 * DAY, usual_grants());
+    world.agree(a, c, long);
+    let three = world.open_case(a, &[b, c], SERIES).expect("opened");
+    let two = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(700_000);
+    world.run(12 * 3_600_000);
+    let cuts = |world: &mut World, document| kinds(world, a, document).iter().filter(|kind| *kind == "cut").count();
+    assert_eq!((cuts(&mut world, &three), cuts(&mut world, &two)), (0, 0), "in the grace time nothing is cut");
+    world.run(24 * 3_600_000);
+    assert_eq!((cuts(&mut world, &three), cuts(&mut world, &two)), (1, 0));
+    world.run(24 * 3_600_000);
+    assert_eq!((cuts(&mut world, &three), cuts(&mut world, &two)), (1, 0), "once");
+}
+
+/// A second record behind the one before the newest, sealed by the same registrar: as a registrar put back would write it.
+fn rival(world: &World, n: usize, document: &DocumentId) -> Vec<u8> {
+    let identity = &world.nodes[n].identity;
+    let records: Vec<Sealed<Record>> = world.nodes[n]
+        .disk
+        .items(document)
+        .into_iter()
+        .filter_map(|(_, bytes)| match Item::from_bytes(&bytes) {
+            Some(Item::Record(bytes)) => Sealed::<Record>::from_bytes(&bytes).ok(),
+            _ => None,
+        })
+        .collect();
+    let newest = records.iter().max_by_key(|record| record.claimed().index).expect("adopted").claimed().clone();
+    let tips = records[0].claimed().kind.anchors().to_vec();
+    let record = Record { kind: RecordKind::Anchor(tips), at: newest.at.plus(7), ..newest };
+    Sealed::seal(&identity.network, record, &[identity.signer.as_ref()]).expect("seals").to_bytes()
+}
+
+#[test]
+fn a_registrar_that_sees_its_log_forked_names_all_heads_and_goes_on() {
+    let mut world = World::new(110);
+    let [a, b, c, laptop] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(10_000);
+    world.write_note(a, &thread).expect("a writes");
+    world.run(20_000);
+    world.cut_access(a, &thread, b, false).expect("cut");
+    world.grant_access(a, &thread, c, "read").expect("granted");
+    world.run(20_000);
+    let other = rival(&world, a, &thread);
+    let push = Push {
+        mark: 1_000_000,
+        document: thread,
+        evidence: Vec::new(),
+        genesis: None,
+        records: vec![Bytes(other)],
+        segments: Vec::new(),
+        cursor: None,
+        openings: None,
+    };
+    assert!(world.inject(c, a, Message::Push(push).encode()));
+    world.run(1_000);
+    let forked = kinds(&mut world, a, &thread).len();
+    world.run(30_000);
+    assert_eq!(kinds(&mut world, a, &thread).len(), forked + 1);
+    assert_eq!(kinds(&mut world, a, &thread).last().map(String::as_str), Some("continue"));
+    world.grant_access(a, &thread, b, "append").expect("grants count again");
+    world.run(30_000);
+    world.write_note(b, &thread).expect("b is in again");
+    world.run(30_000);
+    same(&mut world, &thread, &[a, b, c, laptop]);
+}
