@@ -314,19 +314,27 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
+                "offer resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
             ),
             (
                 "inbox_next",
-                "offer bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
+                "offer resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held certificate_ends catching_up pair_behind pair_not_covered",
             ),
             (
                 "event",
-                "document_changed delivered store cloned agreement partner_up partner_down refused clock divergent fork device officer partner statement",
+                "document_changed delivered store cloned agreement agreement_ends emergency_report partner_up partner_down refused clock divergent fork device officer partner statement",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end"),
             ("verb", "read append request"),
             ("why", "ok now not_in_log no_agreement suspended not_granted no_pass"),
+            ("effects", "offer accept suspend resume end"),
+            ("change", "added removed widened narrowed changed"),
+            ("urgency", "flash urgent priority routine"),
+            ("sealed", "offered accepted declined concluded"),
+            (
+                "annex",
+                "number form notice_days emergency_clause excluded responses liaisons pairings clusters retention heads articles calendar compact lifts",
+            ),
             ("check", "disk keys ports clock certificate store partner address transport identity agreement version"),
             ("word", "node laptop"),
         ];

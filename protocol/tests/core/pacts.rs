@@ -222,7 +222,7 @@ fn people_are_warned_once_sixty_thirty_and_seven_days_before_the_end() {
     assert!(events(&mut county, 0, "agreement_ends").is_empty() && inbox(&mut county, 0, "agreement_ends").is_empty());
     county.pass(2 * DAY);
     assert_eq!(events(&mut county, 0, "agreement_ends"), ["60"]);
-    assert_eq!(inbox(&mut county, 0, "agreement_ends"), [id.clone()]);
+    assert_eq!(inbox(&mut county, 0, "agreement_ends"), std::slice::from_ref(&id));
     let now = county.now;
     county.nodes[0].reopen(now);
     county.pass(30 * DAY);
@@ -262,7 +262,7 @@ fn two_commanders_sign_for_a_day_and_both_hear_of_it_the_next_morning() {
     county.pass(5 * 3_600);
     for at in [0, 1] {
         assert_eq!(events(&mut county, at, "emergency_report").len(), 1, "after eight in the morning");
-        assert_eq!(inbox(&mut county, at, "emergency_report"), [id.clone()]);
+        assert_eq!(inbox(&mut county, at, "emergency_report"), std::slice::from_ref(&id));
     }
     county.pass(DAY);
     assert_eq!(agreement(&mut county, 0, &id).standing, "ended");
