@@ -721,6 +721,7 @@ fn only_reads(command: &Command) -> bool {
             | Command::PartnerShow { .. }
             | Command::AgreementList
             | Command::AgreementShow { .. }
+            | Command::AgreementDiff { .. }
             | Command::BulletinList
             | Command::CaseList
             | Command::DocumentShow { .. }

@@ -23,6 +23,9 @@ const OFFSET_S: i64 = 8 * 3_600;
 pub struct TermsForm {
     /// Headline of the agreement.
     pub title: String,
+    /// BLAKE3 of the paper text, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_hash: Option<String>,
     /// In force from, Unix seconds, inclusive.
     pub from: u64,
     /// In force until, Unix seconds, exclusive.
@@ -31,6 +34,116 @@ pub struct TermsForm {
     pub grace_days: u32,
     /// Who gives what.
     pub grants: Vec<GrantForm>,
+    /// Everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annex: Option<Box<AnnexForm>>,
+}
+
+/// What an agreement says beside its grants, as the API takes it; sides as the offering bureau sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnnexForm {
+    /// `ordinary` (when absent) or `emergency`.
+    pub kind: Option<String>,
+    /// Number in the files.
+    pub number: Option<String>,
+    /// Days between notice and end; 30 when absent.
+    pub notice_days: Option<u32>,
+    /// Aid goes on through the grace time.
+    pub emergency_clause: bool,
+    /// Categories never shared.
+    pub excluded: Vec<String>,
+    /// Heads of both bureaus: both or none.
+    pub our_head: Option<String>,
+    /// See `our_head`.
+    pub their_head: Option<String>,
+    /// BLAKE3 of the calendar table, hex.
+    pub calendar: Option<String>,
+    /// Response times.
+    pub responses: Vec<ResponseLine>,
+    /// Who speaks for whom.
+    pub liaisons: Vec<LiaisonLine>,
+    /// Units that work with each other directly.
+    pub pairings: Vec<PairingLine>,
+    /// Working areas.
+    pub clusters: Vec<ClusterLine>,
+    /// How long what was received may be kept.
+    pub retention: Vec<RetentionLine>,
+    /// Further articles.
+    pub articles: Vec<ArticleLine>,
+}
+
+/// Response times of one urgency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResponseLine {
+    /// `flash`, `urgent`, `priority`, `routine`.
+    pub urgency: String,
+    /// Signed for within, minutes.
+    pub sign_minutes: u32,
+    /// Answered within, minutes.
+    pub answer_minutes: u32,
+}
+
+/// One liaison officer's seat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiaisonLine {
+    /// `ours`, `theirs`.
+    pub side: String,
+    /// For one category; for all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The seat.
+    pub seat: String,
+    /// Who stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deputy: Option<String>,
+    /// 24-hour phone.
+    pub phone: String,
+    /// May order by phone.
+    #[serde(default)]
+    pub may_order: bool,
+}
+
+/// Two units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairingLine {
+    /// Of ours.
+    pub ours: String,
+    /// Of theirs.
+    pub theirs: String,
+}
+
+/// A working area.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterLine {
+    /// Its name.
+    pub name: String,
+    /// Units of both sides.
+    pub units: Vec<String>,
+}
+
+/// Retention of one category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionLine {
+    /// Category code.
+    pub category: String,
+    /// Days.
+    pub days: u32,
+}
+
+/// A further article.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArticleLine {
+    /// Heading.
+    pub title: String,
+    /// Text.
+    pub text: String,
 }
 
 /// One grant line as the API takes it.
@@ -56,6 +169,12 @@ pub struct GrantForm {
     /// Most subjects in one document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subjects_max: Option<u32>,
+    /// Units of the receiver that may read; all when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<String>,
+    /// Seats of the receiver that may read; all when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seats: Vec<String>,
 }
 
 /// A file as read.
@@ -75,8 +194,10 @@ struct File {
     from: Datetime,
     to: Datetime,
     grace_days: Option<u32>,
+    text_hash: Option<String>,
     #[serde(default)]
     grants: Vec<Line>,
+    annex: Option<Box<AnnexForm>>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +211,10 @@ struct Line {
     onward: Option<String>,
     offline_days_max: Option<u32>,
     subjects_max: Option<u32>,
+    #[serde(default)]
+    units: Vec<String>,
+    #[serde(default)]
+    seats: Vec<String>,
 }
 
 /// The commented example file, in the language of the reader. It is valid as it stands.
@@ -122,14 +247,18 @@ pub fn read(text: &str) -> Result<Written, Failure> {
             onward: line.onward.unwrap_or_else(|| "none".to_owned()),
             offline_days_max: line.offline_days_max,
             subjects_max: line.subjects_max,
+            units: line.units,
+            seats: line.seats,
         });
     }
     let terms = TermsForm {
         title: file.title,
+        text_hash: file.text_hash,
         from: first(&file.from, "from")?,
         to: last(&file.to, "to")?,
         grace_days: file.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
         grants,
+        annex: file.annex,
     };
     Ok(Written { partner: file.partner, terms })
 }
@@ -192,6 +321,13 @@ mod tests {
         assert_eq!(zh.terms.grants, en.terms.grants);
         assert_eq!((zh.terms.from, zh.terms.to, zh.terms.grace_days), (en.terms.from, en.terms.to, en.terms.grace_days));
         assert!(zh.terms.grants.len() >= 3);
+        let shape = |form: &TermsForm| {
+            let annex = form.annex.as_ref().expect("the template shows an annex");
+            let seats: Vec<&str> = annex.liaisons.iter().map(|line| line.seat.as_str()).collect();
+            let minutes: Vec<(u32, u32)> = annex.responses.iter().map(|line| (line.sign_minutes, line.answer_minutes)).collect();
+            (annex.notice_days, annex.emergency_clause, annex.excluded.clone(), minutes, seats.join(" "), annex.articles.len())
+        };
+        assert_eq!(shape(&zh.terms), shape(&en.terms));
     }
 
     #[test]

@@ -314,15 +314,15 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered",
+                "offer resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered",
             ),
             (
                 "inbox_next",
-                "offer bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered",
+                "offer resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered",
             ),
             (
                 "event",
-                "cuts_wait log_healed document_changed delivered store cloned agreement partner_up partner_down refused clock divergent fork device officer partner statement",
+                "cuts_wait log_healed document_changed delivered store cloned agreement agreement_ends emergency_report partner_up partner_down refused clock divergent fork device officer partner statement",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),
@@ -331,6 +331,14 @@ mod tests {
                 "why",
                 "ok now not_in_log cut no_agreement expired suspended excluded winding_down ended not_yet not_granted ceiling grant_ended grant_ceiling no_consent no_pass \
                  pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member",
+            ),
+            ("effects", "offer accept suspend resume end"),
+            ("change", "added removed widened narrowed changed"),
+            ("urgency", "flash urgent priority routine"),
+            ("sealed", "offered accepted declined concluded"),
+            (
+                "annex",
+                "number form notice_days emergency_clause excluded responses liaisons pairings clusters retention heads articles calendar compact lifts",
             ),
             ("check", "disk keys ports clock certificate store partner address transport identity agreement version"),
             ("word", "node laptop"),

@@ -7,6 +7,7 @@
 
 pub mod annex;
 pub mod book;
+pub mod diff;
 pub mod exchange;
 pub mod lifecycle;
 

@@ -9,7 +9,8 @@
 //! | `open` | start: rows of the store become state |
 //! | `people` | officers, devices, statements made elsewhere, enrolment |
 //! | `partners` | our card, theirs |
-//! | `pacts` | agreements |
+//! | `pacts`, `lifecycle`, `effects` | agreements; what stops, resumes and ends them; what an act would change |
+//! | `warnings` | what people are told ahead of time |
 //! | `author` | documents and entries by our officers |
 //! | `records`, `orders` | records that need an officer's order: grants, cuts; admits, voids, ends and others |
 //! | `cuts` | cuts the registrar makes by itself |
@@ -23,12 +24,15 @@
 
 mod author;
 mod cuts;
+mod effects;
 mod explain;
 mod found;
+mod lifecycle;
 mod links;
 mod memory;
 mod open;
 mod orders;
+mod pact_views;
 mod pacts;
 mod partners;
 mod passes;
@@ -39,6 +43,7 @@ mod registrar;
 mod rows;
 mod show;
 mod turn;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -140,6 +145,9 @@ pub struct Bureau {
     event_position: u64,
     policy_epoch: u64,
     next_policy: Option<WallSeconds>,
+    /// What people were told of agreements, and when something is due next.
+    told: BTreeSet<(crate::id::AgreementId, u8)>,
+    next_warning: Option<WallSeconds>,
     /// Latest effective time; it only goes back when a wild wall clock comes to its senses.
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
@@ -376,6 +384,12 @@ impl Bureau {
             Command::AgreementOffer { partner, terms } => self.agreement_offer(turn, person, dry_run, &partner, terms),
             Command::AgreementAccept { id } => self.agreement_accept(turn, person, dry_run, &id),
             Command::AgreementDecline { id, reason } => self.agreement_decline(turn, person, dry_run, &id, reason),
+            Command::AgreementRenew { id, from, to } => self.agreement_renew(turn, person, dry_run, &id, from, to),
+            Command::AgreementAmend { id, terms } => self.agreement_amend(turn, person, dry_run, &id, terms),
+            Command::AgreementSuspend { id, categories, reason } => self.agreement_suspend(turn, person, dry_run, &id, &categories, reason),
+            Command::AgreementResume { id, notices } => self.agreement_resume(turn, person, dry_run, &id, notices),
+            Command::AgreementEnd { id, ends, reason } => self.agreement_end(turn, person, dry_run, &id, ends, reason),
+            Command::AgreementDiff { before, after } => self.agreement_diff(&before, &after),
             Command::AgreementList => Ok(self.show_agreements(turn)),
             Command::AgreementShow { id } => self.show_agreement(turn, &id),
             Command::BulletinNew(draft) => self.draft_new(turn, person, dry_run, draft),
@@ -427,6 +441,7 @@ impl Bureau {
             self.policy_changed(turn, None);
         }
         self.effective_seen = turn.effective;
+        self.warn(turn);
         if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
             self.write_floor(turn);
         }

@@ -232,6 +232,54 @@ pub enum Command {
         /// Why; goes to the offerer.
         reason: String,
     },
+    /// Offers the same terms again with new dates, as the next version.
+    AgreementRenew {
+        /// The version to renew.
+        id: String,
+        /// Begins; `None`: when the old one ends, or now if it has.
+        from: Option<WallSeconds>,
+        /// Ends.
+        to: WallSeconds,
+    },
+    /// Offers other terms as the next version.
+    AgreementAmend {
+        /// The version to amend.
+        id: String,
+        /// The terms, as our offer.
+        terms: crate::agreement::Terms,
+    },
+    /// Stops sharing with the partner at once.
+    AgreementSuspend {
+        /// The agreement.
+        id: String,
+        /// Category codes; none: everything.
+        categories: Vec<String>,
+        /// Why; goes to the partner.
+        reason: String,
+    },
+    /// Proposes to lift what stops an agreement, or accepts the partner's proposal.
+    AgreementResume {
+        /// The agreement, or the partner's resume.
+        id: String,
+        /// Withdraw notices too.
+        notices: bool,
+    },
+    /// Gives notice.
+    AgreementEnd {
+        /// The agreement.
+        id: String,
+        /// When it ends; `None`: as soon as was agreed.
+        ends: Option<WallSeconds>,
+        /// Why; goes to the partner.
+        reason: String,
+    },
+    /// What differs between two agreements.
+    AgreementDiff {
+        /// One.
+        before: String,
+        /// The other.
+        after: String,
+    },
     /// All agreements and offers.
     AgreementList,
     /// One agreement in full.

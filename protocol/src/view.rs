@@ -2,7 +2,14 @@
 
 #![allow(missing_docs)] // field names are the words of GLOSSARY.md; units are in each doc line above
 
+mod agreement;
+
 use serde::{Deserialize, Serialize};
+
+pub use agreement::{
+    AgreementView, AnnexView, ArticleView, ClusterView, EffectsView, FlowView, GrantView, LiaisonView, LineChangeView, PairingView,
+    ResponseView, ResumeView, RetentionView, SealView, StopView, TermsDiffView,
+};
 
 /// The answer to a [`crate::input::Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +29,10 @@ pub enum View {
     Partners { partners: Vec<PartnerView> },
     /// Agreements and offers.
     Agreements { agreements: Vec<AgreementView> },
+    /// What an act on an agreement would change (`--dry-run`).
+    Effects(EffectsView),
+    /// What differs between two agreements.
+    TermsDiff(TermsDiffView),
     /// Documents, newest first.
     Documents { documents: Vec<DocumentLine> },
     /// One document.
@@ -154,37 +165,6 @@ pub struct PartnerView {
 pub struct NodeAddress {
     pub transport: String,
     pub addresses: Vec<String>,
-}
-
-/// One agreement version or offer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgreementView {
-    pub id: String,
-    pub version: u32,
-    pub partner: String,
-    pub partner_name: String,
-    /// `offered_by_us`, `offered_to_us`, `accepted`, `declined`, `lapsed`, `not_yet`, `in_force`, `expired`, `superseded`.
-    pub standing: String,
-    pub title: String,
-    pub from: u64,
-    pub to: u64,
-    pub offer_expires: u64,
-    pub grants: Vec<GrantView>,
-    /// The reason given with a decline.
-    pub reason: String,
-}
-
-/// One grant line of an agreement.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantView {
-    /// `we_give`, `they_give`.
-    pub direction: String,
-    pub category: String,
-    /// `read`, `append`, `request`.
-    pub verbs: Vec<String>,
-    pub tlp_ceiling: String,
-    /// 0: to the end of the agreement.
-    pub until: u64,
 }
 
 /// One line of a list of documents.
@@ -427,7 +407,8 @@ pub struct ReceiverView {
 /// One thing that waits for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// `offer`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`, `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `certificate_ends`.
+    /// `offer`, `resume`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
+    /// `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `certificate_ends`.
     pub kind: String,
     pub id: String,
     pub title: String,
@@ -441,7 +422,7 @@ pub struct EventView {
     /// Strictly increasing, stable over restarts.
     pub position: u64,
     pub at: u64,
-    /// `document_changed`, `delivered`, `agreement`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
+    /// `document_changed`, `delivered`, `agreement`, `agreement_ends`, `emergency_report`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
     pub kind: String,
     pub document: String,
     pub bureau: String,

@@ -1,13 +1,15 @@
 //! Request bodies as the API takes them. Unknown fields are refused; words and bounds are the core's matter.
 
 use accord_keys::time::WallSeconds;
+use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
+use accord_protocol::id::Digest;
 use accord_protocol::input::Draft;
 use serde::Deserialize;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::failure::Failure;
-use crate::terms::{GrantForm, TermsForm};
+use crate::terms::{AnnexForm, GrantForm, TermsForm};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +145,43 @@ pub(super) struct Entry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Renew {
+    #[serde(default)]
+    pub from: Option<u64>,
+    pub to: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Amend {
+    pub terms: TermsForm,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Suspend {
+    #[serde(default)]
+    pub categories: Vec<String>,
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resume {
+    #[serde(default)]
+    pub notices: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct End {
+    #[serde(default)]
+    pub ends: Option<u64>,
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewGrant {
     pub partner: String,
     pub verb: String,
@@ -181,13 +220,90 @@ pub(super) struct Reclassify {
 /// # Errors
 /// `unknown_direction`, `unknown_category`, `unknown_verb`, `unknown_tlp`, `unknown_onward` with the word as written.
 pub(super) fn terms(form: TermsForm) -> Result<Terms, Failure> {
-    let TermsForm { title, from, to, grace_days, grants } = form;
+    let TermsForm { title, text_hash, from, to, grace_days, grants, annex } = form;
     let grants = grants.into_iter().map(grant).collect::<Result<_, _>>()?;
-    Ok(Terms { title, text_hash: None, from: WallSeconds(from), to: WallSeconds(to), grants, grace_days, annex: None })
+    let text_hash = text_hash.map(|hex| Digest::from_hex(&hex).ok_or_else(|| unknown("digest", &hex))).transpose()?;
+    let annex = annex.map(|form| annex_of(*form)).transpose()?.map(Box::new);
+    Ok(Terms { title, text_hash, from: WallSeconds(from), to: WallSeconds(to), grants, grace_days, annex })
+}
+
+fn unknown(what: &str, word: &str) -> Failure {
+    Failure::misuse(&format!("unknown_{what}")).with(what, word).with("found", word)
+}
+
+fn category(code: &str) -> Result<Category, Failure> {
+    Category::from_code(code).ok_or_else(|| unknown("category", code))
+}
+
+/// The annex in the core's words: we are the offering side.
+fn annex_of(form: AnnexForm) -> Result<Annex, Failure> {
+    let form_word = form.kind.as_deref().unwrap_or("ordinary");
+    let kind = match form_word {
+        "ordinary" => Form::Ordinary,
+        "emergency" => Form::Emergency,
+        other => return Err(unknown("form", other)),
+    };
+    let least = if kind == Form::Emergency { 0 } else { accord_protocol::limits::NOTICE_DAYS_MIN };
+    let mut excluded = form.excluded.iter().map(|code| category(code)).collect::<Result<Vec<_>, _>>()?;
+    excluded.sort();
+    excluded.dedup();
+    let mut responses = Vec::with_capacity(form.responses.len());
+    for line in form.responses {
+        let urgency = Urgency::from_word(&line.urgency).ok_or_else(|| unknown("urgency", &line.urgency))?;
+        responses.push(Response { urgency, sign_minutes: line.sign_minutes, answer_minutes: line.answer_minutes });
+    }
+    responses.sort_by_key(|line| line.urgency);
+    let mut liaisons = Vec::with_capacity(form.liaisons.len());
+    for line in form.liaisons {
+        let side = match line.side.as_str() {
+            "ours" => Side::Offerer,
+            "theirs" => Side::Acceptor,
+            other => return Err(unknown("side", other)),
+        };
+        let category = line.category.as_deref().map(category).transpose()?;
+        liaisons.push(Liaison { side, category, seat: line.seat, deputy: line.deputy, phone: line.phone, may_order: line.may_order });
+    }
+    let mut pairings: Vec<Pairing> =
+        form.pairings.into_iter().map(|line| Pairing { offerer_unit: line.ours, acceptor_unit: line.theirs }).collect();
+    pairings.sort();
+    pairings.dedup();
+    let mut retention = Vec::with_capacity(form.retention.len());
+    for line in form.retention {
+        retention.push(Retention { category: category(&line.category)?, days: line.days });
+    }
+    retention.sort_by_key(|line| line.category);
+    let heads = match (form.our_head, form.their_head) {
+        (Some(offerer), Some(acceptor)) => Some(Heads { offerer, acceptor }),
+        (None, None) => None,
+        _ => return Err(Failure::misuse("one_head")),
+    };
+    Ok(Annex {
+        number: form.number.unwrap_or_default(),
+        form: kind,
+        notice_days: form.notice_days.unwrap_or(least),
+        emergency_clause: form.emergency_clause,
+        excluded,
+        responses,
+        liaisons,
+        pairings,
+        clusters: form.clusters.into_iter().map(|line| Cluster { name: line.name, units: line.units }).collect(),
+        retention,
+        heads,
+        articles: form.articles.into_iter().map(|line| Article { title: line.title, text: line.text }).collect(),
+        calendar: form.calendar.map(|hex| Digest::from_hex(&hex).ok_or_else(|| unknown("digest", &hex))).transpose()?,
+        compact: None,
+        lifts: Vec::new(),
+    })
+}
+
+/// Names in any order become one list; none named means all.
+fn names(mut list: Vec<String>) -> Option<Vec<String>> {
+    list.sort();
+    list.dedup();
+    (!list.is_empty()).then_some(list)
 }
 
 fn grant(form: GrantForm) -> Result<Grant, Failure> {
-    let unknown = |what: &str, word: &str| Failure::misuse(&format!("unknown_{what}")).with(what, word).with("found", word);
     let direction = match form.direction.as_str() {
         "we_give" => Direction::OffererGives,
         "they_give" => Direction::AcceptorGives,
@@ -206,15 +322,15 @@ fn grant(form: GrantForm) -> Result<Grant, Failure> {
     verbs.dedup();
     Ok(Grant {
         direction,
-        category: Category::from_code(&form.category).ok_or_else(|| unknown("category", &form.category))?,
+        category: category(&form.category)?,
         verbs,
         tlp_ceiling: Tlp::from_word(&form.tlp_ceiling).ok_or_else(|| unknown("tlp", &form.tlp_ceiling))?,
         until: form.until.map(WallSeconds),
         onward,
         offline_days_max: form.offline_days_max,
         subjects_max: form.subjects_max,
-        units: None,
-        seats: None,
+        units: names(form.units),
+        seats: names(form.seats),
     })
 }
 
@@ -232,6 +348,8 @@ mod tests {
             onward: "none".to_owned(),
             offline_days_max: None,
             subjects_max: None,
+            units: vec!["二中队".to_owned(), "一中队".to_owned()],
+            seats: Vec::new(),
         };
         change(&mut form);
         assert_eq!(grant(form).map_or_else(|failure| failure.code, |grant| format!("{:?}", grant.verbs)), expect);

@@ -113,6 +113,20 @@ impl FromRequestParts<App> for Name {
     }
 }
 
+/// Two segments of a path, decoded.
+pub(super) struct Names(pub String, pub String);
+
+impl FromRequestParts<App> for Names {
+    type Rejection = Problems;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problems> {
+        match axum::extract::Path::<(String, String)>::from_request_parts(parts, app).await {
+            Ok(axum::extract::Path((one, other))) => Ok(Self(one, other)),
+            Err(error) => Err(Problems(Failure::misuse("bad_name").with("path", parts.uri.path()).because(error))),
+        }
+    }
+}
+
 /// A JSON body within the configured bound.
 pub(super) struct Json<T>(pub T);
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::App;
 use super::bodies;
 use super::events;
-use super::extract::{Answer, Json, Name, Problems, Query, Who};
+use super::extract::{Answer, Json, Name, Names, Problems, Query, Who};
 use super::login::{login, reset};
 use crate::doctor::{self, Finding};
 use crate::failure::Failure;
@@ -49,6 +49,12 @@ pub fn router(app: App) -> Router {
         .route("/v1/agreements/{id}", get(async |app, who, Name(id)| ask(app, who, Command::AgreementShow { id }).await))
         .route("/v1/agreements/{id}/accept", post(async |app, who, Name(id)| ask(app, who, Command::AgreementAccept { id }).await))
         .route("/v1/agreements/{id}/decline", post(decline))
+        .route("/v1/agreements/{id}/renew", post(renew))
+        .route("/v1/agreements/{id}/amend", post(amend))
+        .route("/v1/agreements/{id}/suspend", post(suspend))
+        .route("/v1/agreements/{id}/resume", post(resume))
+        .route("/v1/agreements/{id}/end", post(end))
+        .route("/v1/agreements/{id}/diff/{other}", get(diff))
         .route("/v1/drafts", post(draft))
         .route("/v1/bulletins", get(async |app, who| ask(app, who, Command::BulletinList).await).post(publish))
         .route("/v1/cases", get(async |app, who| ask(app, who, Command::CaseList).await).post(case_open))
@@ -163,6 +169,32 @@ async fn offer(app: State<App>, who: Who, Json(bodies::Offer { partner, terms })
 
 async fn decline(app: State<App>, who: Who, Name(id): Name, Json(bodies::Decline { reason }): Json<bodies::Decline>) -> Done {
     ask(app, who, Command::AgreementDecline { id, reason }).await
+}
+
+async fn renew(app: State<App>, who: Who, Name(id): Name, Json(bodies::Renew { from, to }): Json<bodies::Renew>) -> Done {
+    ask(app, who, Command::AgreementRenew { id, from: from.map(WallSeconds), to: WallSeconds(to) }).await
+}
+
+async fn amend(app: State<App>, who: Who, Name(id): Name, Json(bodies::Amend { terms }): Json<bodies::Amend>) -> Done {
+    let terms = bodies::terms(terms)?;
+    ask(app, who, Command::AgreementAmend { id, terms }).await
+}
+
+async fn suspend(app: State<App>, who: Who, Name(id): Name, Json(body): Json<bodies::Suspend>) -> Done {
+    let bodies::Suspend { categories, reason } = body;
+    ask(app, who, Command::AgreementSuspend { id, categories, reason }).await
+}
+
+async fn resume(app: State<App>, who: Who, Name(id): Name, Json(bodies::Resume { notices }): Json<bodies::Resume>) -> Done {
+    ask(app, who, Command::AgreementResume { id, notices }).await
+}
+
+async fn end(app: State<App>, who: Who, Name(id): Name, Json(bodies::End { ends, reason }): Json<bodies::End>) -> Done {
+    ask(app, who, Command::AgreementEnd { id, ends: ends.map(WallSeconds), reason }).await
+}
+
+async fn diff(app: State<App>, who: Who, Names(before, after): Names) -> Done {
+    ask(app, who, Command::AgreementDiff { before, after }).await
 }
 
 async fn draft(app: State<App>, who: Who, Json(form): Json<bodies::DraftForm>) -> Done {

@@ -109,6 +109,12 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
             Command::PartnerSet { partner, alias, address } => format!("set {partner} {alias:?} {address:?}"),
             Command::AgreementOffer { partner, terms } => format!("offer {partner} {} {}", terms.title, terms.grants.len()),
             Command::AgreementDecline { id, reason } => format!("decline {id} {reason}"),
+            Command::AgreementRenew { id, from, to } => format!("renew {id} {from:?} {to:?}"),
+            Command::AgreementAmend { id, terms } => format!("amend {id} {}", terms.annex.is_some_and(|annex| annex.emergency_clause)),
+            Command::AgreementSuspend { id, categories, reason } => format!("suspend {id} {categories:?} {reason}"),
+            Command::AgreementResume { id, notices } => format!("resume {id} {notices}"),
+            Command::AgreementEnd { id, ends, reason } => format!("end {id} {ends:?} {reason}"),
+            Command::AgreementDiff { before, after } => format!("diff {before} {after}"),
             Command::BulletinNew(draft) => format!("draft {} {}", draft.title, draft.category),
             Command::BulletinPublish { draft, text, to } => format!("publish {draft:?} {} {to:?}", text.is_some()),
             Command::CaseOpen { draft, with } => format!("case {} {with:?}", draft.title),
@@ -132,6 +138,7 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
         other => format!("{other:?}"),
     };
     assert_eq!(get("/v1/status"), "李/liaison status");
+    assert_eq!(get("/v1/agreements/7c1e/diff/90ab"), "李/liaison diff 7c1e 90ab");
     assert_eq!(get("/v1/events?after=7&limit=9"), "李/liaison events 7 9");
     let text = json!({"title": "盗窃", "text": "甲", "category": "CRIM.SERIES"});
     for (path, body, expect) in [
@@ -143,6 +150,10 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
         ("/v1/partners", json!({"card": "x", "checking_code": "12345"}), "partner Some(\"12345\") None"),
         ("/v1/partners/lake", json!({"alias": "湖"}), "set lake Some(\"湖\") None"),
         ("/v1/agreements/7c1e/decline", json!({"reason": "no"}), "decline 7c1e no"),
+        ("/v1/agreements/7c1e/renew", json!({"to": 9}), "renew 7c1e None WallSeconds(9)"),
+        ("/v1/agreements/7c1e/suspend", json!({"categories": ["TRAF"], "reason": "no"}), "suspend 7c1e [\"TRAF\"] no"),
+        ("/v1/agreements/7c1e/resume", json!({}), "resume 7c1e false"),
+        ("/v1/agreements/7c1e/end", json!({"ends": 9, "reason": "no"}), "end 7c1e Some(WallSeconds(9)) no"),
         ("/v1/drafts", text.clone(), "draft 盗窃 CRIM.SERIES"),
         ("/v1/bulletins", json!({"text": text, "to": ["lake"]}), "publish None true [\"lake\"]"),
         ("/v1/cases/7c1e/entries", json!({"kind": "note", "text": "甲"}), "note 7c1e note 甲"),
@@ -155,7 +166,10 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
     }
     let grant = json!({"direction": "both", "category": "TRAF", "verbs": ["read"], "tlp_ceiling": "AMBER", "onward": "none"});
     let offer = json!({"partner": "lake", "terms": {"title": "协作", "from": 1, "to": 2, "grace_days": 30, "grants": [grant]}});
-    assert_eq!(post("/v1/agreements", offer, false), "李/liaison offer lake 协作 1");
+    assert_eq!(post("/v1/agreements", offer.clone(), false), "李/liaison offer lake 协作 1");
+    let mut terms = offer["terms"].clone();
+    terms["annex"] = json!({"emergency_clause": true, "responses": [{"urgency": "flash", "sign_minutes": 15, "answer_minutes": 120}]});
+    assert_eq!(post("/v1/agreements/7c1e/amend", json!({ "terms": terms }), false), "李/liaison amend 7c1e true");
 }
 
 #[test]

@@ -3,17 +3,19 @@
 //! Pure: a view goes in, text comes out; nothing is printed here. Text that came from elsewhere is shown with control characters replaced, so
 //! that a partner's title cannot steer a terminal.
 
+mod agreement;
 mod explain;
 mod proof;
 mod table;
 
 use accord_protocol::view::{
-    AccessView, AgreementView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, GrantView, InboxItem, OfficerView,
-    PartnerView, SendingView, StatusView, View,
+    AccessView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, InboxItem, OfficerView, PartnerView, SendingView,
+    StatusView, View,
 };
 
 use super::status::Finding;
 use crate::words::Words;
+pub(super) use agreement::page as agreement_page;
 pub(super) use proof::proof;
 use table::Table;
 
@@ -31,9 +33,11 @@ pub(super) fn view(view: &View, words: &Words) -> String {
             several => partners(several, words),
         },
         View::Agreements { agreements: found } => match found.as_slice() {
-            [only] => agreement(only, words),
-            several => agreements(several, words),
+            [only] => agreement::agreement(only, words),
+            several => agreement::agreements(several, words),
         },
+        View::Effects(found) => agreement::effects(found, words),
+        View::TermsDiff(found) => agreement::terms_diff(found, words),
         View::Documents { documents: found } => documents(found, words),
         View::Document(found) => document(found, words),
         View::Access(found) => access(found, words),
@@ -53,7 +57,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
 pub(super) fn list(found: &View, words: &Words) -> String {
     match found {
         View::Partners { partners: found } => partners(found, words),
-        View::Agreements { agreements: found } => agreements(found, words),
+        View::Agreements { agreements: found } => agreement::agreements(found, words),
         other => view(other, words),
     }
 }
@@ -304,53 +308,6 @@ fn partner(found: &PartnerView, words: &Words) -> String {
     }
     text += &line(if found.checked { words.say("partner.checked") } else { words.say("partner.to_check") });
     text + &checking_code(&found.checking_code)
-}
-
-fn agreements(found: &[AgreementView], words: &Words) -> String {
-    if found.is_empty() {
-        return line(words.say("agreement.none"));
-    }
-    let mut table = Table::new(words, &["id", "version", "partner", "title", "standing", "from", "until"]);
-    for agreement in found {
-        table.row([
-            short(&agreement.id),
-            agreement.version.to_string(),
-            or_short(&agreement.partner_name, &agreement.partner),
-            clean(&agreement.title),
-            words.term("standing", &agreement.standing),
-            time(agreement.from),
-            time(agreement.to),
-        ]);
-    }
-    table.text()
-}
-
-fn agreement(found: &AgreementView, words: &Words) -> String {
-    let partner = or_short(&found.partner_name, &found.partner);
-    let mut text = line(&words.fill(
-        "agreement.head",
-        &[("title", &clean(&found.title)), ("id", &short(&found.id)), ("version", &found.version), ("partner", &partner)],
-    ));
-    text += &line(&words.fill(
-        "agreement.state",
-        &[("standing", &words.term("standing", &found.standing)), ("from", &time(found.from)), ("until", &time(found.to))],
-    ));
-    if matches!(found.standing.as_str(), "offered_to_us" | "offered_by_us") {
-        text += &line(&words.fill("agreement.open_until", &[("until", &time(found.offer_expires))]));
-    }
-    if !found.reason.is_empty() {
-        text += &line(&words.fill("agreement.reason", &[("reason", &clean(&found.reason))]));
-    }
-    found.grants.iter().fold(text, |text, grant| text + &line(&format!("  {}", clause(grant, &partner, found.to, words))))
-}
-
-fn clause(grant: &GrantView, partner: &str, to: u64, words: &Words) -> String {
-    let verbs: Vec<String> = grant.verbs.iter().map(|verb| words.term("verb", verb)).collect();
-    let until = time(if grant.until == 0 { to } else { grant.until });
-    let (category, verbs, tlp) = (category(&grant.category, words), verbs.join(", "), tlp(&grant.tlp_ceiling, words));
-    let values: [(&str, &dyn std::fmt::Display); 5] =
-        [("partner", &partner), ("category", &category), ("verbs", &verbs), ("tlp", &tlp), ("until", &until)];
-    if grant.direction == "they_give" { words.fill("agreement.effect_get", &values) } else { words.fill("agreement.effect_give", &values) }
 }
 
 fn settled(found: &DocumentLine, words: &Words) -> String {

@@ -215,12 +215,38 @@ pub struct AgreementBook {
     entries: BTreeMap<AgreementId, Entry>,
     pairs: BTreeMap<Pair, PairBook>,
     resumes: BTreeMap<StatementId, Pair>,
+    /// Only in a copy that answers "what if": taken as sealed by both, taken as lifted.
+    assumed: BTreeSet<AgreementId>,
+    assumed_lifted: BTreeSet<StatementId>,
 }
 
 impl AgreementBook {
     /// An empty book of the bureau `own`.
     pub fn new(own: BureauId) -> Self {
-        Self { own, entries: BTreeMap::new(), pairs: BTreeMap::new(), resumes: BTreeMap::new() }
+        Self {
+            own,
+            entries: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            resumes: BTreeMap::new(),
+            assumed: BTreeSet::new(),
+            assumed_lifted: BTreeSet::new(),
+        }
+    }
+
+    /// This book if both sides had sealed an offer it holds: what an act would change is read from it before anything is sealed.
+    #[must_use]
+    pub fn if_sealed_by_both(&self, id: AgreementId) -> Self {
+        let mut out = self.clone();
+        out.assumed.insert(id);
+        out
+    }
+
+    /// This book if both sides had agreed to lift these.
+    #[must_use]
+    pub fn if_lifted(&self, lifts: impl IntoIterator<Item = StatementId>) -> Self {
+        let mut out = self.clone();
+        out.assumed_lifted.extend(lifts);
+        out
     }
 
     /// Takes in one verified statement; `Ok(false)` when it was known. Authority is checked here: who sealed it, in which capability.
@@ -446,10 +472,14 @@ impl AgreementBook {
         Some((pair, self.pairs.get(&pair)?.resumes.get(id)?))
     }
 
-    /// Every suspension and notice ever stated in a pair, by id.
-    pub fn stops_of(&self, pair: Pair) -> BTreeSet<StatementId> {
-        let book = self.pairs.get(&pair);
-        book.into_iter().flat_map(|book| book.suspensions.keys().chain(book.notices.keys())).copied().collect()
+    /// One suspension of a pair, lifted or not.
+    pub fn suspension(&self, pair: Pair, id: &StatementId) -> Option<&Verified<Suspend>> {
+        self.pairs.get(&pair)?.suspensions.get(id)
+    }
+
+    /// One notice of a pair, withdrawn or not.
+    pub fn notice(&self, pair: Pair, id: &StatementId) -> Option<&Verified<Notice>> {
+        self.pairs.get(&pair)?.notices.get(id)
     }
 
     /// Which pair a statement speaks of, as far as what it names is known here.
@@ -549,9 +579,10 @@ impl AgreementBook {
         let Some(book) = self.pairs.get(&pair) else { return state };
         let mut versions: BTreeMap<u32, Vec<&Entry>> = BTreeMap::new();
         for entry in self.entries_of(pair) {
-            if entry.conclude.is_some() {
+            let sealed = entry.is_sealed_by_both() || self.assumed.contains(&entry.id());
+            if sealed && !entry.is_emergency() {
                 versions.entry(entry.offer.body().version).or_default().push(entry);
-            } else if entry.is_emergency() && entry.accept.is_some() && entry.has_begun(now) && now < entry.offer.body().terms.to {
+            } else if sealed && entry.has_begun(now) && now < entry.offer.body().terms.to {
                 state.emergencies.push(entry);
             }
         }
@@ -560,7 +591,8 @@ impl AgreementBook {
             let lowest = entries.iter().map(|entry| entry.offer.body().offerer).min();
             entries.retain(|entry| Some(entry.offer.body().offerer) == lowest);
         }
-        let lifted = lifted(book, &versions, now);
+        let mut lifted = lifted(book, &versions, now);
+        lifted.extend(&self.assumed_lifted);
         state.suspensions = book.suspensions.values().filter(|s| !lifted.contains(&s.id())).collect();
         state.notices = book.notices.values().filter(|s| !lifted.contains(&s.id())).collect();
         // A newer version that has begun replaces an older one even after the newer one ended.

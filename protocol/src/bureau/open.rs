@@ -201,6 +201,8 @@ impl Bureau {
             events: events.into_values().collect(),
             policy_epoch: 1,
             next_policy: None,
+            told: local.keys().filter_map(|key| super::warnings::read_told(key)).collect(),
+            next_warning: None,
             effective_seen: clock.effective(now),
             clock,
             allow: Vec::new(),
@@ -216,6 +218,7 @@ impl Bureau {
         bureau.choose_certificate(bureau.clock.stamp(now));
         // From the persisted floor: what ended since it was written must move the floor, at the first turn.
         bureau.next_policy = bureau.next_policy_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
+        bureau.plan_warnings(bureau.effective_seen);
         bureau.allow = bureau.compute_allow();
         bureau.schedule_all(now.mono);
         Ok(bureau)

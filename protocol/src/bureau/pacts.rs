@@ -7,12 +7,12 @@ use accord_keys::seal::{Sealed, Statement};
 
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
-use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Entry, Offer, Standing};
+use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Entry, ExchangeError, Offer, Standing};
 use crate::agreement::{Pair, Terms};
 use crate::id::{AgreementId, BureauId, Bytes, CertificateId, StatementId};
 use crate::limits;
 use crate::step::Table;
-use crate::view::{Refused, RefusedKind, SendingView, View};
+use crate::view::{Refused, RefusedKind, View};
 use crate::wire::Message;
 
 impl Bureau {
@@ -24,18 +24,36 @@ impl Bureau {
         partner: &str,
         terms: Terms,
     ) -> Result<View, Refused> {
-        let by = self.acting(turn, person, Capability::SignAgreement)?;
         let bureau = self.resolve_partner(partner)?;
+        let by = self.acting(turn, person, capability(&terms))?;
+        self.offer_terms(turn, &by, dry_run, bureau, terms)
+    }
+
+    /// Seals terms as our next offer to a partner.
+    pub(super) fn offer_terms(
+        &mut self,
+        turn: &mut Turn,
+        by: &Unlocked,
+        dry_run: bool,
+        bureau: BureauId,
+        mut terms: Terms,
+    ) -> Result<View, Refused> {
         if !self.partners[&bureau].checked {
             return Err(Refused::new(RefusedKind::Refused, "unchecked_card").with("name", self.name_of(&bureau)));
         }
+        let pair = Pair::of(self.identity.bureau, bureau);
+        self.list_what_it_lifts(turn, pair, &mut terms);
         terms.validate().map_err(|e| Refused::new(RefusedKind::Misuse, "bad_terms").with("why", e))?;
         if terms.to <= turn.stamp {
             return Err(Refused::new(RefusedKind::Misuse, "terms_already_over"));
         }
-        let pair = Pair::of(self.identity.bureau, bureau);
-        let version = self.book.newest_version(pair) + 1;
-        let previous = self.book.newest_concluded(pair).map(Entry::id);
+        let (version, previous, expires) = match terms.is_emergency() {
+            true => (0, None, terms.to),
+            false => {
+                let previous = self.book.newest_concluded(pair).map(Entry::id);
+                (self.book.newest_version(pair) + 1, previous, turn.stamp.plus(limits::OFFER_EXPIRES_S))
+            }
+        };
         let offer = Offer {
             offerer: self.identity.bureau,
             acceptor: bureau,
@@ -43,35 +61,36 @@ impl Bureau {
             previous,
             terms,
             at: turn.stamp,
-            expires: turn.stamp.plus(limits::OFFER_EXPIRES_S),
+            expires,
             officer: by.certificate,
             nonce: turn.nonce(),
         };
+        let statement = self.sealed(by, offer)?;
+        let id = statement.offer();
         if dry_run {
-            return Ok(View::Sending(SendingView {
-                dry_run: true,
-                receivers: vec![self.receiver(&bureau, true, "ok", "")],
-                ..SendingView::default()
-            }));
+            let mut then = self.book.clone();
+            then.learn(&self.directory, statement).map_err(not_taken)?;
+            return Ok(View::Effects(self.effects_of_terms(turn, "offer", &then, id)));
         }
-        let id = self.state(turn, &by, offer)?;
+        self.learn_agreement(turn, statement).map_err(not_taken)?;
         self.account(turn, "agreement_offer", None, Some(bureau), Some(by.certificate), &id.short());
         self.event(turn, "agreement", None, Some(bureau), "offered");
         self.show_agreement(turn, &id.to_string())
     }
 
     pub(super) fn agreement_accept(&mut self, turn: &mut Turn, person: Option<&str>, dry_run: bool, id: &str) -> Result<View, Refused> {
-        let by = self.acting(turn, person, Capability::SignAgreement)?;
         let id = self.answerable(turn, id)?;
-        let offerer = self.book.get(&id).expect("resolved above").offer.body().offerer;
+        let offer = self.book.get(&id).expect("resolved above").offer.body();
+        let (offerer, needed) = (offer.offerer, capability(&offer.terms));
+        let by = self.acting(turn, person, needed)?;
         if !self.partners.get(&offerer).is_some_and(|row| row.checked) {
             return Err(Refused::new(RefusedKind::Refused, "unchecked_card").with("name", self.name_of(&offerer)));
         }
         if dry_run {
-            return self.show_agreement(turn, &id.to_string());
+            return Ok(View::Effects(self.effects_of_terms(turn, "accept", &self.book, id)));
         }
-        let accept = Accept { offer: id, officer: by.certificate, at: turn.stamp };
-        self.state(turn, &by, accept)?;
+        let accept = self.sealed(&by, Accept { offer: id, officer: by.certificate, at: turn.stamp })?;
+        self.learn_agreement(turn, accept).map_err(not_taken)?;
         self.account(turn, "agreement_accept", None, Some(offerer), Some(by.certificate), &id.short());
         self.event(turn, "agreement", None, Some(offerer), "accepted");
         self.show_agreement(turn, &id.to_string())
@@ -93,7 +112,8 @@ impl Bureau {
         }
         let decline = Decline { offer: id, officer: by.certificate, reason, at: turn.stamp };
         decline.validate().map_err(|e| Refused::new(RefusedKind::Misuse, "bad_reason").with("why", e))?;
-        self.state(turn, &by, decline)?;
+        let decline = self.sealed(&by, decline)?;
+        self.learn_agreement(turn, decline).map_err(not_taken)?;
         self.account(turn, "agreement_decline", None, Some(offerer), Some(by.certificate), &id.short());
         self.event(turn, "agreement", None, Some(offerer), "declined");
         self.show_agreement(turn, &id.to_string())
@@ -113,23 +133,15 @@ impl Bureau {
         }
     }
 
-    /// Seals a statement with an officer's key and takes it in by the same door as a foreign one.
-    fn state<T: Statement>(&mut self, turn: &mut Turn, by: &Unlocked, body: T) -> Result<crate::id::StatementId, Refused> {
-        let sealed = Sealed::seal(&self.identity.network, body, &[by.signer.as_ref()])
-            .map_err(|e| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", e))?;
-        let statement = crate::wire::agreement_statement(&self.identity.network, &sealed.to_bytes())
-            .map_err(|e| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", e))?;
-        let id = statement.id();
-        self.learn_agreement(turn, statement).map_err(|e| Refused::new(RefusedKind::Refused, "statement_not_taken").with("why", e))?;
-        Ok(id)
+    /// Seals a statement with an officer's key; it is then taken in by the same door as a foreign one.
+    pub(super) fn sealed<T: Statement>(&self, by: &Unlocked, body: T) -> Result<AgreementStatement, Refused> {
+        let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", why);
+        let sealed = Sealed::seal(&self.identity.network, body, &[by.signer.as_ref()]).map_err(|e| fault(e.to_string()))?;
+        crate::wire::agreement_statement(&self.identity.network, &sealed.to_bytes()).map_err(|e| fault(e.to_string()))
     }
 
     /// Takes in one statement of the exchange from anywhere; new ones are stored and passed to those it concerns.
-    pub(super) fn learn_agreement(
-        &mut self,
-        turn: &mut Turn,
-        statement: AgreementStatement,
-    ) -> Result<bool, crate::agreement::exchange::ExchangeError> {
+    pub(super) fn learn_agreement(&mut self, turn: &mut Turn, statement: AgreementStatement) -> Result<bool, ExchangeError> {
         let bytes = statement.to_bytes();
         let (id, offer) = (statement.id(), statement.offer());
         let officer = statement.officer();
@@ -143,13 +155,23 @@ impl Bureau {
         self.count_statement(turn, partner);
         self.note_learnt(turn, id);
         self.tell_agreement(turn, partner, officer, &bytes);
-        self.conclude_if_due(turn, offer);
+        for due in self.due_after(partner, offer) {
+            self.conclude_if_due(turn, due);
+        }
         if Some(self.policy_digest(&partner, turn)) != policy {
             self.policy_changed(turn, Some(partner));
         }
         self.next_policy = self.next_policy_change(turn.effective);
         self.passes_dirty = true;
+        self.plan_warnings(turn.effective);
         Ok(true)
+    }
+
+    /// The offers a statement about `offer` may have made ready to conclude: that one, and ours that it crossed.
+    fn due_after(&self, partner: BureauId, offer: AgreementId) -> Vec<AgreementId> {
+        let pair = Pair::of(self.identity.bureau, partner);
+        let crossed = |entry: &&Entry| entry.id() != offer && entry.conclude.is_none() && entry.offer.body().terms.compact().is_some();
+        std::iter::once(offer).chain(self.book.entries_of(pair).filter(crossed).map(Entry::id)).collect()
     }
 
     /// The offerer's registrar concludes an accepted offer by itself: the officers of both sides have sealed it already.
@@ -161,6 +183,10 @@ impl Bureau {
             return;
         }
         let Some(accept) = self.book.accepted_by(&offer) else { return };
+        // Of two equal offers that crossed the lower bureau's is concluded.
+        if entry.accept.is_none() && body.offerer > body.acceptor {
+            return;
+        }
         // Our officers offered until then, and not against a no.
         if turn.stamp >= body.expires || entry.decline.is_some() {
             return;
@@ -220,13 +246,33 @@ impl Bureau {
                 .is_some_and(|entry| entry.conclude.is_none() && turn.stamp >= entry.offer.body().expires.plus(limits::CONCLUDE_GRACE_S)),
             AgreementStatement::Offer(offer) => {
                 let by = offer.body().offerer;
-                let open = |entry: &&crate::agreement::exchange::Entry| {
+                let pair = Pair::of(by, offer.body().acceptor);
+                let open = |entry: &&Entry| {
                     entry.offer.body().offerer == by
-                        && entry.conclude.is_none()
+                        && !entry.is_sealed_by_both()
                         && entry.decline.is_none()
                         && turn.stamp < entry.offer.body().expires
                 };
-                self.book.get(&AgreementId(offer.id().0)).is_none() && self.book.entries().filter(open).count() >= limits::OPEN_OFFERS_MAX
+                self.book.get(&AgreementId(offer.id().0)).is_none()
+                    && self.book.entries_of(pair).filter(open).count() >= limits::OPEN_OFFERS_MAX
+            }
+            AgreementStatement::Suspend(suspend) => {
+                let Some(pair) = self.book.pair_of(statement) else { return false };
+                let state = self.book.state(pair, turn.effective);
+                let standing = state.suspensions.iter().filter(|s| s.body().by == suspend.body().by).count();
+                self.book.suspension(pair, &suspend.id()).is_none() && standing >= limits::STOPS_STANDING_MAX
+            }
+            AgreementStatement::Notice(notice) => {
+                let Some(pair) = self.book.pair_of(statement) else { return false };
+                let state = self.book.state(pair, turn.effective);
+                let standing = state.notices.iter().filter(|s| s.body().by == notice.body().by).count();
+                self.book.notice(pair, &notice.id()).is_none() && standing >= limits::STOPS_STANDING_MAX
+            }
+            AgreementStatement::Resume(resume) => {
+                let Some(pair) = self.book.pair_of(statement) else { return false };
+                let by = resume.body().by;
+                let open = self.book.resumes_of(pair).filter(|r| r.accept.is_none() && r.resume.body().by == by).count();
+                self.book.resume(&resume.id()).is_none() && open >= limits::OPEN_RESUMES_MAX
             }
             _ => false,
         }
@@ -257,4 +303,13 @@ impl Bureau {
         ids.retain(|id| seen.insert(*id));
         ids.iter().filter_map(|id| self.directory.statement_bytes(id)).map(Bytes).collect()
     }
+}
+
+/// Which capability an officer needs to seal these terms.
+pub(super) fn capability(terms: &Terms) -> Capability {
+    if terms.is_emergency() { Capability::Command } else { Capability::SignAgreement }
+}
+
+pub(super) fn not_taken(why: ExchangeError) -> Refused {
+    Refused::new(RefusedKind::Refused, "statement_not_taken").with("why", why)
 }

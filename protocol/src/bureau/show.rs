@@ -10,14 +10,14 @@ use super::people::standing_word;
 use super::rows::{OfficerRow, Summary};
 use super::turn::Turn;
 use crate::access::{log::Kind, log::RecordKind};
+use crate::agreement::Pair;
 use crate::agreement::exchange::{Entry, Standing};
-use crate::agreement::{Direction, Pair};
 use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId};
 use crate::input::Command;
 use crate::intake::HeldAct;
 use crate::view::{
-    AccessView, AgreementView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, GrantView, HeldView, HolderView,
-    InboxItem, NodeAddress, OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
+    AccessView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, HeldView, HolderView, InboxItem, NodeAddress,
+    OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
 };
 
 /// Held acts shown in full; the rest is counted.
@@ -259,18 +259,22 @@ impl Bureau {
         }
     }
 
-    /// The agreement that best says how we stand: in force before anything else, else the newest.
+    /// The agreement that best says how we stand: in force or suspended before anything else, else the newest; with its end.
     fn newest_agreement(&self, bureau: &BureauId, turn: &Turn) -> Option<(AgreementId, Standing, u64)> {
         let pair = Pair::of(self.identity.bureau, *bureau);
+        let ends = self.book.state(pair, turn.effective).ends;
         self.book
-            .entries()
-            .filter(|entry| entry.pair() == pair)
+            .entries_of(pair)
             .filter_map(|entry| {
                 let standing = self.book.standing(&entry.id(), turn.effective)?;
-                Some((standing == Standing::InForce, entry.offer.body().version, entry.offer.body().at, entry, standing))
+                let live = standing.is_in_force() || standing == Standing::Suspended;
+                Some((live, entry.offer.body().version, entry.offer.body().at, entry, standing))
             })
-            .max_by_key(|(in_force, version, at, entry, _)| (*in_force, *version, *at, entry.id()))
-            .map(|(_, _, _, entry, standing)| (entry.id(), standing, entry.offer.body().terms.to.0))
+            .max_by_key(|(live, version, at, entry, _)| (*live, *version, *at, entry.id()))
+            .map(|(live, version, _, entry, standing)| {
+                let to = entry.offer.body().terms.to;
+                (entry.id(), standing, ends.filter(|_| live && version > 0).unwrap_or(to).0)
+            })
     }
 
     fn behind(&self, turn: &Turn, bureau: &BureauId) -> u64 {
@@ -302,58 +306,6 @@ impl Bureau {
 
     pub(super) fn show_partners(&self, turn: &Turn) -> View {
         View::Partners { partners: self.partners.keys().map(|id| self.partner_view(turn, id)).collect() }
-    }
-
-    fn agreement_view(&self, turn: &Turn, entry: &Entry) -> AgreementView {
-        let offer = entry.offer.body();
-        let own = self.identity.bureau;
-        let we_offer = offer.offerer == own;
-        let partner = if we_offer { offer.acceptor } else { offer.offerer };
-        let standing = match self.book.standing(&entry.id(), turn.effective) {
-            Some(Standing::Offered) if we_offer => "offered_by_us",
-            Some(Standing::Offered) => "offered_to_us",
-            Some(other) => other.word(),
-            None => "unknown",
-        };
-        let grants = offer.terms.grants.iter().flat_map(|grant| {
-            let directions: &[&str] = match (grant.direction, we_offer) {
-                (Direction::Both, _) => &["we_give", "they_give"],
-                (Direction::OffererGives, true) | (Direction::AcceptorGives, false) => &["we_give"],
-                _ => &["they_give"],
-            };
-            directions.iter().map(|direction| GrantView {
-                direction: (*direction).to_owned(),
-                category: grant.category.code().to_owned(),
-                verbs: grant.verbs.iter().map(|verb| verb.word().to_owned()).collect(),
-                tlp_ceiling: grant.tlp_ceiling.word().to_owned(),
-                until: grant.until.map_or(0, |at| at.0),
-            })
-        });
-        AgreementView {
-            id: entry.id().to_string(),
-            version: offer.version,
-            partner: partner.to_string(),
-            partner_name: self.name_of(&partner),
-            standing: standing.to_owned(),
-            title: offer.terms.title.clone(),
-            from: offer.terms.from.0,
-            to: offer.terms.to.0,
-            offer_expires: offer.expires.0,
-            grants: grants.collect(),
-            reason: entry.decline.as_ref().map(|d| d.body().reason.clone()).unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn show_agreements(&self, turn: &Turn) -> View {
-        let mut agreements: Vec<AgreementView> = self.book.entries().map(|entry| self.agreement_view(turn, entry)).collect();
-        agreements.sort_by(|a, b| (&a.partner, b.version).cmp(&(&b.partner, a.version)));
-        View::Agreements { agreements }
-    }
-
-    pub(super) fn show_agreement(&self, turn: &Turn, id: &str) -> Result<View, Refused> {
-        let id = self.resolve_agreement(id)?;
-        let entry = self.book.get(&id).expect("resolved");
-        Ok(View::Agreements { agreements: vec![self.agreement_view(turn, entry)] })
     }
 
     fn line(&self, summary: &Summary) -> DocumentLine {
@@ -619,6 +571,30 @@ impl Bureau {
         }
         if let Some((since, count)) = self.cuts.waiting() {
             item("confirm_cuts", String::new(), count.to_string(), String::new(), since.0);
+        }
+        for pair in self.book.pairs() {
+            let name = self.name_of(&pair.other(&own));
+            let title = |id: &AgreementId| self.book.get(id).map(|e| e.offer.body().terms.title.clone()).unwrap_or_default();
+            let far = u64::from(crate::limits::WARN_DAYS[0]) * 24 * 3_600;
+            for (id, _, ends) in self.ending(pair, turn.effective) {
+                if ends.0 < turn.effective.0 + far {
+                    item("agreement_ends", id.to_string(), title(&id), name.clone(), ends.0);
+                }
+            }
+            for (id, at) in self.reported(pair, turn.effective) {
+                item("emergency_report", id.to_string(), title(&id), name.clone(), at.0);
+            }
+            for r in self.book.resumes_of(pair).filter(|r| r.accept.is_none() && r.resume.body().by != own) {
+                // Answered by a later one, it is nobody's task any more.
+                let standing = self.book.state(pair, turn.effective);
+                let open = |id: &crate::id::StatementId| {
+                    standing.suspensions.iter().any(|s| s.id() == *id) || standing.notices.iter().any(|s| s.id() == *id)
+                };
+                if r.resume.body().lifts.iter().any(open) {
+                    let agreement = r.resume.body().agreement;
+                    item("resume", r.resume.id().to_string(), title(&agreement), name.clone(), r.resume.body().at.0);
+                }
+            }
         }
         for (bureau, row) in &self.partners {
             if !row.checked {

@@ -47,7 +47,7 @@ fn network() -> NetworkId {
 impl Node {
     fn found(n: u8, now: Now) -> Self {
         let signer = Arc::new(SecretKey::from_seed([n; 32]));
-        let transport = TransportKey(SecretKey::from_seed([n + 10; 32]).public().0);
+        let transport = TransportKey(SecretKey::from_seed([n + 40; 32]).public().0);
         let name = format!("Bureau {n}");
         let founded = bureau::found(&FoundPlan {
             network: network(),
@@ -56,10 +56,10 @@ impl Node {
             addresses: Vec::new(),
             phone: "0000-0000000".to_owned(),
             officer: OFFICER.to_owned(),
-            root: &SecretKey::from_seed([n + 20; 32]),
+            root: &SecretKey::from_seed([n + 80; 32]),
             node: signer.as_ref(),
             transport,
-            hpke: HpkeSecret::from_seed([n + 30; 32]).public(),
+            hpke: HpkeSecret::from_seed([n + 120; 32]).public(),
             now: now.wall,
             random: [n; 64],
         })
@@ -128,7 +128,7 @@ impl County {
         let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now };
         for at in 0..county.nodes.len() {
             let n = u8::try_from(at).expect("few") + 1;
-            county.log_in(at, OFFICER, SecretKey::from_seed([n + 40; 32]));
+            county.log_in(at, OFFICER, SecretKey::from_seed([n + 160; 32]));
         }
         for reader in 0..county.nodes.len() {
             for owner in 0..county.nodes.len() {
@@ -146,7 +146,8 @@ impl County {
         county
     }
 
-    fn link_up(&mut self, at: usize) {
+    /// Connects a node anew to all the others.
+    pub fn link_up(&mut self, at: usize) {
         for other in 0..self.nodes.len() {
             if other != at {
                 let transport = self.nodes[other].transport;
@@ -163,6 +164,13 @@ impl County {
         let View::Officers { officers } = self.ask(at, Command::OfficerFind { name: name.to_owned() }) else { panic!("officers") };
         let certificate = CertificateId::from_hex(&officers[0].certificate).expect("a certificate");
         self.ask(at, Command::Unlock { name: name.to_owned(), certificate, signer: key });
+    }
+
+    /// Unlocks the first officer's key again, after a restart.
+    pub fn log_in_again(&mut self, at: usize, key: SecretKey) {
+        let View::Officers { officers } = self.ask(at, Command::OfficerFind { name: OFFICER.to_owned() }) else { panic!("officers") };
+        let certificate = CertificateId::from_hex(&officers[0].certificate).expect("a certificate");
+        self.ask(at, Command::Unlock { name: OFFICER.to_owned(), certificate, signer: Arc::new(key) });
     }
 
     pub fn asked(&mut self, at: usize, person: Option<&str>, dry_run: bool, command: Command) -> Result<View, Refused> {

@@ -11,6 +11,7 @@ mod explain;
 mod lifecycle;
 mod log;
 mod naive;
+mod pacts;
 mod proof;
 mod records;
 mod segments;

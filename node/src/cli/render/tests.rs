@@ -1,4 +1,7 @@
-use accord_protocol::view::{DeliveryView, HolderView, NodeAddress, ReceiverView, RecordView};
+use accord_protocol::view::{
+    AgreementView, AnnexView, ArticleView, DeliveryView, EffectsView, FlowView, GrantView, HolderView, LineChangeView, NodeAddress,
+    ReceiverView, RecordView, ResponseView, SealView, StopView, TermsDiffView,
+};
 
 use super::*;
 use crate::words::Lang;
@@ -87,6 +90,7 @@ fn an_agreement_shows_each_clause_as_a_sentence() {
         verbs: vec!["read".into()],
         tlp_ceiling: "GREEN".into(),
         until,
+        ..GrantView::default()
     };
     let found = AgreementView {
         id: ID.into(),
@@ -100,6 +104,7 @@ fn an_agreement_shows_each_clause_as_a_sentence() {
         offer_expires: AT,
         grants: vec![grant("we_give", 0), grant("they_give", AT)],
         reason: String::new(),
+        ..AgreementView::default()
     };
     check(
         &View::Agreements { agreements: vec![found] },
@@ -111,6 +116,148 @@ fn an_agreement_shows_each_clause_as_a_sentence() {
          |  We give 云湖: FIRE.HAZ fire hazard, read, up to TLP:GREEN, until 2026-12-02 00:00\n\
          |  云湖 gives us: FIRE.HAZ fire hazard, read, up to TLP:GREEN, until 2026-12-01 00:00",
     );
+}
+
+#[test]
+fn effects_say_when_what_stops_and_what_the_other_side_must_do() {
+    let stop = StopView {
+        id: ID.into(),
+        kind: "suspension".into(),
+        by: "theirs".into(),
+        categories: vec!["TRAF".into()],
+        reason: "核查".into(),
+        at: AT,
+        ends: 0,
+    };
+    let found = EffectsView {
+        act: "resume".into(),
+        partner_name: "云湖".into(),
+        at: AT,
+        needs_partner: true,
+        standing_before: "suspended".into(),
+        standing_after: "in_force".into(),
+        link_before: "restricted".into(),
+        link_after: "full".into(),
+        lifts: vec![stop],
+        flows: vec![FlowView {
+            direction: "we_give".into(),
+            category: "TRAF".into(),
+            before: vec![],
+            after: vec!["read".into()],
+            start: 3,
+            stop: 0,
+        }],
+        terms: Some(TermsDiffView { before: ID.into(), after: ID.into(), ..TermsDiffView::default() }),
+        ..EffectsView::default()
+    };
+    check(
+        &View::Effects(found),
+        "|对 云湖，双方签署后：\n|云湖 签署之前不发生变化。\n|状态：已中止 → 生效中\n|连接恢复传送文件。\n|随之恢复：\n\
+         |  云湖 于 2026-12-01 00:00 中止：TRAF 交通肇事。理由：核查（7c1e0a11）\n\
+         |方向      业务类别       现在  之后  开始  停止\n|我方提供  TRAF 交通肇事  无    阅读  3     0\n\
+         |从 7c1e0a11 到 7c1e0a11：\n|没有差别。",
+        "|Towards 云湖, once both have sealed:\n|Nothing changes before 云湖 has sealed it too.\n|Standing: suspended → in force\n\
+         |The link carries documents again.\n|Lifted by it:\n\
+         |  Suspended by 云湖 on 2026-12-01 00:00: TRAF traffic. Reason: 核查 (7c1e0a11)\n\
+         |DIRECTION  CATEGORY      NOW   THEN  START  STOP\n|we give    TRAF traffic  none  read  3      0\n\
+         |From 7c1e0a11 to 7c1e0a11:\n|Nothing differs.",
+    );
+}
+
+#[test]
+fn a_difference_names_direction_category_and_both_sides_of_it() {
+    let grant = |verbs: &[&str]| GrantView {
+        verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+        tlp_ceiling: "AMBER".into(),
+        units: vec!["二中队".into()],
+        ..GrantView::default()
+    };
+    let found = TermsDiffView {
+        before: ID.into(),
+        after: ID.into(),
+        to: Some((AT, AT + 86_400)),
+        lines: vec![LineChangeView {
+            direction: "they_give".into(),
+            category: "TRAF".into(),
+            change: "widened".into(),
+            before: Some(grant(&["read"])),
+            after: Some(grant(&["append"])),
+        }],
+        annex: vec!["notice_days".into(), "excluded".into()],
+        ..TermsDiffView::default()
+    };
+    check(
+        &View::TermsDiff(found),
+        "|从 7c1e0a11 到 7c1e0a11：\n|届满：2026-12-01 00:00 → 2026-12-02 00:00\n|对方 提供 TRAF 交通肇事：扩大\n\
+         |  - 阅读; TLP:AMBER 本单位及所属; 单位 二中队\n|  + 添加内容; TLP:AMBER 本单位及所属; 单位 二中队\n|附则：通知期限, 除外类别",
+        "|From 7c1e0a11 to 7c1e0a11:\n|Ends: 2026-12-01 00:00 → 2026-12-02 00:00\n|the other side gives TRAF traffic: wider\n\
+         |  - read; TLP:AMBER; units 二中队\n|  + append; TLP:AMBER; units 二中队\n|Annex: notice, excluded categories",
+    );
+}
+
+#[test]
+fn the_page_of_an_agreement_holds_everything_that_was_sealed() {
+    let found = AgreementView {
+        id: ID.into(),
+        version: 2,
+        partner_name: "云湖".into(),
+        standing: "in_force".into(),
+        title: "协作\u{1b}[31m协议".into(),
+        from: AT,
+        to: AT + 86_400,
+        grace_days: 30,
+        grants: vec![GrantView {
+            direction: "we_give".into(),
+            category: "TRAF".into(),
+            verbs: vec!["read".into()],
+            tlp_ceiling: "AMBER".into(),
+            offline_days_max: 7,
+            ..GrantView::default()
+        }],
+        annex: AnnexView {
+            number: "示例 7 号".into(),
+            notice_days: 60,
+            our_head: "甲".into(),
+            their_head: "乙".into(),
+            responses: vec![ResponseView { urgency: "flash".into(), sign_minutes: 15, answer_minutes: 2_880 }],
+            articles: vec![ArticleView { title: "争议".into(), text: "先协商。\n再报。".into() }],
+            ..AnnexView::default()
+        },
+        seals: vec![SealView { side: "ours".into(), what: "offered".into(), seats: vec![], certificate: ID.into(), at: AT }],
+        ..AgreementView::default()
+    };
+    for (lang, wanted) in [
+        (
+            Lang::En,
+            [
+                "Number: 示例 7 号",
+                "Heads: 甲 – 乙",
+                "flash: signed for within 15 min, answered within 2 days",
+                "offline at most 7 days",
+                "Nothing.",
+                "再报。",
+                "北岭: offered on 2026-12-01 00:00",
+            ],
+        ),
+        (
+            Lang::Zh,
+            [
+                "文号：示例 7 号",
+                "负责人：甲 – 乙",
+                "特提：15 分钟内签收，2 天内答复",
+                "离线最多 7 天",
+                "无。",
+                "再报。",
+                "北岭：2026-12-01 00:00 提请",
+            ],
+        ),
+    ] {
+        let page = agreement_page(&found, "北岭", &Words::of(lang));
+        for part in wanted {
+            assert!(page.contains(part), "{part} is missing from\n{page}");
+        }
+        assert!(!page.contains('\u{1b}'), "a title cannot steer the terminal");
+    }
 }
 
 #[test]
