@@ -171,6 +171,8 @@ mod tests {
         "access list",
         "access explain",
         "proof export",
+        "journal export",
+        "journal anchor",
         "proof verify",
         "inbox",
         "events",

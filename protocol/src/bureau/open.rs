@@ -158,6 +158,7 @@ impl Bureau {
             contacts,
             book,
             learnt,
+            noted: super::accounts::Noted::default(),
             floor_written: now.mono,
             partners,
             officers,
