@@ -413,7 +413,9 @@ impl Driver {
             }
             Ask::Account { reply } => {
                 // A caller that left is no error; a store that stopped ends the process at its next commit.
-                let _ = self.parts.store.account().map(|account| reply.send(account));
+                if let Ok(account) = self.parts.store.account() {
+                    let _ = reply.send(account);
+                }
             }
             Ask::Dump { reply } => self.pending.push_back(Work::Dump(reply)),
         }

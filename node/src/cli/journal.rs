@@ -22,7 +22,7 @@ use crate::store::{Store, StoreKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalVerb {
-    Export(Export),
+    Export(Box<Export>),
     Anchor,
 }
 
