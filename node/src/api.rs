@@ -7,6 +7,7 @@
 mod bodies;
 mod events;
 mod extract;
+mod journal;
 mod login;
 mod routes;
 pub mod server;

@@ -19,6 +19,7 @@ mod device;
 mod events;
 mod help;
 mod init;
+mod journal;
 mod officer;
 mod output;
 mod partner;
@@ -108,6 +109,8 @@ enum Verb {
     Access(access::AccessVerb),
     #[command(subcommand)]
     Proof(proof::ProofVerb),
+    #[command(subcommand)]
+    Journal(journal::JournalVerb),
     Inbox,
     Events(events::Events),
     #[command(subcommand)]
@@ -196,6 +199,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
+        Some(Verb::Journal(verb)) => journal::run(verb, &cx),
         Some(Verb::Proof(verb)) => proof::run(verb, &cx),
         Some(Verb::Inbox) => status::inbox(&cx),
         Some(Verb::Events(args)) => events::run(args, &cx),

@@ -411,6 +411,12 @@ impl Driver {
                 self.replies.insert(id, reply);
                 self.pending.push_back(Work::Input(Input::Command { id, person, dry_run, command: *command }));
             }
+            Ask::Account { reply } => {
+                // A caller that left is no error; a store that stopped ends the process at its next commit.
+                if let Ok(account) = self.parts.store.account() {
+                    let _ = reply.send(account);
+                }
+            }
             Ask::Dump { reply } => self.pending.push_back(Work::Dump(reply)),
         }
     }
@@ -727,6 +733,7 @@ fn only_reads(command: &Command) -> bool {
             | Command::DocumentShow { .. }
             | Command::AccessList { .. }
             | Command::AccessExplain { .. }
+            | Command::JournalRead { .. }
             | Command::ProofExport { .. }
             | Command::Inbox
             | Command::Events { .. }

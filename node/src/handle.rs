@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::driver::Clock;
 use crate::failure::Failure;
+use crate::store::Account;
 
 /// Commands that wait for the driver; more callers wait their turn.
 pub const COMMANDS_MAX: usize = 256;
@@ -26,6 +27,11 @@ pub enum Ask {
         command: Box<Command>,
         /// Where the answer goes; a caller that left is no error.
         reply: oneshot::Sender<Result<View, Refused>>,
+    },
+    /// The account as it stands on disk.
+    Account {
+        /// Where the reader goes.
+        reply: oneshot::Sender<Account>,
     },
     /// Everything the store holds, decrypted: for `accord demo` only.
     Dump {
@@ -72,6 +78,16 @@ impl Handle {
     /// As [`Handle::ask`].
     pub async fn command(&self, command: Command) -> Result<View, Failure> {
         self.ask(None, false, command).await
+    }
+
+    /// The account as it stands on disk; whether somebody may read it is the core's question.
+    ///
+    /// # Errors
+    /// `stopping` when the daemon is on its way down.
+    pub async fn account(&self) -> Result<Account, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Account { reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))
     }
 
     /// Everything the store holds, decrypted.

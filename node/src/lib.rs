@@ -26,6 +26,7 @@ pub mod driver;
 pub mod failure;
 pub mod handle;
 pub mod invite;
+pub mod journal_lines;
 pub mod keystore;
 pub mod store;
 pub mod swarm;

@@ -6,6 +6,7 @@
 //!
 //! One process opens a store at a time. After [`StoreError::Fatal`] the process must end: a new start reads what is really on the disk.
 
+mod account;
 mod batch;
 mod bytes;
 mod checkpoint;
@@ -34,6 +35,7 @@ use std::thread::JoinHandle;
 use accord_protocol::id::DocumentId;
 use accord_protocol::step::{Table, Write};
 
+pub use account::Account;
 pub use cipher::StoreKey;
 pub use error::{Damage, StoreError};
 pub use options::{IndexState, OpenReport, Options, Progress, Stage, StoreSize};
@@ -339,6 +341,15 @@ impl Store {
             });
             Ok(lines.into_iter().all(|line| each(met.place.seq, line)))
         })
+    }
+
+    /// The account as it stands now, to be read by another thread while this one goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`] once the store stopped.
+    pub fn account(&self) -> Result<Account, StoreError> {
+        self.usable()?;
+        Ok(Account::new(self.setting.disk.clone(), self.journal.keys().clone(), self.state.place))
     }
 
     /// Hands out everything that can still be decrypted: keys and values of tables, items, auditors' lines. For looking whether

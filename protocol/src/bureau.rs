@@ -19,9 +19,11 @@
 //! | `links` | hello, push, acknowledge, compare, repair |
 //! | `memory` | a store put back or cloned: what cursors remember, `store confirm` |
 //! | `show` | answers |
+//! | `accounts` | what auditors read, and that they read nothing else |
 //! | `explain` | why or why not, as it was known at a time |
 //! | `prove` | a proof of one document |
 
+mod accounts;
 mod author;
 mod cuts;
 mod effects;
@@ -110,6 +112,7 @@ pub struct Bureau {
     directory: Arc<Directory>,
     contacts: BTreeMap<CertificateId, Verified<Contact>>,
     book: AgreementBook,
+    noted: accounts::Noted,
     /// When statements about bureaus and agreements were learnt here.
     learnt: BTreeMap<StatementId, LearnedRow>,
     passes: PassBook,
@@ -192,7 +195,7 @@ impl Bureau {
         self.time_passed(&mut turn);
         match input {
             Input::Command { id, person, dry_run, command } => {
-                let answer = self.command(&mut turn, person.as_deref(), dry_run, command);
+                let answer = self.accounted(&mut turn, person.as_deref(), dry_run, command);
                 turn.step.answers.push((id, answer));
             }
             Input::LinkUp { link, transport, outgoing } => self.link_up(&mut turn, link, transport, outgoing),
@@ -400,6 +403,9 @@ impl Bureau {
             Command::CaseList => Ok(self.show_documents(&[crate::access::log::Kind::Case])),
             Command::DocumentShow { id } => self.show_document(turn, person, &id),
             Command::AccessList { id } => self.show_access(turn, &id),
+            Command::JournalRead { document, partner, person: of } => {
+                self.journal_read(turn, person, document.as_deref(), partner.as_deref(), of.as_deref())
+            }
             Command::AccessExplain { id, bureau, at, verb } => self.access_explain(turn, &id, &bureau, at, &verb),
             Command::ProofExport { id, full } => self.proof_export(turn, person, &id, full),
             Command::AccessGrant { id, partner, verb } => self.access_grant(turn, person, dry_run, &id, &partner, &verb),

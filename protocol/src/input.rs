@@ -328,6 +328,15 @@ pub enum Command {
         /// Document id, number or prefix.
         id: String,
     },
+    /// Lets an auditor read the account; what is in it comes from the store.
+    JournalRead {
+        /// Only of this document: id, number or prefix.
+        document: Option<String>,
+        /// Only with this partner: name, alias or id.
+        partner: Option<String>,
+        /// Only of this person: an officer's name or a certificate's id.
+        person: Option<String>,
+    },
     /// Why a bureau may, or may not, have a document.
     AccessExplain {
         /// Document id, number or prefix.

@@ -125,6 +125,12 @@ pub const OPEN_OFFERS_MAX: usize = 16;
 pub const CONCLUDE_GRACE_S: u64 = 7 * 24 * 3_600;
 /// Whole encoded segment, links included, bytes. Verdict; with its envelope it fits a frame.
 pub const SEGMENT_ENCODED_MAX: usize = 246 * 1024;
+/// Refused commands of our own people noted within a minute; more are answered only. Back-pressure.
+pub const COMMANDS_NOTED_PER_MINUTE: u32 = 60;
+/// A reader of a document is noted again after this, milliseconds.
+pub const READ_NOTED_EVERY_MS: u64 = 3_600_000;
+/// Readings remembered so as not to note them twice; beyond it all are noted. Back-pressure.
+pub const READS_REMEMBERED_MAX: usize = 65_536;
 /// A proof file, bytes: fits the API's largest answer in base64. Back-pressure; longer documents are proven by their parts.
 pub const PROOF_BYTES_MAX: usize = 40 * 1024 * 1024;
 /// Automatic repairs before a link is marked divergent.

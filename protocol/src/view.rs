@@ -39,6 +39,8 @@ pub enum View {
     Document(DocumentView),
     /// Who holds a document.
     Access(AccessView),
+    /// What an auditor needs beside the account itself.
+    Journal(JournalView),
     /// Why a bureau may, or may not, have a document.
     Explain(ExplainView),
     /// A proof of one document.
@@ -301,6 +303,27 @@ pub struct RecordView {
     pub kind: String,
     pub at: u64,
     pub words: String,
+}
+
+/// What an auditor needs beside the account itself: what the filters mean, and names for ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalView {
+    pub bureau: String,
+    pub name: String,
+    pub now: u64,
+    /// Ids the filters mean; empty: no filter.
+    pub document: String,
+    pub partner: String,
+    pub certificates: Vec<String>,
+    /// Names of bureaus and officers, numbers of documents.
+    pub names: Vec<NameView>,
+}
+
+/// What an id stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameView {
+    pub id: String,
+    pub name: String,
 }
 
 /// Why a bureau may, or may not, have a document: the answer of the very check that decides, with what it rested on.

@@ -61,6 +61,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/cases/{id}/entries", post(case_note))
         .route("/v1/documents/{id}", get(async |app, who, Name(id)| ask(app, who, Command::DocumentShow { id }).await))
         .route("/v1/documents/{id}/access", get(async |app, who, Name(id)| ask(app, who, Command::AccessList { id }).await))
+        .route("/v1/journal", get(super::journal::lines))
+        .route("/v1/journal/head", get(super::journal::head))
         .route("/v1/documents/{id}/explain", get(explain))
         .route("/v1/documents/{id}/proof", get(proof))
         .route("/v1/documents/{id}/grants", post(grant))

@@ -185,6 +185,8 @@ mod tests {
         "access list",
         "access explain",
         "proof export",
+        "journal export",
+        "journal anchor",
         "proof verify",
         "inbox",
         "events",

@@ -42,6 +42,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Document(found) => document(found, words),
         View::Access(found) => access(found, words),
         View::Explain(found) => explain::explain(found, words),
+        View::Journal(found) => line(&clean(&found.name)),
         View::Proof(found) => line(&words.fill("done.made", &[("id", &short(&found.document))])),
         View::Sending(found) => sending(found, words),
         View::Inbox { items } => inbox(items, words),
@@ -68,6 +69,15 @@ pub(super) fn time(at: u64) -> String {
     match i64::try_from(at).ok().filter(|at| *at > 0).and_then(|at| jiff::Timestamp::from_second(at).ok()) {
         Some(stamp) => stamp.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string(),
         None => "–".to_owned(),
+    }
+}
+
+/// `2031-04-30 08:00:05 +08:00`, for accounts.
+pub(super) fn time_exact(at: u64) -> String {
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+    match i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok()) {
+        Some(stamp) => stamp.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S +08:00").to_string(),
+        None => String::new(),
     }
 }
 

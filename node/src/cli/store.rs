@@ -65,10 +65,10 @@ pub(super) fn run(verb: StoreVerb, cx: &Context) -> Result<(), Failure> {
 }
 
 /// A progress bar for a person; nothing otherwise.
-struct Bar(Option<ProgressBar>);
+pub(super) struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    fn new(cx: &Context, words: &str) -> Self {
+    pub(super) fn new(cx: &Context, words: &str) -> Self {
         if !cx.out.person() || cx.globals.quiet {
             return Self(None);
         }
@@ -77,13 +77,17 @@ impl Bar {
     }
 
     fn to(&mut self, progress: Progress) {
+        self.at(progress.done, progress.total);
+    }
+
+    pub(super) fn at(&mut self, done: u64, total: u64) {
         if let Some(bar) = &self.0 {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
+            bar.set_length(total);
+            bar.set_position(done);
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if let Some(bar) = self.0.take() {
             bar.finish_and_clear();
         }

@@ -178,6 +178,7 @@ impl Bureau {
             next_pass: None,
             registrar_heard: number(b"registrar_heard").map(WallSeconds),
             quotas: BTreeMap::new(),
+            noted: super::accounts::Noted::default(),
             floor_written: now.mono,
             partners,
             officers,

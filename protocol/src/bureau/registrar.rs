@@ -210,6 +210,7 @@ impl Bureau {
         let head = state.log().head();
         let index = state.log().get(&head).expect("the head stands").index + 1;
         let word = kind.word();
+        let said = kind.clone();
         let record = Record { document, index, previous: head, registrar, appointment, kind, at };
         let Ok(sealed) = Sealed::seal(&self.identity.network, record, &[self.identity.signer.as_ref()]) else { return false };
         let bytes = sealed.to_bytes();
@@ -223,7 +224,7 @@ impl Bureau {
         if held_before > 0 {
             self.restore_admitted(turn, document, &unadmitted);
         }
-        self.account(turn, word, Some(document), None, Some(registrar), "");
+        self.account_record(turn, document, &said, registrar);
         self.touched(turn, document, word);
         true
     }

@@ -337,8 +337,7 @@ impl Bureau {
     pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
         let document = self.resolve_document(id)?;
         self.body(&document)?;
-        let reader = self.reader(person);
-        self.account(turn, "read", Some(document), None, reader, "");
+        self.note_read(turn, document, person);
         let state = self.bodies.get_mut(&document).expect("body() found it");
         let heads: Vec<String> = state.tips().iter().map(ToString::to_string).collect();
         let log_head = state.log().head().to_string();

@@ -2,6 +2,7 @@
 //! access, wire bytes, clocks, and the frozen vectors.
 
 mod access;
+mod accounts;
 mod admission;
 mod clock;
 mod county;

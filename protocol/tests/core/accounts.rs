@@ -1,0 +1,144 @@
+//! The account: every disclosure, denial and reading has its line, without content; who may only audit reads nothing else.
+
+use accord_keys::secret::SecretKey;
+use accord_protocol::input::Command;
+use accord_protocol::view::{Refused, View};
+
+use crate::county::{County, OFFICER, usual};
+
+fn kinds(county: &County, at: usize, id: &str) -> Vec<String> {
+    let of = |line: &&accord_protocol::bureau::AccountLine| line.document.is_some_and(|document| document.to_string() == id);
+    county.nodes[at].accounts.iter().filter(of).map(|line| line.kind.clone()).collect()
+}
+
+fn show(id: &str) -> Command {
+    Command::DocumentShow { id: id.to_owned() }
+}
+
+#[test]
+fn each_disclosure_delivery_and_ruling_has_its_line_and_no_line_has_content() {
+    let mut county = County::new(3);
+    let agreement = county.agree(0, 1, usual(county.now.wall));
+    county.agree(0, 2, usual(county.now.wall));
+    let id = county.open_case(0, &[1], "A SECRET TITLE", "A SECRET TEXT");
+    let partner = county.nodes[2].name.clone();
+    county.ask(0, Command::AccessGrant { id: id.clone(), partner, verb: "read".to_owned() });
+    county.run();
+    let subject = county.nodes[1].name.clone();
+    county.ask(0, Command::AccessCut { id: id.clone(), subject, strict: true });
+    county.run();
+    let said = kinds(&county, 0, &id);
+    for kind in ["created", "adopt", "sent", "delivered", "grant", "cut", "cut_told"] {
+        assert!(said.iter().any(|found| found == kind), "{kind} is missing: {said:?}");
+    }
+    let lines = &county.nodes[0].accounts;
+    for receiver in [1, 2] {
+        let id = Some(county.nodes[receiver].id);
+        assert!(lines.iter().any(|line| line.kind == "sent" && line.bureau == id && !line.detail.is_empty()), "receiver {receiver}");
+    }
+    let line = |kind: &str| lines.iter().find(|line| line.kind == kind).expect("it is there");
+    assert_eq!(line("sent").bureau, Some(county.nodes[1].id));
+    assert_eq!(line("sent").detail, format!("{}#1", &agreement[..8]), "the clause");
+    assert_eq!((line("grant").bureau, line("cut").bureau), (Some(county.nodes[2].id), Some(county.nodes[1].id)));
+    assert_eq!(line("cut").detail, "bureau strict");
+    let officer = line("created").certificate;
+    assert_eq!((line("grant").certificate, line("cut").certificate), (officer, officer), "who ordered it, not the machine");
+    for node in &county.nodes {
+        assert!(node.accounts.iter().all(|line| !format!("{line:?}").contains("SECRET")));
+    }
+    assert!(kinds(&county, 1, &id).iter().any(|kind| kind == "received"));
+}
+
+#[test]
+fn reading_is_noted_once_an_hour_for_each_reader() {
+    let mut county = County::new(1);
+    let id = {
+        let draft = accord_protocol::input::Draft {
+            title: "t".to_owned(),
+            text: "x".to_owned(),
+            category: "CRIM.SERIES".to_owned(),
+            ..Default::default()
+        };
+        let View::Sending(made) = county.ask(0, Command::BulletinNew(draft)) else { panic!("made") };
+        made.id
+    };
+    let reads = |county: &County| kinds(county, 0, &id).iter().filter(|kind| *kind == "read").count();
+    for _ in 0..5 {
+        county.ask(0, show(&id));
+    }
+    assert_eq!(reads(&county), 1);
+    county.pass(3_500);
+    county.ask(0, show(&id));
+    assert_eq!(reads(&county), 1, "still the same hour");
+    county.pass(200);
+    county.ask(0, show(&id));
+    assert_eq!(reads(&county), 2);
+}
+
+fn with_auditor() -> (County, String) {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    let id = county.open_case(0, &[1], "title", "text");
+    let (name, capabilities) = ("auditor".to_owned(), vec!["audit".to_owned()]);
+    county.ask(0, Command::OfficerAdd { name, seats: vec!["audit".to_owned()], capabilities });
+    county.log_in(0, "auditor", SecretKey::from_seed([77; 32]));
+    (county, id)
+}
+
+fn refused(answer: Result<View, Refused>) -> String {
+    answer.expect_err("it is refused").code
+}
+
+fn journal(document: Option<&str>) -> Command {
+    Command::JournalRead { document: document.map(str::to_owned), partner: None, person: None }
+}
+
+#[test]
+fn an_auditor_reads_the_account_and_no_content_at_all() {
+    let (mut county, id) = with_auditor();
+    let bureau = county.nodes[1].name.clone();
+    let content = [
+        show(&id),
+        Command::CaseList,
+        Command::BulletinList,
+        Command::Inbox,
+        Command::Events { after: 0, limit: 10 },
+        Command::AccessList { id: id.clone() },
+        Command::AccessExplain { id: id.clone(), bureau, at: None, verb: "read".to_owned() },
+        Command::ProofExport { id: id.clone(), full: false },
+    ];
+    for command in content {
+        assert_eq!(refused(county.asked(0, Some("auditor"), false, command.clone())), "auditor_reads_accounts");
+        assert!(county.asked(0, Some(OFFICER), false, command).is_ok(), "others are not concerned");
+    }
+    let note = Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: "x".to_owned() };
+    assert_eq!(refused(county.asked(0, Some("auditor"), false, note)), "not_allowed");
+    let View::Journal(view) = county.asked(0, Some("auditor"), false, journal(Some(&id[..8]))).expect("that is what it is for") else {
+        panic!("the account")
+    };
+    assert_eq!(view.document, id);
+    assert!(view.names.iter().any(|named| named.name == OFFICER) && !format!("{view:?}").contains("title"));
+}
+
+#[test]
+fn who_may_not_audit_is_refused_and_every_denied_attempt_is_in_the_account() {
+    let (mut county, id) = with_auditor();
+    let (name, capabilities) = ("clerk".to_owned(), vec!["create".to_owned(), "write".to_owned()]);
+    county.ask(0, Command::OfficerAdd { name, seats: Vec::new(), capabilities });
+    county.log_in(0, "clerk", SecretKey::from_seed([78; 32]));
+    let before = county.nodes[0].accounts.len();
+    assert_eq!(refused(county.asked(0, Some("clerk"), false, journal(None))), "not_allowed");
+    assert_eq!(refused(county.asked(0, Some("auditor"), false, show(&id))), "auditor_reads_accounts");
+    assert_eq!(refused(county.asked(0, Some("auditor"), true, show(&id))), "auditor_reads_accounts", "a dry run is no attempt");
+    let lines = &county.nodes[0].accounts[before..];
+    let denied: Vec<_> = lines.iter().filter(|line| line.kind == "refused_command").collect();
+    assert_eq!(denied.len(), 2);
+    assert_eq!((denied[0].detail.as_str(), denied[1].detail.as_str()), ("not_allowed", "auditor_reads_accounts"));
+    assert!(denied.iter().all(|line| line.certificate.is_some()) && denied[0].certificate != denied[1].certificate);
+    assert_eq!(denied[1].document.map(|d| d.to_string()), Some(id));
+    // Somebody who tries all day does not fill the disk.
+    for _ in 0..500 {
+        let _ = county.asked(0, Some("clerk"), false, journal(None));
+    }
+    assert!(county.nodes[0].accounts.len() < before + 100);
+}
