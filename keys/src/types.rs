@@ -64,7 +64,7 @@ register! {
     0x0206 Resume frozen "Lifts named suspensions, once the other side accepts it.",
     0x0207 Notice frozen "Gives notice of an agreement.",
     0x0208 End draft "Ends an agreement.",
-    0x0209 RelayPass draft "Lets one partner hand documents to another.",
+    0x0209 RelayPass frozen "Lets one partner hand documents to another.",
     0x020a Emergency draft "An agreement for 24 hours by two duty commanders.",
     0x020b Compact draft "One text, many pairs.",
     0x0301 Genesis frozen "Record 0 of a document's access log.",
@@ -72,7 +72,10 @@ register! {
     0x0303 Order frozen "An officer's order that a record carries out.",
     0x0304 SegmentTip frozen "The attestation a segment ends in; sealed raw, see `seal::sign_tip`.",
     0x0305 Reentered draft "Honest work quoted again above a fork.",
-    0x0306 Consent draft "A partner's consent to onward sharing.",
+    0x0306 Consent frozen "A contributor's consent that a further bureau gets a document.",
+    0x0307 OnwardAsk frozen "A holder asks the owner to let a third bureau in.",
+    0x0308 OnwardRefuse frozen "No to such an ask, or to an ask for consent.",
+    0x0309 ConsentAsk frozen "The owner asks a bureau that wrote for its consent.",
     0x0401 Receipt draft "Durable here up to this frontier.",
     0x0402 Attestation draft "Erased or frozen as asked.",
     0x0403 Denial draft "Something that was refused.",
@@ -108,6 +111,6 @@ mod tests {
         for free in [0x0000, 0x0100, 0x0109, 0x0503, 0xffff] {
             assert_eq!(StatementType::from_number(free), None, "{free:#06x}");
         }
-        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 17, "the frozen types of this version");
+        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 22, "the frozen types of this version");
     }
 }

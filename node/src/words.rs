@@ -326,7 +326,11 @@ mod tests {
             ),
             ("record", "adopt anchor grant cut void reclassify erase end"),
             ("verb", "read append request"),
-            ("why", "ok now not_in_log no_agreement suspended not_granted no_pass"),
+            (
+                "why",
+                "ok now not_in_log cut no_agreement expired suspended excluded winding_down ended not_yet not_granted ceiling grant_ended grant_ceiling no_consent no_pass \
+                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member",
+            ),
             ("check", "disk keys ports clock certificate store partner address transport identity agreement version"),
             ("word", "node laptop"),
         ];

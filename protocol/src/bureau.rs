@@ -12,6 +12,7 @@
 //! | `pacts` | agreements |
 //! | `author` | documents and entries by our officers |
 //! | `records` | records that need an officer's order: grants, cuts, voids, ends |
+//! | `passes` | relay passes |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
 //! | `memory` | a store put back or cloned: what cursors remember, `store confirm` |
@@ -29,6 +30,7 @@ mod memory;
 mod open;
 mod pacts;
 mod partners;
+mod passes;
 mod people;
 mod prove;
 mod records;
@@ -50,6 +52,7 @@ pub use open::OpenError;
 pub use rows::RowError;
 pub use turn::AccountLine;
 
+use crate::access::pass::PassBook;
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, ClockEvent};
 use crate::id::{BureauId, CertificateId, DocumentId, NetworkId, StatementId, TransportKey};
@@ -104,6 +107,14 @@ pub struct Bureau {
     noted: accounts::Noted,
     /// When statements about bureaus and agreements were learnt here.
     learnt: BTreeMap<StatementId, LearnedRow>,
+    passes: PassBook,
+    /// Passes may have to be issued or shown.
+    passes_dirty: bool,
+    next_pass: Option<WallSeconds>,
+    /// When this device last heard its bureau's registrar.
+    registrar_heard: Option<WallSeconds>,
+    /// What each partner brought within the day.
+    quotas: BTreeMap<BureauId, links::Quota>,
     clock: Clock,
     floor_written: MonoMillis,
     partners: BTreeMap<BureauId, PartnerRow>,
@@ -182,6 +193,7 @@ impl Bureau {
             Input::Wake => {}
         }
         self.registrar_duties(&mut turn);
+        self.pass_duties(&mut turn);
         self.pump_all(&mut turn);
         self.compare_quiet(&mut turn);
         self.finish(turn)
@@ -423,7 +435,13 @@ impl Bureau {
         self.policy_epoch += 1;
         // What ended stays ended, and what was replaced stays replaced, also after a restart with a clock set back.
         self.write_floor(turn);
-        self.next_policy = self.book.next_change(turn.effective);
+        self.next_policy = self.next_policy_change(turn.effective);
+        self.passes_dirty = true;
+        self.compare_anew(turn, partner);
+    }
+
+    /// Views may differ now: they are compared at the next quiet moment, and what was not taken before is asked for again.
+    fn compare_anew(&mut self, turn: &mut Turn, partner: Option<BureauId>) {
         let mut again = Vec::new();
         for (id, link) in &mut self.links {
             if partner.is_none_or(|partner| link.is_with(&partner)) {

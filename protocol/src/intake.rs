@@ -17,7 +17,9 @@ use accord_keys::seal::{Sealed, Verified};
 use accord_keys::time::WallSeconds;
 use thiserror::Error;
 
-use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, RecordError, RecordKind};
+use crate::access::Facts;
+use crate::access::audience::Opening;
+use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, RecordError, RecordKind, Rights};
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
@@ -77,10 +79,14 @@ pub enum Item {
     Record(Vec<u8>),
     /// Segment.
     Segment(Vec<u8>),
+    /// What opens one commitment of a hidden audience.
+    Opening(Vec<u8>),
 }
 
 /// Tags from here on are followed by the time of learning; the first version of the store kept the tags below, without it.
 const TIMED: u8 = 3;
+/// An opening; it came later and always carries the time.
+const OPENING: u8 = 2 * TIMED;
 
 impl Item {
     /// The item as stored.
@@ -89,6 +95,7 @@ impl Item {
             Item::Genesis(bytes) => (TIMED, bytes),
             Item::Record(bytes) => (TIMED + 1, bytes),
             Item::Segment(bytes) => (TIMED + 2, bytes),
+            Item::Opening(bytes) => (OPENING, bytes),
         };
         let mut out = Vec::with_capacity(bytes.len() + 9);
         out.push(tag);
@@ -101,10 +108,17 @@ impl Item {
         let (tag, rest) = bytes.split_first()?;
         let rest = if *tag < TIMED { rest } else { rest.get(8..)? };
         match tag % TIMED {
-            _ if *tag >= 2 * TIMED => None,
+            _ if *tag == OPENING => Some(Item::Opening(rest.to_vec())),
+            _ if *tag > OPENING => None,
             0 => Some(Item::Genesis(rest.to_vec())),
             1 => Some(Item::Record(rest.to_vec())),
             _ => Some(Item::Segment(rest.to_vec())),
+        }
+    }
+    /// Its own bytes, as they travel.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Item::Genesis(bytes) | Item::Record(bytes) | Item::Segment(bytes) | Item::Opening(bytes) => bytes,
         }
     }
     /// When a stored item was learnt here; `None` for those of the first version of the store.
@@ -173,6 +187,8 @@ pub struct DocState {
     status: BTreeMap<ChangeHash, Status>,
     admitted: BTreeSet<ChangeHash>,
     settled: u64,
+    /// Bureaus other than the owner, with the index of the first record that settled something of theirs.
+    contributors: BTreeMap<BureauId, u32>,
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
     waiting_segments: Vec<CheckedSegment>,
     waiting_records: BTreeMap<RecordId, Verified<Record>>,
@@ -211,6 +227,7 @@ impl DocState {
             status: BTreeMap::new(),
             admitted: BTreeSet::new(),
             settled: 0,
+            contributors: BTreeMap::new(),
             raw: BTreeMap::new(),
             waiting_segments: Vec::new(),
             waiting_records: BTreeMap::new(),
@@ -252,6 +269,11 @@ impl DocState {
                     let sealed = Sealed::<Record>::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
                     let record = sealed.verify(directory.network()).map_err(|e| fail(e.to_string()))?;
                     state.learn_record(directory, record).map_err(|e| fail(e.to_string()))?;
+                    state.keep_statement(seq, item);
+                }
+                (Item::Opening(bytes), Some(state)) => {
+                    let opening = Opening::from_bytes(bytes).ok_or_else(|| fail("unreadable opening".into()))?;
+                    state.learn_opening(&opening);
                     state.keep_statement(seq, item);
                 }
                 (Item::Segment(bytes), Some(state)) => {
@@ -314,6 +336,11 @@ impl DocState {
             self.admit_more();
         }
         Ok(worst)
+    }
+
+    /// Takes in what opens one commitment of a hidden audience; `false` when it was known or opens none.
+    pub fn learn_opening(&mut self, opening: &Opening) -> bool {
+        self.log.learn_opening(opening)
     }
 
     /// A record kept aside whose predecessor stands now.
@@ -450,6 +477,7 @@ impl DocState {
         self.status.clear();
         let before = std::mem::take(&mut self.admitted);
         self.settled = 0;
+        self.contributors.clear();
         self.missing_tips.clear();
         let anchors: Vec<RecordId> = self.log.in_order().into_iter().map(|((_, _, id), _)| id).collect();
         for id in anchors {
@@ -495,7 +523,12 @@ impl DocState {
             if may_contradict && past.iter().any(contradicts) {
                 continue;
             }
-            for (hash, _, _) in past {
+            let owner = self.log.genesis().body().owner;
+            for (hash, actor, _) in past {
+                if let Some(bureau) = self.actors.get(&actor).map(|actor| actor.member.bureau).filter(|bureau| *bureau != owner) {
+                    let first = self.contributors.entry(bureau).or_insert(order.1);
+                    *first = order.1.min(*first);
+                }
                 let status = self.status.entry(hash).or_default();
                 self.settled += u64::from(status.anchor.is_none());
                 status.anchor = Some(order);
@@ -611,7 +644,7 @@ impl DocState {
         let id = |item: &Item| match item {
             Item::Genesis(_) => Some(self.log.genesis_id()),
             Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).ok().map(|sealed| RecordId(sealed.id(network).0)),
-            Item::Segment(_) => None,
+            Item::Segment(_) | Item::Opening(_) => None,
         };
         self.statements.iter().filter_map(|(seq, item)| Some((id(item)?, self.learnt.get(seq).copied()))).collect()
     }
@@ -639,6 +672,27 @@ impl DocState {
             };
             out.extend(segment.map(|bytes| (kept.seq, Item::Segment(bytes))));
         }
+        out.sort_by_key(|(seq, _)| *seq);
+        out
+    }
+
+    /// Segments of a bureau's own writers that hold something not admitted, whole and in sequence order: offered to the owner where nothing
+    /// else may go.
+    pub fn held_by(&self, bureau: &BureauId) -> Vec<(u64, Item)> {
+        let by_them = |segment: &Segment| {
+            let id = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
+            self.actors.get(&id).is_some_and(|actor| actor.member.bureau == *bureau)
+        };
+        let held = |kept: &&Kept| {
+            let content = kept.hashes.iter().take(kept.segment.changes.len());
+            by_them(&kept.segment) && content.clone().any(|hash| !self.admitted.contains(hash))
+        };
+        let mut out: Vec<(u64, Item)> = self
+            .segments
+            .iter()
+            .filter(held)
+            .map(|kept| (kept.seq, Item::Segment(accord_keys::canon::encode(kept.segment.as_ref()))))
+            .collect();
         out.sort_by_key(|(seq, _)| *seq);
         out
     }
@@ -671,6 +725,7 @@ impl DocState {
             if let Some(officer) = record.body().kind.ordering_officer() {
                 out.insert(officer);
             }
+            out.extend(record.body().kind.consents().into_iter().map(|consent| consent.officer));
         }
         out
     }
@@ -751,6 +806,25 @@ impl DocState {
         let change = crate::rules::parse(self.raw.get(&founding.hash)?).ok()?;
         let mut acts = change.acts().filter_map(|bytes| Act::from_bytes(bytes).ok());
         acts.find(|act| matches!(act.kind, ActKind::Draft | ActKind::Publish | ActKind::Open))
+    }
+    /// Bureaus other than the owner that wrote here, with the index of the first record that settled something of theirs: a function of log
+    /// and changes, equal wherever both are held.
+    pub fn contributors(&self) -> &BTreeMap<BureauId, u32> {
+        &self.contributors
+    }
+    /// What an access decision needs, with rights taken from [`Log::rights`].
+    pub fn facts<'a>(&'a self, rights: &'a Rights) -> Facts<'a> {
+        let genesis = self.log.genesis().body();
+        Facts {
+            document: self.log.document(),
+            owner: genesis.owner,
+            kind: genesis.kind,
+            category: genesis.category,
+            tlp: genesis.tlp,
+            rights,
+            hidden: self.log.is_hidden(),
+            contributors: &self.contributors,
+        }
     }
     /// Whether a bureau other than the owner wrote here.
     pub fn has_foreign(&self) -> bool {

@@ -23,6 +23,46 @@ pub const RECORDS_MAX: u32 = 65_536;
 pub const RECORDS_RESERVED: u32 = 4_096;
 /// Bureaus in one genesis audience or grant record. Verdict; fits a control frame.
 pub const AUDIENCE_MAX: usize = 256;
+/// Commitments of a hidden audience. Verdict; as many as an open one.
+pub const HIDDEN_MAX: usize = AUDIENCE_MAX;
+/// Consents in one grant. Verdict; with an order they fit a sealed payload.
+pub const CONSENTS_MAX: usize = 64;
+/// Purpose a person states with an ask onward, bytes. Verdict.
+pub const PURPOSE_BYTES_MAX: usize = 500;
+/// Longest life of a relay pass, seconds. Verdict: what a suspension cannot reach ends by then (DESIGN §4).
+pub const PASS_LIFE_S_MAX: u64 = 7 * 24 * 3_600;
+/// A pass is renewed when less than this is left of it, seconds. Back-pressure: half its life.
+pub const PASS_RENEW_S: u64 = PASS_LIFE_S_MAX / 2;
+/// Lines of one pass: every category with both verbs fits. Verdict.
+pub const PASS_LINES_MAX: usize = 64;
+/// Bureaus one pass is shown to. Verdict.
+pub const PASS_SHOWN_MAX: usize = 256;
+/// Passes kept of one issuer and holder. Back-pressure: the newest few; an older one may still run.
+pub const PASSES_KEPT: usize = 3;
+/// Issuers one holder shows passes of. Back-pressure.
+pub const PASS_ISSUERS_MAX: usize = 512;
+/// Pairs of issuer and holder in all. Back-pressure.
+pub const PASS_PAIRS_MAX: usize = 65_536;
+/// Passes in one message.
+pub const PASSES_PAGE: usize = 32;
+/// Asks and answers in one message.
+pub const ONWARD_PAGE: usize = 64;
+/// Open asks of one partner, onward and for consent together. Back-pressure.
+pub const ONWARD_OPEN_MAX: usize = 64;
+/// Asks taken from one partner within a day, answered or not. Back-pressure: each waits for a person.
+pub const ONWARD_PER_DAY_MAX: usize = 200;
+/// An ask and its answer are kept so long after it lapsed, seconds.
+pub const ONWARD_KEPT_S: u64 = 90 * 24 * 3_600;
+/// Without a time to answer by, an ask lapses after this, seconds.
+pub const ONWARD_ANSWER_S: u64 = 7 * 24 * 3_600;
+/// Bytes of held work taken from, or offered to, one partner within a day over a restricted link. Back-pressure.
+pub const HELD_BYTES_PER_DAY: usize = 16 * 1024 * 1024;
+/// New documents taken from one partner within a day. Back-pressure: a county makes hundreds.
+pub const NEW_DOCUMENTS_PER_DAY: usize = 20_000;
+/// Bytes of documents taken from one partner within a day. Back-pressure.
+pub const DOCUMENT_BYTES_PER_DAY: usize = 2 * 1024 * 1024 * 1024;
+/// A laptop or second node sends to partners for so long after it heard its registrar, seconds (DESIGN §4).
+pub const IN_TOUCH_S: u64 = 24 * 3_600;
 /// Tips named by one anchor or view entry. Verdict for anchors.
 pub const TIPS_MAX: usize = 1_024;
 /// Frontier lines of one cut. Verdict (200 laptops of 3 lives each fit).
@@ -147,6 +187,10 @@ const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift 
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");
+const _: () = assert!(HIDDEN_MAX * 34 < CONTROL_BYTES_MAX, "hidden commitments fit a sealed payload");
+const _: () = assert!(CONSENTS_MAX * 512 + 16 * 1024 < CONTROL_BYTES_MAX, "a grant with its consents fits a sealed payload");
+const _: () = assert!(PASS_SHOWN_MAX * 34 + PASS_LINES_MAX * 8 < CONTROL_BYTES_MAX, "a pass fits a sealed payload");
+const _: () = assert!(PASS_RENEW_S < PASS_LIFE_S_MAX, "a pass is renewed before it ends");
 const _: () = assert!(TIPS_MAX * 33 < CONTROL_BYTES_MAX, "an anchor fits a sealed payload");
 const _: () = assert!(2 * VOIDS_MAX * 34 + 2 * REASON_BYTES_MAX + 4_096 < CONTROL_BYTES_MAX, "a void and its order fit a sealed payload");
 const _: () = assert!(2 * ADMIT_TIPS_MAX * 34 + 4_096 < CONTROL_BYTES_MAX, "an admit and its order fit a sealed payload");

@@ -33,11 +33,15 @@ pub enum Table {
     Events = 11,
     /// When a sealed statement about bureaus or agreements was learnt here, by its id. Parts of documents carry that time themselves.
     Learned = 12,
+    /// Relay passes by id.
+    Passes = 14,
+    /// Asks onward and for consent, answers, and grants that wait for consents.
+    Onward = 15,
 }
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 14] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -50,6 +54,8 @@ impl Table {
         Table::Acknowledged,
         Table::Events,
         Table::Learned,
+        Table::Passes,
+        Table::Onward,
     ];
 
     /// The table with this number, if there is one.

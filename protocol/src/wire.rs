@@ -17,7 +17,10 @@ use accord_keys::types::StatementType;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
+use crate::access::audience::Opening;
+use crate::access::consent::OnwardStatement;
 use crate::access::log::{Genesis, Record};
+use crate::access::pass::RelayPass;
 use crate::agreement::exchange::AgreementStatement;
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, StatementId, TransportKey};
 use crate::limits;
@@ -109,6 +112,9 @@ pub struct Push {
     /// What to give back in the next hello, once this and all before it is durable.
     #[n(6)]
     pub cursor: Option<Bytes>,
+    /// What opens commitments of a hidden audience: to a partner its own only.
+    #[n(7)]
+    pub openings: Option<Vec<Opening>>,
 }
 
 /// One line of a tips exchange.
@@ -172,6 +178,10 @@ pub enum Message {
         /// A random reference both sides log.
         reference: u64,
     },
+    /// Relay passes: from their issuer to the holder, and from the holder to bureaus they name.
+    Passes(Vec<Bytes>),
+    /// Asks onward, asks for consent, and answers to both, of this pair.
+    Onward(Vec<Bytes>),
     /// A laptop asks to be enrolled, over the transport key of its invitation.
     Join(Join),
     /// The answer to [`Join`].
@@ -291,6 +301,8 @@ const JOIN: u8 = 10;
 const WELCOME: u8 = 11;
 const WANT: u8 = 12;
 const CURSOR: u8 = 15;
+const PASSES: u8 = 13;
+const ONWARD: u8 = 14;
 
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -351,6 +363,8 @@ impl Message {
             }
             Message::Refusal { reason, reference } => (REFUSAL, canon::encode(&RefusalBody { reason: *reason, reference: *reference })),
             Message::Cursor(cursor) => (CURSOR, canon::encode(&CursorMessage { cursor: cursor.clone() })),
+            Message::Passes(items) => (PASSES, canon::encode(&List { items: items.clone() })),
+            Message::Onward(items) => (ONWARD, canon::encode(&List { items: items.clone() })),
             Message::Want(document) => (WANT, canon::encode(&WantBody { document: *document })),
             Message::Join(body) => (JOIN, canon::encode(body)),
             Message::Welcome(body) => (WELCOME, canon::encode(body)),
@@ -372,7 +386,7 @@ impl Message {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            PUSH | HELLO | STATEMENTS | WELCOME => limits::FRAME_BYTES_MAX,
+            PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD => limits::FRAME_BYTES_MAX,
             AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
@@ -397,8 +411,19 @@ impl Message {
                 entries(list.items.len(), 4 * limits::AGREEMENT_STATEMENTS_MAX)?;
                 Message::Agreements(list.items)
             }
+            PASSES => {
+                let list: List = canon::decode(body).map_err(why)?;
+                entries(list.items.len(), limits::PASSES_PAGE)?;
+                Message::Passes(list.items)
+            }
+            ONWARD => {
+                let list: List = canon::decode(body).map_err(why)?;
+                entries(list.items.len(), limits::ONWARD_PAGE)?;
+                Message::Onward(list.items)
+            }
             PUSH => {
                 let push: Push = canon::decode(body).map_err(why)?;
+                entries(push.openings.as_ref().map_or(0, Vec::len), limits::HIDDEN_MAX)?;
                 entries(push.evidence.len(), limits::EVIDENCE_MAX)?;
                 entries(push.records.len(), 1_024)?;
                 entries(push.segments.len(), 1_024)?;
@@ -533,6 +558,10 @@ pub enum Checked {
     Agreements(Vec<AgreementStatement>),
     /// See [`Push`].
     Push(Box<CheckedPush>),
+    /// See [`Message::Passes`].
+    Passes(Vec<Verified<RelayPass>>),
+    /// See [`Message::Onward`].
+    Onward(Vec<OnwardStatement>),
     /// Messages without seals.
     Plain(Message),
 }
@@ -552,6 +581,8 @@ pub struct CheckedPush {
     pub records: Vec<Verified<Record>>,
     /// Segments in order.
     pub segments: Vec<IncomingSegment>,
+    /// What opens commitments of a hidden audience.
+    pub openings: Vec<Opening>,
     /// The cursor to keep.
     pub cursor: Option<Vec<u8>>,
     /// Size of the message, bytes.
@@ -580,6 +611,15 @@ pub fn agreement_statement(network: &NetworkId, bytes: &[u8]) -> Result<Agreemen
     }
 }
 
+/// Verifies one sealed relay pass.
+///
+/// # Errors
+/// [`WireError::Seal`].
+pub fn relay_pass(network: &NetworkId, bytes: &[u8]) -> Result<Verified<RelayPass>, WireError> {
+    let sealed = Sealed::<RelayPass>::from_bytes(bytes).map_err(|e| WireError::Seal(e.to_string()))?;
+    sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))
+}
+
 /// Decodes received bytes and verifies every seal and segment in them. `directory` is a snapshot; a segment whose writer it does not know
 /// comes back unchecked for the core.
 ///
@@ -597,6 +637,11 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
         Message::Statements(items) => Checked::Statements(identities(&items)?),
         Message::Agreements(items) => {
             Checked::Agreements(items.iter().map(|item| agreement_statement(network, &item.0)).collect::<Result<_, _>>()?)
+        }
+        Message::Passes(items) => Checked::Passes(items.iter().map(|item| relay_pass(network, &item.0)).collect::<Result<_, _>>()?),
+        Message::Onward(items) => {
+            let one = |item: &Bytes| OnwardStatement::from_bytes(network, &item.0).map_err(|e| WireError::Seal(e.to_string()));
+            Checked::Onward(items.iter().map(one).collect::<Result<_, _>>()?)
         }
         Message::Push(push) => {
             let evidence = identities(&push.evidence)?;
@@ -636,6 +681,7 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
                 genesis,
                 records,
                 segments,
+                openings: push.openings.unwrap_or_default(),
                 cursor: push.cursor.map(|bytes| bytes.0),
                 size: bytes.len(),
             }))

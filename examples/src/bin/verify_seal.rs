@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         life: Life([4; 8]),
         at: WallSeconds(1_893_456_000),
         nonce: Nonce([5; 16]),
+        hidden: None,
     };
 
     // Inside accord a statement travels with its seals detached; an export is one seal with the payload attached.

@@ -24,6 +24,8 @@ pub use order::{Order, OrderAct};
 pub use record::{EndKind, FrontierLine, Record, RecordError, RecordKind, Subject};
 pub use rights::{Held, Rights};
 
+use super::audience::Opening;
+use super::consent;
 use crate::agreement::{Tlp, Verb};
 use crate::id::{BureauId, Digest, DocumentId, RecordId, StatementId};
 use crate::rules::{ActorId, ChangeHash};
@@ -93,6 +95,8 @@ pub struct Log {
     ends: BTreeMap<Place, EndKind>,
     /// The newest record of a log that never branched.
     newest: RecordId,
+    /// What opens the places of a hidden audience, as far as known here.
+    openings: BTreeSet<Opening>,
     /// Where each order stands. It may stand once on a branch.
     orders: BTreeMap<StatementId, Vec<RecordId>>,
     /// What a log that ever branched needs besides.
@@ -130,12 +134,49 @@ impl Log {
         }
         let document = DocumentId(genesis.id().0);
         let mut rights = Rights::default();
-        rights.grant(&body.audience, RecordId(document.0), body.at);
+        rights.grant(&body.audience, (RecordId(document.0), 0), body.at, &[]);
         let entry =
             Entry { record: None, index: 0, previous: None, rights: Arc::new(rights), tlp: body.tlp, epoch: 0, height: 0, children: 0 };
         let newest = RecordId(document.0);
         let entries = BTreeMap::from([(newest, entry)]);
-        Ok(Self { document, genesis, entries, cuts: Vec::new(), ends: BTreeMap::new(), newest, orders: BTreeMap::new(), forked: None })
+        Ok(Self {
+            document,
+            genesis,
+            entries,
+            cuts: Vec::new(),
+            ends: BTreeMap::new(),
+            newest,
+            openings: BTreeSet::new(),
+            orders: BTreeMap::new(),
+            forked: None,
+        })
+    }
+
+    /// Takes in what opens one commitment of a hidden audience: a grant of record 0. `false` when it was known or opens none.
+    pub fn learn_opening(&mut self, opening: &Opening) -> bool {
+        let opens = self.genesis.body().hidden.as_ref().is_some_and(|hidden| hidden.binary_search(&opening.commitment()).is_ok());
+        if !opens || opening.bureau == self.genesis.body().owner || !self.openings.insert(opening.clone()) {
+            return false;
+        }
+        let (id, at) = (self.genesis_id(), self.genesis.body().at);
+        let grantee = Grantee::plain(opening.bureau, Opening::VERB, None);
+        let first = self.entries.get_mut(&id).expect("a log holds its genesis");
+        Arc::make_mut(&mut first.rights).grant(&[grantee], (id, 0), at, &[]);
+        let mut later: Vec<(u32, RecordId)> = self.entries.iter().map(|(id, entry)| (entry.height, *id)).collect();
+        later.sort_unstable();
+        for (_, id) in later.into_iter().filter(|(height, _)| *height > 0) {
+            let rights = self.rights_after(id, &self.entries[&id]);
+            self.entries.get_mut(&id).expect("listed above").rights = rights;
+        }
+        true
+    }
+    /// What opens the commitments of a hidden audience, as far as known here.
+    pub fn openings(&self) -> impl Iterator<Item = &Opening> {
+        self.openings.iter()
+    }
+    /// Whether its audience is hidden behind commitments.
+    pub fn is_hidden(&self) -> bool {
+        self.genesis.body().hidden.is_some()
     }
 
     /// The document.
@@ -176,6 +217,7 @@ impl Log {
         let epoch = self.sealed_by_registrar(directory, &record)?;
         self.fits(&record, previous, epoch)?;
         let order = self.ordered(directory, &record)?;
+        self.consented(directory, &body.kind)?;
         let entry = Entry {
             index: body.index,
             previous: Some(body.previous),
@@ -193,7 +235,8 @@ impl Log {
     fn fits(&self, record: &Verified<Record>, previous: &Entry, epoch: u32) -> Result<(), RecordError> {
         let (body, genesis) = (record.body(), self.genesis.body());
         let bad = |why: &'static str| Err(RecordError::Malformed(why));
-        if let RecordKind::Grant(grantees, _) = &body.kind {
+        let grantees = body.kind.grantees();
+        if !grantees.is_empty() {
             if grantees.iter().any(|grantee| grantee.bureau == genesis.owner || !genesis.kind.allows(grantee.verb)) {
                 return bad("the kind does not allow these grantees");
             }
@@ -269,9 +312,9 @@ impl Log {
             return Arc::clone(previous);
         }
         match &record.body().kind {
-            RecordKind::Grant(grantees, _) if forked.is_none_or(|forked| forked.grants(&id)) => {
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) if forked.is_none_or(|forked| forked.grants(&id)) => {
                 let mut rights = Rights::clone(previous);
-                rights.grant(grantees, id, record.body().at);
+                rights.grant(grantees, (id, entry.index), record.body().at, &record.body().kind.consents());
                 Arc::new(rights)
             }
             kind @ (RecordKind::Cut(..) | RecordKind::Reclassify(..) | RecordKind::End(..)) => {
@@ -398,9 +441,9 @@ impl Log {
     }
     /// Whether any record of any branch, or the genesis, ever let this bureau in.
     pub fn ever_held(&self, bureau: &BureauId) -> bool {
-        let granted =
-            |record: &Verified<Record>| matches!(&record.body().kind, RecordKind::Grant(all, _) if all.iter().any(|g| g.bureau == *bureau));
+        let granted = |record: &Verified<Record>| record.body().kind.grantees().iter().any(|g| g.bureau == *bureau);
         self.genesis.body().audience.iter().any(|g| g.bureau == *bureau)
+            || self.openings.iter().any(|opening| opening.bureau == *bureau)
             || self.entries.values().filter_map(|entry| entry.record.as_ref()).any(granted)
     }
     /// Whether `newer` is `older` or descends from it, be it through a head it named.
@@ -431,6 +474,18 @@ impl Log {
         }
         let (Some(one), Some(other)) = (self.entries.get(newer), self.entries.get(older)) else { return false };
         if self.forked.is_some() { self.descends(newer, older) } else { other.index <= one.index }
+    }
+
+    /// Consents a grant embeds are sealed by officers of the contributors, and for bureaus it lets in.
+    fn consented(&self, directory: &Directory, kind: &RecordKind) -> Result<(), RecordError> {
+        let RecordKind::GrantWith(grantees, _, consents) = kind else { return Ok(()) };
+        for consent in consents {
+            let consent = consent::embedded(directory, self.document, consent)?;
+            if grantees.iter().all(|grantee| grantee.bureau != consent.recipient) {
+                return Err(RecordError::Malformed("embedded consent is for another bureau"));
+            }
+        }
+        Ok(())
     }
 
     /// The epoch under which a record was sealed, if its seal is its registrar's.

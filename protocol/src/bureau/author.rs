@@ -212,6 +212,7 @@ impl Bureau {
             life,
             at: turn.stamp,
             nonce: turn.nonce(),
+            hidden: None,
         };
         let sealed = Sealed::seal(&self.identity.network, genesis, &[by.signer.as_ref()]).map_err(|e| fault(e.to_string()))?;
         let genesis_bytes = sealed.to_bytes();
@@ -322,11 +323,9 @@ impl Bureau {
         bureaus
             .into_iter()
             .filter(|bureau| *bureau != own)
-            .map(|bureau| match access::check(&self.book, &summary.facts(), own, bureau, turn.effective, self.policy_epoch) {
-                Ok(permit) => {
-                    let clause = permit.clause().map(|c| format!("{}#{}", c.agreement.short(), c.line)).unwrap_or_default();
-                    self.receiver(&bureau, true, "ok", &clause)
-                }
+            .map(|bureau| match self.may_go(turn, &summary.facts(), own, bureau) {
+                Ok(permit) if permit.scope() == access::Scope::Held => self.receiver(&bureau, false, "restricted", ""),
+                Ok(permit) => self.receiver(&bureau, true, "ok", &permit.cites()),
                 Err(refusal) => self.receiver(&bureau, false, refusal.word(), ""),
             })
             .collect()

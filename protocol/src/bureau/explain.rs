@@ -7,7 +7,8 @@ use super::Bureau;
 use super::rows::{LearnedRow, write};
 use super::turn::Turn;
 use crate::access::log::{Entry, Log, RecordKind, Rights, Subject};
-use crate::access::{self, Facts, Permit, Refusal};
+use crate::access::pass::PassBook;
+use crate::access::{self, Ask, Facts, Ground, Permit, Refusal, Scope};
 use crate::agreement::exchange::{AgreementBook, Entry as Agreement};
 use crate::agreement::{Direction, Pair, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId, StatementId};
@@ -22,8 +23,11 @@ const AGREEMENTS_NAMED: usize = 8;
 /// What was known of one document and one time.
 struct Known {
     at: WallSeconds,
+    own: BureauId,
     book: AgreementBook,
+    passes: PassBook,
     log: Log,
+    contributors: std::collections::BTreeMap<BureauId, u32>,
     learnt: std::collections::BTreeMap<RecordId, WallSeconds>,
 }
 
@@ -45,9 +49,24 @@ impl Known {
     fn check(&self, from: BureauId, to: BureauId) -> Result<Permit, Refusal> {
         let rights = self.rights();
         let genesis = self.log.genesis().body();
-        let facts =
-            Facts { document: self.log.document(), owner: genesis.owner, category: genesis.category, tlp: self.tlp(), rights: &rights };
-        access::check(&self.book, &facts, from, to, self.at, 0)
+        let facts = Facts {
+            document: self.log.document(),
+            owner: genesis.owner,
+            kind: genesis.kind,
+            category: genesis.category,
+            tlp: self.tlp(),
+            rights: &rights,
+            hidden: self.log.is_hidden(),
+            contributors: &self.contributors,
+        };
+        let ground = Ground { own: self.own, book: &self.book, passes: &self.passes, in_touch: true };
+        match access::check(&ground, &Ask { facts: &facts, from, to, now: self.at, epoch: 0 }) {
+            // Held work may go home over any link; whether the document may is what is asked here.
+            Ok(permit) if permit.scope() == Scope::Held => {
+                Err(access::carries(&self.book, from, to, genesis.category, self.at).expect_err("else it were whole"))
+            }
+            other => other,
+        }
     }
 }
 
@@ -108,12 +127,17 @@ impl Bureau {
             return None;
         }
         let mut log = Log::new(&self.directory, now.genesis().clone()).ok()?;
+        for opening in now.openings() {
+            log.learn_opening(opening);
+        }
         for (id, entry) in now.entries() {
             let Some(record) = entry.record.as_ref().filter(|record| before(&id, record.body().at)) else { continue };
             // What stands only by a record that came later did not stand then.
             let _ = log.learn(&self.directory, record.clone());
         }
-        Some(Known { at, book: self.book_at(at), log, learnt })
+        let passes = self.passes.where_known(|id| self.learnt.get(id).is_none_or(|row| row.at <= at));
+        let contributors = state.contributors().clone();
+        Some(Known { at, own: self.identity.bureau, book: self.book_at(at), passes, log, contributors, learnt })
     }
 
     /// The agreements as they were known at a time.
@@ -204,13 +228,26 @@ impl Bureau {
                     way.grounds.extend(self.grounds_of_log(known, to, Verb::Read));
                 }
             }
-            Err(Refusal::NotInLog { .. }) => way.grounds.extend(self.grounds_of_log(known, to, Verb::Read)),
-            Err(Refusal::NotGranted { .. }) => {
+            Err(Refusal::NotInLog { .. } | Refusal::Cut { .. }) => way.grounds.extend(self.grounds_of_log(known, to, Verb::Read)),
+            Err(Refusal::NotGranted { .. } | Refusal::Ceiling { .. }) => {
                 way.grounds.extend(self.in_force_grounds(known, pair));
                 way.grounds.extend(self.uncovered(known, pair, from));
                 way.grounds.extend(self.grounds_of_log(known, to, Verb::Read));
             }
-            Err(Refusal::NoPass { .. }) => way.grounds.push(ground("no_pass")),
+            Err(
+                refusal @ (Refusal::NoPass { .. }
+                | Refusal::PassExpired { .. }
+                | Refusal::PassNotNamed { .. }
+                | Refusal::PassNotGranted { .. }
+                | Refusal::HiddenAudience { .. }
+                | Refusal::NoConsent { .. }
+                | Refusal::NoFourth { .. }
+                | Refusal::GrantEnded { .. }
+                | Refusal::GrantCeiling { .. }),
+            ) => {
+                way.grounds.push(GroundView { id: refusal.cites(), ..ground(refusal.word()) });
+                way.grounds.extend(self.grounds_of_log(known, to, Verb::Read));
+            }
             Err(_) => {
                 way.grounds.extend(self.standing_grounds(known, pair));
                 if from == known.owner() {

@@ -9,10 +9,11 @@
 //! ```
 //! A sender walks its own sequence (`by_seq`), so the cost of a reconnect is what changed, not what exists. Permits are asked for anew at
 //! every push and carry the policy epoch; the driver drops frames whose epoch has passed. A bureau without an agreement in force hears
-//! roots, revocations and the agreement exchange, and not one byte of a document.
+//! roots, revocations and the agreement exchange, and not one byte of a document ([`gate`]).
 
 mod compare;
 mod cursor;
+mod gate;
 mod greet;
 mod receive;
 mod send;
@@ -31,8 +32,9 @@ use minicbor::{Decode, Encode};
 use super::Bureau;
 use super::rows::{Reached, Summary, read, write};
 use super::turn::Turn;
+use crate::access::audience::Opening;
 use crate::access::log::{Learned, RecordError};
-use crate::access::{self, Permit};
+use crate::access::{self, Permit, Scope};
 use crate::agreement::Pair;
 use crate::equality;
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, StatementId, TransportKey};
@@ -50,6 +52,8 @@ const PUSH_BYTES: usize = 160 * 1024;
 const CURSOR_BYTES: usize = 640;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
+
+pub(super) use gate::{Mode, Quota};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +100,7 @@ pub struct Link {
     next_mark: u64,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
-    evidence: BTreeSet<StatementId>,
+    pub(in crate::bureau) evidence: BTreeSet<StatementId>,
     echoes: BTreeSet<u64>,
     /// What the other side is to return no longer says all we know of ourselves.
     pub(super) cursor_due: Option<MonoMillis>,
@@ -117,6 +121,8 @@ pub struct Link {
     declined: BTreeSet<DocumentId>,
     /// Documents we did not take.
     refused: BTreeSet<DocumentId>,
+    /// Relay passes sent on this link.
+    pub(in crate::bureau) shown: BTreeSet<StatementId>,
 }
 
 impl Link {
@@ -148,6 +154,7 @@ impl Link {
             tips_heard: BTreeMap::new(),
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
+            shown: BTreeSet::new(),
         }
     }
     /// Whether a bureau is at the other end.
@@ -224,6 +231,9 @@ impl Bureau {
         if !self.still_stands(turn, id) {
             return self.refuse_link(turn, id, Reason::Certificate);
         }
+        if !self.admits(turn, id, &message) {
+            return;
+        }
         match message {
             Checked::Hello(..) => self.garbage(turn, id, "second hello"),
             Checked::Statements(statements) => {
@@ -243,6 +253,8 @@ impl Bureau {
                 self.agreements_came(turn, from, statements);
             }
             Checked::Push(push) => self.push_came(turn, id, *push),
+            Checked::Passes(passes) => self.passes_came(turn, id, passes),
+            Checked::Onward(_) => self.garbage(turn, id, "asking onward is not spoken here"),
             Checked::Plain(Message::Ack(mark)) => self.ack_came(turn, id, mark),
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),

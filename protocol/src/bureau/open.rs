@@ -10,6 +10,7 @@ use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
 use super::{Bureau, Identity};
+use crate::access::pass::PassBook;
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, Kept};
 use crate::id::{BureauId, DocumentId, StatementId, TransportKey};
@@ -102,6 +103,12 @@ impl Bureau {
         for (key, value) in take(Table::Learned) {
             learnt.insert(StatementId(id("learned", &key)?), read("learned", &value)?);
         }
+        let mut passes = PassBook::new(identity.bureau);
+        for (_, bytes) in take(Table::Passes) {
+            let pass = wire::relay_pass(&identity.network, &bytes).map_err(|e| OpenError::Statement(e.to_string()))?;
+            // What no longer stands counts for nothing and stops nothing.
+            let _ = passes.learn(&directory, pass, None, WallSeconds(0));
+        }
 
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
@@ -159,6 +166,11 @@ impl Bureau {
             book,
             learnt,
             noted: super::accounts::Noted::default(),
+            passes,
+            passes_dirty: true,
+            next_pass: None,
+            registrar_heard: number(b"registrar_heard").map(WallSeconds),
+            quotas: BTreeMap::new(),
             floor_written: now.mono,
             partners,
             officers,
@@ -194,7 +206,7 @@ impl Bureau {
         }
         bureau.choose_certificate(bureau.clock.stamp(now));
         // From the persisted floor: what ended since it was written must move the floor, at the first turn.
-        bureau.next_policy = bureau.book.next_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
+        bureau.next_policy = bureau.next_policy_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
         bureau.allow = bureau.compute_allow();
         bureau.schedule_all(now.mono);
         Ok(bureau)

@@ -147,7 +147,8 @@ impl Bureau {
         if Some(self.policy_digest(&partner, turn)) != policy {
             self.policy_changed(turn, Some(partner));
         }
-        self.next_policy = self.book.next_change(turn.effective);
+        self.next_policy = self.next_policy_change(turn.effective);
+        self.passes_dirty = true;
         Ok(true)
     }
 

@@ -197,7 +197,12 @@ impl Bureau {
                 let Some(certificate) = self.directory.certificate(&id) else { continue };
                 let body = certificate.body();
                 let Some(transport) = body.transport else { continue };
-                if id == self.identity.certificate || self.directory.revoked(&id).is_some() {
+                if id == self.identity.certificate {
+                    continue;
+                }
+                // A revoked device of our own may come and hear so; it is not dialled.
+                let revoked = self.directory.revoked(&id).is_some();
+                if revoked && (partner.is_some() || own_kind != MemberKind::Node) {
                     continue;
                 }
                 if partner.is_some() && (body.kind != MemberKind::Node || own_kind != MemberKind::Node) {
@@ -207,7 +212,7 @@ impl Bureau {
                 if let Some(row) = partner.filter(|row| !row.address.is_empty()) {
                     addresses = vec![row.address.clone()];
                 }
-                let dial = !addresses.is_empty() && body.kind == MemberKind::Node;
+                let dial = !addresses.is_empty() && body.kind == MemberKind::Node && !revoked;
                 out.push(AllowedPeer { transport, addresses, dial });
             }
         };

@@ -28,7 +28,7 @@ impl Bureau {
     }
 
     /// The certificate and appointment our records name.
-    fn registrar_evidence(&self) -> Option<(crate::id::CertificateId, StatementId)> {
+    pub(super) fn registrar_evidence(&self) -> Option<(crate::id::CertificateId, StatementId)> {
         let (epoch, certificate) = self.directory.registrar(&self.identity.bureau)?;
         self.registrar_epoch()?;
         let record = self.directory.bureau(&self.identity.bureau)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::access::Facts;
+use crate::access::consent::Consented;
 use crate::access::log::{Held, Kind, Rights};
 use crate::agreement::{Category, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, PublicKey, RecordId};
@@ -139,6 +140,33 @@ struct HolderRow {
     until: Option<WallSeconds>,
     #[n(9)]
     no_fourth: Option<bool>,
+    /// Index of the record by which it came; none is 0.
+    #[n(10)]
+    came: Option<u32>,
+    /// What contributors consented to for it.
+    #[n(11)]
+    consents: Option<Vec<ConsentRow>>,
+}
+
+/// A contributor's consent for one holder, in a stored summary.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct ConsentRow {
+    #[n(0)]
+    contributor: BureauId,
+    #[n(1)]
+    consent: Consented,
+}
+
+/// A bureau that wrote, in a stored summary.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct ContributorRow {
+    #[n(0)]
+    bureau: BureauId,
+    /// Index of the first record that settled something of it.
+    #[n(1)]
+    settled: u32,
 }
 
 /// One bureau that was cut, in a stored summary.
@@ -195,6 +223,10 @@ struct SummaryRow {
     parted: Vec<PartedRow>,
     #[n(18)]
     given: Vec<BureauId>,
+    #[n(30)]
+    hidden: Option<bool>,
+    #[n(31)]
+    contributors: Option<Vec<ContributorRow>>,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -223,6 +255,10 @@ pub struct Summary {
     pub given: BTreeSet<BureauId>,
     /// Bureaus other than the owner wrote in it.
     pub foreign: bool,
+    /// Its audience is hidden behind commitments.
+    pub hidden: bool,
+    /// Bureaus other than the owner that wrote, with the index of the first record that settled something of theirs.
+    pub contributors: Arc<BTreeMap<BureauId, u32>>,
 }
 
 impl Summary {
@@ -279,12 +315,23 @@ impl Summary {
             parted_seq,
             given: before.map(|b| b.given.clone()).unwrap_or_default(),
             foreign: state.has_foreign(),
+            hidden: state.log().is_hidden(),
+            contributors: Arc::new(state.contributors().clone()),
         }
     }
 
     /// What an access decision needs.
     pub fn facts(&self) -> Facts<'_> {
-        Facts { document: self.document, owner: self.owner, category: self.category, tlp: self.tlp, rights: &self.rights }
+        Facts {
+            document: self.document,
+            owner: self.owner,
+            kind: self.kind,
+            category: self.category,
+            tlp: self.tlp,
+            rights: &self.rights,
+            hidden: self.hidden,
+            contributors: &self.contributors,
+        }
     }
 
     /// As a row.
@@ -304,6 +351,10 @@ impl Summary {
                 tlp: held.tlp,
                 until: held.until,
                 no_fourth: held.no_fourth.then_some(true),
+                came: Some(held.came).filter(|came| *came > 0),
+                consents: (!held.consents.is_empty()).then(|| {
+                    held.consents.iter().map(|(contributor, consent)| ConsentRow { contributor: *contributor, consent: *consent }).collect()
+                }),
             })
             .collect();
         write(&SummaryRow {
@@ -335,6 +386,9 @@ impl Summary {
                     parted_seq: self.parted_seq.get(bureau).copied().unwrap_or(0),
                 })
                 .collect(),
+            hidden: Some(self.hidden).filter(|hidden| *hidden),
+            contributors: (!self.contributors.is_empty())
+                .then(|| self.contributors.iter().map(|(bureau, settled)| ContributorRow { bureau: *bureau, settled: *settled }).collect()),
         })
     }
 
@@ -344,6 +398,7 @@ impl Summary {
         let mut rights = Rights::default();
         let mut granted_seq = BTreeMap::new();
         for holder in row.holders {
+            let consents = holder.consents.unwrap_or_default().into_iter().map(|row| (row.contributor, row.consent)).collect();
             let held = Held {
                 verb: holder.verb,
                 record: holder.record,
@@ -353,6 +408,8 @@ impl Summary {
                 tlp: holder.tlp,
                 until: holder.until,
                 no_fourth: holder.no_fourth.unwrap_or(false),
+                came: holder.came.unwrap_or(0),
+                consents,
             };
             rights.bureaus.insert(holder.bureau, held);
             granted_seq.insert(holder.bureau, holder.granted_seq);
@@ -383,6 +440,8 @@ impl Summary {
             parted_seq,
             given: row.given.into_iter().collect(),
             foreign: row.foreign,
+            hidden: row.hidden.unwrap_or(false),
+            contributors: Arc::new(row.contributors.unwrap_or_default().into_iter().map(|row| (row.bureau, row.settled)).collect()),
         })
     }
 }

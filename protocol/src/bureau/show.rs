@@ -7,7 +7,7 @@ use super::Bureau;
 use super::people::standing_word;
 use super::rows::{OfficerRow, Summary};
 use super::turn::Turn;
-use crate::access::{self, log::Kind, log::RecordKind};
+use crate::access::{log::Kind, log::RecordKind};
 use crate::agreement::exchange::{Entry, Standing};
 use crate::agreement::{Direction, Pair};
 use crate::id::{AgreementId, BureauId, Digest, DocumentId};
@@ -267,7 +267,7 @@ impl Bureau {
         self.documents
             .values()
             .filter(|summary| summary.owner == own && summary.rights.bureaus.contains_key(bureau))
-            .filter(|summary| access::check(&self.book, &summary.facts(), own, *bureau, turn.effective, self.policy_epoch).is_ok())
+            .filter(|summary| self.may_go(turn, &summary.facts(), own, *bureau).is_ok())
             .filter(|summary| !self.is_delivered(summary, bureau))
             .count() as u64
     }
@@ -463,7 +463,7 @@ impl Bureau {
             .map(|(bureau, held)| {
                 let facts = summary.facts();
                 let egress = if summary.owner == own {
-                    match access::check(&self.book, &facts, own, *bureau, turn.effective, self.policy_epoch) {
+                    match self.may_go(turn, &facts, own, *bureau) {
                         Ok(_) => "now",
                         Err(refusal) => refusal.word(),
                     }
@@ -494,7 +494,7 @@ impl Bureau {
                         let words = match &body.kind {
                             RecordKind::Adopt(number, _) => number.clone(),
                             RecordKind::Anchor(tips) => tips.len().to_string(),
-                            RecordKind::Grant(grantees, _) => grantees
+                            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => grantees
                                 .iter()
                                 .map(|g| format!("{} {}", self.name_of(&g.bureau), g.verb.word()))
                                 .collect::<Vec<_>>()

@@ -380,7 +380,7 @@ impl Proof {
     fn agreements(&self) -> Vec<AgreementStated> {
         let log = self.state.log();
         let granted = log.entries().into_iter().flat_map(|(_, entry)| match entry.record.as_ref().map(|record| &record.body().kind) {
-            Some(RecordKind::Grant(grantees, _)) => grantees.clone(),
+            Some(RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)) => grantees.clone(),
             None => log.genesis().body().audience.clone(),
             Some(_) => Vec::new(),
         });
@@ -429,7 +429,9 @@ impl Proof {
             ..RecordStated::default()
         };
         match &body.kind {
-            RecordKind::Grant(grantees, _) => stated.grantees = grantees.iter().map(stated_grantee).collect(),
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
+                stated.grantees = grantees.iter().map(stated_grantee).collect()
+            }
             RecordKind::Cut(subject, verbs, frontier, strict, _) => {
                 stated.subject = stated_subject(subject);
                 stated.verbs = verbs.iter().map(|verb| verb.word().to_owned()).collect();

@@ -63,7 +63,7 @@ proptest! {
         let healed = story.records.iter().any(|record| matches!(record.body().kind, RecordKind::Continue(..)));
         for (_, entry) in one.entries().into_iter().filter(|_| !healed) {
             let Some(record) = &entry.record else { continue };
-            if let (RecordKind::Grant(grantees, _), true) = (&record.body().kind, fork.is_some_and(|fork| entry.index > fork)) {
+            if let (grantees @ [_, ..], true) = (record.body().kind.grantees(), fork.is_some_and(|fork| entry.index > fork)) {
                 let before = &one.get(&record.body().previous).expect("stands").rights;
                 for grantee in grantees {
                     prop_assert_eq!(entry.rights.bureaus.get(&grantee.bureau), before.bureaus.get(&grantee.bureau), "a branch granted");

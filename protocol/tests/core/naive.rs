@@ -280,7 +280,7 @@ impl Naive<'_> {
         for id in self.path(*at).into_iter().filter(|id| self.counting.contains(id)) {
             let Some(record) = self.records.get(&id) else { continue };
             match &record.kind {
-                RecordKind::Grant(grantees, _) if self.common.contains(&id) => {
+                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) if self.common.contains(&id) => {
                     for grantee in grantees {
                         denied.remove(&Subject::Bureau(grantee.bureau));
                         let verb = holders.entry(grantee.bureau).or_insert(grantee.verb);

@@ -219,7 +219,7 @@ fn conditions_of_a_grant_are_held_and_a_new_grant_renews_them() {
     let until = |verb, days: u64| Grantee { until: Some(START.plus(days * 86_400)), ..Grantee::plain(bureau, verb, None) };
     let adopt = bench.adopt;
     let one = give(&mut bench, adopt, Grantee { via: Some(world().bureaus[1].id), no_fourth: true, ..until(Verb::Append, 3) });
-    let held = |bench: &Bench| *bench.log.rights().bureaus.get(&bureau).expect("holds it");
+    let held = |bench: &Bench| bench.log.rights().bureaus.get(&bureau).cloned().expect("holds it");
     assert_eq!((held(&bench).until, held(&bench).no_fourth), (Some(START.plus(3 * 86_400)), true));
     let two = give(&mut bench, one, until(Verb::Read, 9));
     assert_eq!(held(&bench).record, one, "a weaker verb takes nothing away");

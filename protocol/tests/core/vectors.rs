@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use accord_keys::id::{HpkeKey, PublicKey, TransportKey};
 use accord_keys::seal::{Sealed, Statement, Verified};
 use accord_keys::types::StatementType;
-use accord_protocol::access::log::{EndKind, FrontierLine, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
+use accord_protocol::access::audience::Opening;
+use accord_protocol::access::consent::{Consent, ConsentAsk, OnwardAsk, OnwardRefuse};
+use accord_protocol::access::log::{EndKind, FrontierLine, Genesis, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
+use accord_protocol::access::pass::{PassLine, RelayPass};
 use accord_protocol::agreement::Verb;
 use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency};
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
@@ -282,7 +285,8 @@ fn vectors_of_the_lifecycle_are_frozen() {
 fn vectors_of_statements_are_frozen() {
     let world = world();
     let (agreements, sample) = (agreements(), sample());
-    let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&lifecycle()).map(|(kind, _)| *kind).collect();
+    let further = [lifecycle(), onward_statements()].concat();
+    let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&further).map(|(kind, _)| *kind).collect();
     let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
     assert_eq!(kinds, here.filter(|kind| *kind != StatementType::SegmentTip).collect(), "every frozen type of this crate");
     let bureaus =
@@ -348,6 +352,141 @@ fn vectors_of_the_records_of_rules_two_are_frozen() {
     }
     let note = "keys and bureaus as in statements.json; records stand alone: what they name is not there";
     check("records.json", &file(note, &[("statements", statements.into_iter().map(|(_, line)| line).collect())]));
+}
+
+/// A pass of the first bureau for the second, shown to the third.
+fn relay_pass() -> Sealed<RelayPass> {
+    let world = world();
+    let owner = world.owner();
+    let pass = RelayPass {
+        issuer: owner.id,
+        registrar: owner.node.id,
+        appointment: owner.appointment,
+        holder: world.bureaus[1].id,
+        lines: vec![
+            PassLine { category: Category::CrimSeries, verb: Verb::Read, tlp_ceiling: Tlp::AmberStrict },
+            PassLine { category: Category::CrimSeries, verb: Verb::Append, tlp_ceiling: Tlp::Amber },
+        ],
+        shown_to: vec![world.bureaus[2].id],
+        from: START,
+        until: START.plus(7 * 86_400),
+        nonce: Nonce([5; 16]),
+    };
+    seal(pass, &[owner.node.seed])
+}
+
+/// What the second bureau says when the third is to come in by way of it.
+fn consent(document: accord_protocol::id::DocumentId, until: Option<u64>) -> Sealed<Consent> {
+    let (by, to) = (&world().bureaus[1], &world().bureaus[2]);
+    let consent = Consent {
+        document,
+        contributor: by.id,
+        recipient: to.id,
+        verb: Verb::Append,
+        tlp: Tlp::Amber,
+        until: until.map(|seconds| START.plus(seconds)),
+        officer: by.officers[0].id,
+        at: START,
+        nonce: Nonce([6; 16]),
+    };
+    seal(consent, &[by.officers[0].seed])
+}
+
+fn onward_ask() -> Sealed<OnwardAsk> {
+    let (by, to) = (&world().bureaus[1], &world().bureaus[2]);
+    let ask = OnwardAsk {
+        document: sample().story.document,
+        via: by.id,
+        recipient: to.id,
+        recipient_name: "Bureau 3".to_owned(),
+        verb: Verb::Read,
+        purpose: "串并案件".to_owned(),
+        urgency: Urgency::Priority,
+        answer_by: START.plus(3 * 86_400),
+        officer: by.officers[0].id,
+        at: START,
+        nonce: Nonce([7; 16]),
+    };
+    seal(ask, &[by.officers[0].seed])
+}
+
+fn consent_ask() -> Sealed<ConsentAsk> {
+    let (by, to) = (world().owner(), &world().bureaus[2]);
+    let ask = ConsentAsk {
+        document: sample().story.document,
+        contributor: world().bureaus[1].id,
+        recipient: to.id,
+        recipient_name: "Bureau 3".to_owned(),
+        verb: Verb::Read,
+        tlp: Tlp::Amber,
+        until: Some(START.plus(30 * 86_400)),
+        purpose: "串并案件".to_owned(),
+        officer: by.officers[0].id,
+        at: START,
+        nonce: Nonce([8; 16]),
+    };
+    seal(ask, &[by.officers[0].seed])
+}
+
+fn onward_refuse() -> Sealed<OnwardRefuse> {
+    let by = world().owner().officers[0];
+    let ask = onward_ask().id(&network());
+    seal(OnwardRefuse { ask, officer: by.id, reason: "案件未结".to_owned(), at: START.plus(9) }, &[by.seed])
+}
+
+fn opening() -> Opening {
+    Opening { salt: [0x5a; 32], bureau: world().bureaus[1].id }
+}
+
+/// A bulletin with one reader and seven random commitments.
+fn hidden_genesis() -> Sealed<Genesis> {
+    let mut genesis = world().genesis(Kind::Bulletin, &[]).body().clone();
+    let mut hidden: Vec<Digest> = (1..8).map(|n| Digest([n; 32])).chain([opening().commitment()]).collect();
+    hidden.sort_unstable();
+    (genesis.rules, genesis.hidden) = (2, Some(hidden));
+    seal(genesis, &[world().owner().officers[0].seed])
+}
+
+/// A grant that embeds a consent.
+fn grant_with() -> Sealed<Record> {
+    let world = world();
+    let story = sample().story;
+    let RecordKind::Grant(grantees, order) = world.grant(story.document, &[(2, Verb::Append)]) else { panic!("a grant") };
+    let kind = RecordKind::GrantWith(grantees, order, vec![Bytes(consent(story.document, None).to_bytes())]);
+    world.record(story.document, 2, RecordId(story.records[0].id().0), kind).sealed().clone()
+}
+
+fn onward() -> Vec<Vec<u8>> {
+    let document = sample().story.document;
+    vec![onward_ask().to_bytes(), consent_ask().to_bytes(), consent(document, None).to_bytes(), onward_refuse().to_bytes()]
+}
+
+fn onward_statements() -> Vec<(StatementType, String)> {
+    let document = sample().story.document;
+    vec![
+        line("relay pass, two lines", &relay_pass()),
+        line("onward ask", &onward_ask()),
+        line("consent ask, until a day", &consent_ask()),
+        line("consent, as long as the grant stands", &consent(document, None)),
+        line("consent, until a day", &consent(document, Some(86_400))),
+        line("refusal of an ask", &onward_refuse()),
+        line("genesis of a bulletin with a hidden audience", &hidden_genesis()),
+        line("record: grant with a consent", &grant_with()),
+    ]
+}
+
+#[test]
+fn vectors_of_passes_and_consents_are_frozen() {
+    let statements = onward_statements().into_iter().map(|(_, line)| line).collect();
+    let opening = opening();
+    let openings = vec![format!(
+        "{{\"salt\": \"{}\", \"bureau\": \"{}\", \"commitment\": \"{}\"}}",
+        hex::encode(opening.salt),
+        opening.bureau,
+        opening.commitment()
+    )];
+    let note = "bureaus, keys and the case as in statements.json";
+    check("onward.json", &file(note, &[("statements", statements), ("openings", openings)]));
 }
 
 /// A segment as JSON, with what a checker derives from it.
@@ -437,8 +576,12 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         records: story.records.iter().map(|record: &Verified<Record>| Bytes(record.sealed().to_bytes())).collect(),
         segments: story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect(),
         cursor: Some(Bytes(vec![0xc0; 24])),
+        openings: None,
     };
     let bare = Push { mark: u64::MAX, evidence: vec![], genesis: None, records: vec![], segments: vec![], cursor: None, ..push.clone() };
+    let (hidden, opening, onward) = (hidden_genesis(), opening(), onward());
+    let document = accord_protocol::id::DocumentId(hidden.id(&network()).0);
+    let hidden = Push { document, genesis: Some(Bytes(hidden.to_bytes())), openings: Some(vec![opening]), ..bare.clone() };
     let join = Join { device: PublicKey([1; 32]), transport: TransportKey([2; 32]), hpke: HpkeKey([3; 32]), officer: PublicKey([4; 32]) };
     let welcome = Welcome {
         statements: statements.clone(),
@@ -454,6 +597,9 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         ("agreements", Message::Agreements(vec![Bytes(agreement.to_bytes())])),
         ("push", Message::Push(push)),
         ("push of nothing", Message::Push(bare)),
+        ("push of a bulletin with a hidden audience", Message::Push(hidden)),
+        ("passes", Message::Passes(vec![Bytes(relay_pass().to_bytes())])),
+        ("onward", Message::Onward(onward.into_iter().map(Bytes).collect())),
         ("ack", Message::Ack(300)),
         ("equality", Message::Equality { sum: Digest([0xe0; 32]), count: 70_000, policy: Digest([0xe1; 32]) }),
         ("tips", Message::Tips { lines: vec![TipLine { document: story.document, entry: Digest([0xe2; 32]) }], last: true }),
@@ -470,7 +616,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
 fn vectors_of_messages_are_frozen() {
     let messages = messages();
     let kinds: BTreeSet<u8> = messages.iter().map(|(_, message)| message.encode()[1]).collect();
-    assert_eq!(kinds, (1..=12).chain([15]).collect(), "every message type");
+    assert_eq!(kinds, (1..=15).collect(), "every message type");
     let lines = messages
         .iter()
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))

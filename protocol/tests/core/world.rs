@@ -178,6 +178,7 @@ impl World {
             life: life(owner.officers[0], 0),
             at: START,
             nonce: Nonce([1; 16]),
+            hidden: None,
         };
         verified(genesis, &[owner.officers[0].seed])
     }

@@ -213,6 +213,7 @@ fn write(network: &NetworkId, directory: &Directory, writers: &[Writer; 2], n: u
         life: lives[0],
         at: WallSeconds(1_900_000_000),
         nonce: Nonce(nonce),
+        hidden: None,
     };
     let genesis = Sealed::seal(network, genesis, &[writers[0].key.as_ref()])?.verify(network)?;
     let document = DocumentId(genesis.id().0);

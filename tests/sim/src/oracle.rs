@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::seal::Sealed;
+use accord_protocol::access::audience::Opening;
 use accord_protocol::access::log::{Genesis, Kind, Record, RecordKind, Subject};
+use accord_protocol::access::pass::{PassLine, RelayPass};
 use accord_protocol::agreement::exchange::AgreementStatement;
 use accord_protocol::agreement::{Direction, Terms, Verb};
 use accord_protocol::id::{AgreementId, BureauId, DocumentId, NetworkId, RecordId, StatementId};
@@ -90,6 +92,8 @@ pub struct LogModel {
     pub genesis: Genesis,
     /// The others.
     pub records: BTreeMap<RecordId, Record>,
+    /// Readers whose place in a hidden audience this disk can open.
+    pub opened: BTreeSet<BureauId>,
 }
 
 /// Reads the log of a document off a disk.
@@ -97,6 +101,7 @@ pub fn log_of(node: &Node, document: &DocumentId) -> Option<LogModel> {
     let network = &node.identity.network;
     let mut genesis = None;
     let mut records = BTreeMap::new();
+    let mut openings = Vec::new();
     for (_, bytes) in node.disk.items(document) {
         match Item::from_bytes(&bytes)? {
             Item::Genesis(bytes) => genesis = Some(Sealed::<Genesis>::from_bytes(&bytes).ok()?.claimed().clone()),
@@ -104,10 +109,14 @@ pub fn log_of(node: &Node, document: &DocumentId) -> Option<LogModel> {
                 let sealed = Sealed::<Record>::from_bytes(&bytes).ok()?;
                 records.insert(RecordId(sealed.id(network).0), sealed.claimed().clone());
             }
+            Item::Opening(bytes) => openings.extend(Opening::from_bytes(&bytes)),
             Item::Segment(_) => {}
         }
     }
-    Some(LogModel { genesis: genesis?, records })
+    let genesis = genesis?;
+    let commits = |opening: &Opening| genesis.hidden.as_ref().is_some_and(|all| all.contains(&opening.commitment()));
+    let opened = openings.into_iter().filter(commits).map(|opening| opening.bureau).collect();
+    Some(LogModel { genesis, records, opened })
 }
 
 impl LogModel {
@@ -139,9 +148,12 @@ impl LogModel {
     /// Bureaus that hold the document at one head, with their verb.
     pub fn holders_at(&self, head: RecordId) -> BTreeMap<BureauId, Verb> {
         let mut held: BTreeMap<BureauId, Verb> = self.genesis.audience.iter().map(|g| (g.bureau, g.verb)).collect();
+        held.extend(self.opened.iter().map(|bureau| (*bureau, Verb::Read)));
         for (_, record) in self.way_to(head) {
             match &record.kind {
-                RecordKind::Grant(grantees, _) if self.fork().is_none_or(|fork| record.index <= fork) => {
+                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)
+                    if self.fork().is_none_or(|fork| record.index <= fork) =>
+                {
                     for grantee in grantees {
                         let verb = held.entry(grantee.bureau).or_insert(grantee.verb);
                         if grantee.verb == Verb::Append {
@@ -170,10 +182,10 @@ impl LogModel {
     /// Bureaus the log ever let in.
     pub fn ever_held(&self) -> BTreeSet<BureauId> {
         let granted = self.records.values().filter_map(|r| match &r.kind {
-            RecordKind::Grant(grantees, _) => Some(grantees),
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => Some(grantees),
             _ => None,
         });
-        self.genesis.audience.iter().chain(granted.flatten()).map(|g| g.bureau).collect()
+        self.genesis.audience.iter().chain(granted.flatten()).map(|g| g.bureau).chain(self.opened.iter().copied()).collect()
     }
 }
 
@@ -190,7 +202,28 @@ pub fn entitles(node: &Node, document: &DocumentId, to: BureauId, times: &[u64])
         if log.genesis.owner == to {
             return true;
         }
-        log.genesis.owner == from && log.holders(document).contains(&to) && running.iter().all(|p| gives(p, from, &log.genesis, *at))
+        let holders = log.holders(document);
+        if log.genesis.owner == from {
+            return holders.contains(&to) && running.iter().all(|p| gives(p, from, &log.genesis, *at));
+        }
+        log.genesis.hidden.is_none() && holders.contains(&to) && holders.contains(&from) && passes(node, &log.genesis, to, *at)
+    })
+}
+
+/// Whether the newest pass of a document's owner on a sender's disk lets it hand the document to a holder.
+fn passes(node: &Node, genesis: &Genesis, to: BureauId, at: u64) -> bool {
+    let mut known: Vec<RelayPass> = Vec::new();
+    for (_, bytes) in node.disk.table(Table::Passes) {
+        let Ok(sealed) = Sealed::<RelayPass>::from_bytes(bytes) else { continue };
+        let pass = sealed.claimed();
+        if pass.issuer == genesis.owner && pass.holder == to && pass.from.0 <= at {
+            known.push(pass.clone());
+        }
+    }
+    let newest = known.into_iter().max_by_key(|pass| (pass.from, pass.until));
+    newest.is_some_and(|pass| {
+        let line = |line: &PassLine| line.category == genesis.category && genesis.tlp <= line.tlp_ceiling;
+        at < pass.until.0 && pass.shown_to.contains(&node.bureau) && pass.lines.iter().any(line)
     })
 }
 
@@ -236,6 +269,7 @@ fn parts(network: &NetworkId, item: &Item) -> Vec<[u8; 32]> {
     match item {
         Item::Genesis(bytes) => Sealed::<Genesis>::from_bytes(bytes).map(|s| vec![s.id(network).0]).unwrap_or_default(),
         Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).map(|s| vec![s.id(network).0]).unwrap_or_default(),
+        Item::Opening(_) => Vec::new(),
         Item::Segment(bytes) => {
             let Ok(segment) = segment::decode(bytes) else { return Vec::new() };
             segment.changes.iter().filter_map(|raw| rules::parse(&raw.0).ok()).map(|change| change.hash().0).collect()
@@ -262,6 +296,7 @@ impl Oracle {
                     found.iter().for_each(|hash| self.canaries.add(hash, *document));
                     self.canaries.add_marks(bytes, *document);
                 }
+                Item::Opening(_) => {}
                 Item::Record(_) => found.iter().for_each(|id| self.canaries.add(id, *document)),
             }
             self.kept.entry(node.instance).or_default().extend(found);

@@ -201,7 +201,9 @@ impl Reading<'_> {
         let mut denied: BTreeSet<Subject> = BTreeSet::new();
         for (_, record) in self.log.way_to(at) {
             match &record.kind {
-                RecordKind::Grant(grantees, _) if self.log.fork().is_none_or(|fork| record.index <= fork) => {
+                RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)
+                    if self.log.fork().is_none_or(|fork| record.index <= fork) =>
+                {
                     let back: BTreeSet<BureauId> = grantees.iter().map(|g| g.bureau).collect();
                     denied.retain(|subject| !matches!(subject, Subject::Bureau(b) if back.contains(b)));
                 }

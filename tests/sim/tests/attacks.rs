@@ -365,7 +365,16 @@ fn one_malformed_change_keeps_nobody_elses_work_from_arriving() {
 
 /// The first two answers on a link to an empty push of this document, without its id and reference.
 fn answers_to_probe(world: &mut World, from: usize, to: usize, document: DocumentId) -> Vec<String> {
-    let push = Push { mark: 7, document, evidence: Vec::new(), genesis: None, records: Vec::new(), segments: Vec::new(), cursor: None };
+    let push = Push {
+        mark: 7,
+        document,
+        evidence: Vec::new(),
+        genesis: None,
+        records: Vec::new(),
+        segments: Vec::new(),
+        cursor: None,
+        openings: None,
+    };
     let before = world.said.len();
     assert!(world.inject(from, to, Message::Push(push).encode()));
     world.run(1_000);
@@ -430,5 +439,41 @@ fn noise_ends_a_link_and_nothing_else() {
     }
     world.heal();
     same(&mut world, &thread, &[b, a, c, laptop]);
+    world.check_healed();
+}
+
+#[test]
+fn partners_of_one_that_is_down_heal_each_other_until_the_pass_ends() {
+    let mut world = World::new(21);
+    let [a, b, c, _] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    let secret = world.open_case(a, &[b], SERIES).expect("between a and b");
+    world.run(30_000);
+    same(&mut world, &thread, &[a, b, c]);
+    world.part(a, c);
+    world.write_note(a, &thread).expect("a writes");
+    world.run(20_000);
+    same(&mut world, &thread, &[a, b, c]);
+    world.part(a, b);
+    world.write_note(b, &thread).expect("b writes while a is down");
+    world.write_note(b, &secret).expect("and where c has no part");
+    world.write_note(c, &thread).expect("c writes");
+    world.run(20_000);
+    assert_eq!(changes(&mut world, b, &thread).0, changes(&mut world, c, &thread).0);
+    assert_eq!(world.show(c, &thread).expect("held").entries.len(), 4, "each has the other's note");
+    assert!(!world.holds(c, &secret));
+    world.run(8 * DAY * 1_000);
+    world.write_note(b, &thread).expect("b writes after the pass has ended");
+    world.run(60_000);
+    assert_eq!(world.show(b, &thread).expect("held").entries.len(), 5);
+    assert_eq!(world.show(c, &thread).expect("held").entries.len(), 4, "nothing crosses without a pass");
+    world.join_again(a, b);
+    world.join_again(a, c);
+    world.run(60_000);
+    same(&mut world, &thread, &[a, b, c]);
+    assert_eq!(world.show(c, &thread).expect("held").entries.len(), 5);
+    world.heal();
     world.check_healed();
 }

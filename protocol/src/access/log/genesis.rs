@@ -5,8 +5,9 @@ use accord_keys::time::WallSeconds;
 use accord_keys::types::StatementType;
 use minicbor::{Decode, Encode};
 
+use crate::access::audience;
 use crate::agreement::{Category, Tlp, Verb};
-use crate::id::{AgreementId, BureauId, CertificateId, Nonce};
+use crate::id::{AgreementId, BureauId, CertificateId, Digest, Nonce};
 use crate::limits;
 
 /// The rules version of documents made now.
@@ -128,6 +129,10 @@ pub struct Genesis {
     /// Makes equal documents differ.
     #[n(10)]
     pub nonce: Nonce,
+    /// Salted commitments instead of an open audience, ascending, padded to a multiple of eight: bulletins only, read only. From rules
+    /// version 2 on.
+    #[n(11)]
+    pub hidden: Option<Vec<Digest>>,
 }
 
 impl Statement for Genesis {
@@ -148,6 +153,15 @@ impl Statement for Genesis {
         }
         if !self.audience.iter().all(|grantee| self.kind.allows(grantee.verb)) {
             return bad("the kind does not allow this audience");
+        }
+        if let Some(hidden) = &self.hidden {
+            if self.rules == 1 || self.kind != Kind::Bulletin || !self.audience.is_empty() {
+                return bad("a hidden audience is for bulletins of rules version 2, and the whole audience");
+            }
+            let padded = !hidden.is_empty() && hidden.len() <= limits::HIDDEN_MAX && hidden.len().is_multiple_of(audience::PAD);
+            if !padded || !hidden.windows(2).all(|pair| pair[0] < pair[1]) {
+                return bad("commitments must be ascending, unique, bounded and padded to a multiple of eight");
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::genesis::Grantee;
 use super::order::{Order, OrderAct, is_listed};
+use crate::access::consent::Consent;
 use crate::agreement::{Tlp, Verb};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, PublicKey, RecordId, RootId, StatementId};
 use crate::limits;
@@ -140,15 +141,34 @@ pub enum RecordKind {
     /// hands, so that what they took away counts no more: that takes an order and a newer appointment. Else the order is empty.
     #[n(10)]
     Continue(#[n(0)] Vec<RecordId>, #[n(1)] bool, #[n(2)] Bytes),
+    /// Lets bureaus in with the consent of those who wrote before; order and sealed consents, these ascending by bytes.
+    #[n(11)]
+    GrantWith(#[n(0)] Vec<Grantee>, #[n(1)] Bytes, #[n(2)] Vec<Bytes>),
 }
 
 impl RecordKind {
+    /// Who it lets in.
+    pub fn grantees(&self) -> &[Grantee] {
+        match self {
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => grantees,
+            _ => &[],
+        }
+    }
+    /// The consents it embeds, as claimed.
+    pub fn consents(&self) -> Vec<Consent> {
+        match self {
+            RecordKind::GrantWith(_, _, consents) => {
+                consents.iter().filter_map(|bytes| Sealed::<Consent>::from_bytes(&bytes.0).ok()).map(|s| s.claimed().clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
     /// The stable word.
     pub const fn word(&self) -> &'static str {
         match self {
             RecordKind::Adopt(..) => "adopt",
             RecordKind::Anchor(_) => "anchor",
-            RecordKind::Grant(..) => "grant",
+            RecordKind::Grant(..) | RecordKind::GrantWith(..) => "grant",
             RecordKind::Cut(..) => "cut",
             RecordKind::Void(..) => "void",
             RecordKind::Reclassify(..) => "reclassify",
@@ -163,6 +183,7 @@ impl RecordKind {
         let order = match self {
             RecordKind::Adopt(..) | RecordKind::Anchor(_) => return None,
             RecordKind::Grant(_, order)
+            | RecordKind::GrantWith(_, order, _)
             | RecordKind::Cut(_, _, _, _, order)
             | RecordKind::Void(_, _, order)
             | RecordKind::Reclassify(_, _, order)
@@ -177,7 +198,7 @@ impl RecordKind {
     pub fn ordered_act(&self) -> Option<OrderAct> {
         Some(match self {
             RecordKind::Adopt(..) | RecordKind::Anchor(_) => return None,
-            RecordKind::Grant(grantees, _) => OrderAct::Grant(grantees.clone()),
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => OrderAct::Grant(grantees.clone()),
             RecordKind::Cut(subject, verbs, _, strict, _) => OrderAct::Cut(subject.clone(), verbs.clone(), *strict),
             RecordKind::Void(changes, reason, _) => OrderAct::Void(changes.clone(), reason.clone()),
             RecordKind::Reclassify(tlp, narrowed, _) => OrderAct::Reclassify(*tlp, narrowed.clone()),
@@ -278,7 +299,12 @@ impl Statement for Record {
                     return bad("tips must be present, ascending, unique and bounded");
                 }
             }
-            RecordKind::Grant(grantees, _) => {
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
+                if let RecordKind::GrantWith(_, _, consents) = &self.kind
+                    && !is_listed(consents, 1, limits::CONSENTS_MAX)
+                {
+                    return bad("consents must be present, ascending, unique and bounded");
+                }
                 if grantees.is_empty() || grantees.len() > limits::AUDIENCE_MAX || !grantees.windows(2).all(|p| p[0].bureau < p[1].bureau) {
                     return bad("grantees must be present, ascending, unique and bounded");
                 }

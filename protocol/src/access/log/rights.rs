@@ -6,6 +6,7 @@ use accord_keys::certificate::{Capability, MemberCertificate};
 use accord_keys::time::WallSeconds;
 
 use super::{Grantee, RecordKind, Subject};
+use crate::access::consent::{Consent, Consented};
 use crate::agreement::{Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
 
@@ -22,7 +23,7 @@ pub struct Rights {
 }
 
 /// What one bureau holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Strongest verb.
     pub verb: Verb,
@@ -40,11 +41,15 @@ pub struct Held {
     pub until: Option<WallSeconds>,
     /// No further bureau through this one.
     pub no_fourth: bool,
+    /// Index of the record by which it came, 0 for the genesis: later grants to one that still holds it do not change this.
+    pub came: u32,
+    /// What contributors consented to for it.
+    pub consents: BTreeMap<BureauId, Consented>,
 }
 
 impl Held {
     /// What a grantee holds by the record that names it.
-    fn by(grantee: &Grantee, record: RecordId, since: WallSeconds) -> Self {
+    fn by(grantee: &Grantee, (record, came): (RecordId, u32), since: WallSeconds) -> Self {
         Self {
             verb: grantee.verb,
             record,
@@ -54,11 +59,21 @@ impl Held {
             tlp: grantee.tlp,
             until: grantee.until,
             no_fourth: grantee.no_fourth,
+            came,
+            consents: BTreeMap::new(),
+        }
+    }
+    /// Adds consents that came with a grant.
+    fn consented(&mut self, consents: &[Consent], bureau: &BureauId) {
+        for consent in consents.iter().filter(|consent| consent.recipient == *bureau && consent.verb.includes(self.verb)) {
+            let given = Consented { tlp: consent.tlp, until: consent.until };
+            let known = self.consents.get(&consent.contributor).copied();
+            self.consents.insert(consent.contributor, known.map_or(given, |known| known.wider(given)));
         }
     }
     /// What both allow.
     fn weaker(&self, other: &Self) -> Self {
-        let weaker = if self.verb.includes(other.verb) { *other } else { *self };
+        let weaker = if self.verb.includes(other.verb) { other.clone() } else { self.clone() };
         Self {
             tlp: [self.tlp, other.tlp].into_iter().flatten().min(),
             until: [self.until, other.until].into_iter().flatten().min(),
@@ -74,13 +89,18 @@ impl Held {
 }
 
 impl Rights {
+    /// Whether a cut took this verb from this very member, its key, seat, unit or bureau.
+    pub fn denies(&self, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
+        self.denied.iter().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate))
+    }
+
     /// Whether the holder of this certificate may do `verb`. The owner bureau's members need `write` to append and nothing to read. Nobody
     /// appends to what has ended.
     pub fn allow(&self, owner: &BureauId, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
         if self.ended.is_some() && verb != Verb::Read {
             return false;
         }
-        if self.denied.iter().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate)) {
+        if self.denies(id, certificate, verb) {
             return false;
         }
         if certificate.bureau == *owner {
@@ -90,13 +110,22 @@ impl Rights {
         may_write && self.bureaus.get(&certificate.bureau).is_some_and(|held| held.verb.includes(verb))
     }
 
-    pub(super) fn grant(&mut self, grantees: &[Grantee], record: RecordId, since: WallSeconds) {
+    pub(super) fn grant(&mut self, grantees: &[Grantee], (record, index): (RecordId, u32), since: WallSeconds, consents: &[Consent]) {
         for grantee in grantees {
             self.denied.retain(|(subject, _)| *subject != Subject::Bureau(grantee.bureau));
             self.parted.remove(&grantee.bureau);
-            if !self.bureaus.get(&grantee.bureau).is_some_and(|old| old.outlasts(grantee)) {
-                self.bureaus.insert(grantee.bureau, Held::by(grantee, record, since));
+            let before = self.bureaus.get(&grantee.bureau);
+            let mut held = match before.filter(|old| old.outlasts(grantee)) {
+                Some(old) => old.clone(),
+                None => Held::by(grantee, (record, index), since),
+            };
+            // One that holds it still was there all the time; one whose time was over comes anew.
+            if let Some(old) = before.filter(|old| old.until.is_none_or(|until| since < until)) {
+                held.came = old.came;
+                held.consents = old.consents.clone();
             }
+            held.consented(consents, &grantee.bureau);
+            self.bureaus.insert(grantee.bureau, held);
         }
     }
 

@@ -16,14 +16,16 @@ impl Bureau {
             return true;
         }
         let own = self.identity.bureau;
-        let other = if summary.owner == own {
-            peer.bureau
+        let facts = summary.facts();
+        let may = |from, to| self.may_go(turn, &facts, from, to).is_ok();
+        if summary.owner == own {
+            may(own, peer.bureau)
         } else if summary.owner == peer.bureau {
-            own
+            may(peer.bureau, own)
         } else {
-            return false;
-        };
-        access::check(&self.book, &summary.facts(), summary.owner, other, turn.effective, self.policy_epoch).is_ok()
+            // A third bureau's document counts where either of us may have it from the other: then both know that both do.
+            may(own, peer.bureau) && may(peer.bureau, own)
+        }
     }
 
     pub(in crate::bureau) fn sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
@@ -41,6 +43,7 @@ impl Bureau {
             .iter()
             .filter(|(_, link)| {
                 link.peer.is_some_and(|peer| self.silence(&peer.bureau).is_none())
+                    && self.mode(turn, link) == Mode::Full
                     && !link.compared
                     && link.in_flight.is_empty()
                     && link.whole.is_empty()

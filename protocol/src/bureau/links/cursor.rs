@@ -37,7 +37,13 @@ pub(in crate::bureau) struct Returned {
 
 impl Bureau {
     pub(in crate::bureau) fn policy_digest(&self, partner: &BureauId, turn: &Turn) -> Digest {
-        self.book.policy(Pair::of(self.identity.bureau, *partner), turn.effective)
+        // Third bureaus' documents cross by passes: both sides must know the same ones before their sums mean anything.
+        let mut hasher = blake3::Hasher::new_derive_key("accord pair policy v2");
+        hasher.update(&self.book.policy(Pair::of(self.identity.bureau, *partner), turn.effective).0);
+        for pass in self.passes.between(&self.identity.bureau, partner, turn.effective) {
+            hasher.update(&pass.0);
+        }
+        Digest(*hasher.finalize().as_bytes())
     }
 
     pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, transport: &TransportKey, peer: &Peer, reached: Reached) -> Vec<u8> {

@@ -28,6 +28,9 @@ impl Bureau {
     pub(in crate::bureau) fn link_down(&mut self, turn: &mut Turn, id: LinkId) {
         let Some(link) = self.links.remove(&id) else { return };
         let Some(peer) = link.peer else { return };
+        if link.own {
+            self.heard_own(turn, &peer.certificate);
+        }
         let still = self.links.values().any(|other| other.is_with(&peer.bureau));
         if !still {
             self.event(turn, if link.own { "device_down" } else { "partner_down" }, None, Some(peer.bureau), "");
@@ -73,7 +76,8 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn live_links(&self, with: impl Fn(BureauId) -> bool) -> Vec<LinkId> {
-        self.links.iter().filter(|(_, link)| link.bureau().is_some_and(&with)).map(|(id, _)| *id).collect()
+        let told_only = |link: &Link| link.own && link.certificate().is_some_and(|peer| self.directory.revoked(&peer).is_some());
+        self.links.iter().filter(|(_, link)| link.bureau().is_some_and(&with) && !told_only(link)).map(|(id, _)| *id).collect()
     }
 
     /// What a peer needs to recognise this device: our roots, its certificate, and that one's issuer.
@@ -102,6 +106,13 @@ impl Bureau {
         if !page.is_empty() {
             self.send(turn, id, &Message::Statements(page), false);
         }
+    }
+
+    /// All that a revoked device of our own still hears.
+    fn roots_and_revocations(&self) -> Vec<Bytes> {
+        let kept = [Some(StatementType::Root.number()), Some(StatementType::Revocation.number())];
+        let statements = self.directory.statements(&self.identity.bureau).into_iter();
+        statements.filter(|bytes| kept.contains(&seal::peek_type(bytes))).map(Bytes).collect()
     }
 
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
@@ -159,7 +170,9 @@ impl Bureau {
             let body = c.body();
             body.bureau == hello.bureau && body.transport == Some(transport) && (own || body.kind == MemberKind::Node)
         });
-        if !known || !stands || !self.may_connect(turn, &hello.certificate) || self.directory.is_frozen(&hello.bureau) {
+        // A revoked device of our own is let in to be told so.
+        let told_only = own && stands && self.directory.revoked(&hello.certificate).is_some();
+        if !told_only && (!known || !stands || !self.may_connect(turn, &hello.certificate) || self.directory.is_frozen(&hello.bureau)) {
             return self.refuse_link(turn, id, Reason::Certificate);
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
@@ -170,6 +183,11 @@ impl Bureau {
         link.base = reached.base;
         link.walked = reached.walked;
         link.busy(turn.now.mono);
+        if told_only {
+            self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");
+            let statements = self.roots_and_revocations();
+            return self.send_statements(turn, id, statements);
+        }
         if !believed {
             self.account(turn, "cursor_unreadable", None, Some(peer.bureau), Some(peer.certificate), "compare instead");
         }
@@ -186,6 +204,7 @@ impl Bureau {
             self.store_partner(turn, peer.bureau);
         }
         if own {
+            self.heard_own(turn, &peer.certificate);
             let key = self.directory.certificate(&peer.certificate).map(|c| c.body().key);
             let done: Vec<TransportKey> =
                 self.invites.iter().filter(|(_, invite)| invite.device.is_some() && invite.device == key).map(|(t, _)| *t).collect();
@@ -247,5 +266,6 @@ impl Bureau {
         if !page.is_empty() {
             self.send(turn, id, &Message::Agreements(page), false);
         }
+        self.passes_dirty = true;
     }
 }

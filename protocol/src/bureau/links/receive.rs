@@ -7,6 +7,10 @@ impl Bureau {
         let peer = self.links[&id].peer.expect("checked by message()");
         let own_link = self.links[&id].own;
         let document = push.document;
+        let coming_new = !self.documents.contains_key(&document);
+        if !own_link && !self.has_room(turn, peer.bureau, push.size, coming_new && push.genesis.is_some()) {
+            return self.decline_for(turn, id, document, push.mark, Reason::Busy, "more than a day's share");
+        }
         for statement in push.evidence {
             let _ = self.learn_from(turn, &peer, own_link, statement);
         }
@@ -40,6 +44,12 @@ impl Bureau {
         let mut writers: BTreeSet<CertificateId> = BTreeSet::new();
         let mut waiting = false;
         let mut refused: Option<String> = None;
+        for opening in &push.openings {
+            // Of a hidden audience a partner opens to us our own place and nobody else's.
+            if (own_link || opening.bureau == self.identity.bureau) && state.learn_opening(opening) {
+                items.push(Item::Opening(opening.to_bytes()));
+            }
+        }
         state.retry(&self.directory);
         items.extend(state.take_fresh());
         for record in push.records {
@@ -51,30 +61,27 @@ impl Bureau {
                     items.extend(state.take_fresh());
                     took_away |= learned == Learned::TakesAway;
                 }
-                Err(RecordError::Malformed(why)) => {
-                    refused = Some(why.to_owned());
-                    break;
-                }
+                // One that is wrong is left out; what does not rest on it is read all the same.
+                Err(RecordError::Malformed(why)) => refused = Some(why.to_owned()),
                 Err(_) => waiting = true,
             }
         }
         // The receiver asks the sender's question with the facts as they stand now.
         let rights = state.log().rights();
         let genesis = state.log().genesis().body();
-        let tlp = state.log().tlp();
-        let facts = access::Facts { document, owner: genesis.owner, category: genesis.category, tlp, rights: &rights };
-        let allowed = access::check(&self.book, &facts, peer.bureau, self.identity.bureau, turn.effective, self.policy_epoch);
+        let allowed = self.may_go(turn, &state.facts(&rights), peer.bureau, self.identity.bureau);
+        let only_held = allowed.as_ref().is_ok_and(|permit| permit.scope() == Scope::Held);
         let owner_is_us = genesis.owner == self.identity.bureau;
         // A document of ours comes back to us only from one whom its log let in.
         let outsider = !own_link && owner_is_us && !state.log().ever_held(&peer.bureau);
         // Whoever holds the creator's revocation takes no document of it that its registrar has not confirmed.
         let stranger = is_new && !own_link && state.adopted_number().is_none() && self.directory.revoked(&genesis.creator).is_some();
-        let no = match (allowed, &refused) {
-            (Err(refusal), _) => Some(refusal.word().to_owned()),
-            (Ok(_), Some(why)) => Some(why.clone()),
-            (Ok(_), None) if outsider => Some("the log never let the sender in".to_owned()),
-            (Ok(_), None) if stranger => Some("an unconfirmed document of a revoked creator".to_owned()),
-            (Ok(_), None) => None,
+        let no = match allowed {
+            Err(refusal) => Some(format!("{} {}", refusal.word(), refusal.cites())),
+            Ok(_) if outsider => Some("the log never let the sender in".to_owned()),
+            Ok(_) if stranger => Some("an unconfirmed document of a revoked creator".to_owned()),
+            Ok(_) if only_held && (is_new || !self.held_room(turn, peer.bureau, push.size, true)) => Some("restricted".to_owned()),
+            Ok(_) => None,
         };
         if let Some(why) = no {
             let told_of_cut = !is_new && push.segments.is_empty() && rights.parted.contains_key(&self.identity.bureau);
@@ -118,6 +125,11 @@ impl Bureau {
                 refused = Some("writer holds nothing here".to_owned());
                 continue;
             }
+            // Over a restricted link comes what a cut holds back of the sender's own, and nothing that would count by itself.
+            if only_held && !(writer == Some(peer.bureau) && self.is_cut_off(&state, &checked.segment().certificate)) {
+                refused = Some("restricted".to_owned());
+                continue;
+            }
             let (bytes, writer) = (checked.to_bytes(), checked.segment().certificate);
             match state.learn_segment(&self.directory, checked) {
                 Intake::New => {
@@ -130,6 +142,13 @@ impl Bureau {
                 Intake::Malformed(why) => refused = Some(why),
             }
             items.extend(state.take_fresh());
+        }
+        // What came with it may show that somebody wrote here before we came and was not asked.
+        if is_new && !own_link {
+            let now_known = self.may_go(turn, &state.facts(&rights), peer.bureau, self.identity.bureau);
+            if let Err(refusal) = now_known {
+                return self.decline(turn, id, document, push.mark, &format!("{} {}", refusal.word(), refusal.cites()));
+            }
         }
         let forks = state.forked_actors().len();
         self.bodies.insert(document, state);
@@ -164,11 +183,16 @@ impl Bureau {
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
         }
+        let malformed = refused.is_some();
         if let Some(why) = refused
             && !self.is_noise(turn, id)
         {
             self.account(turn, "refused_item", Some(document), Some(peer.bureau), Some(peer.certificate), &why);
             self.event(turn, "refused", Some(document), Some(peer.bureau), "malformed");
+        }
+        if waiting && malformed {
+            // Asking again would bring the same: what has no place stays out, and the document out of both sums.
+            return self.decline(turn, id, document, push.mark, "something before it is malformed");
         }
         if waiting {
             return self.want_whole(turn, id, document, push.mark);
@@ -188,9 +212,19 @@ impl Bureau {
         if summary.owner == peer.bureau {
             return true;
         }
+        // A third bureau's document may come from whom its open log lets in: it knows of it already.
+        if summary.owner != self.identity.bureau {
+            return !summary.hidden && summary.rights.bureaus.contains_key(&peer.bureau);
+        }
         let ours = summary.owner == self.identity.bureau;
         ours && (summary.rights.bureaus.contains_key(&peer.bureau)
             || self.bodies.get(document).is_some_and(|state| state.log().ever_held(&peer.bureau)))
+    }
+
+    /// Whether a cut covers the holder of a certificate.
+    fn is_cut_off(&self, state: &DocState, certificate: &CertificateId) -> bool {
+        let member = self.directory.certificate(certificate);
+        member.is_some_and(|member| state.log().cuts().iter().any(|cut| cut.subject.covers(certificate, member.body())))
     }
 
     /// Learns an identity statement a peer brought. A partner may teach us its own bureau and, as evidence, a bounded number of others.
@@ -231,6 +265,10 @@ impl Bureau {
 
     /// Refuses a document on a link: one byte and a reference go out, the reason stays here. The push counts as dealt with.
     pub(in crate::bureau) fn decline(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64, why: &str) {
+        self.decline_for(turn, id, document, mark, Reason::No, why);
+    }
+
+    fn decline_for(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64, reason: Reason, why: &str) {
         let reference = turn.reference();
         let bureau = self.links.get(&id).and_then(Link::bureau);
         if let Some(link) = self.links.get_mut(&id).filter(|link| link.refused.len() < 4_096) {
@@ -240,7 +278,7 @@ impl Bureau {
             self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
             self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));
         }
-        self.send(turn, id, &Message::Declined { document, reason: Reason::No, reference }, false);
+        self.send(turn, id, &Message::Declined { document, reason, reference }, false);
         self.send(turn, id, &Message::Ack(mark), false);
     }
 

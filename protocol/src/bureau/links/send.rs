@@ -41,11 +41,17 @@ impl Bureau {
                 })
             };
             let revoked = self.directory.revoked(&peer.certificate).is_some();
+            if revoked && self.links[&id].own {
+                return true; // It is told so, and nothing else.
+            }
             !self.directory.is_frozen(&peer.bureau) && !revoked && (self.may_connect(turn, &peer.certificate) || renewed())
         })
     }
 
     pub(in crate::bureau) fn pump(&mut self, turn: &mut Turn, id: LinkId) {
+        if self.mode(turn, &self.links[&id]) == Mode::Tell {
+            return;
+        }
         loop {
             let link = &self.links[&id];
             if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX {
@@ -73,7 +79,16 @@ impl Bureau {
                     }
                 },
             };
+            let nothing_held = self.documents.get(&document).is_none_or(|summary| summary.held == 0);
             let permit = match self.may_send(turn, &peer, &document) {
+                Ok(permit) if permit.scope() == Scope::Held && nothing_held => {
+                    self.passed(id, document, walk_to);
+                    continue;
+                }
+                Ok(_) if walk_to.is_some() && !link.own && self.left_to_owner(&peer, &document) => {
+                    self.passed(id, document, walk_to);
+                    continue;
+                }
                 Ok(permit) if !link.declined.contains(&document) => permit,
                 Err(_) if self.parting_due(link, &peer, &document, walk_to).is_some() => {
                     if !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
@@ -100,8 +115,17 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn may_send(&self, turn: &Turn, peer: &Peer, document: &DocumentId) -> Result<Permit, access::Refusal> {
-        let Some(summary) = self.documents.get(document) else { return Err(access::Refusal::NoPass { document: *document }) };
-        access::check(&self.book, &summary.facts(), self.identity.bureau, peer.bureau, turn.effective, self.policy_epoch)
+        let Some(summary) = self.documents.get(document) else {
+            return Err(access::Refusal::NoPass { document: *document, bureau: peer.bureau });
+        };
+        self.may_go(turn, &summary.facts(), self.identity.bureau, peer.bureau)
+    }
+
+    /// A third bureau's document is walked only while its owner is not linked here: else the owner hands it out itself, and what a partner
+    /// lacks all the same shows in the comparison.
+    fn left_to_owner(&self, peer: &Peer, document: &DocumentId) -> bool {
+        let Some(owner) = self.documents.get(document).map(|summary| summary.owner) else { return false };
+        owner != self.identity.bureau && owner != peer.bureau && self.links.values().any(|link| link.is_with(&owner))
     }
 
     pub(in crate::bureau) fn want_ahead(&self, turn: &mut Turn, id: LinkId, peer: &Peer) {
@@ -141,7 +165,28 @@ impl Bureau {
         };
         let state = &self.bodies[&document];
         let newest = state.newest_seq();
-        let mut items = state.items_after(after, permit.whole());
+        let mut items = match permit.scope() {
+            // What was passed over before it was held is behind the walk: all of it is offered, once a session.
+            Scope::Held => {
+                let offered = link.sent.get(&document).copied().unwrap_or(0);
+                state.held_by(&self.identity.bureau).into_iter().filter(|(seq, _)| *seq > offered).collect()
+            }
+            scope => state.items_after(after, scope == Scope::Whole),
+        };
+        if permit.scope() == Scope::Held {
+            let size = items.iter().map(|(_, item)| item.bytes().len()).sum();
+            if !self.held_room(turn, peer.bureau, size, false) {
+                items.clear(); // Tomorrow is another day.
+            }
+        }
+        let (link, state) = (&self.links[&id], &self.bodies[&document]);
+        // What opens a hidden audience goes to that reader alone.
+        if !link.own {
+            items.retain(|(_, item)| match item {
+                Item::Opening(bytes) => Opening::from_bytes(bytes).is_some_and(|opening| opening.bureau == peer.bureau),
+                _ => true,
+            });
+        }
         if walk_to.is_some() && after > 0 {
             items.retain(|(seq, _)| !link.echoes.contains(seq));
         } else if walk_to.is_some() {
@@ -164,9 +209,7 @@ impl Bureau {
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
         for (_, item) in items {
-            let bytes = match &item {
-                Item::Genesis(b) | Item::Record(b) | Item::Segment(b) => b.len(),
-            };
+            let bytes = item.bytes().len();
             if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|p| p.records.len() + p.segments.len() >= 512) {
                 size = 0;
                 pushes.push(Push {
@@ -177,6 +220,7 @@ impl Bureau {
                     records: Vec::new(),
                     segments: Vec::new(),
                     cursor: None,
+                    openings: None,
                 });
             }
             size = size.saturating_add(bytes);
@@ -185,6 +229,7 @@ impl Bureau {
                 Item::Genesis(bytes) => push.genesis = Some(Bytes(bytes)),
                 Item::Record(bytes) => push.records.push(Bytes(bytes)),
                 Item::Segment(bytes) => push.segments.push(Bytes(bytes)),
+                Item::Opening(bytes) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
             }
         }
         let reached = {
@@ -225,8 +270,7 @@ impl Bureau {
             turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
         if !self.links[&id].own {
-            let clause = permit.clause().map(|c| format!("{}#{}", c.agreement.short(), c.line)).unwrap_or_default();
-            self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &clause);
+            self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &permit.cites());
         }
     }
 
@@ -275,6 +319,7 @@ impl Bureau {
                 records,
                 segments: Vec::new(),
                 cursor: None,
+                openings: None,
             };
             link.next_mark += 1;
             let (mark, bytes) = (push.mark, Message::Push(push).encode());

@@ -32,6 +32,7 @@ impl World {
             records: records.into_iter().map(Bytes).collect(),
             segments: segments.into_iter().map(Bytes).collect(),
             cursor: None,
+            openings: None,
         };
         self.inject(from, to, Message::Push(push).encode())
     }
@@ -151,6 +152,7 @@ impl World {
             life: Life([0; 8]),
             at: WallSeconds(self.wall()),
             nonce: Nonce([0; 16]),
+            hidden: None,
         }
     }
 }

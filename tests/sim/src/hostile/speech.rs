@@ -73,6 +73,7 @@ pub fn guesser(world: &mut World, Attack { from, to, held, .. }: Attack) -> bool
             records: Vec::new(),
             segments: Vec::new(),
             cursor: None,
+            openings: None,
         }),
         _ => Message::Want(document),
     };

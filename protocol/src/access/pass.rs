@@ -1,0 +1,284 @@
+//! Relay passes: one partner of a bureau may hand its documents to another while the bureau itself cannot.
+//!
+//! A pass is sealed by the issuer's registrar, given to its holder, and shown by the holder to the bureaus it names. What the holder may
+//! have by it follows from the pass and the documents' logs alone; nobody needs to read the issuer's agreements. It lives at most seven
+//! days and is not renewed while the agreement is not in force, so that a suspension reaches third bureaus by silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use accord_keys::directory::Directory;
+use accord_keys::seal::{Malformed, Statement, Verified};
+use accord_keys::time::WallSeconds;
+use accord_keys::types::StatementType;
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+use crate::agreement::{Category, Tlp, Verb};
+use crate::id::{BureauId, CertificateId, Nonce, StatementId};
+use crate::limits;
+
+/// What a pass covers of one category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct PassLine {
+    /// Of what category.
+    #[n(0)]
+    pub category: Category,
+    /// `Read` or `Append`.
+    #[n(1)]
+    pub verb: Verb,
+    /// Nothing stricter than this.
+    #[n(2)]
+    pub tlp_ceiling: Tlp,
+}
+
+/// Lets one partner hand the issuer's documents to another. Sealed by the issuer's registrar.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RelayPass {
+    /// Whose documents.
+    #[n(0)]
+    pub issuer: BureauId,
+    /// The sealing registrar.
+    #[n(1)]
+    pub registrar: CertificateId,
+    /// The appointment it acts under.
+    #[n(2)]
+    pub appointment: StatementId,
+    /// Who may be handed them.
+    #[n(3)]
+    pub holder: BureauId,
+    /// What: ascending and unique by category and verb.
+    #[n(4)]
+    pub lines: Vec<PassLine>,
+    /// By whom: ascending, unique, without issuer and holder.
+    #[n(5)]
+    pub shown_to: Vec<BureauId>,
+    /// From when (inclusive).
+    #[n(6)]
+    pub from: WallSeconds,
+    /// Until when (exclusive); at most seven days after `from`.
+    #[n(7)]
+    pub until: WallSeconds,
+    /// Makes equal passes differ.
+    #[n(8)]
+    pub nonce: Nonce,
+}
+
+impl Statement for RelayPass {
+    const TYPE: StatementType = StatementType::RelayPass;
+    fn validate(&self) -> Result<(), Malformed> {
+        let rule = |holds: bool, what: &'static str| Malformed::unless(holds, "relay pass", what);
+        rule(self.issuer != self.holder, "needs two bureaus")?;
+        rule(!self.lines.is_empty() && self.lines.len() <= limits::PASS_LINES_MAX, "lines missing or above their bound")?;
+        let ordered = self.lines.windows(2).all(|pair| (pair[0].category, pair[0].verb) < (pair[1].category, pair[1].verb));
+        rule(ordered, "lines must be ascending and unique")?;
+        rule(self.lines.iter().all(|line| matches!(line.verb, Verb::Read | Verb::Append)), "verbs are read and append")?;
+        rule(!self.shown_to.is_empty() && self.shown_to.len() <= limits::PASS_SHOWN_MAX, "shown to nobody or to too many")?;
+        rule(self.shown_to.windows(2).all(|pair| pair[0] < pair[1]), "bureaus it is shown to must be ascending and unique")?;
+        rule(!self.shown_to.contains(&self.issuer) && !self.shown_to.contains(&self.holder), "is not shown to issuer or holder")?;
+        rule(self.from < self.until && self.until.0 - self.from.0 <= limits::PASS_LIFE_S_MAX, "lives for up to seven days")
+    }
+}
+
+impl RelayPass {
+    /// Whether it runs at `now`.
+    pub fn runs(&self, now: WallSeconds) -> bool {
+        self.from <= now && now < self.until
+    }
+    /// Whether it covers reading a document of this category and traffic light.
+    pub fn covers(&self, category: Category, tlp: Tlp) -> bool {
+        self.lines.iter().any(|line| line.category == category && line.verb.includes(Verb::Read) && tlp <= line.tlp_ceiling)
+    }
+    /// Whether it names a bureau to be shown to.
+    pub fn names(&self, bureau: &BureauId) -> bool {
+        self.shown_to.binary_search(bureau).is_ok()
+    }
+}
+
+/// Why a pass is not kept.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PassError {
+    /// It is no matter of this bureau: neither issuer, holder nor named.
+    #[error("the pass of {0:?} does not concern this bureau")]
+    NotOurs(BureauId),
+    /// Who brought it is neither its issuer nor its holder.
+    #[error("a pass is brought by its issuer or its holder")]
+    Messenger,
+    /// The registrar's certificate or its appointment is not known: it may be once they are.
+    #[error("the registrar of {0:?} is not known")]
+    UnknownRegistrar(BureauId),
+    /// Not sealed by the registrar of the appointment it names, or that one is no longer the registrar.
+    #[error("not sealed by the registrar of {0:?}")]
+    WrongRegistrar(BureauId),
+    /// It has ended.
+    #[error("the pass has ended")]
+    Over,
+    /// More passes than are kept.
+    #[error("more passes than are kept")]
+    Full,
+}
+
+/// Why no pass serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassFault {
+    /// None is known.
+    None,
+    /// The newest has ended, or not begun.
+    Expired(StatementId),
+    /// It does not name the sender.
+    NotNamed(StatementId),
+    /// It has no line for such a document.
+    NotGranted(StatementId),
+}
+
+/// The passes a bureau issued, holds or was shown: of each issuer and holder the newest few.
+#[derive(Clone, Debug)]
+pub struct PassBook {
+    own: BureauId,
+    passes: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
+}
+
+impl PassBook {
+    /// An empty book of the bureau `own`.
+    pub fn new(own: BureauId) -> Self {
+        Self { own, passes: BTreeMap::new() }
+    }
+
+    /// Takes in one verified pass brought by `messenger` (`None`: out of our own store or by our own devices). `Ok(false)` when it was
+    /// known or is older than those kept.
+    ///
+    /// # Errors
+    /// [`PassError`]; the book is unchanged.
+    pub fn learn(
+        &mut self,
+        directory: &Directory,
+        pass: Verified<RelayPass>,
+        messenger: Option<BureauId>,
+        now: WallSeconds,
+    ) -> Result<bool, PassError> {
+        let body = pass.body();
+        if messenger.is_some_and(|by| by != body.issuer && by != body.holder) {
+            return Err(PassError::Messenger);
+        }
+        if body.issuer != self.own && body.holder != self.own && !body.names(&self.own) {
+            return Err(PassError::NotOurs(body.issuer));
+        }
+        if now >= body.until {
+            return Err(PassError::Over);
+        }
+        sealed_by_registrar(directory, &pass)?;
+        let key = (body.issuer, body.holder);
+        if !self.passes.contains_key(&key)
+            && (self.passes.keys().filter(|(_, holder)| *holder == body.holder).count() >= limits::PASS_ISSUERS_MAX
+                || self.passes.len() >= limits::PASS_PAIRS_MAX)
+        {
+            return Err(PassError::Full);
+        }
+        let kept = self.passes.entry(key).or_default();
+        if kept.iter().any(|old| old.id() == pass.id()) {
+            return Ok(false);
+        }
+        let id = pass.id();
+        kept.push(pass);
+        kept.sort_by_key(|pass| std::cmp::Reverse((pass.body().from, pass.body().until, pass.id())));
+        kept.truncate(limits::PASSES_KEPT);
+        Ok(kept.iter().any(|pass| pass.id() == id))
+    }
+
+    /// Drops what has ended; answers the ids dropped.
+    pub fn forget_ended(&mut self, now: WallSeconds) -> Vec<StatementId> {
+        let mut gone = Vec::new();
+        // The newest ended one stays for as long as a pass lives: a refusal then says "ended" and not "none".
+        let old = |pass: &Verified<RelayPass>| now.0 >= pass.body().until.0.saturating_add(limits::PASS_LIFE_S_MAX);
+        for kept in self.passes.values_mut() {
+            gone.extend(kept.iter().filter(|pass| old(pass)).map(Verified::id));
+            kept.retain(|pass| !old(pass));
+        }
+        self.passes.retain(|_, kept| !kept.is_empty());
+        gone
+    }
+
+    /// A pass of `issuer` by which `sender` may hand such a document to `holder` at `now`.
+    ///
+    /// # Errors
+    /// [`PassFault`]: what the best candidate lacks.
+    pub fn find(
+        &self,
+        issuer: &BureauId,
+        holder: &BureauId,
+        sender: &BureauId,
+        category: Category,
+        tlp: Tlp,
+        now: WallSeconds,
+    ) -> Result<StatementId, PassFault> {
+        let kept = self.passes.get(&(*issuer, *holder)).ok_or(PassFault::None)?;
+        // The newest that has begun decides: one that grants less replaces one that granted more, also while that still runs.
+        let pass = kept.iter().find(|pass| pass.body().from <= now).or(kept.first()).ok_or(PassFault::None)?;
+        let (id, body) = (pass.id(), pass.body());
+        if !body.runs(now) {
+            Err(PassFault::Expired(id))
+        } else if !body.names(sender) {
+            Err(PassFault::NotNamed(id))
+        } else if !body.covers(category, tlp) {
+            Err(PassFault::NotGranted(id))
+        } else {
+            Ok(id)
+        }
+    }
+
+    /// The book with only the passes of which `known` says yes: as it was before the others came.
+    #[must_use]
+    pub fn where_known(&self, known: impl Fn(&StatementId) -> bool) -> Self {
+        let mut out = self.clone();
+        for kept in out.passes.values_mut() {
+            kept.retain(|pass| known(&pass.id()));
+        }
+        out.passes.retain(|_, kept| !kept.is_empty());
+        out
+    }
+    /// The passes kept of one issuer and holder.
+    pub fn ids(&self, issuer: &BureauId, holder: &BureauId) -> Vec<StatementId> {
+        self.passes.get(&(*issuer, *holder)).into_iter().flatten().map(Verified::id).collect()
+    }
+    /// Every pass kept.
+    pub fn all(&self) -> impl Iterator<Item = &Verified<RelayPass>> {
+        self.passes.values().flatten()
+    }
+    /// The newest running pass from `issuer` to `holder`.
+    pub fn newest(&self, issuer: &BureauId, holder: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
+        self.passes.get(&(*issuer, *holder))?.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))
+    }
+    /// The newest running passes that let documents cross between two bureaus, either way: what both must know before they compare.
+    pub fn between(&self, one: &BureauId, other: &BureauId, now: WallSeconds) -> BTreeSet<StatementId> {
+        let concerns = |holder: &BureauId, body: &RelayPass| (holder == one && body.names(other)) || (holder == other && body.names(one));
+        let newest = self.passes.iter().filter_map(|((_, holder), kept)| {
+            let pass = kept.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))?;
+            concerns(holder, pass.body()).then(|| pass.id())
+        });
+        newest.collect()
+    }
+    /// When what runs next changes by time alone.
+    pub fn next_change(&self, now: WallSeconds) -> Option<WallSeconds> {
+        self.all().flat_map(|pass| [pass.body().from, pass.body().until]).filter(|at| *at > now).min()
+    }
+}
+
+/// Sealed by the registrar in office of the issuer. Unlike a record, which is evidence for ever, a pass is a permission of today: a
+/// registrar that was replaced or revoked gives none.
+fn sealed_by_registrar(directory: &Directory, pass: &Verified<RelayPass>) -> Result<(), PassError> {
+    let body = pass.body();
+    let certificate = directory.certificate(&body.registrar).ok_or(PassError::UnknownRegistrar(body.issuer))?.body();
+    let appointment = directory
+        .bureau(&body.issuer)
+        .and_then(|bureau| bureau.appointments().find(|appointment| appointment.id() == body.appointment))
+        .ok_or(PassError::UnknownRegistrar(body.issuer))?;
+    let in_office = directory.registrar(&body.issuer).is_none_or(|(epoch, _)| epoch == appointment.body().epoch);
+    let right = in_office
+        && appointment.body().registrar == body.registrar
+        && certificate.bureau == body.issuer
+        && directory.revoked(&body.registrar).is_none()
+        && !directory.is_frozen(&body.issuer)
+        && pass.is_sealed_by_only(&certificate.key);
+    if right { Ok(()) } else { Err(PassError::WrongRegistrar(body.issuer)) }
+}

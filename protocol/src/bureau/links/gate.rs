@@ -1,0 +1,170 @@
+//! What a link may carry: everything, or the restricted set of a pair without an agreement in force.
+//!
+//! A link that is not in force (none yet, suspended, expired, winding down) speaks one set: roots and revocations, the agreement exchange,
+//! own cut records, held work offered to its owner. Everything else is not sent, and is left unread when it comes: the other side may not
+//! have heard yet how the pair stands, so it is no reason to end the link. A revoked device of our own is told so, and nothing else.
+
+use super::*;
+use crate::agreement::lifecycle::LinkMode;
+
+/// What a link may carry now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::bureau) enum Mode {
+    /// Everything the check permits.
+    Full,
+    /// The restricted set.
+    Restricted,
+    /// A device of our own that was revoked: it hears roots and revocations and says nothing.
+    Tell,
+}
+
+/// The restricted set, by message. A push of the set is a cut being told (records only) or held work (segments only).
+pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
+    match message {
+        Message::Hello(_) | Message::Statements(_) | Message::Agreements(_) | Message::Ack(_) => true,
+        Message::Want(_) | Message::Declined { .. } | Message::Refusal { .. } | Message::Cursor(_) => true,
+        Message::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
+        Message::Equality { .. } | Message::Tips { .. } | Message::Passes(_) | Message::Onward(_) => false,
+        Message::Join(_) | Message::Welcome(_) => false,
+    }
+}
+
+/// As [`allowed_restricted`], for a message whose seals were verified.
+pub(in crate::bureau) fn checked_restricted(message: &Checked) -> bool {
+    match message {
+        Checked::Hello(..) | Checked::Statements(_) | Checked::Agreements(_) => true,
+        Checked::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
+        Checked::Passes(_) | Checked::Onward(_) => false,
+        Checked::Plain(message) => allowed_restricted(message),
+    }
+}
+
+fn restricted_push(genesis: bool, records: bool, segments: bool) -> bool {
+    !(genesis || (records && segments))
+}
+
+/// What a partner brought within a day. Only in memory: a restart begins a new day.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::bureau) struct Quota {
+    since: MonoMillis,
+    documents: usize,
+    bytes: usize,
+    held_in: usize,
+    held_out: usize,
+}
+
+impl Quota {
+    const DAY_MS: u64 = 24 * 3_600 * 1_000;
+
+    fn new(since: MonoMillis) -> Self {
+        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0 }
+    }
+}
+
+impl Bureau {
+    /// What a link may carry now.
+    pub(in crate::bureau) fn mode(&self, turn: &Turn, link: &Link) -> Mode {
+        let Some(peer) = link.peer else { return Mode::Restricted };
+        if link.own {
+            return if self.directory.revoked(&peer.certificate).is_some() { Mode::Tell } else { Mode::Full };
+        }
+        let agreed = self.book.link_mode(Pair::of(self.identity.bureau, peer.bureau), turn.effective);
+        if agreed == LinkMode::Full && self.in_touch(turn.effective) { Mode::Full } else { Mode::Restricted }
+    }
+
+    /// Whether a message that came may be read on its link as that stands. What is left unread is accounted for.
+    pub(in crate::bureau) fn admits(&mut self, turn: &mut Turn, id: LinkId, message: &Checked) -> bool {
+        let Some(link) = self.links.get(&id) else { return false };
+        let unread = match self.mode(turn, link) {
+            Mode::Full => return true,
+            Mode::Restricted if checked_restricted(message) => return true,
+            Mode::Tell if matches!(message, Checked::Plain(Message::Ack(_) | Message::Refusal { .. })) => return true,
+            Mode::Restricted | Mode::Tell => message,
+        };
+        // A push waits for its answer, whatever it holds: the one answer there is for what we do not take.
+        if let Checked::Push(push) = unread {
+            let (document, mark) = (push.document, push.mark);
+            self.decline(turn, id, document, mark, "restricted");
+        } else if !self.is_noise(turn, id) {
+            let bureau = self.links.get(&id).and_then(Link::bureau);
+            self.account(turn, "refused_message", None, bureau, None, "restricted");
+        }
+        false
+    }
+
+    /// What a partner brought today; a new day begins as views are compared anew.
+    pub(in crate::bureau) fn quota(&mut self, turn: &mut Turn, partner: BureauId) -> &mut Quota {
+        let now = turn.now.mono;
+        let over = self.quotas.get(&partner).is_some_and(|quota| now >= quota.since.plus(Quota::DAY_MS));
+        if over {
+            self.quotas.remove(&partner);
+            self.compare_anew(turn, Some(partner));
+        }
+        self.quotas.entry(partner).or_insert_with(|| Quota::new(now))
+    }
+
+    /// Whether one more push of this partner is taken today.
+    pub(in crate::bureau) fn has_room(&mut self, turn: &mut Turn, partner: BureauId, size: usize, is_new: bool) -> bool {
+        let quota = self.quota(turn, partner);
+        let documents = quota.documents + usize::from(is_new);
+        let bytes = quota.bytes.saturating_add(size);
+        if documents > limits::NEW_DOCUMENTS_PER_DAY || bytes > limits::DOCUMENT_BYTES_PER_DAY {
+            return false;
+        }
+        (quota.documents, quota.bytes) = (documents, bytes);
+        true
+    }
+
+    /// Whether so much held work may come from, or go to, this partner today.
+    pub(in crate::bureau) fn held_room(&mut self, turn: &mut Turn, partner: BureauId, size: usize, coming: bool) -> bool {
+        let quota = self.quota(turn, partner);
+        let used = if coming { &mut quota.held_in } else { &mut quota.held_out };
+        if used.saturating_add(size) > limits::HELD_BYTES_PER_DAY {
+            return false;
+        }
+        *used += size;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_restricted_set_has_no_message_that_speaks_of_a_document_but_a_cut_and_held_work() {
+        let push = |genesis: bool, records: bool, segments: bool| {
+            Message::Push(Push {
+                mark: 1,
+                document: DocumentId([1; 32]),
+                evidence: Vec::new(),
+                genesis: genesis.then(|| Bytes(vec![1])),
+                records: if records { vec![Bytes(vec![1])] } else { Vec::new() },
+                segments: if segments { vec![Bytes(vec![1])] } else { Vec::new() },
+                cursor: None,
+                openings: None,
+            })
+        };
+        let document = DocumentId([1; 32]);
+        let table = [
+            (Message::Statements(Vec::new()), true),
+            (Message::Agreements(Vec::new()), true),
+            (Message::Ack(1), true),
+            (Message::Want(document), true),
+            (Message::Declined { document, reason: Reason::No, reference: 1 }, true),
+            (Message::Refusal { reason: Reason::No, reference: 1 }, true),
+            (push(false, true, false), true),
+            (push(false, false, true), true),
+            (push(true, true, true), false),
+            (push(true, false, false), false),
+            (push(false, true, true), false),
+            (Message::Equality { sum: Digest([0; 32]), count: 0, policy: Digest([0; 32]) }, false),
+            (Message::Tips { lines: Vec::new(), last: true }, false),
+            (Message::Passes(Vec::new()), false),
+            (Message::Onward(Vec::new()), false),
+        ];
+        for (message, expected) in table {
+            assert_eq!(allowed_restricted(&message), expected, "{message:?}");
+        }
+    }
+}

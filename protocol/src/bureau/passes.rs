@@ -1,0 +1,251 @@
+//! Relay passes: our registrar gives one to each partner, we show ours to the bureaus they name, and keep what others show us.
+//!
+//! A pass is renewed when less than half its life is left and only while the agreement is in force: whoever is suspended simply gets no new
+//! one. Whoever learns a pass compares views anew with the bureau it opens the way to; nothing is sent on the word of a pass alone.
+
+use std::collections::BTreeSet;
+
+use accord_keys::seal::{Sealed, Verified};
+
+use super::Bureau;
+use super::people::begins;
+use super::turn::Turn;
+use crate::access::pass::{PassError, PassLine, RelayPass};
+use crate::access::{Ask, Facts, Ground, Permit, Refusal};
+use crate::agreement::lifecycle::LinkMode;
+use crate::agreement::{Direction, Pair, Tlp, Verb};
+use crate::id::{BureauId, Bytes, CertificateId, StatementId};
+use crate::input::LinkId;
+use crate::limits;
+use crate::step::Table;
+use crate::time::WallSeconds;
+use crate::wire::Message;
+
+impl Bureau {
+    /// What this node decides by.
+    pub(super) fn ground(&self, turn: &Turn) -> Ground<'_> {
+        Ground { own: self.identity.bureau, book: &self.book, passes: &self.passes, in_touch: self.in_touch(turn.effective) }
+    }
+
+    /// The one check, asked by this node now.
+    pub(super) fn may_go(&self, turn: &Turn, facts: &Facts<'_>, from: BureauId, to: BureauId) -> Result<Permit, Refusal> {
+        let ask = Ask { facts, from, to, now: turn.effective, epoch: self.policy_epoch };
+        crate::access::check(&self.ground(turn), &ask)
+    }
+
+    /// Whether this device heard its registrar lately enough to send to partners; the registrar always has.
+    pub(super) fn in_touch(&self, now: WallSeconds) -> bool {
+        let Some((_, registrar)) = self.directory.registrar(&self.identity.bureau) else { return true };
+        self.same_key(&registrar)
+            || self.links.values().any(|link| link.certificate().is_some_and(|peer| self.is_registrar_key(&peer, &registrar)))
+            || self.registrar_heard.is_some_and(|at| now < at.plus(limits::IN_TOUCH_S))
+    }
+
+    fn same_key(&self, other: &CertificateId) -> bool {
+        *other == self.identity.certificate
+            || self.directory.certificate(other).is_some_and(|certificate| certificate.body().key == self.own_certificate().key)
+    }
+
+    fn is_registrar_key(&self, peer: &CertificateId, registrar: &CertificateId) -> bool {
+        let key = |id: &CertificateId| self.directory.certificate(id).map(|certificate| certificate.body().key);
+        peer == registrar || (key(peer).is_some() && key(peer) == key(registrar))
+    }
+
+    /// Notes that a device of our own spoke with us: contact with the registrar is what lets us send to partners.
+    pub(super) fn heard_own(&mut self, turn: &mut Turn, peer: &CertificateId) {
+        let Some((_, registrar)) = self.directory.registrar(&self.identity.bureau) else { return };
+        if self.is_registrar_key(peer, &registrar) {
+            self.registrar_heard = Some(turn.effective);
+            turn.put(Table::Local, b"registrar_heard", turn.effective.0.to_be_bytes().to_vec());
+            self.next_policy = self.next_policy_change(turn.effective);
+        }
+    }
+
+    /// When what may leave next changes by time alone.
+    pub(super) fn next_policy_change(&self, now: WallSeconds) -> Option<WallSeconds> {
+        let touch = self.registrar_heard.map(|at| at.plus(limits::IN_TOUCH_S)).filter(|at| *at > now);
+        [self.book.next_change(now), self.passes.next_change(now), touch].into_iter().flatten().min()
+    }
+
+    /// Issues what is due and shows on every live link what is new there. Costs nothing while nothing changed.
+    pub(super) fn pass_duties(&mut self, turn: &mut Turn) {
+        if !self.passes_dirty && self.next_pass.is_none_or(|at| turn.effective < at) {
+            return;
+        }
+        self.passes_dirty = false;
+        for gone in self.passes.forget_ended(turn.effective) {
+            turn.remove(Table::Passes, &gone.0);
+        }
+        self.issue_passes(turn);
+        let own = self.identity.bureau;
+        let renewals = self.passes.all().filter(|pass| pass.body().issuer == own).map(|pass| pass.body().until);
+        let renew = renewals.map(|until| WallSeconds(until.0.saturating_sub(limits::PASS_RENEW_S))).filter(|at| *at > turn.effective);
+        self.next_pass = renew.min();
+        let live: Vec<LinkId> = self.live_links(|_| true);
+        for id in live {
+            self.show_passes(turn, id);
+        }
+    }
+
+    fn issue_passes(&mut self, turn: &mut Turn) {
+        let Some((registrar, appointment)) = self.registrar_evidence() else { return };
+        let own = self.identity.bureau;
+        let now = turn.effective;
+        let full = |partner: &&BureauId| self.book.link_mode(Pair::of(own, **partner), now) == LinkMode::Full;
+        let in_force: Vec<BureauId> = self.partners.keys().filter(full).copied().collect();
+        for holder in &in_force {
+            let shown_to: Vec<BureauId> = in_force.iter().filter(|other| *other != holder).take(limits::PASS_SHOWN_MAX).copied().collect();
+            let (lines, ends) = self.pass_lines(holder, now);
+            let from = begins(now);
+            let until = ends.min(WallSeconds(from.0 + limits::PASS_LIFE_S_MAX));
+            if shown_to.is_empty() || lines.is_empty() || until <= now {
+                continue;
+            }
+            let serves = self.passes.newest(&own, holder, now).is_some_and(|pass| {
+                let body = pass.body();
+                let longer = until > body.until && body.until.0 - now.0 < limits::PASS_RENEW_S;
+                body.lines == lines && body.shown_to == shown_to && body.registrar == registrar && !longer
+            });
+            if serves {
+                continue;
+            }
+            let pass =
+                RelayPass { issuer: own, registrar, appointment, holder: *holder, lines, shown_to, from, until, nonce: turn.nonce() };
+            let Ok(sealed) = Sealed::seal(&self.identity.network, pass, &[self.identity.signer.as_ref()]) else { continue };
+            let Ok(verified) = sealed.verify(&self.identity.network) else { continue };
+            let id = verified.id();
+            if self.learn_pass(turn, verified, None) == Ok(true) {
+                self.account(turn, "pass_issued", None, Some(*holder), None, &id.short());
+            }
+        }
+    }
+
+    /// What our agreement gives a partner, as lines of a pass, and when the first of it ends.
+    fn pass_lines(&self, holder: &BureauId, now: WallSeconds) -> (Vec<PassLine>, WallSeconds) {
+        let own = self.identity.bureau;
+        let mut wanted = BTreeSet::new();
+        let mut ends = WallSeconds(u64::MAX);
+        for entry in self.book.in_force(Pair::of(own, *holder), now) {
+            let offer = entry.offer.body();
+            ends = ends.min(offer.terms.to);
+            for grant in &offer.terms.grants {
+                let ours = match grant.direction {
+                    Direction::Both => true,
+                    Direction::OffererGives => offer.offerer == own,
+                    Direction::AcceptorGives => offer.acceptor == own,
+                };
+                if ours && grant.until.is_none_or(|until| now < until) {
+                    wanted.insert(grant.category);
+                    ends = ends.min(grant.until.unwrap_or(ends));
+                }
+            }
+        }
+        let mut lines = Vec::new();
+        for category in wanted {
+            for verb in [Verb::Read, Verb::Append] {
+                let ceilings = [Tlp::Red, Tlp::AmberStrict, Tlp::Amber, Tlp::Green, Tlp::Clear];
+                let granted = |tlp: &Tlp| self.book.clause(own, *holder, category, *tlp, verb, now).is_some();
+                if let Some(tlp_ceiling) = ceilings.into_iter().find(granted) {
+                    lines.push(PassLine { category, verb, tlp_ceiling });
+                }
+            }
+        }
+        lines.truncate(limits::PASS_LINES_MAX);
+        (lines, ends)
+    }
+
+    /// Passes that came over a link. What cannot be judged yet or is no matter of ours is left; it is shown again at the next greeting.
+    pub(super) fn passes_came(&mut self, turn: &mut Turn, id: LinkId, passes: Vec<Verified<RelayPass>>) {
+        let Some(from) = self.links.get(&id).and_then(super::links::Link::bureau) else { return };
+        let own = from == self.identity.bureau;
+        for pass in passes {
+            let (issuer, holder, statement) = (pass.body().issuer, pass.body().holder, pass.id());
+            match self.learn_pass(turn, pass, (!own).then_some(from)) {
+                Ok(true) => {
+                    self.account(turn, "pass_heard", None, Some(holder), None, &format!("{} of {}", statement.short(), issuer.short()))
+                }
+                Ok(false) => {}
+                Err(why) if !own && !self.is_noise(turn, id) => {
+                    self.account(turn, "pass_refused", None, Some(from), None, &why.to_string());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn learn_pass(&mut self, turn: &mut Turn, pass: Verified<RelayPass>, messenger: Option<BureauId>) -> Result<bool, PassError> {
+        let (id, bytes) = (pass.id(), pass.sealed().to_bytes());
+        let own = self.identity.bureau;
+        let body = pass.body();
+        let (issuer, holder) = (body.issuer, body.holder);
+        let before = self.passes.ids(&issuer, &holder);
+        // The way opens between the holder and those the pass names: we are one of the two, or only the issuer.
+        let opens: Vec<BureauId> = if body.holder == own {
+            body.shown_to.clone()
+        } else if body.issuer == own {
+            Vec::new()
+        } else {
+            vec![body.holder]
+        };
+        if !self.passes.learn(&self.directory, pass, messenger, turn.effective)? {
+            return Ok(false);
+        }
+        turn.put(Table::Passes, &id.0, bytes);
+        self.note_learnt(turn, id);
+        let kept = self.passes.ids(&issuer, &holder);
+        for dropped in before.into_iter().filter(|old| !kept.contains(old)) {
+            turn.remove(Table::Passes, &dropped.0);
+        }
+        self.passes_dirty = true;
+        self.next_policy = self.next_policy_change(turn.effective);
+        for partner in opens {
+            self.compare_anew(turn, Some(partner));
+        }
+        Ok(true)
+    }
+
+    /// Sends on one link the passes its other end is to have and was not sent: its own, and those of ours that name it.
+    fn show_passes(&mut self, turn: &mut Turn, id: LinkId) {
+        let link = &self.links[&id];
+        let Some(peer) = link.bureau() else { return };
+        if self.mode(turn, link) != super::links::Mode::Full {
+            return;
+        }
+        let own = self.identity.bureau;
+        let now = turn.effective;
+        let due: Vec<(StatementId, BureauId, CertificateId, Bytes)> = self
+            .passes
+            .all()
+            .filter(|pass| {
+                let body = pass.body();
+                let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
+                let concerns = peer == own || (body.issuer == own && body.holder == peer) || (body.holder == own && body.names(&peer));
+                newest && concerns && !link.shown.contains(&pass.id())
+            })
+            .map(|pass| (pass.id(), pass.body().issuer, pass.body().registrar, Bytes(pass.sealed().to_bytes())))
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        let mut evidence = Vec::new();
+        for (_, issuer, registrar, _) in &due {
+            if *issuer != own && *issuer != peer {
+                let given: BTreeSet<StatementId> =
+                    self.links[&id].evidence.iter().copied().chain(evidence.iter().map(|(id, _): &(StatementId, Bytes)| *id)).collect();
+                evidence.extend(self.with_grounds([*registrar], peer, &given));
+                let appointments = self.directory.bureau(issuer).into_iter().flat_map(|record| record.appointments().map(Verified::id));
+                evidence.extend(
+                    appointments.filter(|id| !given.contains(id)).filter_map(|id| Some((id, Bytes(self.directory.statement_bytes(&id)?)))),
+                );
+            }
+        }
+        self.send_evidence(turn, id, evidence);
+        for page in due.chunks(limits::PASSES_PAGE) {
+            let items = page.iter().map(|(_, _, _, bytes)| bytes.clone()).collect();
+            self.send(turn, id, &Message::Passes(items), true);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.shown.extend(due.into_iter().map(|(id, ..)| id));
+        }
+    }
+}
