@@ -102,8 +102,8 @@ impl World {
             Message::Push(Push { mark, document, evidence: Vec::new(), genesis, records, segments, cursor: None })
         };
         let whole = vec![push(1, genesis.clone(), records.clone(), segments.clone())];
-        let mut parts = vec![push(1, genesis, Vec::new(), Vec::new())];
-        parts.extend(records.into_iter().map(|record| push(2, None, vec![record], Vec::new())));
+        // The log goes in one piece: who was let in later is not entitled to its beginning alone.
+        let mut parts = vec![push(1, genesis, records, Vec::new())];
         parts.extend(segments.into_iter().map(|segment| push(3, None, Vec::new(), vec![segment])));
         let one = self.given_to_twin(from, to, &document, &whole);
         let other = self.given_to_twin(from, to, &document, &parts);
