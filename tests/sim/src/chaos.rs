@@ -85,6 +85,13 @@ pub fn run(options: &Options) -> World {
     }
     world.heal_in_rounds();
     world.check_healed();
+    world.check_orders();
+    for _ in 0..4 {
+        world.check_packing();
+    }
+    world.figures.add("checks", "accounted", world.watch.accounted);
+    world.figures.add("checks", "frames-judged", world.oracle.judged);
+    world.figures.add("checks", "acknowledged", world.oracle.acknowledged);
     world.figures.virtual_ms = world.now;
     world.figures.steps = world.turns;
     world

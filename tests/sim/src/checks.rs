@@ -256,7 +256,34 @@ impl World {
         for document in self.documents() {
             self.converged(&document)?;
         }
+        self.statements_agree()?;
         self.sums_agree()
+    }
+
+    /// I8: two that are connected know the same roots, appointments and revocations of each other, and the same concluded agreements.
+    fn statements_agree(&self) -> Result<(), String> {
+        for a in 0..self.nodes.len() {
+            for b in 0..self.nodes.len() {
+                let (one, other) = (&self.nodes[a], &self.nodes[b]);
+                if a == b || one.hostile || other.hostile || !self.connected(a, b) {
+                    continue;
+                }
+                let lacking = crate::oracle::lasting(one, one.bureau).difference(&crate::oracle::lasting(other, one.bureau)).count();
+                if lacking > 0 {
+                    return Err(format!("I8: {} lacks {lacking} lasting statements of {}", other.name, one.name));
+                }
+                if a < b && one.bureau != other.bureau {
+                    let concluded = |node| -> BTreeSet<_> {
+                        let of_pair = |p: &crate::oracle::Pact| [p.offerer, p.acceptor].iter().all(|x| *x == one.bureau || *x == other.bureau);
+                        pacts(node).into_iter().filter(of_pair).map(|p| p.id).collect()
+                    };
+                    if concluded(one) != concluded(other) {
+                        return Err(format!("I8: {} and {} know different concluded agreements", one.name, other.name));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn converged(&mut self, document: &DocumentId) -> Result<(), String> {
@@ -291,6 +318,10 @@ impl World {
                 self.both_agree(node, n) && entitles(&self.nodes[node], document, self.nodes[n].bureau, &[self.own_time(node)])
             };
             if must {
+                let (here, there) = (reference::forks(&self.nodes[n], document), reference::forks(&self.nodes[node], document));
+                if here != there {
+                    return Err(format!("I9: {} and {} hold other proofs of {document:?}: {here:?} {there:?}", self.nodes[n].name, self.nodes[node].name));
+                }
                 let view = self.show(n, document);
                 if view.as_ref().map(shown) != Some(shown(&truth)) {
                     return Err(format!(

@@ -23,6 +23,7 @@ impl World {
             self.fail(&why);
         }
         self.oracle.restored(&self.nodes[n]);
+        self.watch.restored(&self.nodes[n]);
         self.boot(n);
         self.officers_again(n);
     }

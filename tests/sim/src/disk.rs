@@ -95,6 +95,10 @@ impl Disk {
         let rows = self.rows.iter().map(|((table, _), value)| (Some(*table), value.as_slice()));
         rows.chain(self.items.values().flat_map(|all| all.values().map(|body| (None, body.as_slice()))))
     }
+    /// The highest sequence of an item.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
     /// Lines of the auditors' account, oldest first.
     pub fn accounts(&self) -> &[Vec<u8>] {
         &self.accounts

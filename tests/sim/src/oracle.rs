@@ -549,7 +549,16 @@ fn own_cut_follows(log: &LogModel, document: &DocumentId, bureau: BureauId, byte
     })
 }
 
-/// Statement ids by table, for the promise that nothing goes backwards.
-pub fn statement_ids(node: &Node) -> BTreeSet<StatementId> {
-    node.disk.table(Table::Agreements).filter_map(|(key, _)| StatementId::from_slice(key)).collect()
+/// Roots, appointments and revocations of a bureau that a disk holds: what must never be lost sight of.
+pub fn lasting(node: &Node, bureau: BureauId) -> BTreeSet<StatementId> {
+    use accord_protocol::wire::IdentityStatement as S;
+    let network = &node.identity.network;
+    let rows = node.disk.table(Table::Statements).filter_map(|(key, bytes)| Some((key, S::from_bytes(network, bytes).ok()?)));
+    let of_bureau = rows.filter(|(_, statement)| match statement {
+        S::Root(root) => BureauId(root.id().0) == bureau,
+        S::Appointment(appointment) => appointment.body().bureau == bureau,
+        S::Revocation(revocation) => revocation.body().bureau == bureau,
+        _ => false,
+    });
+    of_bureau.filter_map(|(key, _)| StatementId::from_slice(key)).collect()
 }

@@ -54,9 +54,16 @@ pub fn usual_grants() -> Vec<Grant> {
 }
 
 impl World {
+    /// 32 bytes that nobody but their holder may ever see.
+    fn secret(&mut self) -> [u8; 32] {
+        let secret = self.draw32();
+        self.watch.secrets.add(&secret);
+        secret
+    }
+
     /// A key from the dice.
     pub fn key(&mut self) -> SecretKey {
-        let seed = self.draw32();
+        let seed = self.secret();
         SecretKey::from_seed(seed)
     }
 
@@ -74,7 +81,7 @@ impl World {
         let root = self.key();
         let signer = Arc::new(self.key());
         let transport = self.transport();
-        let hpke = HpkeSecret::from_seed(self.draw32()).public();
+        let hpke = HpkeSecret::from_seed(self.secret()).public();
         let mut random = [0; 64];
         self.rng.fill(&mut random);
         let plan = FoundPlan {
@@ -96,7 +103,7 @@ impl World {
             Err(why) => self.fail(&format!("cannot found: {why}")),
         };
         let identity =
-            Identity { network: self.network, bureau: founded.bureau, certificate: founded.certificate, signer, cursor_key: self.draw32() };
+            Identity { network: self.network, bureau: founded.bureau, certificate: founded.certificate, signer, cursor_key: self.secret() };
         let n = self.add_node(name, founded.bureau, false, identity, transport, &founded.writes);
         self.log_in(n, "值班员");
         n
@@ -177,7 +184,7 @@ impl World {
         }
         let (device, officer) = (Arc::new(self.key()), Arc::new(self.key()));
         let transport = self.transport();
-        let hpke = HpkeSecret::from_seed(self.draw32()).public();
+        let hpke = HpkeSecret::from_seed(self.secret()).public();
         let join = Join { device: device.public(), transport, hpke: HpkeKey(hpke.0), officer: officer.public() };
         let welcome = self.enrol(home, invitation, join);
         let plan = LaptopPlan {
@@ -198,7 +205,7 @@ impl World {
             bureau: founded.bureau,
             certificate: founded.certificate,
             signer: device,
-            cursor_key: self.draw32(),
+            cursor_key: self.secret(),
         };
         let n = self.add_node(name, founded.bureau, true, identity, transport, &founded.writes);
         self.unlock(n, Officer { name: welcome.officer_name.clone(), certificate: welcome.officer, key: officer });

@@ -260,3 +260,24 @@ pub fn told(node: &Node, document: &DocumentId) -> String {
     }
     out.join("\n")
 }
+
+/// Where a disk holds two attestations of one writer for one position: the proof of a fork, with or without content.
+pub fn forks(node: &Node, document: &DocumentId) -> BTreeSet<(ActorId, u64, Digest)> {
+    let mut places: BTreeMap<(ActorId, u64), BTreeSet<Digest>> = BTreeMap::new();
+    for (_, bytes) in node.disk.items(document) {
+        let Some(Item::Segment(bytes)) = Item::from_bytes(&bytes) else { continue };
+        let Ok(s) = segment::decode(&bytes) else { continue };
+        let actor = segment::actor_id(&s.certificate, &s.document, &s.life);
+        let hashes: Option<Vec<ChangeHash>> = s.changes.iter().map(|raw| rules::parse(&raw.0).ok().map(|c| c.hash())).collect();
+        let Some(hashes) = hashes else { continue };
+        let cited = s.cited.iter().flat_map(|run| std::iter::repeat_n(run.record, run.count as usize));
+        let steps = hashes.into_iter().zip(cited).chain(s.links.iter().map(|link| (link.change, link.cited)));
+        let mut before = s.before;
+        for (n, (change, cited)) in (s.from..).zip(steps) {
+            before = segment::attest(&s.document, &s.certificate, &s.life, n, &change, &cited, &before);
+            places.entry((actor, n)).or_default().insert(before);
+        }
+    }
+    let forked = places.into_iter().filter(|(_, all)| all.len() > 1);
+    forked.flat_map(|((actor, n), all)| all.into_iter().map(move |attestation| (actor, n, attestation))).collect()
+}

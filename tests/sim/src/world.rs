@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::figures::Figures;
 use crate::node::{Node, Outcome};
 use crate::oracle::Oracle;
+use crate::watch::Watch;
 
 mod network;
 
@@ -116,6 +117,10 @@ pub struct World {
     pub parted: BTreeSet<(usize, usize)>,
     /// What judges the core.
     pub oracle: Oracle,
+    /// What watches bounds, accounts and secrets.
+    pub watch: Watch,
+    /// The last hello of each way.
+    pub hellos: BTreeMap<(usize, usize), Vec<u8>>,
     /// A deliberate fault.
     pub fault: DriverFault,
     /// Numbers of this world.
@@ -159,6 +164,8 @@ impl World {
             weather: CALM,
             parted: BTreeSet::new(),
             oracle: Oracle::default(),
+            watch: Watch::default(),
+            hellos: BTreeMap::new(),
             fault: match std::env::var("ACCORD_SIM_FAULT").as_deref() {
                 Ok("tells") => DriverFault::TellsBeforeCommit,
                 Ok("gate") => DriverFault::IgnoresGate,
@@ -352,6 +359,9 @@ impl World {
             core.committed();
         }
         self.oracle.committed(&self.nodes[n], writes);
+        if let Err(why) = self.watch.committed(&self.nodes[n], writes, self.now) {
+            self.fail(&why);
+        }
     }
 
     /// Commits and tells what a turn caused.

@@ -148,6 +148,13 @@ impl World {
                 self.figures.bytes += bytes.len() as u64;
                 let wall = self.nodes[node].clocks(self.now, BASE_WALL).wall;
                 let world_wall = BASE_WALL + self.now / 1_000;
+                let message = wire::Message::decode(&bytes).ok();
+                if let Err(why) = self.watch.frame(&self.nodes[node], &self.nodes[peer], &bytes, message.as_ref()) {
+                    self.fail(&why);
+                }
+                if matches!(message, Some(wire::Message::Hello(_))) {
+                    self.hellos.insert((node, peer), bytes.clone());
+                }
                 self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall.0, world_wall);
                 self.note(|world| format!("{} -> {} {}", world.nodes[node].name, world.nodes[peer].name, describe(&bytes)));
                 self.oracle_verdict();
