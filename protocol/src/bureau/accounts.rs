@@ -14,7 +14,7 @@ use crate::id::{BureauId, CertificateId, DocumentId};
 use crate::input::Command;
 use crate::limits;
 use crate::time::MonoMillis;
-use crate::view::{JournalView, NameView, Refused, RefusedKind, View};
+use crate::view::{JournalView, NameView, Refused, RefusedKind, SendingView, View};
 
 /// What keeps the account short.
 #[derive(Debug, Default)]
@@ -32,7 +32,10 @@ impl Bureau {
         let document = self.command_document(&command);
         let answer = match self.keep_to_account(person, &command) {
             Err(refused) => Err(refused),
-            Ok(()) => self.command(turn, person, dry_run, command),
+            Ok(()) => match self.foresee(turn, person, &command).filter(|_| dry_run) {
+                Some(foreseen) => foreseen,
+                None => self.command(turn, person, dry_run, command),
+            },
         };
         if let Err(refused) = &answer
             && refused.kind == RefusedKind::Refused
@@ -65,6 +68,25 @@ impl Bureau {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What commands that state something about ourselves would do: sealed statements about a bureau go to every partner, the rest to nobody.
+    /// `None` for commands that foresee themselves or change nothing.
+    fn foresee(&self, turn: &Turn, person: Option<&str>, command: &Command) -> Option<Result<View, Refused>> {
+        let (needed, told) = match command {
+            Command::OfficerAdd { .. } | Command::DeviceInvite { .. } | Command::CertRenew { .. } => (Some(Capability::Order), false),
+            Command::OfficerReset { .. } => (Some(Capability::Order), true),
+            Command::ClockCorrect { .. } => (Some(Capability::ClockCorrect), false),
+            Command::PartnerAdd { .. } => (Some(Capability::SignAgreement), false),
+            Command::Install { .. } | Command::SetContact { .. } => (None, true),
+            Command::PartnerSet { .. } | Command::OfficerEnrol { .. } | Command::Unlock { .. } | Command::Lock { .. } => (None, false),
+            _ => return None,
+        };
+        if let Some(Err(refused)) = needed.map(|needed| self.acting(turn, person, needed)) {
+            return Some(Err(refused));
+        }
+        let receivers = self.partners.keys().filter(|_| told).map(|bureau| self.receiver(bureau, true, "ok", "")).collect();
+        Some(Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() })))
     }
 
     fn only_audits(&self, officer: &Unlocked) -> bool {

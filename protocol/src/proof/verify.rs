@@ -37,40 +37,40 @@ impl Proof {
     /// # Errors
     /// As [`Proof::verify`].
     pub fn of(file: &ProofFile) -> Result<Self, ProofError> {
-        let refused = |part: &'static str, at: usize, why: String| ProofError::Part { part, at: at + 1, why };
+        let unsound = |part: &'static str, at: usize, why: String| ProofError::Part { part, at: at + 1, why };
         let mut directory = Directory::new(file.network);
         for (at, bytes) in file.statements.iter().enumerate() {
-            directory.learn_bytes(&bytes.0).map_err(|error| refused("statement", at, error.to_string()))?;
+            directory.learn_bytes(&bytes.0).map_err(|error| unsound("statement", at, error.to_string()))?;
         }
         if let Some(disputed) = directory.bureaus().find(|bureau| bureau.freeze().is_some()) {
             return Err(ProofError::Disputed(disputed.id().to_string()));
         }
-        let genesis = Sealed::<Genesis>::from_bytes(&file.genesis.0).map_err(|error| refused("genesis", 0, error.to_string()))?;
-        let genesis = genesis.verify(&file.network).map_err(|error| refused("genesis", 0, error.to_string()))?;
+        let genesis = Sealed::<Genesis>::from_bytes(&file.genesis.0).map_err(|error| unsound("genesis", 0, error.to_string()))?;
+        let genesis = genesis.verify(&file.network).map_err(|error| unsound("genesis", 0, error.to_string()))?;
         if genesis.id().0 != file.document.0 {
-            return Err(refused("genesis", 0, "it is of another document".to_owned()));
+            return Err(unsound("genesis", 0, "it is of another document".to_owned()));
         }
         let mut book = AgreementBook::new(genesis.body().owner);
         for (at, bytes) in file.agreements.iter().enumerate() {
             let statement = wire::agreement_statement(&file.network, &bytes.0);
-            let statement = statement.map_err(|error| refused("agreement", at, error.to_string()))?;
-            book.learn(&directory, statement).map_err(|error| refused("agreement", at, error.to_string()))?;
+            let statement = statement.map_err(|error| unsound("agreement", at, error.to_string()))?;
+            book.learn(&directory, statement).map_err(|error| unsound("agreement", at, error.to_string()))?;
         }
-        let mut state = DocState::new(&directory, genesis).map_err(|error| refused("genesis", 0, error.to_string()))?;
+        let mut state = DocState::new(&directory, genesis).map_err(|error| unsound("genesis", 0, error.to_string()))?;
         for (at, bytes) in file.records.iter().enumerate() {
-            let record = Sealed::<Record>::from_bytes(&bytes.0).map_err(|error| refused("record", at, error.to_string()))?;
-            let record = record.verify(&file.network).map_err(|error| refused("record", at, error.to_string()))?;
-            state.learn_record(&directory, record).map_err(|error| refused("record", at, error.to_string()))?;
+            let record = Sealed::<Record>::from_bytes(&bytes.0).map_err(|error| unsound("record", at, error.to_string()))?;
+            let record = record.verify(&file.network).map_err(|error| unsound("record", at, error.to_string()))?;
+            state.learn_record(&directory, record).map_err(|error| unsound("record", at, error.to_string()))?;
         }
         for (at, bytes) in file.segments.iter().enumerate() {
-            let raw = segment::decode(&bytes.0).map_err(|error| refused("segment", at, error.to_string()))?;
+            let raw = segment::decode(&bytes.0).map_err(|error| unsound("segment", at, error.to_string()))?;
             let writer =
-                directory.certificate(&raw.certificate).ok_or_else(|| refused("segment", at, "its writer is unknown".to_owned()))?;
-            let checked = segment::check(&file.network, writer.body(), raw).map_err(|error| refused("segment", at, error.to_string()))?;
+                directory.certificate(&raw.certificate).ok_or_else(|| unsound("segment", at, "its writer is unknown".to_owned()))?;
+            let checked = segment::check(&file.network, writer.body(), raw).map_err(|error| unsound("segment", at, error.to_string()))?;
             match state.learn_segment(&directory, checked) {
                 Intake::New | Intake::Known => {}
-                Intake::Waiting => return Err(refused("segment", at, "what it builds on is not in the file".to_owned())),
-                Intake::Malformed(why) => return Err(refused("segment", at, why)),
+                Intake::Waiting => return Err(unsound("segment", at, "what it builds on is not in the file".to_owned())),
+                Intake::Malformed(why) => return Err(unsound("segment", at, why)),
             }
         }
         let missing = state.missing();

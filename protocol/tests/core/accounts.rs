@@ -142,3 +142,42 @@ fn who_may_not_audit_is_refused_and_every_denied_attempt_is_in_the_account() {
     }
     assert!(county.nodes[0].accounts.len() < before + 100);
 }
+
+#[test]
+fn a_dry_run_of_whatever_writes_or_sends_writes_and_sends_nothing() {
+    let (mut county, id) = with_auditor();
+    county.run();
+    let (partner, name) = (county.nodes[1].name.clone(), OFFICER.to_owned());
+    let draft = || accord_protocol::input::Draft {
+        title: "t".to_owned(),
+        text: "x".to_owned(),
+        category: "CRIM.SERIES".to_owned(),
+        ..Default::default()
+    };
+    let View::Card(card) = county.ask(1, Command::CardShow) else { panic!("a card") };
+    let now = county.now.wall;
+    let commands = [
+        Command::OfficerAdd { name: "new".to_owned(), seats: Vec::new(), capabilities: Vec::new() },
+        Command::OfficerReset { name: "auditor".to_owned() },
+        Command::CertRenew { name: name.clone() },
+        Command::Lock { name: Some(name) },
+        Command::SetContact { addresses: Vec::new(), phone: "1".to_owned() },
+        Command::PartnerAdd { card: card.text, checking_code: None, alias: Some("alias".to_owned()) },
+        Command::PartnerSet { partner: partner.clone(), alias: Some("other".to_owned()), address: None },
+        Command::AgreementOffer { partner: partner.clone(), terms: usual(now) },
+        Command::BulletinNew(draft()),
+        Command::BulletinPublish { draft: None, text: Some(draft()), to: vec![partner.clone()] },
+        Command::CaseOpen { draft: draft(), with: vec![partner.clone()] },
+        Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: "x".to_owned() },
+        Command::AccessGrant { id: id.clone(), partner: partner.clone(), verb: "append".to_owned() },
+        Command::AccessCut { id, subject: partner, strict: false },
+    ];
+    for (at, command) in commands.into_iter().enumerate() {
+        let before = (county.nodes[0].rows.clone(), county.nodes[0].items.clone(), county.nodes[0].accounts.len());
+        let answer = county.asked(0, Some(OFFICER), true, command);
+        assert!(matches!(answer, Ok(View::Sending(ref view)) if view.dry_run), "command {at}: {answer:?}");
+        let after = (county.nodes[0].rows.clone(), county.nodes[0].items.clone(), county.nodes[0].accounts.len());
+        assert!(before == after, "command {at} wrote something");
+        assert!(!county.nodes[0].has_sends(), "command {at} sent something");
+    }
+}

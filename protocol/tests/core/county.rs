@@ -88,6 +88,11 @@ impl Node {
         }
     }
 
+    /// Whether something waits to be sent.
+    pub fn has_sends(&self) -> bool {
+        !self.sends.is_empty()
+    }
+
     /// Starts again from what is on disk.
     pub fn reopen(&mut self, now: Now) {
         let stored = self.rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
