@@ -274,7 +274,8 @@ impl World {
                 }
                 if a < b && one.bureau != other.bureau {
                     let concluded = |node| -> BTreeSet<_> {
-                        let of_pair = |p: &crate::oracle::Pact| [p.offerer, p.acceptor].iter().all(|x| *x == one.bureau || *x == other.bureau);
+                        let of_pair =
+                            |p: &crate::oracle::Pact| [p.offerer, p.acceptor].iter().all(|x| *x == one.bureau || *x == other.bureau);
                         pacts(node).into_iter().filter(of_pair).map(|p| p.id).collect()
                     };
                     if concluded(one) != concluded(other) {
@@ -320,7 +321,10 @@ impl World {
             if must {
                 let (here, there) = (reference::forks(&self.nodes[n], document), reference::forks(&self.nodes[node], document));
                 if here != there {
-                    return Err(format!("I9: {} and {} hold other proofs of {document:?}: {here:?} {there:?}", self.nodes[n].name, self.nodes[node].name));
+                    return Err(format!(
+                        "I9: {} and {} hold other proofs of {document:?}: {here:?} {there:?}",
+                        self.nodes[n].name, self.nodes[node].name
+                    ));
                 }
                 let view = self.show(n, document);
                 if view.as_ref().map(shown) != Some(shown(&truth)) {

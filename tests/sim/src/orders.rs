@@ -99,7 +99,7 @@ impl World {
             }
         }
         let push = |mark, genesis: Option<Bytes>, records: Vec<Bytes>, segments: Vec<Bytes>| {
-            Message::Push(Push { mark, document, evidence: Vec::new(), genesis, records, segments, cursor: None })
+            Message::Push(Push { mark, document, evidence: Vec::new(), genesis, records, segments, cursor: None, openings: None })
         };
         let whole = vec![push(1, genesis.clone(), records.clone(), segments.clone())];
         // The log goes in one piece: who was let in later is not entitled to its beginning alone.
@@ -107,7 +107,8 @@ impl World {
         parts.extend(segments.into_iter().map(|segment| push(3, None, Vec::new(), vec![segment])));
         let one = self.given_to_twin(from, to, &document, &whole);
         let other = self.given_to_twin(from, to, &document, &parts);
-        let gist = |view: &Option<DocumentView>| view.as_ref().map(|v| (v.content_hash.clone(), v.log_head.clone(), v.line.changes, v.line.held));
+        let gist =
+            |view: &Option<DocumentView>| view.as_ref().map(|v| (v.content_hash.clone(), v.log_head.clone(), v.line.changes, v.line.held));
         // Who is not entitled to the whole is sent no parts either.
         if one.is_some() && gist(&one) != gist(&other) {
             let name = self.nodes[to].name.clone();
@@ -120,7 +121,8 @@ impl World {
     fn given_to_twin(&self, from: usize, to: usize, document: &DocumentId, messages: &[Message]) -> Option<DocumentView> {
         let node = &self.nodes[to];
         let now = node.clocks(self.now, BASE_WALL);
-        let rows = node.disk.rows().into_iter().filter(|(table, key, _)| *table != Table::Documents || key.as_slice() != document.0).collect();
+        let rows =
+            node.disk.rows().into_iter().filter(|(table, key, _)| *table != Table::Documents || key.as_slice() != document.0).collect();
         let mut twin = Bureau::open(now, node.identity.clone(), rows).ok()?;
         twin.raise_sequence(node.disk.last_seq());
         let link = LinkId(1);

@@ -125,10 +125,7 @@ impl Watch {
         if self.secrets.any(bytes) {
             return Err(format!("I16: {} told {} a secret", from.name, to.name));
         }
-        let most = if matches!(
-            message,
-            Some(Message::Push(_) | Message::Hello(_) | Message::Statements(_) | Message::Welcome(_))
-        ) {
+        let most = if matches!(message, Some(Message::Push(_) | Message::Hello(_) | Message::Statements(_) | Message::Welcome(_))) {
             limits::FRAME_BYTES_MAX
         } else {
             limits::CONTROL_BYTES_MAX
