@@ -1,6 +1,7 @@
 //! I7, I15: the order, doubling and packing in which things come make no difference.
 
 use accord_keys::seal::Sealed;
+use accord_protocol::access::audience::Opening;
 use accord_protocol::access::log::{Genesis, Record};
 use accord_protocol::bureau::Bureau;
 use accord_protocol::id::{Bytes, DocumentId};
@@ -90,16 +91,33 @@ impl World {
             .collect();
         let Some(document) = shared.choose(&mut self.rng).copied() else { return };
         let (mut genesis, mut records, mut segments) = (None, Vec::new(), Vec::new());
+        let mut openings = None;
+        let reader = self.nodes[to].bureau;
         for (_, body) in self.nodes[from].disk.items(&document) {
             match Item::from_bytes(&body) {
                 Some(Item::Genesis(bytes)) => genesis = Some(Bytes(bytes)),
                 Some(Item::Record(bytes)) => records.push(Bytes(bytes)),
                 Some(Item::Segment(bytes)) => segments.push(Bytes(bytes)),
+                // Of a hidden audience each reader is opened its own line only.
+                Some(Item::Opening(bytes)) => {
+                    if let Some(opening) = Opening::from_bytes(&bytes).filter(|opening| opening.bureau == reader) {
+                        openings.get_or_insert_with(Vec::new).push(opening);
+                    }
+                }
                 _ => {}
             }
         }
         let push = |mark, genesis: Option<Bytes>, records: Vec<Bytes>, segments: Vec<Bytes>| {
-            Message::Push(Push { mark, document, evidence: Vec::new(), genesis, records, segments, cursor: None, openings: None })
+            Message::Push(Push {
+                mark,
+                document,
+                evidence: Vec::new(),
+                genesis,
+                records,
+                segments,
+                cursor: None,
+                openings: openings.clone(),
+            })
         };
         let whole = vec![push(1, genesis.clone(), records.clone(), segments.clone())];
         // The log goes in one piece: who was let in later is not entitled to its beginning alone.
