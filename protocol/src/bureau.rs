@@ -396,7 +396,7 @@ impl Bureau {
             Command::AgreementList => Ok(self.show_agreements(turn)),
             Command::AgreementShow { id } => self.show_agreement(turn, &id),
             Command::BulletinNew(draft) => self.draft_new(turn, person, dry_run, draft),
-            Command::BulletinPublish { draft, text, to } => self.publish(turn, person, dry_run, draft.as_deref(), text, &to),
+            Command::BulletinPublish { draft, text, to, open } => self.publish(turn, person, dry_run, draft.as_deref(), text, (&to, open)),
             Command::BulletinList => Ok(self.show_documents(&[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft])),
             Command::CaseOpen { draft, with } => self.case_open(turn, person, dry_run, draft, &with),
             Command::CaseNote { id, kind, text } => self.case_note(turn, person, dry_run, &id, &kind, text),

@@ -297,6 +297,8 @@ pub enum Command {
         text: Option<Draft>,
         /// Receivers by name, alias or id; an empty list is refused.
         to: Vec<String>,
+        /// Every receiver may see who else receives it, and partners may hand it on to each other; else the audience is hidden.
+        open: bool,
     },
     /// Bulletins we hold.
     BulletinList,

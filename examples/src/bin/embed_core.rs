@@ -174,7 +174,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         subkind: "hazard".to_owned(),
         ..Draft::default()
     };
-    let published = nodes[0].ask(Command::BulletinPublish { draft: None, text: Some(text), to: vec![partner] })?;
+    let published = nodes[0].ask(Command::BulletinPublish { draft: None, text: Some(text), to: vec![partner], open: false })?;
     let View::Sending(sent) = published else { return Err("nothing was sent".into()) };
     println!("bulletin    {} {}", &sent.id[..8], sent.number);
     println!("frames      {}", talk(&mut nodes)?);

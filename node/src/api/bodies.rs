@@ -121,6 +121,8 @@ pub(super) struct Publish {
     #[serde(default)]
     pub text: Option<DraftForm>,
     pub to: Vec<String>,
+    #[serde(default)]
+    pub open: bool,
 }
 
 #[derive(Deserialize)]

@@ -203,8 +203,8 @@ async fn draft(app: State<App>, who: Who, Json(form): Json<bodies::DraftForm>) -
     ask(app, who, Command::BulletinNew(form.into())).await
 }
 
-async fn publish(app: State<App>, who: Who, Json(bodies::Publish { draft, text, to }): Json<bodies::Publish>) -> Done {
-    ask(app, who, Command::BulletinPublish { draft, text: text.map(Draft::from), to }).await
+async fn publish(app: State<App>, who: Who, Json(bodies::Publish { draft, text, to, open }): Json<bodies::Publish>) -> Done {
+    ask(app, who, Command::BulletinPublish { draft, text: text.map(Draft::from), to, open }).await
 }
 
 async fn case_open(app: State<App>, who: Who, Json(case): Json<bodies::Case>) -> Done {

@@ -23,6 +23,8 @@ pub(super) enum BulletinVerb {
         draft: DraftArgs,
         #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
         to: Vec<String>,
+        #[arg(long)]
+        open: bool,
     },
     List,
     Show {
@@ -79,13 +81,13 @@ pub(super) fn run(verb: BulletinVerb, cx: &Context) -> Result<(), Failure> {
             draft.subkind.get_or_insert_with(|| "notice".to_owned());
             act_and_tell(cx, "/v1/drafts", &draft.read(cx)?, Ask::Never, None)
         }
-        BulletinVerb::Publish { id, mut draft, to } => {
+        BulletinVerb::Publish { id, mut draft, to, open } => {
             let body = match id {
                 Some(_) if draft.given() => return Err(Failure::misuse("draft_or_text")),
-                Some(id) => json!({ "draft": id, "to": to }),
+                Some(id) => json!({ "draft": id, "to": to, "open": open }),
                 None => {
                     draft.subkind.get_or_insert_with(|| "notice".to_owned());
-                    json!({ "text": draft.read(cx)?, "to": to })
+                    json!({ "text": draft.read(cx)?, "to": to, "open": open })
                 }
             };
             act_and_tell(cx, "/v1/bulletins", &body, Ask::Person, None)

@@ -73,7 +73,7 @@ impl Bureau {
         if dry_run {
             return Ok(View::Sending(SendingView { dry_run: true, ..SendingView::default() }));
         }
-        let document = self.create(turn, &by, Kind::Draft, ActKind::Draft, read, Vec::new(), None)?;
+        let document = self.create(turn, &by, Kind::Draft, ActKind::Draft, read, Vec::new(), false, None)?;
         Ok(self.sent(document, Vec::new()))
     }
 
@@ -84,7 +84,7 @@ impl Bureau {
         dry_run: bool,
         draft: Option<&str>,
         text: Option<Draft>,
-        to: &[String],
+        (to, open): (&[String], bool),
     ) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Publish)?;
         let (read, approval) = match (draft, text) {
@@ -117,7 +117,7 @@ impl Bureau {
             return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
         }
         refuse_partial(&receivers)?;
-        let document = self.create(turn, &by, Kind::Bulletin, ActKind::Publish, read, audience, approval)?;
+        let document = self.create(turn, &by, Kind::Bulletin, ActKind::Publish, read, audience, !open, approval)?;
         Ok(self.sent(document, receivers))
     }
 
@@ -136,7 +136,7 @@ impl Bureau {
             return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
         }
         refuse_partial(&receivers)?;
-        let document = self.create(turn, &by, Kind::Case, ActKind::Open, read, audience, None)?;
+        let document = self.create(turn, &by, Kind::Case, ActKind::Open, read, audience, false, None)?;
         Ok(self.sent(document, receivers))
     }
 
@@ -195,11 +195,19 @@ impl Bureau {
         kind: Kind,
         act: ActKind,
         read: Read,
-        audience: Vec<Grantee>,
+        mut audience: Vec<Grantee>,
+        hide: bool,
         approval: Option<crate::id::Nonce>,
     ) -> Result<DocumentId, Refused> {
         let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_write").with("why", why);
         let life = turn.life();
+        let (openings, hidden) = if hide {
+            let readers: Vec<BureauId> = std::mem::take(&mut audience).into_iter().map(|grantee| grantee.bureau).collect();
+            let (openings, commitments) = access::audience::commit(&readers, || turn.draw());
+            (openings, Some(commitments))
+        } else {
+            (Vec::new(), None)
+        };
         let genesis = Genesis {
             owner: self.identity.bureau,
             creator: by.certificate,
@@ -212,13 +220,13 @@ impl Bureau {
             life,
             at: turn.stamp,
             nonce: turn.nonce(),
-            hidden: None,
+            hidden,
         };
         let sealed = Sealed::seal(&self.identity.network, genesis, &[by.signer.as_ref()]).map_err(|e| fault(e.to_string()))?;
         let genesis_bytes = sealed.to_bytes();
         let verified = sealed.verify(&self.identity.network).map_err(|e| fault(e.to_string()))?;
         let document = DocumentId(verified.id().0);
-        let state =
+        let mut state =
             DocState::new(&self.directory, verified).map_err(|e| Refused::new(RefusedKind::Refused, "may_not_create").with("why", e))?;
         let act = Act {
             uuid: turn.nonce(),
@@ -245,9 +253,15 @@ impl Bureau {
             at += length;
         }
         let before = (turn.step.writes.len(), self.sequence);
+        openings.iter().for_each(|opening| {
+            state.learn_opening(opening);
+        });
         self.bodies.insert(document, state);
         self.used.push_back(document);
         self.store_item(turn, document, Item::Genesis(genesis_bytes));
+        for opening in openings {
+            self.store_item(turn, document, Item::Opening(opening.to_bytes()));
+        }
         let begin = Tip { n: 0, attestation: crate::id::Digest([0; 32]) };
         if let Err(refused) = self.write_changes(turn, by, document, life, begin, changes) {
             self.undo(turn, &document, before);

@@ -36,6 +36,10 @@ impl Bureau {
         if kind == Kind::Draft || (kind == Kind::Bulletin && verb == Verb::Append) {
             return Err(Refused::new(RefusedKind::Refused, "kind_forbids").with("kind", kind.word()));
         }
+        // A record names whom it lets in, to every reader: a bulletin with a hidden audience is published anew instead.
+        if state.log().is_hidden() {
+            return Err(Refused::new(RefusedKind::Refused, "hidden_audience").with("id", document.short()));
+        }
         // Entries of other bureaus go to a further one only with their consent, which is not yet supported.
         // A bureau that wrote and was cut may come back to its own.
         if state.has_foreign_to(&bureau) && !state.log().rights().bureaus.contains_key(&bureau) {

@@ -347,9 +347,17 @@ impl World {
     /// # Errors
     /// The refusal.
     pub fn publish(&mut self, n: usize, to: &[usize], category: &str) -> Result<DocumentId, Refused> {
+        self.publish_to(n, to, category, false)
+    }
+
+    /// Publishes a bulletin, with an open audience or a hidden one.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn publish_to(&mut self, n: usize, to: &[usize], category: &str, open: bool) -> Result<DocumentId, Refused> {
         let (draft, mark) = self.draft(category);
         let to = to.iter().map(|m| self.name(*m)).collect();
-        let answer = self.ask(n, Command::BulletinPublish { draft: None, text: Some(draft), to });
+        let answer = self.ask(n, Command::BulletinPublish { draft: None, text: Some(draft), to, open });
         self.sent(n, answer, &mark)
     }
 

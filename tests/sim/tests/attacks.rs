@@ -3,6 +3,7 @@
 use accord_protocol::agreement::{Category, Direction, Tlp, Verb};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::Command;
+use accord_protocol::view::View;
 use accord_protocol::wire::{Message, Push};
 use accord_sim::oracle::Oracle;
 use accord_sim::people::{grant, terms, usual_grants};
@@ -474,6 +475,44 @@ fn partners_of_one_that_is_down_heal_each_other_until_the_pass_ends() {
     world.run(60_000);
     same(&mut world, &thread, &[a, b, c]);
     assert_eq!(world.show(c, &thread).expect("held").entries.len(), 5);
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn a_hand_picked_audience_is_known_to_its_owner_only() {
+    let mut world = World::new(22);
+    let [a, b, c, laptop] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    world.keep_said = true;
+    let bulletin = world.publish(a, &[b, c], SERIES).expect("published");
+    world.run(20_000);
+    same(&mut world, &bulletin, &[a, b, c, laptop]);
+    let ids = [b, c].map(|n| world.nodes[n].bureau.0);
+    let holds = |bytes: &[u8], id: &[u8; 32]| bytes.windows(32).any(|window| window == id);
+    for (reader, other) in [(b, &ids[1]), (c, &ids[0])] {
+        // What names the other reader comes from their own acquaintance, never with the document.
+        let items = world.nodes[reader].disk.items(&bulletin);
+        assert!(!items.iter().any(|(_, bytes)| holds(bytes, other)), "{} holds the other reader's name", world.nodes[reader].name);
+        let said = world.said.iter().filter(|(from, to, _)| (*from, *to) == (a, reader));
+        let pushes = said.filter(|(_, _, bytes)| matches!(Message::decode(bytes), Ok(Message::Push(push)) if push.document == bulletin));
+        let frames: Vec<_> = pushes.map(|(_, _, bytes)| bytes.clone()).collect();
+        assert!(!frames.is_empty() && !frames.iter().any(|bytes| holds(bytes, other)));
+        let Ok(View::Access(access)) = world.ask(reader, Command::AccessList { id: bulletin.to_string() }) else { panic!("a view") };
+        let own = world.nodes[reader].bureau.to_string();
+        assert_eq!(access.holders.iter().map(|holder| holder.bureau.clone()).collect::<Vec<_>>(), [own]);
+    }
+    let Ok(View::Access(access)) = world.ask(laptop, Command::AccessList { id: bulletin.to_string() }) else { panic!("a view") };
+    assert_eq!(access.holders.len(), 2, "the owner's own devices know");
+    assert_eq!(world.grant_access(a, &bulletin, b, "read").expect_err("hidden").code, "hidden_audience");
+    // Nobody but the owner hands it out.
+    world.part(a, c);
+    let second = world.publish(a, &[b, c], SERIES).expect("published");
+    let third = world.publish_to(a, &[b, c], SERIES, true).expect("published openly");
+    world.run(30_000);
+    assert!(!world.holds(c, &second), "a hidden audience is never relayed");
+    assert!(world.holds(c, &third), "an open one is");
     world.heal();
     world.check_healed();
 }

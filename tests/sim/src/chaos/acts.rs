@@ -157,7 +157,7 @@ impl World {
             let document = DocumentId::from_hex(&view.id).unwrap_or_else(|| self.fail("an id is hex"));
             self.oracle.promise(&self.nodes[n], document, &mark);
             let to = self.receivers(n).into_iter().map(|m| self.name(m)).collect();
-            let _ = self.ask(n, Command::BulletinPublish { draft: Some(view.id), text: None, to });
+            let _ = self.ask(n, Command::BulletinPublish { draft: Some(view.id), text: None, to, open: false });
         }
     }
 }
