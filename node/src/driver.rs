@@ -559,7 +559,7 @@ impl Driver {
                 }
                 Some(*id)
             }
-            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Suspect { .. } | Input::Wake => None,
+            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Wake => None,
         }
     }
 

@@ -64,6 +64,7 @@ use crate::time::{MonoMillis, Now, WallSeconds};
 use crate::view::EventView;
 use links::Link;
 use memory::Memory;
+pub use memory::{Suspicion, note_suspicion};
 use rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, Summary};
 use turn::Turn;
 
@@ -179,6 +180,7 @@ impl Bureau {
         let mut turn = Turn::new(now, self.clock.stamp(now), self.clock.effective(now), seed);
         self.clock_changed(&mut turn, clock_event);
         self.time_passed(&mut turn);
+        self.notice(&mut turn);
         match input {
             Input::Command { id, person, dry_run, command } => {
                 let answer = self.accounted(&mut turn, person.as_deref(), dry_run, command);
@@ -189,7 +191,6 @@ impl Bureau {
             Input::FrameDropped { link } => self.frame_dropped(&mut turn, link),
             Input::Message { link, message } => self.message(&mut turn, link, message),
             Input::Garbage { link, why } => self.garbage(&mut turn, link, &why),
-            Input::Suspect { why } => self.suspect(&mut turn, why, "this machine"),
             Input::Wake => {}
         }
         self.registrar_duties(&mut turn);

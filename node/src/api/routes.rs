@@ -29,6 +29,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/inbox", get(async |app, who| ask(app, who, Command::Inbox).await))
         .route("/v1/doctor", get(examine))
         .route("/v1/clock", post(clock))
+        .route("/v1/store/confirm", post(store_confirm))
         .route("/v1/events", get(events::page))
         .route("/v1/events/stream", get(events::stream))
         .route("/v1/officers", get(async |app, who| ask(app, who, Command::OfficerList).await).post(officer_add))
@@ -75,6 +76,11 @@ async fn no_route(method: Method, uri: Uri) -> Problems {
 
 async fn clock(app: State<App>, who: Who, Json(bodies::Clock { confirm }): Json<bodies::Clock>) -> Done {
     ask(app, who, Command::ClockCorrect { confirm }).await
+}
+
+async fn store_confirm(app: State<App>, who: Who, Json(said): Json<bodies::StoreConfirm>) -> Done {
+    let bodies::StoreConfirm { missing, alone, pair } = said;
+    ask(app, who, Command::StoreConfirm { missing, alone, pair }).await
 }
 
 async fn officer_add(app: State<App>, who: Who, Json(officer): Json<bodies::Officer>) -> Done {
