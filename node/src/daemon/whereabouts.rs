@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).expect("a folder");
+        keystore::make_folder(to).expect("a folder");
         for entry in std::fs::read_dir(from).expect("readable") {
             let entry = entry.expect("readable");
             let at = to.join(entry.file_name());
