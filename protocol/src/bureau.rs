@@ -15,6 +15,7 @@
 //! | `passes` | relay passes |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
+//! | `ledger` | what is stated to each partner, and what both count differently |
 //! | `memory` | a store put back or cloned: what cursors remember, `store confirm` |
 //! | `show` | answers |
 //! | `accounts` | what auditors read, and that they read nothing else |
@@ -25,6 +26,7 @@ mod accounts;
 mod author;
 mod explain;
 mod found;
+mod ledger;
 mod links;
 mod memory;
 mod open;
@@ -62,6 +64,7 @@ use crate::limits;
 use crate::step::{AllowedPeer, Step};
 use crate::time::{MonoMillis, Now, WallSeconds};
 use crate::view::EventView;
+use ledger::Ledgers;
 use links::Link;
 use memory::Memory;
 pub use memory::{Suspicion, note_suspicion};
@@ -142,6 +145,8 @@ pub struct Bureau {
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
+    /// What we and our partners state to each other.
+    ledgers: Ledgers,
     /// What others remember of us.
     memory: Memory,
     /// Lives whose first segment was stored at or before this sequence are not written on: some of their tail may be lost.
@@ -195,6 +200,7 @@ impl Bureau {
         }
         self.registrar_duties(&mut turn);
         self.pass_duties(&mut turn);
+        self.ledger_duties(&mut turn);
         self.pump_all(&mut turn);
         self.compare_quiet(&mut turn);
         self.finish(turn)
@@ -348,6 +354,8 @@ impl Bureau {
             Command::Status => Ok(self.show_status(turn)),
             Command::WhoAmI => Ok(self.show_whoami(turn)),
             Command::ClockCorrect { confirm } => self.clock_correct(turn, person, confirm),
+            Command::LedgerShow { partner } => self.ledger_show(&partner),
+            Command::LedgerDiff { partner, month } => self.ledger_diff(&partner, &month),
             Command::StoreConfirm { missing, alone, pair } => self.store_confirm(turn, person, dry_run, &missing, alone, pair.as_deref()),
             Command::OfficerAdd { name, seats, capabilities } => self.officer_add(turn, person, name, seats, capabilities),
             Command::OfficerReset { name } => self.officer_reset(turn, person, &name),
@@ -468,6 +476,9 @@ impl Bureau {
         let policy = self.next_policy.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).min(3_600_000)));
         let links = self.links.values().filter_map(|link| link.next_wake(now.mono)).min();
         let anchors = self.anchor_due.values().min().copied();
-        [policy, links, anchors, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS))].into_iter().flatten().min()
+        [policy, links, anchors, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS)), self.ledgers.next_wake()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -93,6 +93,18 @@ pub enum Command {
         /// `true`: the new time is right; `false`: it is not, keep the corroborated one.
         confirm: bool,
     },
+    /// Every line of the ledger with a partner.
+    LedgerShow {
+        /// Name, alias or id.
+        partner: String,
+    },
+    /// What the two sides count differently in a month.
+    LedgerDiff {
+        /// Name, alias or id.
+        partner: String,
+        /// `YYYY-MM`, in China.
+        month: String,
+    },
     /// After a restore: an officer states what is missing, and the node acts again.
     StoreConfirm {
         /// In words, for the account; at most [`crate::limits::STATED_BYTES_MAX`] bytes.

@@ -126,6 +126,8 @@ mod tests {
         "store verify",
         "store repair",
         "store confirm",
+        "ledger show",
+        "ledger diff",
         "config check",
         "config show",
         "status",

@@ -224,6 +224,11 @@ impl Bureau {
         self.count(turn, partner, turn.now.mono);
     }
 
+    /// One more line of a pair is stored. There are many, and losing one withholds nothing: cursors say so within minutes.
+    pub(super) fn count_line(&mut self, turn: &mut Turn, partner: BureauId) {
+        self.count(turn, partner, turn.now.mono.plus(limits::CURSOR_LATE_MS));
+    }
+
     fn count(&mut self, turn: &mut Turn, partner: BureauId, due: MonoMillis) {
         let count = self.memory.counts.entry(partner).or_default();
         *count = count.wrapping_add(1);
