@@ -76,11 +76,12 @@ register! {
     0x0307 OnwardAsk frozen "A holder asks the owner to let a third bureau in.",
     0x0308 OnwardRefuse frozen "No to such an ask, or to an ask for consent.",
     0x0309 ConsentAsk frozen "The owner asks a bureau that wrote for its consent.",
-    0x0401 Receipt draft "Durable here up to this frontier.",
-    0x0402 Attestation draft "Erased or frozen as asked.",
-    0x0403 Denial draft "Something that was refused.",
-    0x0404 DailyStatement draft "The pair ledger's daily line.",
-    0x0405 Countersign draft "The partner's seal on that line.",
+    0x0401 Receipt draft "Durable here up to this frontier. A kind of PairLine; the number stays reserved.",
+    0x0402 Attestation draft "Erased or frozen as asked. A kind of PairLine; the number stays reserved.",
+    0x0403 Denial draft "Something that was refused. A kind of PairLine; the number stays reserved.",
+    0x0404 DailyStatement draft "The pair ledger's daily line. A kind of PairLine; the number stays reserved.",
+    0x0405 Countersign draft "The partner's seal on that line. A kind of PairLine; the number stays reserved.",
+    0x0406 PairLine frozen "One line of what one bureau states to another.",
     0x0501 Bundle draft "A delta in a file.",
     0x0502 Backup draft "A store in a file.",
 }
@@ -111,6 +112,6 @@ mod tests {
         for free in [0x0000, 0x0100, 0x0109, 0x0503, 0xffff] {
             assert_eq!(StatementType::from_number(free), None, "{free:#06x}");
         }
-        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 22, "the frozen types of this version");
+        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 23, "the frozen types of this version");
     }
 }

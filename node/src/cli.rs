@@ -20,6 +20,7 @@ mod events;
 mod help;
 mod init;
 mod journal;
+mod ledger;
 mod officer;
 mod output;
 mod partner;
@@ -84,6 +85,8 @@ enum Verb {
     Demo(demo::Demo),
     #[command(subcommand)]
     Clock(clock::ClockVerb),
+    #[command(subcommand)]
+    Ledger(ledger::LedgerVerb),
     Login(officer::Login),
     Logout(officer::Logout),
     Whoami,
@@ -186,6 +189,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Doctor) => status::doctor(&cx),
         Some(Verb::Demo(args)) => demo::run(args, &cx),
         Some(Verb::Clock(verb)) => clock::run(verb, &cx),
+        Some(Verb::Ledger(verb)) => ledger::run(verb, &cx),
         Some(Verb::Login(args)) => officer::login(args, &cx),
         Some(Verb::Logout(args)) => officer::logout(args, &cx),
         Some(Verb::Whoami) => officer::whoami(&cx),

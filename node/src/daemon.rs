@@ -10,6 +10,7 @@ mod notify;
 mod run;
 mod tap;
 mod unlock;
+mod whereabouts;
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};

@@ -423,6 +423,7 @@ impl Driver {
 
     fn decide(&mut self, now: Now) -> Result<Turn, DriverError> {
         let mut turn = self.carried.take().unwrap_or_else(|| Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() });
+        self.bureau.journal_head(self.parts.store.head());
         let most = if self.rest.is_some() { 1 } else { self.parts.inputs_per_turn_max };
         let mut count = 0;
         while turn.bytes < TURN_BYTES_MAX && count < most {
@@ -559,7 +560,7 @@ impl Driver {
                 }
                 Some(*id)
             }
-            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Suspect { .. } | Input::Wake => None,
+            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Wake => None,
         }
     }
 
@@ -735,6 +736,8 @@ fn only_reads(command: &Command) -> bool {
             | Command::AccessExplain { .. }
             | Command::JournalRead { .. }
             | Command::ProofExport { .. }
+            | Command::LedgerShow { .. }
+            | Command::LedgerDiff { .. }
             | Command::Inbox
             | Command::Events { .. }
     )

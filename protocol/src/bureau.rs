@@ -17,6 +17,7 @@
 //! | `passes` | relay passes |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
+//! | `ledger` | what is stated to each partner, and what both count differently |
 //! | `memory` | a store put back or cloned: what cursors remember, `store confirm` |
 //! | `show` | answers |
 //! | `accounts` | what auditors read, and that they read nothing else |
@@ -29,6 +30,7 @@ mod cuts;
 mod effects;
 mod explain;
 mod found;
+mod ledger;
 mod lifecycle;
 mod links;
 mod memory;
@@ -70,8 +72,10 @@ use crate::limits;
 use crate::step::{AllowedPeer, Step};
 use crate::time::{MonoMillis, Now, WallSeconds};
 use crate::view::EventView;
+use ledger::Ledgers;
 use links::Link;
 use memory::Memory;
+pub use memory::{Suspicion, note_suspicion};
 use rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, Summary};
 use turn::Turn;
 
@@ -155,6 +159,8 @@ pub struct Bureau {
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
+    /// What we and our partners state to each other.
+    ledgers: Ledgers,
     /// What others remember of us.
     memory: Memory,
     /// Lives whose first segment was stored at or before this sequence are not written on: some of their tail may be lost.
@@ -193,6 +199,7 @@ impl Bureau {
         let mut turn = Turn::new(now, self.clock.stamp(now), self.clock.effective(now), seed);
         self.clock_changed(&mut turn, clock_event);
         self.time_passed(&mut turn);
+        self.notice(&mut turn);
         match input {
             Input::Command { id, person, dry_run, command } => {
                 let answer = self.accounted(&mut turn, person.as_deref(), dry_run, command);
@@ -203,7 +210,6 @@ impl Bureau {
             Input::FrameDropped { link } => self.frame_dropped(&mut turn, link),
             Input::Message { link, message } => self.message(&mut turn, link, message),
             Input::Garbage { link, why } => self.garbage(&mut turn, link, &why),
-            Input::Suspect { why } => self.suspect(&mut turn, why, "this machine"),
             Input::Wake => {}
         }
         self.cut_duties(&mut turn);
@@ -212,6 +218,7 @@ impl Bureau {
             self.policy_changed(&mut turn, None);
         }
         self.pass_duties(&mut turn);
+        self.ledger_duties(&mut turn);
         self.pump_all(&mut turn);
         self.compare_quiet(&mut turn);
         self.finish(turn)
@@ -365,6 +372,8 @@ impl Bureau {
             Command::Status => Ok(self.show_status(turn)),
             Command::WhoAmI => Ok(self.show_whoami(turn)),
             Command::ClockCorrect { confirm } => self.clock_correct(turn, person, confirm),
+            Command::LedgerShow { partner } => self.ledger_show(&partner),
+            Command::LedgerDiff { partner, month } => self.ledger_diff(&partner, &month),
             Command::StoreConfirm { missing, alone, pair } => self.store_confirm(turn, person, dry_run, &missing, alone, pair.as_deref()),
             Command::OfficerAdd { name, seats, capabilities } => self.officer_add(turn, person, name, seats, capabilities),
             Command::OfficerReset { name } => self.officer_reset(turn, person, &name),
@@ -501,6 +510,7 @@ impl Bureau {
         let links = self.links.values().filter_map(|link| link.next_wake(now.mono)).min();
         let anchors = self.anchor_due.values().min().copied();
         let cuts = self.cuts_wake(now.mono);
-        [policy, links, anchors, cuts, Some(self.floor_written.plus(limits::FLOOR_EVERY_MS))].into_iter().flatten().min()
+        let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
+        [policy, links, anchors, cuts, floor, self.ledgers.next_wake()].into_iter().flatten().min()
     }
 }

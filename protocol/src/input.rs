@@ -63,11 +63,6 @@ pub enum Input {
         /// What was wrong, without content.
         why: String,
     },
-    /// This node has a reason of its own to think that its store is an older one put back, or one of two.
-    Suspect {
-        /// Which.
-        why: Suspicion,
-    },
     /// Nothing but time.
     Wake,
 }
@@ -81,18 +76,9 @@ impl Input {
             | Input::FrameDropped { link }
             | Input::Message { link, .. }
             | Input::Garbage { link, .. } => Some(*link),
-            Input::Command { .. } | Input::Suspect { .. } | Input::Wake => None,
+            Input::Command { .. } | Input::Wake => None,
         }
     }
-}
-
-/// What may have happened to a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suspicion {
-    /// It is an older one put back.
-    Restored,
-    /// Two nodes live on copies of it.
-    Cloned,
 }
 
 /// What a person or program asks for.
@@ -106,6 +92,18 @@ pub enum Command {
     ClockCorrect {
         /// `true`: the new time is right; `false`: it is not, keep the corroborated one.
         confirm: bool,
+    },
+    /// Every line of the ledger with a partner.
+    LedgerShow {
+        /// Name, alias or id.
+        partner: String,
+    },
+    /// What the two sides count differently in a month.
+    LedgerDiff {
+        /// Name, alias or id.
+        partner: String,
+        /// `YYYY-MM`, in China.
+        month: String,
     },
     /// After a restore: an officer states what is missing, and the node acts again.
     StoreConfirm {

@@ -14,6 +14,7 @@ pub mod equality;
 pub mod id;
 pub mod input;
 pub mod intake;
+pub mod ledger;
 pub mod limits;
 pub mod proof;
 pub mod rules;

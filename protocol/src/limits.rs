@@ -169,6 +169,18 @@ pub const ARTICLES_MAX: usize = 32;
 pub const RESPONSE_MINUTES_MAX: u32 = 90 * 24 * 60;
 /// People are warned so many days before an agreement ends.
 pub const WARN_DAYS: [u32; 3] = [60, 30, 7];
+/// Receipts in one line of a pair's ledger. Verdict; a line fits a control frame.
+pub const RECEIPTS_PER_LINE_MAX: usize = 128;
+/// References in one line about denials. Verdict.
+pub const DENIAL_REFERENCES_MAX: usize = 16;
+/// Documents that wait for a receipt before one is written, whatever else comes.
+pub const RECEIPTS_DUE: usize = 64;
+/// … or so much quiet time after the last of them, milliseconds.
+pub const RECEIPTS_QUIET_MS: u64 = 10_000;
+/// Lines of a pair's ledger in one message. Back-pressure.
+pub const LINES_PER_MESSAGE: usize = 64;
+/// Contradicting lines of one partner kept as proof. Back-pressure: two prove the fault.
+pub const LINE_FORKS_MAX: usize = 8;
 /// Largest cursor kept for a peer, bytes. Back-pressure; ours are a fifth of it.
 pub const CURSOR_BYTES_MAX: usize = 4_096;
 /// After so many documents pushed in a row a cursor goes along, so that a break costs little. Back-pressure.

@@ -33,6 +33,8 @@ pub enum Table {
     Events = 11,
     /// When a sealed statement about bureaus or agreements was learnt here, by its id. Parts of documents carry that time themselves.
     Learned = 12,
+    /// Lines of pair ledgers, by partner, direction and place; and per partner what is not yet stated.
+    Ledger = 13,
     /// Relay passes by id.
     Passes = 14,
     /// Asks onward and for consent, answers, and grants that wait for consents.
@@ -41,7 +43,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 14] = [
+    pub const ALL: [Table; 15] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -54,6 +56,7 @@ impl Table {
         Table::Acknowledged,
         Table::Events,
         Table::Learned,
+        Table::Ledger,
         Table::Passes,
         Table::Onward,
     ];

@@ -47,6 +47,10 @@ pub enum View {
     Proof(ProofView),
     /// Who receives and who does not (`--dry-run`, and the answer to every verb that sends).
     Sending(SendingView),
+    /// Every line of a pair's ledger.
+    Ledger(LedgerView),
+    /// What two sides count differently.
+    LedgerDiff(LedgerDiffView),
     /// What waits for a person.
     Inbox { items: Vec<InboxItem> },
     /// Events.
@@ -425,6 +429,67 @@ pub struct ReceiverView {
     pub why: String,
     /// Agreement and clause it rests on, for instance `7c1e0a11#2`.
     pub clause: String,
+}
+
+/// The ledger with one partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerView {
+    pub partner: String,
+    pub name: String,
+    /// Lines of ours and of theirs held, and lines that contradict one held.
+    pub ours: u64,
+    pub theirs: u64,
+    pub forks: u64,
+    pub lines: Vec<LedgerLineView>,
+}
+
+/// One line of a pair's ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerLineView {
+    /// Whether we stated it.
+    pub ours: bool,
+    pub n: u64,
+    pub at: u64,
+    /// `receipts`, `attestation`, `denials`, `daily`, `countersign`.
+    pub says: String,
+    pub id: String,
+    /// Ids and numbers.
+    pub words: String,
+}
+
+/// What the two sides of a pair count differently in one month.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerDiffView {
+    pub partner: String,
+    pub name: String,
+    /// `YYYY-MM`.
+    pub month: String,
+    /// Days of the month that were stated.
+    pub our_days: u64,
+    pub their_days: u64,
+    pub counts: Vec<LedgerDayView>,
+    /// Documents one side only speaks of.
+    pub documents: Vec<LedgerDocumentView>,
+    pub differs: bool,
+}
+
+/// Documents of one kind in one direction, as both sides counted them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerDayView {
+    /// `we_give`, `they_give`.
+    pub direction: String,
+    pub kind: String,
+    pub ours: u64,
+    pub theirs: u64,
+}
+
+/// A document one side only speaks of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerDocumentView {
+    pub id: String,
+    pub number: String,
+    /// `given_not_receipted`, `held_not_receipted`, `receipted_not_held`.
+    pub only: String,
 }
 
 /// One thing that waits for a person.

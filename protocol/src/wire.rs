@@ -23,6 +23,7 @@ use crate::access::log::{Genesis, Record};
 use crate::access::pass::RelayPass;
 use crate::agreement::exchange::AgreementStatement;
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, StatementId, TransportKey};
+use crate::ledger::Line;
 use crate::limits;
 use crate::segment::{self, CheckedSegment, Segment};
 
@@ -85,6 +86,21 @@ pub struct Hello {
     /// Highest wire version the sender speaks; the lower of both is used.
     #[n(8)]
     pub version: u8,
+    /// How much of the pair's ledger the sender holds; not between devices of one bureau.
+    #[n(9)]
+    pub ledger: Option<LedgerCounts>,
+}
+
+/// Lines of a pair's ledger, by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LedgerCounts {
+    /// Of the sender of this.
+    #[n(0)]
+    pub mine: u64,
+    /// Of its reader.
+    #[n(1)]
+    pub yours: u64,
 }
 
 /// Part of a document.
@@ -138,6 +154,8 @@ pub enum Message {
     Statements(Vec<Bytes>),
     /// Offers, accepts, declines, conclusions of this pair.
     Agreements(Vec<Bytes>),
+    /// Lines of the pair's ledger, of either direction, each after the one before.
+    Ledger(Vec<Bytes>),
     /// See [`Push`].
     Push(Push),
     /// What to give back in the next hello: what the sender of this knows of itself now.
@@ -303,6 +321,7 @@ const WANT: u8 = 12;
 const CURSOR: u8 = 15;
 const PASSES: u8 = 13;
 const ONWARD: u8 = 14;
+const LEDGER: u8 = 16;
 
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -352,6 +371,7 @@ impl Message {
             Message::Hello(body) => (HELLO, canon::encode(body)),
             Message::Statements(items) => (STATEMENTS, canon::encode(&List { items: items.clone() })),
             Message::Agreements(items) => (AGREEMENTS, canon::encode(&List { items: items.clone() })),
+            Message::Ledger(items) => (LEDGER, canon::encode(&List { items: items.clone() })),
             Message::Push(body) => (PUSH, canon::encode(body)),
             Message::Ack(value) => (ACK, canon::encode(&Number { value: *value })),
             Message::Equality { sum, count, policy } => {
@@ -386,7 +406,7 @@ impl Message {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD => limits::FRAME_BYTES_MAX,
+            PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER => limits::FRAME_BYTES_MAX,
             AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
@@ -420,6 +440,11 @@ impl Message {
                 let list: List = canon::decode(body).map_err(why)?;
                 entries(list.items.len(), limits::ONWARD_PAGE)?;
                 Message::Onward(list.items)
+            }
+            LEDGER => {
+                let list: List = canon::decode(body).map_err(why)?;
+                entries(list.items.len(), limits::LINES_PER_MESSAGE)?;
+                Message::Ledger(list.items)
             }
             PUSH => {
                 let push: Push = canon::decode(body).map_err(why)?;
@@ -556,6 +581,8 @@ pub enum Checked {
     Statements(Vec<IdentityStatement>),
     /// See [`Message::Agreements`].
     Agreements(Vec<AgreementStatement>),
+    /// See [`Message::Ledger`].
+    Ledger(Vec<Verified<Line>>),
     /// See [`Push`].
     Push(Box<CheckedPush>),
     /// See [`Message::Passes`].
@@ -643,6 +670,16 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
             let one = |item: &Bytes| OnwardStatement::from_bytes(network, &item.0).map_err(|e| WireError::Seal(e.to_string()));
             Checked::Onward(items.iter().map(one).collect::<Result<_, _>>()?)
         }
+        Message::Ledger(items) => Checked::Ledger(
+            items
+                .iter()
+                .map(|item| {
+                    Sealed::<Line>::from_bytes(&item.0)
+                        .and_then(|sealed| sealed.verify(network))
+                        .map_err(|e| WireError::Seal(e.to_string()))
+                })
+                .collect::<Result<_, _>>()?,
+        ),
         Message::Push(push) => {
             let evidence = identities(&push.evidence)?;
             let genesis = match &push.genesis {

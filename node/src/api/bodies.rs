@@ -19,6 +19,16 @@ pub(super) struct Clock {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct StoreConfirm {
+    pub missing: String,
+    #[serde(default)]
+    pub alone: bool,
+    #[serde(default)]
+    pub pair: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Officer {
     pub name: String,
     #[serde(default)]

@@ -29,6 +29,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/inbox", get(async |app, who| ask(app, who, Command::Inbox).await))
         .route("/v1/doctor", get(examine))
         .route("/v1/clock", post(clock))
+        .route("/v1/store/confirm", post(store_confirm))
         .route("/v1/events", get(events::page))
         .route("/v1/events/stream", get(events::stream))
         .route("/v1/officers", get(async |app, who| ask(app, who, Command::OfficerList).await).post(officer_add))
@@ -45,6 +46,8 @@ pub fn router(app: App) -> Router {
             get(async |app, who, Name(partner)| ask(app, who, Command::PartnerShow { partner }).await).post(partner_set),
         )
         .route("/v1/partners/{name}/test", post(partner_test))
+        .route("/v1/partners/{name}/ledger", get(async |app, who, Name(partner)| ask(app, who, Command::LedgerShow { partner }).await))
+        .route("/v1/partners/{name}/ledger/diff", get(ledger_diff))
         .route("/v1/agreements", get(async |app, who| ask(app, who, Command::AgreementList).await).post(offer))
         .route("/v1/agreements/{id}", get(async |app, who, Name(id)| ask(app, who, Command::AgreementShow { id }).await))
         .route("/v1/agreements/{id}/accept", post(async |app, who, Name(id)| ask(app, who, Command::AgreementAccept { id }).await))
@@ -88,6 +91,17 @@ async fn no_route(method: Method, uri: Uri) -> Problems {
 
 async fn clock(app: State<App>, who: Who, Json(bodies::Clock { confirm }): Json<bodies::Clock>) -> Done {
     ask(app, who, Command::ClockCorrect { confirm }).await
+}
+
+async fn ledger_diff(app: State<App>, query: Query, Name(partner): Name) -> Done {
+    query.only(&["month"])?;
+    let month = query.value("month").ok_or_else(|| Failure::misuse("bad_query").with("name", "month"))?.to_owned();
+    ask(app, query.who, Command::LedgerDiff { partner, month }).await
+}
+
+async fn store_confirm(app: State<App>, who: Who, Json(said): Json<bodies::StoreConfirm>) -> Done {
+    let bodies::StoreConfirm { missing, alone, pair } = said;
+    ask(app, who, Command::StoreConfirm { missing, alone, pair }).await
 }
 
 async fn officer_add(app: State<App>, who: Who, Json(officer): Json<bodies::Officer>) -> Done {

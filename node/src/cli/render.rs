@@ -5,6 +5,7 @@
 
 mod agreement;
 mod explain;
+mod ledger;
 mod proof;
 mod table;
 
@@ -45,6 +46,8 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Journal(found) => line(&clean(&found.name)),
         View::Proof(found) => line(&words.fill("done.made", &[("id", &short(&found.document))])),
         View::Sending(found) => sending(found, words),
+        View::Ledger(found) => ledger::ledger(found, words),
+        View::LedgerDiff(found) => ledger::diff(found, words),
         View::Inbox { items } => inbox(items, words),
         View::Events { events } if events.is_empty() => line(words.say("event.none")),
         View::Events { events } => events.iter().map(|found| line(&event(found, words))).collect(),

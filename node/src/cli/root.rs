@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use accord_keys::appointment::Appointment;
 use accord_keys::certificate::{MemberCertificate, NODE_SECONDS};
+use accord_keys::clock_reset::ClockReset;
 use accord_keys::directory::Directory;
 use accord_keys::id::{BureauId, CertificateId, NetworkId, PublicKey, RootId};
 use accord_keys::keyfile::{self, KdfParams};
@@ -54,6 +55,12 @@ pub(super) enum RootVerb {
         #[arg(long, conflicts_with = "out")]
         install: bool,
     },
+    ClockReset {
+        #[arg(long, value_name = "TIME")]
+        to: String,
+        #[command(flatten)]
+        signing: SigningArgs,
+    },
     Appoint {
         #[arg(value_name = "NODE")]
         node: String,
@@ -94,6 +101,11 @@ pub(super) fn run(verb: RootVerb, cx: &Context) -> Result<(), Failure> {
             finish(cx, own.paper(&next)?, &signing)
         }
         RootVerb::Sign { papers, signing, install } => sign(cx, &papers, &signing, install),
+        RootVerb::ClockReset { to, signing } => {
+            let own = Own::ask(cx)?;
+            let body = ClockReset { bureau: own.bureau, floor: WallSeconds(ask::moment(&to, false)?), at: own.now, root: own.head };
+            finish(cx, own.paper(&body)?, &signing)
+        }
         RootVerb::Appoint { node, signing } => {
             let own = Own::ask(cx)?;
             let registrar = certificate_of(&node_of(cx, Some(&node))?)?;
@@ -252,6 +264,7 @@ fn install(cx: &Context, paper: &Paper, statement: &[u8]) -> Result<(), Failure>
     let done = match paper.summary()?.kind {
         "root" => cx.words.say("identity.root_rotated"),
         "appointment" => cx.words.say("identity.appointed"),
+        "clock_reset" => cx.words.say("identity.clock_reset"),
         _ => cx.words.say("identity.node_renewed"),
     };
     tell(cx, &view, Some(done));

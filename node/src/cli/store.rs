@@ -1,4 +1,4 @@
-//! `accord store`: the journal is read through, or mended, while no daemon runs.
+//! `accord store`: the journal is read through, or mended, while no daemon runs; and after a restore an officer says what is missing.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::sending::{Ask, act_and_tell};
 use super::{Context, ask};
 use crate::daemon::failures;
 use crate::failure::Failure;
@@ -23,6 +24,14 @@ pub(super) enum StoreVerb {
         #[command(flatten)]
         opening: Opening,
     },
+    Confirm {
+        #[arg(long, value_name = "TEXT")]
+        missing: String,
+        #[arg(long, conflicts_with = "pair")]
+        alone: bool,
+        #[arg(long, value_name = "NAME")]
+        pair: Option<String>,
+    },
 }
 
 // What opens the node's keys.
@@ -36,6 +45,12 @@ pub(super) fn run(verb: StoreVerb, cx: &Context) -> Result<(), Failure> {
     let (repairing, opening) = match verb {
         StoreVerb::Verify { opening } => (false, opening),
         StoreVerb::Repair { opening } => (true, opening),
+        StoreVerb::Confirm { missing, alone, pair } => {
+            let effect = if pair.is_some() { "store.confirm_pair_effect" } else { "store.confirm_effect" };
+            cx.out.note(cx.words.say(effect));
+            let body = json!({ "missing": missing, "alone": alone, "pair": pair });
+            return act_and_tell(cx, "/v1/store/confirm", &body, Ask::Always, Some(cx.words.say("store.confirmed")));
+        }
     };
     let data = cx.data()?;
     let dir = data.join("store");

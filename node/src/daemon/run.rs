@@ -61,7 +61,10 @@ pub fn run_until(plan: RunPlan, stop: impl Future<Output = Result<(), Failure>>)
     let demo = is_demo(&plan.data);
     let tap = plan.tap.as_deref().map(|path| tap::open(path, demo)).transpose()?;
     let keys = open_keys(&folder, &plan)?;
-    let store = open_store(&plan.data, &keys)?;
+    let mut store = open_store(&plan.data, &keys)?;
+    if let Some(why) = super::whereabouts::settle(&plan.data, &mut store)? {
+        tracing::warn!(?why, "the store is not where it was: nothing is given out until an officer ran `accord store confirm`");
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::fault("no_runtime").because(error))?;
     let parts = Parts { plan, config, folder, keys, store, clock, demo, tap };

@@ -252,6 +252,10 @@ impl Bureau {
                 let from = self.links[&id].bureau().expect("checked above");
                 self.agreements_came(turn, from, statements);
             }
+            Checked::Ledger(lines) => {
+                let peer = self.links[&id].peer.expect("checked above");
+                self.ledger_came(turn, &peer, lines);
+            }
             Checked::Push(push) => self.push_came(turn, id, *push),
             Checked::Passes(passes) => self.passes_came(turn, id, passes),
             Checked::Onward(_) => self.garbage(turn, id, "asking onward is not spoken here"),

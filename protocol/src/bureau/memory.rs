@@ -20,11 +20,31 @@ use super::links::{Peer, Recollection};
 use super::rows::{RowError, read, write};
 use super::turn::Turn;
 use crate::id::{BureauId, CertificateId, TransportKey};
-use crate::input::Suspicion;
 use crate::limits;
-use crate::step::Table;
+use crate::step::{Table, Write};
 use crate::time::{MonoMillis, WallSeconds};
 use crate::view::{InboxItem, Refused, RefusedKind, View};
+
+/// What a node may have reason to think of its own store at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It is an older one put back.
+    Restored,
+    /// Two nodes live on copies of it.
+    Cloned,
+}
+
+/// Row of the local table that waits for the core's next turn.
+const NOTED: &[u8] = b"suspect";
+
+/// Leaves a suspicion in the store before the core opens it, together with whatever made the place known again.
+pub fn note_suspicion(why: Suspicion) -> Write {
+    let word = match why {
+        Suspicion::Restored => 1,
+        Suspicion::Cloned => 2,
+    };
+    Write::Put { table: Table::Local, key: NOTED.to_vec(), value: Some(vec![word]) }
+}
 
 /// One pair in a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +131,8 @@ pub(super) struct Memory {
     heard_bureaus: BTreeSet<BureauId>,
     /// Devices we gave a cursor since the start.
     handed: BTreeSet<CertificateId>,
+    /// What was noted before the start.
+    noted: Option<Suspicion>,
     /// Officers' certificates whose keys were used on this very device.
     keys_here: BTreeSet<CertificateId>,
 }
@@ -132,6 +154,7 @@ impl Memory {
             memory.suspects.insert(Suspect::Repaired);
         }
         memory.given.extend(given);
+        memory.noted = local.get(NOTED).map(|word| if word == &[2] { Suspicion::Cloned } else { Suspicion::Restored });
         memory.row = row;
         for (key, value) in local {
             if let Some(bureau) = key.strip_prefix(b"pair").and_then(|id| <[u8; 32]>::try_from(id).ok()) {
@@ -199,6 +222,11 @@ impl Bureau {
     /// One more statement of a pair is stored. Cursors say so at once.
     pub(super) fn count_statement(&mut self, turn: &mut Turn, partner: BureauId) {
         self.count(turn, partner, turn.now.mono);
+    }
+
+    /// One more line of a pair is stored. There are many, and losing one withholds nothing: cursors say so within minutes.
+    pub(super) fn count_line(&mut self, turn: &mut Turn, partner: BureauId) {
+        self.count(turn, partner, turn.now.mono.plus(limits::CURSOR_LATE_MS));
     }
 
     fn count(&mut self, turn: &mut Turn, partner: BureauId, due: MonoMillis) {
@@ -273,8 +301,16 @@ impl Bureau {
         }
     }
 
+    /// Takes up what was noted before the start.
+    pub(super) fn notice(&mut self, turn: &mut Turn) {
+        if let Some(why) = self.memory.noted.take() {
+            turn.remove(Table::Local, NOTED);
+            self.suspect(turn, why, "not where it was");
+        }
+    }
+
     /// The store may be an older one, or one of two: no record and nothing out until an officer ruled.
-    pub(super) fn suspect(&mut self, turn: &mut Turn, why: Suspicion, detail: &str) {
+    fn suspect(&mut self, turn: &mut Turn, why: Suspicion, detail: &str) {
         let suspect = match why {
             Suspicion::Restored => Suspect::Restored,
             Suspicion::Cloned => Suspect::Cloned,

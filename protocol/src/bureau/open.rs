@@ -7,6 +7,7 @@ use accord_keys::directory::Directory;
 use thiserror::Error;
 
 use super::cuts::Cuts;
+use super::ledger::Ledgers;
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
@@ -165,6 +166,8 @@ impl Bureau {
         }
 
         let sequence = by_seq.keys().next_back().copied().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
+        let summaries = documents.values().map(|summary: &Summary| (summary.owner, summary.document, summary.newest_seq));
+        let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), summaries)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
         let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
@@ -208,6 +211,7 @@ impl Bureau {
             clock,
             allow: Vec::new(),
             loading: BTreeSet::new(),
+            ledgers,
             memory,
             stale: BTreeSet::new(),
             lives_from: number(b"lives").unwrap_or(0),

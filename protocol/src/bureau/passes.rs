@@ -94,6 +94,10 @@ impl Bureau {
         let full = |partner: &&BureauId| self.book.link_mode(Pair::of(own, **partner), now) == LinkMode::Full;
         let in_force: Vec<BureauId> = self.partners.keys().filter(full).copied().collect();
         for holder in &in_force {
+            // Whom we may have suspended and forgot it gets none.
+            if self.silence(holder).is_some() {
+                continue;
+            }
             let shown_to: Vec<BureauId> = in_force.iter().filter(|other| *other != holder).take(limits::PASS_SHOWN_MAX).copied().collect();
             let (lines, ends) = self.pass_lines(holder, now);
             let from = begins(now);
@@ -208,7 +212,7 @@ impl Bureau {
     fn show_passes(&mut self, turn: &mut Turn, id: LinkId) {
         let link = &self.links[&id];
         let Some(peer) = link.bureau() else { return };
-        if self.mode(turn, link) != super::links::Mode::Full {
+        if self.mode(turn, link) != super::links::Mode::Full || self.silence(&peer).is_some() {
             return;
         }
         let own = self.identity.bureau;

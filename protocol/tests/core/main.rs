@@ -9,6 +9,7 @@ mod county;
 mod documents;
 mod exchange;
 mod explain;
+mod ledger;
 mod lifecycle;
 mod log;
 mod naive;

@@ -17,13 +17,15 @@ use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Li
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
 use accord_protocol::agreement::lifecycle::{Notice, Resume, Suspend};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
-use accord_protocol::id::{AgreementId, Bytes, CertificateId, CompactId, Digest, Nonce, RecordId, StatementId};
+use accord_protocol::id::{AgreementId, Bytes, CertificateId, CompactId, Digest, DocumentId, Nonce, RecordId, StatementId};
 use accord_protocol::intake::DocState;
+use accord_protocol::ledger::{Daily, Deed, KindCount, Line, Says};
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, Segment};
-use accord_protocol::wire::{Hello, Join, Message, Push, Reason, TipLine, Welcome};
+use accord_protocol::wire::{Hello, Join, LedgerCounts, Message, Push, Reason, TipLine, Welcome};
 
 use crate::documents::Story;
+use crate::ledger::receipts;
 use crate::lifecycle::{duty, emergency_terms};
 use crate::world::{START, life, network, seal, verified, world};
 
@@ -273,6 +275,35 @@ fn lifecycle() -> Vec<(StatementType, String)> {
     ]
 }
 
+/// One line of each kind, each behind the one before.
+fn ledger() -> Vec<(&'static str, Sealed<Line>)> {
+    let count = |kind, count| KindCount { kind, count };
+    let daily = Daily { day: 21_915, given: vec![count(1, 3)], taken: vec![count(1, 2), count(3, 1)], journal: Digest([0x6a; 32]) };
+    let document = DocumentId([2; 32]);
+    let says = [
+        ("receipts", receipts(&[1, 2])),
+        ("attestation", Says::Attestation { document, what: Deed::Erased }),
+        ("denials", Says::Denials { count: 40, references: vec![1, u64::MAX] }),
+        ("a day", Says::Daily(daily)),
+        ("countersignature", Says::Countersign { line: StatementId([0xd1; 32]) }),
+    ];
+    let mut head = Digest([0; 32]);
+    let mut place = 0;
+    let lines = says.map(|(name, says)| {
+        place += 1;
+        let sealed = seal(crate::ledger::line(place, head, says), &[world().owner().node.seed]);
+        head = Digest(sealed.id(&network()).0);
+        (name, sealed)
+    });
+    lines.to_vec()
+}
+
+#[test]
+fn vectors_of_the_ledger_are_frozen() {
+    let lines = ledger().iter().map(|(name, sealed)| line(name, sealed).1).collect();
+    check("ledger.json", &file("what the first bureau's registrar states to the second", &[("ledger", lines)]));
+}
+
 #[test]
 fn vectors_of_the_lifecycle_are_frozen() {
     let lines = lifecycle().into_iter().map(|(_, line)| line).collect();
@@ -288,6 +319,7 @@ fn vectors_of_statements_are_frozen() {
     let further = [lifecycle(), onward_statements()].concat();
     let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&further).map(|(kind, _)| *kind).collect();
     let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
+    let kinds: BTreeSet<StatementType> = kinds.into_iter().chain([StatementType::PairLine]).collect();
     assert_eq!(kinds, here.filter(|kind| *kind != StatementType::SegmentTip).collect(), "every frozen type of this crate");
     let bureaus =
         world.bureaus.iter().flat_map(|bureau| bureau.statements.iter().map(|bytes| format!("\"{}\"", hex::encode(bytes)))).collect();
@@ -565,8 +597,9 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         your_root: Some(world.bureaus[1].root),
         statements: statements.clone(),
         version: 1,
+        ledger: Some(LedgerCounts { mine: 3, yours: 2 }),
     };
-    let first = Hello { cursor: None, your_root: None, statements: vec![], ..hello.clone() };
+    let first = Hello { cursor: None, your_root: None, ledger: None, statements: vec![], ..hello.clone() };
     let agreement = seal(offer(1, None), &[own.officers[0].seed]);
     let push = Push {
         mark: 1,
@@ -604,6 +637,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         ("equality", Message::Equality { sum: Digest([0xe0; 32]), count: 70_000, policy: Digest([0xe1; 32]) }),
         ("tips", Message::Tips { lines: vec![TipLine { document: story.document, entry: Digest([0xe2; 32]) }], last: true }),
         ("want", Message::Want(story.document)),
+        ("ledger", Message::Ledger(ledger().into_iter().map(|(_, line)| Bytes(line.to_bytes())).collect())),
         ("cursor", Message::Cursor(Bytes(vec![0xc0; 24]))),
         ("declined", Message::Declined { document: story.document, reason: Reason::No, reference: 0x0123_4567_89ab_cdef }),
         ("refusal", Message::Refusal { reason: Reason::NotYetSupported, reference: 1 }),
@@ -616,7 +650,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
 fn vectors_of_messages_are_frozen() {
     let messages = messages();
     let kinds: BTreeSet<u8> = messages.iter().map(|(_, message)| message.encode()[1]).collect();
-    assert_eq!(kinds, (1..=15).collect(), "every message type");
+    assert_eq!(kinds, (1..=16).collect(), "every message type");
     let lines = messages
         .iter()
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))

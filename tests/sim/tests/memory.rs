@@ -1,6 +1,7 @@
 //! Stores put back and stores lived on twice: what a node learns of its own past from those it gave cursors to.
 
-use accord_protocol::input::{Command, Input, Suspicion};
+use accord_protocol::bureau::{Suspicion, note_suspicion};
+use accord_protocol::input::Command;
 use accord_protocol::step::{Table, Write};
 use accord_protocol::view::{Refused, View};
 use accord_sim::disk::Disk;
@@ -162,9 +163,9 @@ fn a_store_nobody_remembers_is_confirmed_alone_and_only_after_waiting() {
     let (mut world, [a, b, c]) = star(63);
     world.part(a, b);
     world.part(a, c);
-    world.restart(a);
-    world.nodes[a].inbox.push_back(Input::Suspect { why: Suspicion::Restored });
-    world.work(a);
+    world.crash(a);
+    world.nodes[a].disk.commit(&[note_suspicion(Suspicion::Restored)]).expect("a row");
+    world.boot(a);
     assert_eq!(world.status(a).catching_up, ["restored"], "another machine, for instance");
     assert_eq!(confirm(&mut world, a, true, None).expect_err("partners may still come").code, "partners_not_heard_yet");
     world.run(601_000);

@@ -1,11 +1,13 @@
 //! A root paper: one statement on its way between the machines that hold root keys.
 //!
 //! It holds the statement, the seals it has so far, and the root versions of its bureau, so that a machine without network can show what is
-//! signed and count what is missing. Only three statements travel so: a new root version, the registrar's appointment, a node's certificate.
+//! signed and count what is missing. Only four statements travel so: a new root version, the registrar's
+//! appointment, a node's certificate, a clock reset.
 //! As a file it is armoured text, so it survives a stick, mail and printing.
 
 use accord_keys::appointment::Appointment;
 use accord_keys::certificate::MemberCertificate;
+use accord_keys::clock_reset::ClockReset;
 use accord_keys::directory::Directory;
 use accord_keys::id::{BureauId, NetworkId, PublicKey};
 use accord_keys::root::RootStatement;
@@ -52,7 +54,7 @@ pub(super) struct Paper {
 /// What a paper says, for people and programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Summary {
-    /// `root`, `appointment` or `certificate`.
+    /// `root`, `appointment`, `clock_reset` or `certificate`.
     pub(super) kind: &'static str,
     /// Name and unit code of the bureau as its newest root states them.
     pub(super) bureau: String,
@@ -113,6 +115,7 @@ impl Paper {
             kind if kind == RootStatement::TYPE.number() => self.signed::<RootStatement>(signer)?,
             kind if kind == Appointment::TYPE.number() => self.signed::<Appointment>(signer)?,
             kind if kind == MemberCertificate::TYPE.number() => self.signed::<MemberCertificate>(signer)?,
+            kind if kind == ClockReset::TYPE.number() => self.signed::<ClockReset>(signer)?,
             _ => return Err(Failure::misuse("paper_damaged")),
         };
         self.sealed = Some(sealed.into());
@@ -133,6 +136,7 @@ impl Paper {
             (Some(ours), Some(theirs)) => match self.kind {
                 kind if kind == RootStatement::TYPE.number() => joined::<RootStatement>(ours, theirs)?,
                 kind if kind == Appointment::TYPE.number() => joined::<Appointment>(ours, theirs)?,
+                kind if kind == ClockReset::TYPE.number() => joined::<ClockReset>(ours, theirs)?,
                 _ => joined::<MemberCertificate>(ours, theirs)?,
             },
         };
@@ -161,6 +165,9 @@ impl Paper {
         } else if self.kind == Appointment::TYPE.number() {
             let appointment: Appointment = self.body()?;
             ("appointment", vec![("epoch", appointment.epoch.to_string()), ("node", appointment.registrar.short())])
+        } else if self.kind == ClockReset::TYPE.number() {
+            let reset: ClockReset = self.body()?;
+            ("clock_reset", vec![("floor", super::super::render::time(reset.floor.0))])
         } else if self.kind == MemberCertificate::TYPE.number() {
             let certificate: MemberCertificate = self.body()?;
             let words = certificate.capabilities.iter().filter_map(|capability| capability.word()).collect::<Vec<_>>().join(", ");
@@ -200,6 +207,8 @@ impl Paper {
             self.verified::<RootStatement>(bytes)
         } else if self.kind == Appointment::TYPE.number() {
             self.verified::<Appointment>(bytes)
+        } else if self.kind == ClockReset::TYPE.number() {
+            self.verified::<ClockReset>(bytes)
         } else {
             self.verified::<MemberCertificate>(bytes)
         }

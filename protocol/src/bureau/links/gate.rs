@@ -1,7 +1,7 @@
 //! What a link may carry: everything, or the restricted set of a pair without an agreement in force.
 //!
 //! A link that is not in force (none yet, suspended, expired, winding down) speaks one set: roots and revocations, the agreement exchange,
-//! own cut records, held work offered to its owner. Everything else is not sent, and is left unread when it comes: the other side may not
+//! own cut records, held work offered to its owner, cursors, the pair's ledger. Everything else is not sent, and is left unread when it comes: the other side may not
 //! have heard yet how the pair stands, so it is no reason to end the link. A revoked device of our own is told so, and nothing else.
 
 use super::*;
@@ -22,7 +22,7 @@ pub(in crate::bureau) enum Mode {
 pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
     match message {
         Message::Hello(_) | Message::Statements(_) | Message::Agreements(_) | Message::Ack(_) => true,
-        Message::Want(_) | Message::Declined { .. } | Message::Refusal { .. } | Message::Cursor(_) => true,
+        Message::Want(_) | Message::Declined { .. } | Message::Refusal { .. } | Message::Cursor(_) | Message::Ledger(_) => true,
         Message::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
         Message::Equality { .. } | Message::Tips { .. } | Message::Passes(_) | Message::Onward(_) => false,
         Message::Join(_) | Message::Welcome(_) => false,
@@ -32,7 +32,7 @@ pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
 /// As [`allowed_restricted`], for a message whose seals were verified.
 pub(in crate::bureau) fn checked_restricted(message: &Checked) -> bool {
     match message {
-        Checked::Hello(..) | Checked::Statements(_) | Checked::Agreements(_) => true,
+        Checked::Hello(..) | Checked::Statements(_) | Checked::Agreements(_) | Checked::Ledger(_) => true,
         Checked::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
         Checked::Passes(_) | Checked::Onward(_) => false,
         Checked::Plain(message) => allowed_restricted(message),
@@ -149,6 +149,7 @@ mod tests {
         let table = [
             (Message::Statements(Vec::new()), true),
             (Message::Agreements(Vec::new()), true),
+            (Message::Ledger(Vec::new()), true),
             (Message::Ack(1), true),
             (Message::Want(document), true),
             (Message::Declined { document, reason: Reason::No, reference: 1 }, true),

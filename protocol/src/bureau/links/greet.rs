@@ -21,6 +21,7 @@ impl Bureau {
             your_root: self.directory.root_head(&bureau),
             statements,
             version: wire::VERSION,
+            ledger: self.ledger_counts(&bureau),
         };
         self.send(turn, id, &Message::Hello(hello), false);
     }
@@ -216,6 +217,9 @@ impl Bureau {
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
         self.greet(turn, id, &peer, own);
+        if let Some(counts) = hello.ledger.filter(|_| !own) {
+            self.send_ledger(turn, id, &peer.bureau, &counts);
+        }
     }
 
     /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair.

@@ -175,6 +175,11 @@ impl Bureau {
         if changed {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
             self.touched(turn, document, "received");
+            if let Some((owner, kind)) = self.documents.get(&document).map(|summary| (summary.owner, summary.kind)).filter(|_| !own_link)
+                && (owner == peer.bureau || owner_is_us)
+            {
+                self.receipt_due(turn, peer.bureau, document, (is_new && !owner_is_us).then_some(kind));
+            }
         }
         self.own_work_returned(turn, &peer, &writers, forks > known_forks);
         if took_away && owner_is_us {
@@ -275,6 +280,9 @@ impl Bureau {
             link.refused.insert(document);
         }
         if !self.is_noise(turn, id) {
+            if let Some(bureau) = bureau.filter(|bureau| *bureau != self.identity.bureau) {
+                self.denied_to(bureau, reference);
+            }
             self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
             self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));
         }

@@ -455,6 +455,10 @@ impl Bureau {
             if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
                 summary.given.insert(peer.bureau);
                 turn.put(Table::Documents, &document.0, summary.to_bytes());
+                let (owner, kind) = (summary.owner, summary.kind);
+                if owner == self.identity.bureau {
+                    self.given_to(turn, peer.bureau, kind);
+                }
             }
             self.event(turn, "delivered", Some(document), Some(peer.bureau), "");
         }

@@ -1,0 +1,32 @@
+//! `accord ledger`: what we and a partner state to each other, and what both count differently.
+
+use accord_protocol::view::View;
+use clap::Subcommand;
+
+use super::Context;
+use crate::client::escape;
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LedgerVerb {
+    Show {
+        #[arg(value_name = "PARTNER")]
+        partner: String,
+    },
+    Diff {
+        #[arg(value_name = "PARTNER")]
+        partner: String,
+        #[arg(value_name = "YYYY-MM")]
+        month: String,
+    },
+}
+
+pub(super) fn run(verb: LedgerVerb, cx: &Context) -> Result<(), Failure> {
+    let path = match verb {
+        LedgerVerb::Show { partner } => format!("/v1/partners/{}/ledger", escape(&partner)),
+        LedgerVerb::Diff { partner, month } => format!("/v1/partners/{}/ledger/diff?month={}", escape(&partner), escape(&month)),
+    };
+    let view: View = cx.client()?.get(&path)?;
+    cx.out.view(&view);
+    Ok(())
+}

@@ -1,0 +1,534 @@
+//! The pair ledger at work: what our registrar states to each partner, what they state to us, and what both count differently.
+//!
+//! Receipts are written in batches, a little after the last document came; a day is stated once it is over, by a corroborated clock, and the
+//! other side's next line countersigns it. Lines are exchanged at greeting by how many of them both hold, in both directions: a node whose
+//! store was put back gets its own lines back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use accord_keys::seal::{Sealed, Verified};
+use minicbor::{Decode, Encode};
+
+use super::Bureau;
+use super::links::Peer;
+use super::rows::{RowError, read, write};
+use super::turn::Turn;
+use crate::access::log::Kind;
+use crate::id::{BureauId, Bytes, Digest, DocumentId, RecordId, StatementId};
+use crate::input::LinkId;
+use crate::ledger::{Chain, Daily, KindCount, Line, ReceiptLine, Says, Taken, check_writer, day_of, month};
+use crate::limits;
+use crate::step::Table;
+use crate::time::{MonoMillis, WallSeconds};
+use crate::view::{LedgerDayView, LedgerDiffView, LedgerDocumentView, LedgerLineView, LedgerView, Refused, RefusedKind, View};
+use crate::wire::{LedgerCounts, Message};
+
+/// Most bytes of lines in one message.
+const PAGE_BYTES: usize = 160 * 1024;
+/// Second bytes of keys: our lines, theirs, contradictions, what is not yet stated.
+const OURS: u8 = 0;
+const THEIRS: u8 = 1;
+const FORKED: u8 = 2;
+const OPEN: u8 = 3;
+
+/// What waits to be stated to one partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct OpenRow {
+    #[n(0)]
+    version: u8,
+    /// The day the counts are of; 0 before the first.
+    #[n(1)]
+    day: u32,
+    #[n(2)]
+    given: Vec<KindCount>,
+    #[n(3)]
+    taken: Vec<KindCount>,
+    /// Everything of the partner stored up to here has its receipt.
+    #[n(4)]
+    receipted: u64,
+    /// A day of theirs that waits for our seal.
+    #[n(5)]
+    countersign: Option<StatementId>,
+}
+
+/// The ledger with one partner.
+#[derive(Clone, Debug, Default)]
+struct Pairing {
+    ours: Chain,
+    theirs: Chain,
+    forks: usize,
+    open: OpenRow,
+    /// Documents without their receipt.
+    pending: BTreeSet<DocumentId>,
+    due: Option<MonoMillis>,
+    denied: u64,
+    references: Vec<u64>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledgers {
+    pairs: BTreeMap<BureauId, Pairing>,
+    journal: [u8; 32],
+}
+
+impl Ledgers {
+    /// Reads the table back; documents that came after the last receipt wait for theirs again.
+    ///
+    /// # Errors
+    /// [`RowError`] for a row that is none, or a line that no longer verifies.
+    pub fn open(
+        network: &crate::id::NetworkId,
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+        documents: impl Iterator<Item = (BureauId, DocumentId, u64)>,
+    ) -> Result<Self, RowError> {
+        let bad = |why: &str| RowError { table: "ledger", why: why.to_owned() };
+        let mut ledgers = Self::default();
+        for (key, value) in rows {
+            let (partner, rest) = key.split_first_chunk::<32>().ok_or_else(|| bad("key"))?;
+            let pairing = ledgers.pairs.entry(BureauId(*partner)).or_default();
+            match rest.first() {
+                Some(&OPEN) => pairing.open = read("ledger", &value)?,
+                Some(&FORKED) => pairing.forks += 1,
+                Some(&direction) => {
+                    let sealed = Sealed::<Line>::from_bytes(&value).map_err(|e| bad(&e.to_string()))?;
+                    let line = sealed.verify(network).map_err(|e| bad(&e.to_string()))?;
+                    let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
+                    chain.take(line).map_err(|e| bad(&e.to_string()))?;
+                }
+                None => return Err(bad("key")),
+            }
+        }
+        for (owner, document, seq) in documents {
+            if let Some(pairing) = ledgers.pairs.get_mut(&owner).filter(|pairing| seq > pairing.open.receipted) {
+                pairing.pending.insert(document);
+                pairing.due = Some(MonoMillis(0));
+            }
+        }
+        Ok(ledgers)
+    }
+
+    /// When something is due next.
+    pub fn next_wake(&self) -> Option<MonoMillis> {
+        self.pairs.values().filter_map(|pairing| pairing.due).min()
+    }
+}
+
+fn add(counts: &mut Vec<KindCount>, kind: Kind) {
+    let kind = number(kind);
+    match counts.iter_mut().find(|count| count.kind == kind) {
+        Some(found) => found.count += 1,
+        None => {
+            counts.push(KindCount { kind, count: 1 });
+            counts.sort();
+        }
+    }
+}
+
+const fn number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Bulletin => 1,
+        Kind::Draft => 2,
+        Kind::Case => 3,
+    }
+}
+
+fn kind_word(number: u8) -> &'static str {
+    [Kind::Bulletin, Kind::Draft, Kind::Case].into_iter().find(|kind| self::number(*kind) == number).map_or("unknown", Kind::word)
+}
+
+fn key(partner: &BureauId, direction: u8, n: u64) -> Vec<u8> {
+    [partner.0.as_slice(), &[direction], &n.to_be_bytes()].concat()
+}
+
+impl Bureau {
+    /// The head of this node's journal as of the last commit: a digest of it goes into the days we state.
+    pub fn journal_head(&mut self, head: [u8; 32]) {
+        self.ledgers.journal = head;
+    }
+
+    // ---- what there is to state ----
+
+    /// A document came from a partner, or work on one of ours: it gets a receipt.
+    pub(super) fn receipt_due(&mut self, turn: &mut Turn, partner: BureauId, document: DocumentId, first: Option<Kind>) {
+        let due = turn.now.mono.plus(limits::RECEIPTS_QUIET_MS);
+        self.roll_day(turn, partner);
+        let pairing = self.ledgers.pairs.entry(partner).or_default();
+        pairing.pending.insert(document);
+        pairing.due = Some(if pairing.pending.len() >= limits::RECEIPTS_DUE { turn.now.mono } else { due });
+        if let Some(kind) = first {
+            add(&mut pairing.open.taken, kind);
+            self.keep_open(turn, &partner);
+        }
+    }
+
+    /// A document of ours is durable at a partner for the first time.
+    pub(super) fn given_to(&mut self, turn: &mut Turn, partner: BureauId, kind: Kind) {
+        self.roll_day(turn, partner);
+        let pairing = self.ledgers.pairs.entry(partner).or_default();
+        add(&mut pairing.open.given, kind);
+        self.keep_open(turn, &partner);
+    }
+
+    /// Something of a partner was refused; told once a day, together.
+    pub(super) fn denied_to(&mut self, partner: BureauId, reference: u64) {
+        let pairing = self.ledgers.pairs.entry(partner).or_default();
+        pairing.denied += 1;
+        pairing.references.push(reference);
+        if pairing.references.len() > limits::DENIAL_REFERENCES_MAX {
+            pairing.references.remove(0);
+        }
+    }
+
+    fn keep_open(&self, turn: &mut Turn, partner: &BureauId) {
+        if let Some(pairing) = self.ledgers.pairs.get(partner) {
+            turn.put(Table::Ledger, &key(partner, OPEN, 0), write(&OpenRow { version: 1, ..pairing.open.clone() }));
+        }
+    }
+
+    /// States the day before when a new one has begun. On time alone, so only by a clock that somebody confirmed.
+    fn roll_day(&mut self, turn: &mut Turn, partner: BureauId) {
+        let today = day_of(turn.stamp);
+        let corroborated = self.clock.is_corroborated(turn.now);
+        let Some(open) = self.ledgers.pairs.get(&partner).map(|pairing| pairing.open.clone()) else { return };
+        if open.day == 0 {
+            if let Some(pairing) = self.ledgers.pairs.get_mut(&partner) {
+                pairing.open.day = today;
+            }
+            return;
+        }
+        if open.day >= today || !corroborated || self.registrar_epoch().is_none() {
+            return;
+        }
+        let journal = self.opaque_journal(&partner);
+        if let Some(pairing) = self.ledgers.pairs.get_mut(&partner)
+            && pairing.denied > 0
+        {
+            let says = Says::Denials { count: std::mem::take(&mut pairing.denied), references: std::mem::take(&mut pairing.references) };
+            self.state_line(turn, partner, says);
+        }
+        if self.state_line(turn, partner, Says::Daily(Daily { day: open.day, given: open.given, taken: open.taken, journal }))
+            && let Some(pairing) = self.ledgers.pairs.get_mut(&partner)
+        {
+            pairing.open.day = today;
+            pairing.open.given.clear();
+            pairing.open.taken.clear();
+            self.keep_open(turn, &partner);
+        }
+    }
+
+    /// A digest of our journal's head that only tells whoever is shown the head that it is this one.
+    fn opaque_journal(&self, partner: &BureauId) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("accord pair journal v1");
+        hasher.update(&self.identity.bureau.0).update(&partner.0).update(&self.ledgers.journal);
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    // ---- writing ----
+
+    /// Does what is due.
+    pub(super) fn ledger_duties(&mut self, turn: &mut Turn) {
+        if self.registrar_epoch().is_none() {
+            for pairing in self.ledgers.pairs.values_mut() {
+                pairing.due = pairing.due.map(|due| due.max(turn.now.mono.plus(limits::RECEIPTS_QUIET_MS)));
+            }
+            return;
+        }
+        let now = turn.now.mono;
+        let partners: Vec<BureauId> = self.ledgers.pairs.keys().copied().collect();
+        for partner in partners {
+            self.roll_day(turn, partner);
+            if let Some(day) = self.ledgers.pairs.get(&partner).and_then(|pairing| pairing.open.countersign)
+                && self.state_line(turn, partner, Says::Countersign { line: day })
+                && let Some(pairing) = self.ledgers.pairs.get_mut(&partner)
+            {
+                pairing.open.countersign = None;
+                self.keep_open(turn, &partner);
+            }
+            if self.ledgers.pairs.get(&partner).is_some_and(|pairing| pairing.due.is_some_and(|due| due <= now)) {
+                self.write_receipts(turn, partner);
+            }
+        }
+    }
+
+    fn write_receipts(&mut self, turn: &mut Turn, partner: BureauId) {
+        let Some(pairing) = self.ledgers.pairs.get(&partner) else { return };
+        let mut lines = Vec::new();
+        let mut done = BTreeSet::new();
+        let mut missing = false;
+        for document in pairing.pending.iter().take(limits::RECEIPTS_DUE) {
+            let Some(summary) = self.documents.get(document) else {
+                done.insert(*document);
+                continue;
+            };
+            match self.bodies.get(document) {
+                Some(state) => {
+                    let head = state.log().head();
+                    lines.push(ReceiptLine { document: *document, entry: summary.entry, head, at: turn.stamp });
+                    done.insert(*document);
+                }
+                None if self.cannot_load.contains_key(document) => drop(done.insert(*document)),
+                None => {
+                    self.want(turn, *document);
+                    missing = true;
+                }
+            }
+        }
+        if !lines.is_empty() && !self.state_line(turn, partner, Says::Receipts(lines)) {
+            return;
+        }
+        let sequence = self.sequence;
+        let Some(pairing) = self.ledgers.pairs.get_mut(&partner) else { return };
+        for document in &done {
+            pairing.pending.remove(document);
+        }
+        pairing.due = match (pairing.pending.is_empty(), missing) {
+            (true, _) => None,
+            (false, true) => Some(turn.now.mono.plus(limits::RECEIPTS_QUIET_MS)),
+            (false, false) => Some(turn.now.mono),
+        };
+        if pairing.pending.is_empty() {
+            pairing.open.receipted = sequence;
+        }
+        self.keep_open(turn, &partner);
+    }
+
+    /// Seals a line behind our last one and tells it. `false` when it cannot be: then it is stated later.
+    fn state_line(&mut self, turn: &mut Turn, partner: BureauId, says: Says) -> bool {
+        if self.registrar_epoch().is_none() {
+            return false;
+        }
+        let pairing = self.ledgers.pairs.entry(partner).or_default();
+        // Ours in their hands may be ahead of what we hold: then it comes back first.
+        let line = Line {
+            from: self.identity.bureau,
+            to: partner,
+            n: pairing.ours.len() + 1,
+            previous: pairing.ours.head(),
+            says,
+            at: turn.stamp,
+            certificate: self.identity.certificate,
+        };
+        let (word, n) = (line.says.word(), line.n);
+        let Ok(sealed) = Sealed::seal(&self.identity.network, line, &[self.identity.signer.as_ref()]) else { return false };
+        let bytes = sealed.to_bytes();
+        let Ok(verified) = sealed.verify(&self.identity.network) else { return false };
+        if pairing.ours.take(verified) != Ok(Taken::New) {
+            return false;
+        }
+        turn.put(Table::Ledger, &key(&partner, OURS, n), bytes.clone());
+        self.count_line(turn, partner);
+        self.account(turn, "ledger", None, Some(partner), Some(self.identity.certificate), word);
+        for link in self.live_links(|peer| peer == partner) {
+            self.send(turn, link, &Message::Ledger(vec![Bytes(bytes.clone())]), false);
+        }
+        true
+    }
+
+    // ---- exchange ----
+
+    /// How many lines of each direction we hold with a bureau; `None` for our own devices.
+    pub(super) fn ledger_counts(&self, bureau: &BureauId) -> Option<LedgerCounts> {
+        if *bureau == self.identity.bureau {
+            return None;
+        }
+        let pairing = self.ledgers.pairs.get(bureau);
+        Some(LedgerCounts { mine: pairing.map_or(0, |p| p.ours.len()), yours: pairing.map_or(0, |p| p.theirs.len()) })
+    }
+
+    /// Sends a peer what it lacks: of our lines, and of its own.
+    pub(super) fn send_ledger(&mut self, turn: &mut Turn, link: LinkId, bureau: &BureauId, theirs: &LedgerCounts) {
+        let Some(pairing) = self.ledgers.pairs.get(bureau) else { return };
+        let lines: Vec<Vec<u8>> =
+            pairing.theirs.after(theirs.mine).chain(pairing.ours.after(theirs.yours)).map(|l| l.sealed().to_bytes()).collect();
+        let mut page = Vec::new();
+        let mut size = 0;
+        for bytes in lines {
+            if !page.is_empty() && (size + bytes.len() > PAGE_BYTES || page.len() >= limits::LINES_PER_MESSAGE) {
+                self.send(turn, link, &Message::Ledger(std::mem::take(&mut page)), false);
+                size = 0;
+            }
+            size += bytes.len();
+            page.push(Bytes(bytes));
+        }
+        if !page.is_empty() {
+            self.send(turn, link, &Message::Ledger(page), false);
+        }
+    }
+
+    /// Lines a peer brought: its own, and ours that it kept.
+    pub(super) fn ledger_came(&mut self, turn: &mut Turn, peer: &Peer, lines: Vec<Verified<Line>>) {
+        let (own, partner) = (self.identity.bureau, peer.bureau());
+        for line in lines {
+            let direction = match (line.body().from, line.body().to) {
+                (from, to) if from == own && to == partner => OURS,
+                (from, to) if from == partner && to == own => THEIRS,
+                _ => continue,
+            };
+            if let Err(why) = check_writer(&self.directory, &line) {
+                self.account(turn, "ledger_refused", None, Some(partner), None, &why.to_string());
+                continue;
+            }
+            let (id, n, bytes) = (line.id(), line.body().n, line.sealed().to_bytes());
+            let daily = matches!(line.body().says, Says::Daily(_));
+            let pairing = self.ledgers.pairs.entry(partner).or_default();
+            let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
+            match chain.take(line) {
+                Ok(Taken::New) => {
+                    turn.put(Table::Ledger, &key(&partner, direction, n), bytes);
+                    if daily && direction == THEIRS {
+                        pairing.open.countersign = Some(id);
+                        self.keep_open(turn, &partner);
+                    }
+                    self.count_line(turn, partner);
+                }
+                Ok(Taken::Known) => {}
+                Ok(Taken::Fork) => {
+                    pairing.forks += 1;
+                    if pairing.forks <= limits::LINE_FORKS_MAX {
+                        turn.put(Table::Ledger, &[partner.0.as_slice(), &[FORKED], &id.0].concat(), bytes);
+                        self.account(turn, "ledger_fork", None, Some(partner), None, &format!("line {n}"));
+                        self.event(turn, "fork", None, Some(partner), "two lines of the pair ledger for one place");
+                    }
+                }
+                Err(why) => {
+                    self.account(turn, "ledger_refused", None, Some(partner), None, &why.to_string());
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What our own registrar receipted of a document, to whom and under which record of its log: what it let in before it knew of a cut.
+    pub fn receipted_under(&self, document: &DocumentId) -> Vec<(BureauId, RecordId, Digest)> {
+        let mut out = Vec::new();
+        for (partner, pairing) in &self.ledgers.pairs {
+            for line in pairing.ours.lines() {
+                let Says::Receipts(receipts) = &line.body().says else { continue };
+                out.extend(receipts.iter().filter(|r| r.document == *document).map(|r| (*partner, r.head, r.entry)));
+            }
+        }
+        out
+    }
+
+    // ---- answers ----
+
+    pub(super) fn ledger_show(&self, partner: &str) -> Result<View, Refused> {
+        let bureau = self.resolve_partner(partner)?;
+        let nothing = Pairing::default();
+        let pairing = self.ledgers.pairs.get(&bureau).unwrap_or(&nothing);
+        let view = |ours: bool| {
+            move |line: &Verified<Line>| {
+                let body = line.body();
+                LedgerLineView {
+                    ours,
+                    n: body.n,
+                    at: body.at.0,
+                    says: body.says.word().to_owned(),
+                    id: line.id().to_string(),
+                    words: told(&body.says),
+                }
+            }
+        };
+        let mut lines: Vec<LedgerLineView> = pairing.ours.lines().map(view(true)).chain(pairing.theirs.lines().map(view(false))).collect();
+        lines.sort_by_key(|line| (line.at, line.ours, line.n));
+        Ok(View::Ledger(LedgerView {
+            partner: bureau.to_string(),
+            name: self.name_of(&bureau),
+            ours: pairing.ours.len(),
+            theirs: pairing.theirs.len(),
+            forks: pairing.forks as u64,
+            lines,
+        }))
+    }
+
+    pub(super) fn ledger_diff(&self, partner: &str, text: &str) -> Result<View, Refused> {
+        let bureau = self.resolve_partner(partner)?;
+        let bad = || Refused::new(RefusedKind::Misuse, "bad_month").with("found", text.chars().take(20).collect::<String>());
+        let (begins, ends) = month(text).ok_or_else(bad)?;
+        let (first, past) = (day_of(begins), day_of(ends));
+        let nothing = Pairing::default();
+        let pairing = self.ledgers.pairs.get(&bureau).unwrap_or(&nothing);
+        let days = |chain: &Chain| -> BTreeMap<u32, Daily> {
+            let daily = chain.lines().filter_map(|line| match &line.body().says {
+                Says::Daily(daily) if (first..past).contains(&daily.day) => Some((daily.day, daily.clone())),
+                _ => None,
+            });
+            daily.collect()
+        };
+        let (ours, theirs) = (days(&pairing.ours), days(&pairing.theirs));
+        let sum = |days: &BTreeMap<u32, Daily>, given: bool| {
+            let mut sums: BTreeMap<u8, u64> = BTreeMap::new();
+            for count in days.values().flat_map(|daily| if given { &daily.given } else { &daily.taken }) {
+                *sums.entry(count.kind).or_default() += count.count;
+            }
+            sums
+        };
+        let mut counts = Vec::new();
+        for (direction, here, there) in
+            [("we_give", sum(&ours, true), sum(&theirs, false)), ("they_give", sum(&ours, false), sum(&theirs, true))]
+        {
+            let kinds: BTreeSet<u8> = here.keys().chain(there.keys()).copied().collect();
+            counts.extend(kinds.into_iter().map(|kind| LedgerDayView {
+                direction: direction.to_owned(),
+                kind: kind_word(kind).to_owned(),
+                ours: here.get(&kind).copied().unwrap_or(0),
+                theirs: there.get(&kind).copied().unwrap_or(0),
+            }));
+        }
+        let receipted = |chain: &Chain| -> BTreeSet<DocumentId> {
+            let lines =
+                chain.lines().filter_map(|line| if let Says::Receipts(receipts) = &line.body().says { Some(receipts) } else { None });
+            lines.flatten().map(|receipt| receipt.document).collect()
+        };
+        let (by_them, by_us) = (receipted(&pairing.theirs), receipted(&pairing.ours));
+        let within = |at: WallSeconds| (begins..ends).contains(&at);
+        let own = self.identity.bureau;
+        let mut documents = Vec::new();
+        for summary in self.documents.values().filter(|summary| within(summary.created)) {
+            let here = |where_: &str| LedgerDocumentView {
+                id: summary.document.to_string(),
+                number: summary.number.clone(),
+                only: where_.to_owned(),
+            };
+            if summary.owner == own && summary.given.contains(&bureau) && !by_them.contains(&summary.document) {
+                documents.push(here("given_not_receipted"));
+            }
+            if summary.owner == bureau && !by_us.contains(&summary.document) {
+                documents.push(here("held_not_receipted"));
+            }
+        }
+        for document in by_them.iter().filter(|document| !self.documents.contains_key(*document)) {
+            documents.push(LedgerDocumentView { id: document.to_string(), number: String::new(), only: "receipted_not_held".to_owned() });
+        }
+        let differs = counts.iter().any(|count| count.ours != count.theirs) || !documents.is_empty();
+        Ok(View::LedgerDiff(LedgerDiffView {
+            partner: bureau.to_string(),
+            name: self.name_of(&bureau),
+            month: text.to_owned(),
+            our_days: ours.len() as u64,
+            their_days: theirs.len() as u64,
+            counts,
+            documents,
+            differs,
+        }))
+    }
+}
+
+/// What a line states, in numbers and ids.
+fn told(says: &Says) -> String {
+    match says {
+        Says::Receipts(lines) => lines.iter().map(|line| line.document.short()).collect::<Vec<_>>().join(" "),
+        Says::Attestation { document, what } => format!("{} {what:?}", document.short()),
+        Says::Denials { count, references } => {
+            let last: Vec<String> = references.iter().map(|reference| format!("{reference:016x}")).collect();
+            format!("{count} {}", last.join(" "))
+        }
+        Says::Daily(daily) => {
+            let list = |counts: &[KindCount]| counts.iter().map(|c| format!("{}:{}", c.kind, c.count)).collect::<Vec<_>>().join(",");
+            format!("{} +{} -{} {}", daily.day, list(&daily.given), list(&daily.taken), daily.journal)
+        }
+        Says::Countersign { line } => line.to_string(),
+    }
+}

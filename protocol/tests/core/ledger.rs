@@ -1,0 +1,127 @@
+//! The pair ledger: chains only grow, a second line for one place is seen, and only a registrar writes.
+
+use accord_keys::seal::{Statement, Verified};
+use accord_protocol::id::{Digest, DocumentId, RecordId};
+use accord_protocol::ledger::{Chain, Daily, KindCount, Line, LineError, ReceiptLine, Says, Taken, check_writer, day_of, month};
+use accord_protocol::limits;
+use accord_protocol::time::WallSeconds;
+use proptest::prelude::*;
+
+use crate::world::{START, verified, world};
+
+pub fn receipts(documents: &[u8]) -> Says {
+    Says::Receipts(documents.iter().map(|n| receipt(*n)).collect())
+}
+
+fn receipt(n: u8) -> ReceiptLine {
+    ReceiptLine { document: DocumentId([n; 32]), entry: Digest([n; 32]), head: RecordId([n; 32]), at: START }
+}
+
+/// A line of the first bureau's registrar to the second bureau.
+pub fn line(n: u64, previous: Digest, says: Says) -> Line {
+    let [from, to, _] = &world().bureaus;
+    Line { from: from.id, to: to.id, n, previous, says, at: START, certificate: from.node.id }
+}
+
+fn sealed(body: Line) -> Verified<Line> {
+    verified(body, &[world().bureaus[0].node.seed])
+}
+
+/// `count` lines in their order.
+fn chain(count: u64) -> Vec<Verified<Line>> {
+    let mut head = Digest([0; 32]);
+    (1..=count)
+        .map(|n| {
+            let made = sealed(line(n, head, receipts(&[u8::try_from(n).expect("few lines")])));
+            head = Digest(made.id().0);
+            made
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_chain_is_a_beginning_of_what_was_written_in_whatever_order_it_comes(order in prop::collection::vec(0usize..8, 0..40)) {
+        let written = chain(8);
+        let rival = sealed(line(3, Digest(written[1].id().0), receipts(&[99])));
+        let mut held = Chain::default();
+        for at in order {
+            let before = held.len();
+            let taken = held.take(written[at].clone());
+            let n = at as u64 + 1;
+            let expected = match n {
+                n if n <= before => Ok(Taken::Known),
+                n if n == before + 1 => Ok(Taken::New),
+                _ => Err(LineError::Gap),
+            };
+            prop_assert_eq!(taken, expected);
+            prop_assert_eq!(held.len(), before + u64::from(taken == Ok(Taken::New)));
+            if held.len() >= 3 {
+                let (len, head) = (held.len(), held.head());
+                prop_assert_eq!(held.take(rival.clone()), Ok(Taken::Fork));
+                prop_assert_eq!((held.len(), held.head()), (len, head), "a contradiction changes nothing");
+            }
+        }
+        let ids: Vec<_> = held.lines().map(Verified::id).collect();
+        prop_assert_eq!(ids, written[..usize::try_from(held.len()).expect("few")].iter().map(Verified::id).collect::<Vec<_>>());
+        prop_assert_eq!(held.after(2).count() as u64, held.len().saturating_sub(2));
+    }
+}
+
+#[test]
+fn a_line_that_continues_another_chain_is_loose() {
+    let written = chain(2);
+    let mut held = Chain::default();
+    held.take(written[0].clone()).expect("the first");
+    assert_eq!(held.take(sealed(line(2, Digest([7; 32]), receipts(&[1])))), Err(LineError::Loose));
+    assert_eq!(held.take(written[1].clone()), Ok(Taken::New));
+}
+
+#[test]
+fn only_a_registrar_of_the_bureau_that_states_writes_its_lines() {
+    let world = world();
+    let body = line(1, Digest([0; 32]), receipts(&[1]));
+    assert_eq!(check_writer(&world.directory, &sealed(body.clone())), Ok(()));
+    assert_eq!(check_writer(&world.directory, &verified(body.clone(), &[world.bureaus[1].node.seed])), Err(LineError::NotTheRegistrar));
+    let officer = Line { certificate: world.owner().officers[0].id, ..body.clone() };
+    assert_eq!(check_writer(&world.directory, &verified(officer, &[world.owner().officers[0].seed])), Err(LineError::NotTheRegistrar));
+    let foreign = Line { certificate: world.bureaus[1].node.id, ..body.clone() };
+    assert_eq!(check_writer(&world.directory, &verified(foreign, &[world.bureaus[1].node.seed])), Err(LineError::NotTheRegistrar));
+    let unknown = Line { certificate: accord_protocol::id::CertificateId([9; 32]), ..body };
+    assert_eq!(check_writer(&world.directory, &sealed(unknown)), Err(LineError::UnknownWriter));
+}
+
+#[test]
+fn each_rule_of_a_line_is_checked() {
+    let check = |change: &dyn Fn(&mut Line), field: &str| {
+        let mut broken = line(2, Digest([1; 32]), receipts(&[1]));
+        assert_eq!(broken.validate(), Ok(()));
+        change(&mut broken);
+        assert_eq!(broken.validate().expect_err("a broken rule").field, field);
+    };
+    check(&|line| line.to = line.from, "to");
+    check(&|line| line.n = 0, "n");
+    check(&|line| line.previous = Digest([0; 32]), "previous");
+    check(&|line| line.n = 1, "previous");
+    check(&|line| line.says = receipts(&[]), "receipts");
+    check(&|line| line.says = receipts(&[2, 1]), "receipts");
+    check(&|line| line.says = Says::Receipts((0..=128).map(receipt).collect()), "receipts");
+    check(&|line| line.says = Says::Denials { count: 20, references: vec![1; limits::DENIAL_REFERENCES_MAX + 1] }, "references");
+    let count = |kind| KindCount { kind, count: 1 };
+    let daily = |given: Vec<KindCount>| Says::Daily(Daily { day: 1, given, taken: vec![], journal: Digest([1; 32]) });
+    check(&|line| line.says = daily(vec![count(3), count(1)]), "counts");
+}
+
+#[test]
+fn days_and_months_are_those_of_the_counties() {
+    let midnight = WallSeconds(1_767_196_800); // 2026-01-01 00:00:00 +08:00
+    assert_eq!(month("2026-01").map(|(begins, _)| begins), Some(midnight));
+    assert_eq!(month("2025-12").map(|(_, ends)| ends), Some(midnight));
+    assert_eq!(day_of(midnight), day_of(WallSeconds(midnight.0 - 1)) + 1);
+    let (begins, ends) = month("2028-02").expect("a month");
+    assert_eq!((ends.0 - begins.0) / 86_400, 29, "a leap year");
+    for bad in ["2026", "2026-13", "2026-00", "26-01", "2026-1", "2026-1x", "1969-12"] {
+        assert_eq!(month(bad), None, "{bad}");
+    }
+}
