@@ -150,13 +150,20 @@ impl Bureau {
 
     // ---- what there is to state ----
 
-    /// A document came from a partner, or work on one of ours: it gets a receipt.
+    /// A document came from a partner, or work on one of ours: it gets a receipt. On a document of ours it is written at once or not at all:
+    /// it tells of the document as its reader, who has just been asked whether it may send, is entitled to know it now.
     pub(super) fn receipt_due(&mut self, turn: &mut Turn, partner: BureauId, document: DocumentId, first: Option<Kind>) {
-        let due = turn.now.mono.plus(limits::RECEIPTS_QUIET_MS);
+        let ours = self.documents.get(&document).is_some_and(|summary| summary.owner == self.identity.bureau);
+        if ours && self.registrar_epoch().is_none() {
+            return;
+        }
+        let due = if ours { turn.now.mono } else { turn.now.mono.plus(limits::RECEIPTS_QUIET_MS) };
         self.roll_day(turn, partner);
         let pairing = self.ledgers.pairs.entry(partner).or_default();
         pairing.pending.insert(document);
-        pairing.due = Some(if pairing.pending.len() >= limits::RECEIPTS_DUE { turn.now.mono } else { due });
+        let overdue = pairing.due.is_some_and(|earlier| earlier <= turn.now.mono);
+        let full = pairing.pending.len() >= limits::RECEIPTS_DUE;
+        pairing.due = Some(if overdue || full { turn.now.mono } else { due });
         if let Some(kind) = first {
             add(&mut pairing.open.taken, kind);
             self.keep_open(turn, &partner);

@@ -472,6 +472,8 @@ impl Oracle {
                     && log.genesis.owner == from.bureau
                     && push.records.iter().all(|bytes| own_cut_follows(&log, document, to.bureau, &bytes.0, &from.identity.network))
             }
+            // A receipt names the document whose push it answers.
+            Some(Message::Ledger(_)) => self.named.contains(&(to.bureau, from.bureau, *document)),
             _ => false,
         }
     }
