@@ -143,6 +143,10 @@ fn an_invitation_a_quarter_of_an_hour_old_lets_nobody_in() {
     for minutes in [8, 16] {
         clock.set(minutes * 60);
         assert_eq!(a.status()["clock"], "good");
+        // Steps of eight minutes are small ones only while somebody says in between that the time is right.
+        if minutes == 8 {
+            a.json(&["clock", "correct", "--yes"]);
+        }
     }
     let laptop = Bureau::laptop(dir.path(), "笔记本");
     super::laptop::join_refused(&laptop, &code, "invitation_expired");
