@@ -115,7 +115,7 @@ impl Bureau {
         let (by, document) = self.ordering(turn, person, id)?;
         let reason = reason.trim().to_owned();
         if reason.is_empty() || reason.len() > limits::REASON_BYTES_MAX || !crate::act::is_plain(&reason) || reason.contains('\n') {
-            return Err(Refused::new(RefusedKind::Misuse, "bad_reason").with("most", limits::REASON_BYTES_MAX));
+            return Err(Refused::new(RefusedKind::Misuse, "bad_void_reason").with("most", limits::REASON_BYTES_MAX));
         }
         let changes: Vec<ChangeHash> = self.named_changes(&document, acts)?.into_iter().collect();
         if changes.is_empty() || changes.len() > limits::VOIDS_MAX {
@@ -185,7 +185,7 @@ impl Bureau {
     ) -> Result<View, Refused> {
         let (by, document) = self.ordering(turn, person, id)?;
         let holders: Vec<BureauId> = self.body(&document)?.log().rights().bureaus.keys().copied().collect();
-        let receivers: Vec<ReceiverView> = holders.iter().map(|bureau| self.receiver(bureau, false, "ended", "")).collect();
+        let receivers: Vec<ReceiverView> = holders.iter().map(|bureau| self.receiver(bureau, false, "document_ended", "")).collect();
         if dry_run {
             return Ok(Self::foreseen(document, receivers, 0));
         }

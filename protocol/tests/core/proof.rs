@@ -58,6 +58,35 @@ fn with_cut() -> (County, String) {
     (county, id)
 }
 
+/// As [`with_cut`]; then the held words are let in, other words are declared void and the traffic light is raised.
+fn with_rulings() -> (County, String) {
+    let (mut county, id) = with_cut();
+    let entries = show(&mut county, 0, &id).entries;
+    let note = entries.iter().find(|entry| entry.text.starts_with("Compared")).expect("it was written").change.clone();
+    county.ask(0, Command::AccessAdmit { id: id.clone(), acts: Vec::new() });
+    county.ask(0, Command::AccessVoid { id: id.clone(), acts: vec![note], reason: "Wrong case.".to_owned() });
+    county.ask(0, Command::AccessReclassify { id: id.clone(), tlp: "RED".to_owned() });
+    county.run();
+    (county, id)
+}
+
+#[test]
+fn what_officers_ruled_later_is_stated_with_its_record() {
+    let (mut county, id) = with_rulings();
+    let (bytes, view) = export(&mut county, 0, &id, false);
+    let proof = states(&bytes).expect("stands");
+    assert_eq!((proof.entry.as_str(), proof.tlp.as_str(), proof.held.len()), (view.entry.as_str(), "RED", 0));
+    let record = |kind: &str| proof.records.iter().find(|record| record.kind == kind).unwrap_or_else(|| panic!("no {kind}"));
+    let admitted = proof.entries.iter().find(|entry| entry.text.contains("before we heard")).expect("it was let in");
+    assert_eq!(admitted.settled_by, record("admit").record);
+    let void = record("void");
+    let voided: Vec<_> = proof.entries.iter().filter(|entry| !entry.voided_by.is_empty()).collect();
+    assert_eq!((voided.len(), voided[0].voided_by.as_str(), voided[0].text.starts_with("Compared")), (1, void.record.as_str(), true));
+    assert_eq!((void.reason.as_str(), void.voids.as_slice()), ("Wrong case.", &[voided[0].change.clone()][..]));
+    assert_eq!(record("reclassify").tlp, "RED");
+    assert!(["admit", "void", "reclassify", "cut"].iter().all(|kind| !record(kind).ordered_by.is_empty()));
+}
+
 #[test]
 fn a_proof_states_what_the_node_shows() {
     let (mut county, id) = plain();
@@ -230,7 +259,9 @@ fn canonical(stated: &ProofStatement) -> String {
 fn vectors_of_proofs_are_read_for_ever() {
     if std::env::var_os("ACCORD_WRITE_VECTORS").is_some() {
         std::fs::create_dir_all(folder()).expect("a writable folder");
-        for (name, (mut county, id), full) in [("plain", plain(), false), ("cut", with_cut(), false), ("held", with_cut(), true)] {
+        for (name, (mut county, id), full) in
+            [("plain", plain(), false), ("cut", with_cut(), false), ("held", with_cut(), true), ("ruled", with_rulings(), true)]
+        {
             let path = folder().join(format!("{name}.proof"));
             if !path.exists() {
                 std::fs::write(&path, export(&mut county, 0, &id, full).0).expect("written");

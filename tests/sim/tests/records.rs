@@ -112,7 +112,7 @@ fn a_voided_act_says_who_voided_it_and_why_everywhere() {
     world.run(20_000);
     let change = view(&mut world, a, &thread).entries[1].change.clone();
     let void = |reason: &str, acts: Vec<String>| Command::AccessVoid { id: thread.to_string(), acts, reason: reason.to_owned() };
-    assert_eq!(world.ask(a, void(" ", vec![change.clone()])).expect_err("no reason").code, "bad_reason");
+    assert_eq!(world.ask(a, void(" ", vec![change.clone()])).expect_err("no reason").code, "bad_void_reason");
     assert_eq!(world.ask(a, void("why", vec![])).expect_err("no acts").code, "acts_to_void");
     world.ask(a, void("密钥失窃后写入", vec![change[..10].to_owned()])).expect("voided");
     world.run(20_000);
