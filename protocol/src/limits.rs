@@ -37,8 +37,8 @@ pub const PASS_RENEW_S: u64 = PASS_LIFE_S_MAX / 2;
 pub const PASS_LINES_MAX: usize = 64;
 /// Bureaus one pass is shown to. Verdict.
 pub const PASS_SHOWN_MAX: usize = 256;
-/// Passes kept of one issuer and holder. Back-pressure: the newest few; an older one may still run.
-pub const PASSES_KEPT: usize = 3;
+/// Passes kept of one issuer and holder. Back-pressure: the newest, and older ones that name whom no newer one names.
+pub const PASSES_KEPT: usize = 8;
 /// Issuers one holder shows passes of. Back-pressure.
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.

@@ -182,6 +182,13 @@ impl PassBook {
         let id = pass.id();
         kept.push(pass);
         kept.sort_by_key(|pass| std::cmp::Reverse((pass.body().from, pass.body().until, pass.id())));
+        // A bureau that a newer pass does not name goes by the newest that does: it was shown no other.
+        let mut named = BTreeSet::new();
+        kept.retain(|pass| {
+            let body = pass.body();
+            let fresh = body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0;
+            fresh || body.from > now
+        });
         kept.truncate(limits::PASSES_KEPT);
         Ok(kept.iter().any(|pass| pass.id() == id))
     }
@@ -213,8 +220,12 @@ impl PassBook {
         now: WallSeconds,
     ) -> Result<StatementId, PassFault> {
         let kept = self.passes.get(&(*issuer, *holder)).ok_or(PassFault::None)?;
-        // The newest that has begun decides: one that grants less replaces one that granted more, also while that still runs.
-        let pass = kept.iter().find(|pass| pass.body().from <= now).or(kept.first()).ok_or(PassFault::None)?;
+        // The newest that has begun and names the sender decides: one that grants less replaces one that granted more, also while that
+        // still runs. One that does not name it the sender was never shown: it goes by the one it knows until that ends, and so does the
+        // holder, or the two would count different views.
+        let begun = || kept.iter().filter(|pass| pass.body().from <= now);
+        let named = begun().find(|pass| pass.body().names(sender));
+        let pass = named.or(begun().next()).or(kept.first()).ok_or(PassFault::None)?;
         let (id, body) = (pass.id(), pass.body());
         if !body.runs(now) {
             Err(PassFault::Expired(id))
@@ -249,12 +260,16 @@ impl PassBook {
     pub fn newest(&self, issuer: &BureauId, holder: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
         self.passes.get(&(*issuer, *holder))?.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))
     }
+    /// The newest running pass from `issuer` to `holder` that names a bureau.
+    pub fn newest_for(&self, issuer: &BureauId, holder: &BureauId, named: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
+        let mut begun = self.passes.get(&(*issuer, *holder))?.iter().filter(|pass| pass.body().from <= now);
+        begun.find(|pass| pass.body().names(named)).filter(|pass| pass.body().runs(now))
+    }
     /// The newest running passes that let documents cross between two bureaus, either way: what both must know before they compare.
     pub fn between(&self, one: &BureauId, other: &BureauId, now: WallSeconds) -> BTreeSet<StatementId> {
-        let concerns = |holder: &BureauId, body: &RelayPass| (holder == one && body.names(other)) || (holder == other && body.names(one));
-        let newest = self.passes.iter().filter_map(|((_, holder), kept)| {
-            let pass = kept.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))?;
-            concerns(holder, pass.body()).then(|| pass.id())
+        let newest = self.passes.keys().filter_map(|(issuer, holder)| {
+            let named = if holder == one { other } else { Some(one).filter(|_| holder == other)? };
+            self.newest_for(issuer, holder, named, now).map(Verified::id)
         });
         newest.collect()
     }

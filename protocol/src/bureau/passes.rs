@@ -223,8 +223,12 @@ impl Bureau {
             .filter(|pass| {
                 let body = pass.body();
                 let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
-                let concerns = peer == own || (body.issuer == own && body.holder == peer) || (body.holder == own && body.names(&peer));
-                newest && concerns && !link.shown.contains(&pass.id())
+                let is = |found: Option<&Verified<RelayPass>>| found.is_some_and(|found| found.id() == pass.id());
+                let given = newest && (peer == own || (body.issuer == own && body.holder == peer));
+                let shown = body.holder == own && is(self.passes.newest_for(&body.issuer, &own, &peer, now));
+                // A sibling shows the same to the same.
+                let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.newest_for(&body.issuer, &body.holder, to, now)));
+                (given || shown || sibling) && !link.shown.contains(&pass.id())
             })
             .map(|pass| (pass.id(), pass.body().issuer, pass.body().registrar, Bytes(pass.sealed().to_bytes())))
             .collect();

@@ -51,6 +51,8 @@ enum Pass {
     Good,
     /// A good one that a narrower one replaced.
     Replaced,
+    /// A good one, and a newer one that names another bureau instead: the sender was never shown it.
+    NamesAnotherNow,
 }
 
 /// A limit the owner's record sets for a bureau.
@@ -192,6 +194,7 @@ impl Case {
             Pass::OtherCategory => vec![pass(2, 90, self.from, Category::Traf, Tlp::Amber)],
             Pass::UpToGreen => vec![pass(2, 90, self.from, Category::CrimSeries, Tlp::Green)],
             Pass::Good => vec![good()],
+            Pass::NamesAnotherNow => vec![good(), pass(3, 80, 99, Category::CrimSeries, Tlp::Amber)],
             Pass::Replaced => vec![good(), pass(3, 80, self.from, Category::Traf, Tlp::Amber)],
         };
         for pass in all {
@@ -276,8 +279,8 @@ impl Case {
             Pass::NamesAnother => Err("no_pass"),
             Pass::OtherCategory | Pass::Replaced => Err("pass_not_granted"),
             Pass::UpToGreen if self.tlp > Tlp::Green => Err("pass_not_granted"),
-            Pass::Good if !reaches => Err("pass_not_granted"),
-            Pass::UpToGreen | Pass::Good => Ok("pass admitted"),
+            Pass::Good | Pass::NamesAnotherNow if !reaches => Err("pass_not_granted"),
+            Pass::UpToGreen | Pass::Good | Pass::NamesAnotherNow => Ok("pass admitted"),
         }
     }
 
@@ -373,6 +376,8 @@ fn the_table_of_access_row_by_row() {
         (1, 2, Box::new(|case| case.pass = Pass::Ended), Err("pass_expired")),
         (1, 2, Box::new(|case| case.pass = Pass::OtherCategory), Err("pass_not_granted")),
         (1, 2, Box::new(|case| case.pass = Pass::Replaced), Err("pass_not_granted")),
+        (1, 2, Box::new(|case| case.pass = Pass::NamesAnotherNow), Ok("pass admitted")),
+        (1, 2, Box::new(|case| (case.pass, case.asked_by) = (Pass::NamesAnotherNow, 2)), Ok("pass admitted")),
         (1, 2, Box::new(|case| case.pass = Pass::UpToGreen), Err("pass_not_granted")),
         (1, 2, Box::new(|case| (case.pass, case.tlp) = (Pass::UpToGreen, Tlp::Green)), Ok("pass admitted")),
         (1, 2, Box::new(|case| (case.pass, case.asked_by) = (Pass::NamesAnother, 2)), Err("pass_not_named")),
@@ -415,7 +420,7 @@ fn case() -> impl Strategy<Value = Case> {
     ];
     let pass = prop_oneof![
         1 => Just(Pass::Nothing), 1 => Just(Pass::Ended), 1 => Just(Pass::NamesAnother), 1 => Just(Pass::OtherCategory),
-        1 => Just(Pass::UpToGreen), 5 => Just(Pass::Good), 1 => Just(Pass::Replaced)
+        1 => Just(Pass::UpToGreen), 5 => Just(Pass::Good), 1 => Just(Pass::Replaced), 1 => Just(Pass::NamesAnotherNow)
     ];
     let tlp = || prop_oneof![Just(Tlp::Clear), Just(Tlp::Green), Just(Tlp::Amber), Just(Tlp::AmberStrict), Just(Tlp::Red)];
     let rare = || prop_oneof![5 => Just(false), 1 => Just(true)];

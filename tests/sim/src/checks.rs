@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accord_keys::seal::Sealed;
+use accord_protocol::access::pass::RelayPass;
 use accord_protocol::bureau::Bureau;
-use accord_protocol::id::DocumentId;
+use accord_protocol::id::{BureauId, DocumentId};
 use accord_protocol::input::{Command, CommandId, Input};
 use accord_protocol::intake::Item;
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment;
+use accord_protocol::step::Table;
 use accord_protocol::view::{AgreementView, DocumentView, StatusView, View};
 
 use crate::oracle::{entitles, in_force, pacts};
@@ -358,6 +361,18 @@ impl World {
         !ids(a).is_empty() && ids(a) == ids(b)
     }
 
+    /// Relay passes on a disk, for the report of a violation.
+    fn passes(&self, n: usize) -> Vec<String> {
+        let name = |bureau: &BureauId| self.nodes.iter().find(|node| node.bureau == *bureau).map_or("?", |node| node.name.as_str());
+        let rows = self.nodes[n].disk.table(Table::Passes).filter_map(|(_, bytes)| Sealed::<RelayPass>::from_bytes(bytes).ok());
+        rows.map(|sealed| {
+            let (id, pass) = (sealed.id(&self.network), sealed.claimed());
+            let shown: Vec<&str> = pass.shown_to.iter().map(name).collect();
+            format!("{} of {} for {} shown to {shown:?} {}..{}", id.short(), name(&pass.issuer), name(&pass.holder), pass.from.0, pass.until.0)
+        })
+        .collect()
+    }
+
     fn sums_agree(&mut self) -> Result<(), String> {
         for a in 0..self.nodes.len() {
             for b in a + 1..self.nodes.len() {
@@ -377,6 +392,7 @@ impl World {
                                 status.now,
                                 status.clock,
                                 self.agreements(n).into_iter().map(|a| (a.standing, a.from, a.to)).collect::<Vec<_>>(),
+                                self.passes(n),
                             )
                         });
                         return Err(format!("{why} {detail:?}"));

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accord_keys::certificate::MemberCertificate;
 use accord_keys::seal::Sealed;
 use accord_protocol::access::audience::Opening;
 use accord_protocol::access::log::{Genesis, Kind, Record, RecordKind, Subject};
@@ -265,14 +266,15 @@ fn passes(node: &Node, genesis: &Genesis, to: BureauId, at: u64) -> bool {
     for (_, bytes) in node.disk.table(Table::Passes) {
         let Ok(sealed) = Sealed::<RelayPass>::from_bytes(bytes) else { continue };
         let pass = sealed.claimed();
-        if pass.issuer == genesis.owner && pass.holder == to && pass.from.0 <= at {
+        // Of those that name the sender: it was shown no other.
+        if pass.issuer == genesis.owner && pass.holder == to && pass.from.0 <= at && pass.shown_to.contains(&node.bureau) {
             known.push(pass.clone());
         }
     }
     let newest = known.into_iter().max_by_key(|pass| (pass.from, pass.until));
     newest.is_some_and(|pass| {
         let line = |line: &PassLine| line.category == genesis.category && genesis.tlp <= line.tlp_ceiling;
-        at < pass.until.0 && pass.shown_to.contains(&node.bureau) && pass.lines.iter().any(line)
+        at < pass.until.0 && pass.lines.iter().any(line)
     })
 }
 
@@ -466,6 +468,14 @@ impl Oracle {
             }
             Some(Message::Push(push)) if push.document == *document => {
                 let Some(log) = log_of(from, document) else { return false };
+                // Work of one's own bureau on a document of the other's, offered to it on a restricted link, never more than segments.
+                let held_work = log.genesis.owner == to.bureau
+                    && push.genesis.is_none()
+                    && push.records.is_empty()
+                    && push.segments.iter().all(|bytes| written_by(from, &bytes.0) == Some(from.bureau));
+                if held_work {
+                    return true;
+                }
                 self.given.contains(&(*document, to.bureau))
                     && push.genesis.is_none()
                     && push.segments.is_empty()
@@ -528,6 +538,13 @@ impl Oracle {
         }
         None
     }
+}
+
+/// The bureau of a segment's writer, by the certificates on a disk.
+fn written_by(node: &Node, bytes: &[u8]) -> Option<BureauId> {
+    let certificate = segment::decode(bytes).ok()?.certificate;
+    let row = node.disk.get(Table::Statements, &certificate.0)?;
+    Some(Sealed::<MemberCertificate>::from_bytes(row).ok()?.claimed().bureau)
 }
 
 /// Whether a record is a bureau's own cut or stands before it.

@@ -102,6 +102,7 @@ impl Bureau {
             }
             return self.decline(turn, id, document, push.mark, &why);
         }
+        let mut left_unread = false;
         for incoming in push.segments {
             let checked = match incoming {
                 IncomingSegment::Checked(checked) => checked,
@@ -127,7 +128,7 @@ impl Bureau {
             }
             // Over a restricted link comes what a cut holds back of the sender's own, and nothing that would count by itself.
             if only_held && !(writer == Some(peer.bureau) && self.is_cut_off(&state, &checked.segment().certificate)) {
-                refused = Some("restricted".to_owned());
+                left_unread = true;
                 continue;
             }
             let (bytes, writer) = (checked.to_bytes(), checked.segment().certificate);
@@ -187,6 +188,10 @@ impl Bureau {
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
+        }
+        if left_unread {
+            // Good work, but not for a restricted link: it must not count as delivered, and comes again once the link is in force.
+            return self.decline(turn, id, document, push.mark, "restricted");
         }
         let malformed = refused.is_some();
         if let Some(why) = refused
