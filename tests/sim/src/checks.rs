@@ -368,7 +368,14 @@ impl World {
         rows.map(|sealed| {
             let (id, pass) = (sealed.id(&self.network), sealed.claimed());
             let shown: Vec<&str> = pass.shown_to.iter().map(name).collect();
-            format!("{} of {} for {} shown to {shown:?} {}..{}", id.short(), name(&pass.issuer), name(&pass.holder), pass.from.0, pass.until.0)
+            format!(
+                "{} of {} for {} shown to {shown:?} {}..{}",
+                id.short(),
+                name(&pass.issuer),
+                name(&pass.holder),
+                pass.from.0,
+                pass.until.0
+            )
         })
         .collect()
     }
