@@ -163,7 +163,7 @@ fn an_ended_document_is_told_to_its_holders_and_takes_nothing_more() {
     world.write_note(a, &thread).expect("a writes");
     let end = Command::AccessEnd { id: thread.to_string() };
     let told = sending(world.ask(a, end.clone()).expect("ended"));
-    assert!(told.receivers.iter().all(|receiver| receiver.why == "ended"));
+    assert!(told.receivers.iter().all(|receiver| receiver.why == "document_ended"));
     world.write_note(late, &thread).expect("the laptop has not heard of it");
     world.run(20_000);
     assert_eq!(view(&mut world, b, &thread).ended, "retention");

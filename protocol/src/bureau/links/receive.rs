@@ -73,7 +73,8 @@ impl Bureau {
         let only_held = allowed.as_ref().is_ok_and(|permit| permit.scope() == Scope::Held);
         let owner_is_us = genesis.owner == self.identity.bureau;
         // A document of ours comes back to us only from one whom its log let in.
-        let outsider = !own_link && owner_is_us && !state.log().ever_held(&peer.bureau);
+        // To whom a hidden audience was opened is forgotten with a lost disk; such a document holds nothing but what we sealed ourselves.
+        let outsider = !own_link && owner_is_us && genesis.hidden.is_none() && !state.log().ever_held(&peer.bureau);
         // Whoever holds the creator's revocation takes no document of it that its registrar has not confirmed.
         let stranger = is_new && !own_link && state.adopted_number().is_none() && self.directory.revoked(&genesis.creator).is_some();
         let no = match allowed {
