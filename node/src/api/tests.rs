@@ -120,7 +120,7 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
             Command::BulletinPublish { draft, text, to, .. } => format!("publish {draft:?} {} {to:?}", text.is_some()),
             Command::CaseOpen { draft, with } => format!("case {} {with:?}", draft.title),
             Command::CaseNote { id, kind, text } => format!("note {id} {kind} {text}"),
-            Command::AccessGrant { id, partner, verb } => format!("grant {id} {partner} {verb}"),
+            Command::AccessGrant { id, partner, verb, .. } => format!("grant {id} {partner} {verb}"),
             Command::AccessCut { id, subject, strict } => format!("cut {id} {subject} {strict}"),
             Command::Events { after, limit } => format!("events {after} {limit}"),
             Command::ClockCorrect { confirm } => format!("clock {confirm}"),

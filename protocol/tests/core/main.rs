@@ -13,6 +13,7 @@ mod ledger;
 mod lifecycle;
 mod log;
 mod naive;
+mod onward;
 mod pacts;
 mod proof;
 mod records;

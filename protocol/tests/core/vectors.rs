@@ -456,6 +456,7 @@ fn consent_ask() -> Sealed<ConsentAsk> {
         officer: by.officers[0].id,
         at: START,
         nonce: Nonce([8; 16]),
+        answer_by: None,
     };
     seal(ask, &[by.officers[0].seed])
 }

@@ -342,7 +342,7 @@ fn a_dry_run_says_who_will_receive_and_who_will_not_and_why() {
         "|将送达 1 家：\n|  北岭：依据 7c1e0a11#2\n|  云湖：不送达。没有生效的协议\n|新加入者将看到已有内容 4 条。",
         "|1 will receive it:\n|  北岭: under 7c1e0a11#2\n|  云湖: will not receive it. no agreement in force\n|A newcomer will see 4 existing entries.",
     );
-    let done = SendingView { id: ID.into(), number: "临-1".into(), dry_run: false, receivers: vec![], visible_entries: 0 };
+    let done = SendingView { id: ID.into(), number: "临-1".into(), dry_run: false, ..SendingView::default() };
     check(&View::Sending(done), "|编号 临-1（7c1e0a11）", "|Number 临-1 (7c1e0a11)");
 }
 
@@ -360,6 +360,7 @@ fn access_names_holders_and_records() {
             since: AT,
             agreement: ID.into(),
             egress: "now".into(),
+            ..HolderView::default()
         }],
         records: vec![RecordView { id: ID.into(), index: 1, kind: "adopt".into(), at: AT, words: "x".into() }],
     };

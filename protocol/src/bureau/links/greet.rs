@@ -51,9 +51,12 @@ impl Bureau {
         link.parted.clear();
         link.tips_sent = false;
         link.evidence.clear();
+        link.shown.clear();
         link.in_flight.clear();
         link.in_flight_bytes = 0;
         link.busy(turn.now.mono);
+        self.passes_dirty = true;
+        self.onward.dirty = true;
     }
 
     pub(in crate::bureau) fn garbage(&mut self, turn: &mut Turn, id: LinkId, why: &str) {
@@ -271,5 +274,6 @@ impl Bureau {
             self.send(turn, id, &Message::Agreements(page), false);
         }
         self.passes_dirty = true;
+        self.onward.dirty = true;
     }
 }
