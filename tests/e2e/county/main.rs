@@ -12,6 +12,7 @@ mod harness;
 mod kill;
 mod laptop;
 mod network;
+mod onward;
 mod refusals;
 mod roots;
 mod storage;
