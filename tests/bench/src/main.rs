@@ -42,7 +42,7 @@ const SCENARIOS: [Scenario; 6] = [
 ];
 
 const USAGE: &str = "usage: accord-bench SCENARIO.. [--json] [--quick] [--repeats N] [--dir FOLDER]
-scenarios: latency publish rules wire journal all";
+scenarios: latency publish rules wire journal policy all";
 
 /// How much is measured, and where.
 struct Plan {
