@@ -15,12 +15,13 @@ fn partners_go_by_standing_and_passes_while_the_owner_is_away_and_it_cuts_once_g
     county.set_clock(&[1, 2], 540);
     let Trio { a, b, c, .. } = &mut county;
     until("expired", || (standing_with(b, a) == "expired").then_some(()));
-    note(b, &thread, "乙方在届满之后。");
     note(c, &thread, "丙方照常。");
+    note(b, &thread, "乙方在届满之后。");
     // The third bureau's pass lives and names the second; the second's ended with its agreement.
     until("by pass", || shows(c, &thread, "乙方在届满之后。").then_some(()));
+    note(c, &thread, "丙方续写。");
     goes_through(c, b, "丙与乙照常");
-    assert!(!shows(b, &thread, "丙方照常。"), "handed on without a pass");
+    assert!(!shows(b, &thread, "丙方照常。") && !shows(b, &thread, "丙方续写。"), "handed on without a pass");
     b.stop();
     c.stop();
 
@@ -44,11 +45,15 @@ fn partners_go_by_standing_and_passes_while_the_owner_is_away_and_it_cuts_once_g
         confirm_clock(bureau);
     }
     let Trio { a, b, c, .. } = &county;
-    // What the third bureau wrote counts; what the second wrote behind the cut is held, at the owner and at the third bureau alike.
+    // What the third bureau wrote counts; what the second wrote behind the cut is held, and what rests on it, at the owner and at the third
+    // bureau alike.
     until("the third bureau's entry", || shows(a, &thread, "丙方照常。").then_some(()));
-    until("held at the owner", || a.document(&thread).filter(|view| view["held"]["count"] == 1));
+    until("held at the owner", || a.document(&thread).filter(|view| view["held"]["count"] == 2));
     same(&thread, &[a, c]);
-    assert!(!shows(a, &thread, "乙方在届满之后。") && !shows(c, &thread, "乙方在届满之后。"));
+    for bureau in [a, c] {
+        assert!(!shows(bureau, &thread, "乙方在届满之后。") && !shows(bureau, &thread, "丙方续写。"));
+    }
+    assert_eq!(c.document(&thread).expect("held")["held"]["entries"][0]["text"], "丙方续写。", "its author sees that it waits");
     // Its author hears of its own cut over the restricted link, and of nothing else.
     let told = until("told of its own cut", || b.document(&thread).filter(|view| view["held"]["count"] == 1));
     assert_eq!(told["held"]["waiting_for"], a.name.as_str());
@@ -56,7 +61,10 @@ fn partners_go_by_standing_and_passes_while_the_owner_is_away_and_it_cuts_once_g
 
     // The owner's officer lets it in.
     a.json(&["access", "admit", &thread, "--yes"]);
-    until("let in everywhere", || (shows(a, &thread, "乙方在届满之后。") && shows(c, &thread, "乙方在届满之后。")).then_some(()));
+    until("let in everywhere", || {
+        let all = |bureau| shows(bureau, &thread, "乙方在届满之后。") && shows(bureau, &thread, "丙方续写。");
+        (all(a) && all(c)).then_some(())
+    });
     same(&thread, &[a, c]);
     goes_through(c, b, "丙与乙仍照常");
     assert!(!shows(b, &thread, "甲方回来了。") && !shows(b, &thread, "丙方照常。"));

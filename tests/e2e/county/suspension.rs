@@ -52,6 +52,13 @@ fn a_suspension_stops_a_large_transfer_in_the_middle_and_a_resume_by_both_goes_o
     let some = held(&b);
     assert!(some > FIRST && some < all, "it was to be suspended in the middle: {some} of {all}");
 
+    // The account says what arrived, and no more.
+    let received = documents(&journal(&b, &["--kind", "received"]));
+    assert_eq!(received.len() as u64, some);
+    let delivered = || documents(&journal(&a, &["--kind", "delivered", "--partner", &b.name]));
+    until("every answer is noted", || (delivered().len() >= received.len()).then_some(()));
+    assert!(delivered() == received, "{} noted, {} received", delivered().len(), received.len());
+
     // Nothing more, whatever happens: new work, a new link, a restart of either.
     note(&a, &thread, "停止之后。");
     let refused = ["bulletin", "publish", "--text", "停后", "--category", "CRIM.SERIES", "--to", &b.name, "--yes"];
@@ -64,11 +71,7 @@ fn a_suspension_stops_a_large_transfer_in_the_middle_and_a_resume_by_both_goes_o
         a.connected(&b.name);
         b.connected(&a.name);
     }
-    // Both say the same of what was delivered: the partner by its receipts, which a suspended link still carries.
-    let received = documents(&journal(&b, &["--kind", "received"]));
-    assert_eq!(received.len() as u64, some);
-    let delivered = || documents(&journal(&a, &["--kind", "delivered", "--partner", &b.name]));
-    assert_eq!(delivered(), received, "the account says what arrived");
+    // The partner says so too, by its receipts, which a suspended link still carries.
     until("the receipts", || {
         let ledger = a.json(&["ledger", "show", &b.name]);
         let lines = ledger["lines"].as_array().expect("lines").iter().filter(|line| line["says"] == "receipts" && line["ours"] == false);
