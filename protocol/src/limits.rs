@@ -13,6 +13,8 @@ pub const CHANGE_BYTES_MAX: usize = 240 * 1024;
 pub const SEGMENT_BYTES_MAX: usize = 244 * 1024;
 /// Largest segment our own writer makes before it starts another, bytes.
 pub const SEGMENT_BYTES_TARGET: usize = 128 * 1024;
+/// Pushes remembered after a gate dropped some, until they are answered. Back-pressure: what is forgotten shows in the next comparison.
+pub const UNSURE_MAX: usize = 8_192;
 /// Most positions (changes and links) in one segment. Verdict.
 pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
 /// Unacknowledged bytes towards one partner. Back-pressure: memory and fairness.
