@@ -201,6 +201,7 @@ impl Bureau {
             partner,
             certificates,
             names: bureaus.chain(officers).chain(documents).collect(),
+            countersigned: self.countersigned(),
         }))
     }
 }

@@ -6,6 +6,8 @@ mod accounts;
 mod admission;
 mod clock;
 mod county;
+mod decisions;
+mod delivered;
 mod documents;
 mod exchange;
 mod explain;
