@@ -452,7 +452,7 @@ impl Bureau {
             let gone = self.directory.standing(&pending.officer, turn.stamp) != accord_keys::directory::CertStanding::Good;
             if asks().any(|kept| kept.refusal.is_some()) {
                 self.end_pending(turn, &id, Outcome::Refused);
-            } else if turn.stamp >= pending.row.lapses || gone || !self.documents.get(&document).is_some_and(|s| !s.ended) {
+            } else if turn.stamp >= pending.row.lapses || gone || self.documents.get(&document).is_none_or(|s| s.ended) {
                 self.end_pending(turn, &id, Outcome::Lapsed);
             } else if asks().all(|kept| kept.consent.is_some()) {
                 if self.bodies.contains_key(&document) {
