@@ -19,6 +19,7 @@ use super::lifecycle::{Notice, Resume, Suspend};
 use super::{Giver, Pair};
 use crate::id::{AgreementId, BureauId, CertificateId, StatementId};
 
+pub(in crate::agreement) use learn::signed_by_officer;
 pub use state::{Clause, Lack, PairState};
 
 /// Accepts kept beside the first while an offer is not concluded. Back-pressure: the acceptor's officers need one.

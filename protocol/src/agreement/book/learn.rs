@@ -164,6 +164,9 @@ impl AgreementBook {
         self.entries.get(other).is_some_and(|other| {
             let other = other.offer.body();
             one.terms.compact().is_some()
+                // Each was sealed while the other could still be accepted.
+                && one.at < other.expires
+                && other.at < one.expires
                 && (one.offerer, one.acceptor) == (other.acceptor, other.offerer)
                 && (one.version, one.previous) == (other.version, other.previous)
                 && one.terms == other.terms.mirrored()
