@@ -8,6 +8,7 @@
 
 mod api;
 mod clocks;
+mod compact;
 mod harness;
 mod kill;
 mod laptop;
