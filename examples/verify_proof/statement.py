@@ -127,7 +127,21 @@ def entries(log, document):
         }
 
 
-def statement(directory, log, document, known):
+def receipt(sealed, line):
+    body = sealed.body
+    return {
+        "by": hexed(body[0]),
+        "to": hexed(body[1]),
+        "line": hexed(sealed.id),
+        "place": body[2],
+        "certificate": hexed(body[6]),
+        "at": line[3],
+        "entry": hexed(line[1]),
+        "log_head": hexed(line[2]),
+    }
+
+
+def statement(directory, log, document, known, received):
     admitted = sorted(document.admitted, key=lambda change: (document.settled.get(change, 2**32), change))
     tips = document.admitted - {dep for change in document.admitted for dep in document.changes[change].deps}
     view = log.document + log.ids[-1] + b"\xff" + b"".join(sorted(tips))
@@ -162,4 +176,4 @@ def statement(directory, log, document, known):
         "text": automerge.text_of([document.changes[change] for change in admitted]),
         "held": held,
         "forks": [],
-    }
+    } | ({"receipts": [receipt(*one) for one in received]} if received else {})

@@ -19,6 +19,7 @@ import change as automerge
 
 ROOT, CERTIFICATE, REVOCATION, APPOINTMENT = 0x0101, 0x0102, 0x0103, 0x0104
 OFFER, ACCEPT, CONCLUDE, GENESIS, RECORD, ORDER, TIP = 0x0201, 0x0202, 0x0203, 0x0301, 0x0302, 0x0303, 0x0304
+LINE = 0x0406
 SIGN_AGREEMENT, CREATE, WRITE, PUBLISH, OFFICERS_ORDER, ISSUE, REGISTER = 1, 3, 4, 6, 7, 128, 129
 KINDS = {1: "bulletin", 2: "draft", 3: "case"}
 MEMBERS = {1: "node", 2: "laptop", 3: "officer", 4: "service"}
@@ -389,13 +390,31 @@ def agreements(directory, statements):
     return out
 
 
+def receipts(directory, document, lines):
+    """The lines of pair ledgers that say who had received the document, each sealed by a registrar of who says it."""
+    places, out = [], []
+    for data in lines:
+        sealed = Sealed(data, directory.network, (LINE,))
+        body, member = sealed.body, directory.members.get(sealed.body[6])
+        need(member and member[0] == body[0] and member[2] == 1 and sealed.signers == [member[3]], "the sealer of a receipt")
+        registrars = [directory.members[who] for bureau, _, who in directory.appointments.values() if bureau == body[0]]
+        need(any(registrar[3] == member[3] for registrar in registrars), "a receipt is sealed by a registrar")
+        need(body[0] != body[1] and (body[2] == 1) == (body[3] == bytes(32)) and body[4][0] == 1, "a receipt's line")
+        named = [line[0] for line in body[4][1]]
+        need(named == sorted(set(named)) and document in named, "no receipt of this document")
+        places.append((body[0], body[1], body[2], sealed.id))
+        out += [(sealed, line) for line in body[4][1] if line[0] == document]
+    need(places == sorted(set(places)), "receipts must ascend")
+    return out
+
+
 def verify(data):
     """The statement of a proof file."""
     need(data[:8] == b"ACCORDPF" and len(data) > 41, "not a proof file")
-    need(data[8] == 1, f"a proof of version {data[8]}")
+    need(data[8] in (1, 2), f"a proof of version {data[8]}")
     need(blake3(data[:-32]).digest() == data[-32:], "the file is damaged: its digest does not fit")
     file = canonical(data[9:-32])
-    need(sorted(file) == list(range(7)), "layout")
+    need(sorted(file) == list(range(6 + data[8])) and file.get(7) != [], "layout")
     directory = Directory(file[0])
     for sealed in file[2]:
         directory.learn(sealed)
@@ -411,7 +430,7 @@ def verify(data):
     document.decide()
     from statement import statement  # it names the tables above
 
-    return statement(directory, log, document, known)
+    return statement(directory, log, document, known, receipts(directory, log.document, file.get(7, [])))
 
 
 def main():

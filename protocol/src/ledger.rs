@@ -288,6 +288,17 @@ pub fn day_of(at: WallSeconds) -> u32 {
     u32::try_from(at.0.saturating_add(8 * 3_600) / 86_400).unwrap_or(u32::MAX)
 }
 
+/// A day, as [`day_of`] counts them, as `YYYY-MM-DD`. Civil from days after Howard Hinnant's public description.
+pub fn date_of(day: u32) -> String {
+    let days = u64::from(day) + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let (month, date) = (if shifted < 10 { shifted + 3 } else { shifted - 9 }, of_year - (153 * shifted + 2) / 5 + 1);
+    format!("{:04}-{month:02}-{date:02}", era * 400 + year_of_era + u64::from(month <= 2))
+}
+
 /// The first second of a month `YYYY-MM` in China and of the one after it; `None` for anything else. Days from civil after Howard Hinnant's
 /// public description of the proleptic Gregorian calendar.
 pub fn month(text: &str) -> Option<(WallSeconds, WallSeconds)> {

@@ -13,6 +13,8 @@ pub const CHANGE_BYTES_MAX: usize = 240 * 1024;
 pub const SEGMENT_BYTES_MAX: usize = 244 * 1024;
 /// Largest segment our own writer makes before it starts another, bytes.
 pub const SEGMENT_BYTES_TARGET: usize = 128 * 1024;
+/// Pushes remembered after a gate dropped some, until they are answered. Back-pressure: what is forgotten shows in the next comparison.
+pub const UNSURE_MAX: usize = 8_192;
 /// Most positions (changes and links) in one segment. Verdict.
 pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
 /// Unacknowledged bytes towards one partner. Back-pressure: memory and fairness.
@@ -43,7 +45,7 @@ pub const PASS_LINES_MAX: usize = 64;
 /// Bureaus one pass is shown to. Verdict.
 pub const PASS_SHOWN_MAX: usize = 256;
 /// Passes kept of one issuer and holder. Back-pressure: the newest, and older ones that name whom no newer one names.
-pub const PASSES_KEPT: usize = 8;
+pub const PASSES_KEPT: usize = 32;
 /// Issuers one holder shows passes of. Back-pressure.
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.

@@ -36,7 +36,7 @@ pub enum View {
     /// What differs between two agreements.
     TermsDiff(TermsDiffView),
     /// One version of a compact.
-    Compact(CompactView),
+    Compact(Box<CompactView>),
     /// Every version of every compact.
     Compacts { compacts: Vec<CompactView> },
     /// Documents, newest first.
@@ -327,6 +327,24 @@ pub struct JournalView {
     pub certificates: Vec<String>,
     /// Names of bureaus and officers, numbers of documents.
     pub names: Vec<NameView>,
+    /// Of each partner the newest day of ours, with a digest of our journal in it, that it sealed.
+    pub countersigned: Vec<CountersignedView>,
+}
+
+/// A partner's seal on a day we stated: what was journalled up to then cannot be exchanged without its help.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountersignedView {
+    pub partner: String,
+    pub name: String,
+    /// The day, `YYYY-MM-DD` in China.
+    pub day: String,
+    /// Our line and the opaque digest of the journal's head in it.
+    pub line: String,
+    pub journal: String,
+    /// The line of theirs that names it, when it was written, and the registrar that sealed it.
+    pub countersign: String,
+    pub at: u64,
+    pub certificate: String,
 }
 
 /// What an id stands for.

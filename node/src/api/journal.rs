@@ -75,7 +75,8 @@ pub(super) async fn head(State(app): State<App>, who: Who) -> Result<Answer<Valu
     let view = read(&app, who, Command::JournalRead { document: None, partner: None, person: None }).await?;
     let account = app.handle.account().await?;
     let head: String = account.head().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Answer(json!({ "bureau": view.bureau, "name": view.name, "at": view.now, "batches": account.batches(), "head": head })))
+    Ok(Answer(json!({ "bureau": view.bureau, "name": view.name, "at": view.now, "batches": account.batches(), "head": head,
+        "countersigned": view.countersigned })))
 }
 
 async fn read(app: &App, who: Who, command: Command) -> Result<JournalView, Problems> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use accord_keys::keyfile::KdfParams;
 use accord_protocol::bureau::AccountLine;
+use accord_protocol::view::CountersignedView;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -232,6 +233,19 @@ fn anchor(cx: &Context) -> Result<(), Failure> {
     let text = |name: &str| head.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let digest = text("head");
     let groups: Vec<&str> = (0..digest.len()).step_by(8).filter_map(|at| digest.get(at..at + 8)).collect();
+    let sealed: Vec<CountersignedView> = head.get("countersigned").and_then(|list| Vec::deserialize(list).ok()).unwrap_or_default();
+    let seals = if sealed.is_empty() {
+        cx.words.say("journal.no_countersignature").to_owned()
+    } else {
+        let line = |one: &CountersignedView| {
+            let at = render::time_exact(one.at);
+            cx.words.fill(
+                "journal.countersigned",
+                &[("name", &one.name), ("day", &one.day), ("journal", &one.journal), ("time", &at), ("id", &one.countersign)],
+            )
+        };
+        sealed.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
     let page = cx.words.fill(
         "journal.anchor",
         &[
@@ -239,6 +253,7 @@ fn anchor(cx: &Context) -> Result<(), Failure> {
             ("bureau", &text("bureau")),
             ("time", &render::time_exact(number(&head, "at"))),
             ("batches", &number(&head, "batches")),
+            ("seals", &seals),
             ("head", &groups.chunks(4).map(|row| row.join(" ")).collect::<Vec<_>>().join("\n    ")),
         ],
     );

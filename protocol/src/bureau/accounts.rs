@@ -125,7 +125,7 @@ impl Bureau {
         let by = kind.ordering_officer().unwrap_or(registrar);
         let word = kind.word();
         match kind {
-            RecordKind::Grant(grantees, _) => {
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
                 for grantee in grantees {
                     let under = grantee.agreement.map(|agreement| agreement.short()).unwrap_or_default();
                     let detail = format!("{} {under}", grantee.verb.word());
@@ -197,6 +197,7 @@ impl Bureau {
             partner,
             certificates,
             names: bureaus.chain(officers).chain(documents).collect(),
+            countersigned: self.countersigned(),
         }))
     }
 }

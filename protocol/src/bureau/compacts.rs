@@ -117,7 +117,7 @@ impl Bureau {
         let verified = sealed.verify(&self.identity.network).map_err(|e| fault(e.to_string()))?;
         let id = CompactId(verified.id().0);
         if dry_run {
-            return Ok(View::Compact(CompactView { dry_run, ..self.compact_view(turn, id, verified.body()) }));
+            return Ok(View::Compact(Box::new(CompactView { dry_run, ..self.compact_view(turn, id, verified.body()) })));
         }
         self.learn_compact(turn, verified).map_err(not_kept)?;
         self.account(turn, "compact_new", None, None, Some(by.certificate), &id.short());
@@ -142,7 +142,7 @@ impl Bureau {
         let id = CompactId(compact.id().0);
         let initiator = compact.body().initiator;
         if dry_run {
-            return Ok(View::Compact(CompactView { dry_run, ..self.compact_view(turn, id, compact.body()) }));
+            return Ok(View::Compact(Box::new(CompactView { dry_run, ..self.compact_view(turn, id, compact.body()) })));
         }
         if !compact.body().holds(&self.identity.bureau) {
             return Err(not_kept(CompactError::NotOurs));
@@ -196,7 +196,7 @@ impl Bureau {
             pair.done = done.remove(&bureau).unwrap_or_default();
             pair.effects = effects.remove(&bureau);
         }
-        Ok(View::Compact(view))
+        Ok(View::Compact(Box::new(view)))
     }
 
     fn sign_pair(
@@ -251,7 +251,7 @@ impl Bureau {
         if text {
             view.text = self.compact_text(&id);
         }
-        Ok(View::Compact(view))
+        Ok(View::Compact(Box::new(view)))
     }
 
     fn compact_text(&self, id: &CompactId) -> String {

@@ -16,11 +16,13 @@ use super::turn::Turn;
 use crate::access::log::Kind;
 use crate::id::{BureauId, Bytes, Digest, DocumentId, RecordId, StatementId};
 use crate::input::LinkId;
-use crate::ledger::{Chain, Daily, KindCount, Line, ReceiptLine, Says, Taken, check_writer, day_of, month};
+use crate::ledger::{Chain, Daily, KindCount, Line, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month};
 use crate::limits;
 use crate::step::Table;
 use crate::time::{MonoMillis, WallSeconds};
-use crate::view::{LedgerDayView, LedgerDiffView, LedgerDocumentView, LedgerLineView, LedgerView, Refused, RefusedKind, View};
+use crate::view::{
+    CountersignedView, LedgerDayView, LedgerDiffView, LedgerDocumentView, LedgerLineView, LedgerView, Refused, RefusedKind, View,
+};
 use crate::wire::{LedgerCounts, Message};
 
 /// Most bytes of lines in one message.
@@ -405,6 +407,35 @@ impl Bureau {
                 }
             }
         }
+    }
+
+    /// Of each partner the newest day of ours that it countersigned.
+    pub(super) fn countersigned(&self) -> Vec<CountersignedView> {
+        let of = |partner: &BureauId, pairing: &Pairing| {
+            pairing.theirs.lines().rev().find_map(|theirs| {
+                let Says::Countersign { line } = &theirs.body().says else { return None };
+                let ours = pairing.ours.lines().rev().find(|ours| ours.id() == *line)?;
+                let Says::Daily(daily) = &ours.body().says else { return None };
+                Some(CountersignedView {
+                    partner: partner.to_string(),
+                    name: self.name_of(partner),
+                    day: date_of(daily.day),
+                    line: line.to_string(),
+                    journal: daily.journal.to_string(),
+                    countersign: theirs.id().to_string(),
+                    at: theirs.body().at.0,
+                    certificate: theirs.body().certificate.to_string(),
+                })
+            })
+        };
+        self.ledgers.pairs.iter().filter_map(|(partner, pairing)| of(partner, pairing)).collect()
+    }
+
+    /// The lines of every pair, both ways, that say a document arrived.
+    pub(super) fn receipt_lines(&self, document: &DocumentId) -> Vec<Verified<Line>> {
+        let lines = self.ledgers.pairs.values().flat_map(|pairing| pairing.ours.lines().chain(pairing.theirs.lines()));
+        let of = |says: &Says| matches!(says, Says::Receipts(lines) if lines.iter().any(|line| line.document == *document));
+        lines.filter(|line| of(&line.body().says)).cloned().collect()
     }
 
     /// What our own registrar receipted of a document, to whom and under which record of its log: what it let in before it knew of a cut.

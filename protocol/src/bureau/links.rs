@@ -100,6 +100,8 @@ pub struct Link {
     next_mark: u64,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
+    /// What was on its way when a gate dropped something: some of it had gone, and its acknowledgement says so.
+    unsure: VecDeque<InFlight>,
     pub(in crate::bureau) evidence: BTreeSet<StatementId>,
     echoes: BTreeSet<u64>,
     /// What the other side is to return no longer says all we know of ourselves.
@@ -123,6 +125,8 @@ pub struct Link {
     refused: BTreeSet<DocumentId>,
     /// Relay passes sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
+    /// Its own passes that name us are said back to it: the two of us counted by different ones.
+    pub(in crate::bureau) show_back: bool,
 }
 
 impl Link {
@@ -139,6 +143,7 @@ impl Link {
             next_mark: 1,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            unsure: VecDeque::new(),
             evidence: BTreeSet::new(),
             echoes: BTreeSet::new(),
             cursor_due: None,
@@ -155,6 +160,7 @@ impl Link {
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
             shown: BTreeSet::new(),
+            show_back: false,
         }
     }
     /// Whether a bureau is at the other end.
@@ -266,6 +272,12 @@ impl Bureau {
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
+                if let Some(link) = self.links.get_mut(&id) {
+                    // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
+                    for push in link.in_flight.iter_mut().chain(&mut link.unsure).filter(|push| push.document == document) {
+                        push.last = false;
+                    }
+                }
                 if self.silence(&peer.bureau).is_none()
                     && self.may_send(turn, &peer, &document).is_ok()
                     && let Some(link) = self.links.get_mut(&id)
@@ -274,10 +286,6 @@ impl Bureau {
                     link.declined.remove(&document);
                     // Whatever was given before may be what is missing there.
                     link.evidence.clear();
-                    // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
-                    for push in link.in_flight.iter_mut().filter(|push| push.document == document) {
-                        push.last = false;
-                    }
                     link.busy(turn.now.mono);
                 }
             }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use accord_keys::certificate::Issuer;
 use accord_keys::revocation::{Revocation, RevocationTarget};
+use accord_keys::seal::Verified;
 
 use super::Bureau;
 use super::turn::Turn;
 use crate::access::log::{Log, RecordKind};
 use crate::agreement::exchange::Entry;
-use crate::id::{AgreementId, BureauId, Bytes, CertificateId, PublicKey, StatementId};
+use crate::id::{AgreementId, BureauId, Bytes, CertificateId, DocumentId, PublicKey, StatementId};
 use crate::intake::{DocState, Item};
+use crate::ledger::Says;
 use crate::proof::{ProofError, ProofFile};
 use crate::segment;
 use crate::view::{ProofView, Refused, RefusedKind, View};
@@ -71,6 +73,7 @@ impl Bureau {
             segments.push(Bytes(bytes));
         }
         let agreements = if full { self.agreements_of(log, &mut named) } else { Vec::new() };
+        let receipts = self.receipts_of(&state.id(), full, &mut named);
         ProofFile {
             network: self.identity.network,
             document: state.id(),
@@ -79,13 +82,30 @@ impl Bureau {
             genesis: Bytes(log.genesis().sealed().to_bytes()),
             records,
             segments,
+            receipts,
         }
+    }
+
+    /// The receipts of a document. A line that names other documents as well tells their ids: it goes along only with everything else.
+    fn receipts_of(&self, document: &DocumentId, full: bool, named: &mut Named) -> Option<Vec<Bytes>> {
+        let mut lines = self.receipt_lines(document);
+        lines.retain(|line| full || matches!(&line.body().says, Says::Receipts(receipts) if receipts.len() == 1));
+        lines.sort_by_key(|line| (line.body().from, line.body().to, line.body().n, line.id()));
+        let key = |id: &CertificateId| self.directory.certificate(id).map(|certificate| certificate.body().key);
+        for line in &lines {
+            let body = line.body();
+            named.certificates.insert(body.certificate);
+            let appointments = self.directory.bureau(&body.from).into_iter().flat_map(|record| record.appointments());
+            let same = |registrar: &CertificateId| *registrar == body.certificate || key(registrar) == key(&body.certificate);
+            named.appointments.extend(appointments.filter(|a| same(&a.body().registrar)).map(Verified::id));
+        }
+        (!lines.is_empty()).then(|| lines.into_iter().map(|line| Bytes(line.sealed().to_bytes())).collect())
     }
 
     /// The agreements the log relied on with the versions before them, oldest first, each as offer, accept, conclusion.
     fn agreements_of(&self, log: &Log, named: &mut Named) -> Vec<Bytes> {
         let granted = log.entries().into_iter().flat_map(|(_, entry)| match entry.record.as_ref().map(|record| &record.body().kind) {
-            Some(RecordKind::Grant(grantees, _)) => grantees.clone(),
+            Some(RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)) => grantees.clone(),
             None => log.genesis().body().audience.clone(),
             Some(_) => Vec::new(),
         });

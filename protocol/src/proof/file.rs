@@ -14,8 +14,8 @@ use crate::limits;
 
 /// First bytes of every proof file.
 pub const MAGIC: &[u8; 8] = b"ACCORDPF";
-/// Version of the layout.
-pub const VERSION: u8 = 1;
+/// Newest version of the layout: 2 has receipts. A proof without any is written as version 1, which says the same.
+pub const VERSION: u8 = 2;
 /// Magic and version.
 const HEAD: usize = MAGIC.len() + 1;
 /// The digest at the end.
@@ -42,7 +42,7 @@ pub enum ProofError {
     /// One part does not stand.
     #[error("{part} {at} does not stand: {why}")]
     Part {
-        /// `statement`, `agreement`, `record`, `segment`, `genesis`.
+        /// `statement`, `agreement`, `record`, `segment`, `genesis`, `receipt`.
         part: &'static str,
         /// Which one, from 1.
         at: usize,
@@ -87,6 +87,10 @@ pub struct ProofFile {
     /// Segments, in an order in which each finds its place at once.
     #[n(6)]
     pub segments: Vec<Bytes>,
+    /// Sealed lines of pair ledgers that say who had received the document, by bureau and place; absent: none (version 1). A line stands for a
+    /// batch and may name other documents by their ids: such lines are left out unless everything was asked for.
+    #[n(7)]
+    pub receipts: Option<Vec<Bytes>>,
 }
 
 impl ProofFile {
@@ -96,7 +100,7 @@ impl ProofFile {
     /// [`ProofError::TooLong`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, ProofError> {
         let mut out = MAGIC.to_vec();
-        out.push(VERSION);
+        out.push(if self.receipts.is_some() { VERSION } else { 1 });
         out.extend(canon::encode(self));
         let digest = blake3::hash(&out);
         out.extend_from_slice(digest.as_bytes());
@@ -113,7 +117,7 @@ impl ProofFile {
         }
         let rest = bytes.strip_prefix(MAGIC).ok_or(ProofError::NotAProof)?;
         let version = *rest.first().ok_or(ProofError::NotAProof)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(ProofError::Version(version));
         }
         let end = bytes.len().checked_sub(TAIL).filter(|end| *end > HEAD).ok_or(ProofError::Damaged)?;
@@ -121,6 +125,10 @@ impl ProofFile {
         if blake3::hash(covered).as_bytes().as_slice() != digest {
             return Err(ProofError::Damaged);
         }
-        canon::decode(&covered[HEAD..]).map_err(|error| ProofError::Body(error.to_string()))
+        let file: Self = canon::decode(&covered[HEAD..]).map_err(|error| ProofError::Body(error.to_string()))?;
+        if file.receipts.as_ref().is_some_and(Vec::is_empty) || file.receipts.is_some() != (version > 1) {
+            return Err(ProofError::Body("version 2 has receipts, and version 1 none".to_owned()));
+        }
+        Ok(file)
     }
 }

@@ -12,6 +12,7 @@ use super::verify::Proof;
 use crate::access::log::{Entry, Grantee, RecordKind, Subject};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
 use crate::intake::{Held, Standing};
+use crate::ledger::Says;
 use crate::rules::ChangeHash;
 
 /// Everything a proof states.
@@ -59,6 +60,9 @@ pub struct ProofStatement {
     pub held: Vec<HeldStated>,
     /// Who signed two changes for one position, by actor.
     pub forks: Vec<ForkStated>,
+    /// Who stated to whom that it had received the document, by bureau and place; left out where the file holds no receipts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<ReceiptStated>,
 }
 
 /// One bureau.
@@ -255,6 +259,27 @@ pub struct ForkStated {
     pub position: u64,
 }
 
+/// One receipt, as a line of a pair's ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptStated {
+    /// Who states that the document is durable there.
+    pub by: String,
+    /// To whom it is stated.
+    pub to: String,
+    /// The line, and its place in that chain.
+    pub line: String,
+    /// See `line`.
+    pub place: u64,
+    /// The registrar that sealed it.
+    pub certificate: String,
+    /// When the document was taken, by that registrar's clock.
+    pub at: u64,
+    /// H(document, log heads, admitted tips) there, then.
+    pub entry: String,
+    /// The newest record known there, then.
+    pub log_head: String,
+}
+
 impl Proof {
     /// What follows from the parts.
     ///
@@ -305,7 +330,27 @@ impl Proof {
                     position,
                 })
                 .collect(),
+            receipts: self.received(),
         })
+    }
+
+    fn received(&self) -> Vec<ReceiptStated> {
+        let mut out = Vec::new();
+        for line in &self.receipts {
+            let body = line.body();
+            let Says::Receipts(receipts) = &body.says else { continue };
+            out.extend(receipts.iter().filter(|receipt| receipt.document == self.state.id()).map(|receipt| ReceiptStated {
+                by: body.from.to_string(),
+                to: body.to.to_string(),
+                line: line.id().to_string(),
+                place: body.n,
+                certificate: body.certificate.to_string(),
+                at: receipt.at.0,
+                entry: receipt.entry.to_string(),
+                log_head: receipt.head.to_string(),
+            }));
+        }
+        out
     }
 
     fn content(&mut self) -> Result<(Vec<EntryStated>, String), ProofError> {

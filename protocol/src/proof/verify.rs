@@ -1,12 +1,13 @@
 //! From the bytes of a proof to what stands: the ordinary directory, book and intake, and nothing else.
 
 use accord_keys::directory::Directory;
-use accord_keys::seal::Sealed;
+use accord_keys::seal::{Sealed, Verified};
 
 use super::file::{ProofError, ProofFile};
 use crate::access::log::{Genesis, Record};
 use crate::agreement::exchange::AgreementBook;
 use crate::intake::{DocState, Intake};
+use crate::ledger::{self, Line, Says};
 use crate::segment;
 use crate::wire;
 
@@ -15,6 +16,7 @@ pub struct Proof {
     pub(super) directory: Directory,
     pub(super) book: AgreementBook,
     pub(super) state: DocState,
+    pub(super) receipts: Vec<Verified<Line>>,
 }
 
 impl std::fmt::Debug for Proof {
@@ -73,12 +75,34 @@ impl Proof {
                 Intake::Malformed(why) => return Err(unsound("segment", at, why)),
             }
         }
+        let receipts = Self::receipts(file, &directory)?;
         let missing = state.missing();
         if missing.is_empty() {
-            Ok(Self { directory, book, state })
+            Ok(Self { directory, book, state, receipts })
         } else {
             let names: Vec<String> = missing.tips.iter().take(4).map(ToString::to_string).collect();
             Err(ProofError::NotWhole(format!("{} changes that anchors name: {}", missing.tips.len(), names.join(", "))))
         }
+    }
+
+    /// The receipts in a file: each sealed by a registrar of who states it, naming this document, in their one order.
+    fn receipts(file: &ProofFile, directory: &Directory) -> Result<Vec<Verified<Line>>, ProofError> {
+        let mut out: Vec<Verified<Line>> = Vec::new();
+        for (at, bytes) in file.receipts.iter().flatten().enumerate() {
+            let unsound = |why: String| ProofError::Part { part: "receipt", at: at + 1, why };
+            let sealed = Sealed::<Line>::from_bytes(&bytes.0).map_err(|error| unsound(error.to_string()))?;
+            let line = sealed.verify(&file.network).map_err(|error| unsound(error.to_string()))?;
+            ledger::check_writer(directory, &line).map_err(|error| unsound(error.to_string()))?;
+            let body = line.body();
+            if !matches!(&body.says, Says::Receipts(lines) if lines.iter().any(|line| line.document == file.document)) {
+                return Err(unsound("it is no receipt of this document".to_owned()));
+            }
+            let place = |line: &Verified<Line>| (line.body().from, line.body().to, line.body().n, line.id());
+            if out.last().is_some_and(|last| place(last) >= place(&line)) {
+                return Err(unsound("receipts must ascend by bureau and place".to_owned()));
+            }
+            out.push(line);
+        }
+        Ok(out)
     }
 }

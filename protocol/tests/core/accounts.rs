@@ -94,6 +94,27 @@ fn journal(document: Option<&str>) -> Command {
 }
 
 #[test]
+fn an_auditor_sees_which_partner_sealed_which_day_of_the_journal() {
+    let (mut county, _) = with_auditor();
+    let ask = |county: &mut County| {
+        let View::Journal(view) = county.asked(0, Some("auditor"), false, journal(None)).expect("an auditor") else { panic!("a view") };
+        view.countersigned
+    };
+    assert!(ask(&mut county).is_empty(), "nothing was stated yet");
+    for _ in 0..2 {
+        county.pass(86_400);
+        county.run();
+    }
+    let sealed = ask(&mut county);
+    let [one] = sealed.as_slice() else { panic!("one partner: {sealed:?}") };
+    assert_eq!((one.partner.as_str(), one.day.len()), (county.nodes[1].id.to_string().as_str(), 10));
+    let partner = county.nodes[1].name.clone();
+    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner }) else { panic!("a ledger") };
+    let said = |ours: bool, id: &str| ledger.lines.iter().find(|line| line.ours == ours && line.id == *id).map(|line| line.says.as_str());
+    assert_eq!((said(true, &one.line), said(false, &one.countersign)), (Some("daily"), Some("countersign")));
+}
+
+#[test]
 fn an_auditor_reads_the_account_and_no_content_at_all() {
     let (mut county, id) = with_auditor();
     let bureau = county.nodes[1].name.clone();

@@ -26,7 +26,7 @@ const NAME: &str = "River compact";
 
 fn compact(view: View) -> CompactView {
     match view {
-        View::Compact(compact) => compact,
+        View::Compact(compact) => *compact,
         other => panic!("a compact, not {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use accord_keys::seal::{Statement, Verified};
 use accord_protocol::id::{Digest, DocumentId, RecordId};
-use accord_protocol::ledger::{Chain, Daily, KindCount, Line, LineError, ReceiptLine, Says, Taken, check_writer, day_of, month};
+use accord_protocol::ledger::{Chain, Daily, KindCount, Line, LineError, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month};
 use accord_protocol::limits;
 use accord_protocol::time::WallSeconds;
 use proptest::prelude::*;
@@ -115,6 +115,11 @@ fn each_rule_of_a_line_is_checked() {
 
 #[test]
 fn days_and_months_are_those_of_the_counties() {
+    for (day, date) in [(0, "1970-01-01"), (58, "1970-02-28"), (59, "1970-03-01"), (11_016, "2000-02-29"), (20_818, "2026-12-31")] {
+        assert_eq!(date_of(day), date);
+        let (first, past) = month(&date[..7]).expect("a month");
+        assert!((day_of(first)..day_of(past)).contains(&day), "{date} lies in its month");
+    }
     let midnight = WallSeconds(1_767_196_800); // 2026-01-01 00:00:00 +08:00
     assert_eq!(month("2026-01").map(|(begins, _)| begins), Some(midnight));
     assert_eq!(month("2025-12").map(|(_, ends)| ends), Some(midnight));

@@ -144,6 +144,48 @@ fn a_full_proof_holds_the_agreements_it_relied_on() {
 }
 
 #[test]
+fn receipts_say_who_had_it_and_are_nothing_without_who_sealed_them() {
+    let (mut county, id) = plain();
+    let (bytes, view) = export(&mut county, 0, &id, false);
+    let stated = states(&bytes).expect("stands");
+    let partner = county.nodes[1].id.to_string();
+    let of_partner: Vec<_> = stated.receipts.iter().filter(|receipt| receipt.by == partner).collect();
+    assert_eq!(of_partner.last().expect("it stated what it holds").entry, view.entry, "the newest is of what we hold");
+    assert!(stated.receipts.iter().all(|receipt| receipt.at > 0 && stated.records.iter().any(|r| r.record == receipt.log_head)));
+    // Lines that name other documents stay at home unless everything is asked for.
+    let second = county.open_case(0, &[1], "Another case", "Nothing in common.");
+    let third = county.open_case(0, &[1], "A third case", "Nothing in common either.");
+    county.run();
+    county.pass(900);
+    let (short, whole) = (export(&mut county, 0, &second, false).0, export(&mut county, 0, &second, true).0);
+    let count = |bytes: &[u8]| states(bytes).expect("stands").receipts.into_iter().filter(|r| r.by == partner).count();
+    assert!(count(&whole) > 0);
+    let other = accord_protocol::id::DocumentId::from_hex(&third).expect("an id").0;
+    assert!(!short.windows(32).any(|window| window == other), "the other document's id is nowhere in the file");
+
+    let file = ProofFile::from_bytes(&bytes).expect("whole");
+    let receipts = file.receipts.clone().expect("there are some");
+    assert!(receipts.len() > 1);
+    let with = |receipts: Vec<Bytes>| Proof::of(&ProofFile { receipts: Some(receipts), ..file.clone() }).map(|_| ());
+    assert!(with(receipts.clone()).is_ok());
+    assert!(matches!(with(receipts.iter().rev().cloned().collect()), Err(ProofError::Part { part: "receipt", at: 2, .. })));
+    assert!(matches!(with(vec![receipts[0].clone(), receipts[0].clone()]), Err(ProofError::Part { part: "receipt", at: 2, .. })));
+    assert!(matches!(with(vec![file.genesis.clone()]), Err(ProofError::Part { part: "receipt", at: 1, .. })));
+    let strange = ProofFile::from_bytes(&export(&mut county, 0, &third, true).0).expect("whole").receipts.expect("some");
+    let mine = |bytes: &Bytes| receipts.contains(bytes);
+    let strange = strange.into_iter().find(|line| !mine(line)).expect("a line of its own");
+    assert!(matches!(with(vec![strange]), Err(ProofError::Part { part: "receipt", at: 1, .. })), "a receipt of another document");
+    let empty = ProofFile { receipts: Some(Vec::new()), ..file.clone() }.to_bytes().expect("short");
+    assert!(matches!(ProofFile::from_bytes(&empty), Err(ProofError::Body(_))));
+    // Without the sealer's certificate or appointment nobody can tell whose word it is.
+    for at in 0..file.statements.len() {
+        let mut statements = file.statements.clone();
+        statements.remove(at);
+        assert!(Proof::of(&ProofFile { statements, ..file.clone() }).is_err(), "statement {} of {}", at + 1, file.statements.len());
+    }
+}
+
+#[test]
 fn a_revoked_member_is_named_as_such_and_its_words_stay() {
     let (mut county, id) = plain();
     county.ask(1, Command::OfficerReset { name: crate::county::OFFICER.to_owned() });
@@ -259,9 +301,13 @@ fn canonical(stated: &ProofStatement) -> String {
 fn vectors_of_proofs_are_read_for_ever() {
     if std::env::var_os("ACCORD_WRITE_VECTORS").is_some() {
         std::fs::create_dir_all(folder()).expect("a writable folder");
-        for (name, (mut county, id), full) in
-            [("plain", plain(), false), ("cut", with_cut(), false), ("held", with_cut(), true), ("ruled", with_rulings(), true)]
-        {
+        for (name, (mut county, id), full) in [
+            ("plain", plain(), false),
+            ("cut", with_cut(), false),
+            ("held", with_cut(), true),
+            ("ruled", with_rulings(), true),
+            ("receipts", plain(), false),
+        ] {
             let path = folder().join(format!("{name}.proof"));
             if !path.exists() {
                 std::fs::write(&path, export(&mut county, 0, &id, full).0).expect("written");

@@ -121,7 +121,11 @@ fn growth(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     Ok(())
 }
 
-fn open_threads(pair: &Pair, at_a: &mut Events, at_b: &mut Events, count: usize) -> Result<Vec<String>, Failed> {
+/// Opens threads both write; returns when both hold them.
+///
+/// # Errors
+/// When a daemon fails.
+pub fn open_threads(pair: &Pair, at_a: &mut Events, at_b: &mut Events, count: usize) -> Result<Vec<String>, Failed> {
     let mut threads = Vec::new();
     for n in 0..count {
         let body = json!({ "title": format!("串案 {n}"), "text": workload::text(n), "category": "CRIM.SERIES", "with": [pair.b.name] });
@@ -134,7 +138,10 @@ fn open_threads(pair: &Pair, at_a: &mut Events, at_b: &mut Events, count: usize)
 }
 
 /// Writes entries one at a time; microseconds until answered, visible at B, delivered.
-fn edit(pair: &Pair, threads: &[String], edits: usize, at_a: &mut Events, at_b: &mut Events) -> Result<[Vec<f64>; 3], Failed> {
+///
+/// # Errors
+/// When a daemon fails.
+pub fn edit(pair: &Pair, threads: &[String], edits: usize, at_a: &mut Events, at_b: &mut Events) -> Result<[Vec<f64>; 3], Failed> {
     let mut out = [Vec::with_capacity(edits), Vec::with_capacity(edits), Vec::with_capacity(edits)];
     for n in 0..edits {
         let id = &threads[n % threads.len()];

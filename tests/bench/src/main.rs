@@ -12,6 +12,7 @@ mod journal;
 mod latency;
 mod limits;
 mod machine;
+mod policy;
 mod publish;
 mod rules;
 mod wire;
@@ -31,16 +32,17 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// One scenario.
 type Scenario = (&'static str, fn(&Plan) -> Result<Table, Failed>);
 
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 6] = [
     ("journal", journal::measure),
     ("rules", rules::measure),
     ("wire", wire::measure),
     ("publish", publish::measure),
     ("latency", latency::measure),
+    ("policy", policy::measure),
 ];
 
 const USAGE: &str = "usage: accord-bench SCENARIO.. [--json] [--quick] [--repeats N] [--dir FOLDER]
-scenarios: latency publish rules wire journal all";
+scenarios: latency publish rules wire journal policy all";
 
 /// How much is measured, and where.
 struct Plan {

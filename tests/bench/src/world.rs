@@ -1,4 +1,4 @@
-//! Two bureaus in this process, without disk or network: the real core, every frame it sends counted.
+//! Bureaus in this process, without disk or network: the real core, every frame it sends counted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use accord_protocol::wire::{self, Message};
 use crate::Failed;
 
 /// 2030-01-01T00:00:00Z.
-const START_S: u64 = 1_893_456_000;
+pub const START_S: u64 = 1_893_456_000;
 /// More frames than this in one exchange are a conversation that does not end.
 const FRAMES_MAX: usize = 1_000_000;
 
@@ -59,39 +59,63 @@ pub struct Member {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     /// Stored parts of documents, in sequence order.
     pub items: BTreeMap<DocumentId, Vec<(u64, Vec<u8>)>>,
-    sent: VecDeque<Vec<u8>>,
+    sent: VecDeque<(LinkId, Vec<u8>)>,
     commands: u64,
 }
 
-/// Both of them.
+/// All of them. The first has an agreement with each of the others.
 pub struct World {
     /// The bureaus.
-    pub members: [Member; 2],
-    /// The network of both.
+    pub members: Vec<Member>,
+    /// The network of all.
     pub network: NetworkId,
     /// Frames since this was last reset.
     pub counted: Counted,
     seeds: u64,
     mono: u64,
     links: u64,
+    /// Who is at the two ends of a link that stands.
+    ends: BTreeMap<LinkId, [usize; 2]>,
 }
 
 impl World {
-    /// Founds two bureaus, lets them check each other's cards and sign an agreement: threads append, hazards read.
+    /// Two bureaus with an agreement, linked.
     ///
     /// # Errors
     /// When the core refuses a step.
     pub fn agreed() -> Result<Self, Failed> {
+        Self::county(2, 365)
+    }
+
+    /// Founds bureaus; the first checks the others' cards and signs an agreement with each that ends after `days`: threads append, hazards
+    /// read. Those two are linked.
+    ///
+    /// # Errors
+    /// When the core refuses a step.
+    pub fn county(bureaus: u8, days: u64) -> Result<Self, Failed> {
         let network = NetworkId::named("bench");
-        let members = [member(network, 1, "河东县公安局")?, member(network, 2, "河西县消防大队")?];
-        let mut world = Self { members, network, counted: Counted::default(), seeds: 0, mono: 0, links: 0 };
-        for at in [0, 1] {
+        let name = |n: u8| match n {
+            1 => "河东县公安局".to_owned(),
+            2 => "河西县消防大队".to_owned(),
+            n => format!("第{n}县公安局"),
+        };
+        let members = (1..=bureaus).map(|n| member(network, n, &name(n))).collect::<Result<Vec<_>, _>>()?;
+        let mut world = Self { members, network, counted: Counted::default(), seeds: 0, mono: 0, links: 0, ends: BTreeMap::new() };
+        for at in 0..world.members.len() {
             world.enrol(at)?;
-            let View::Card(card) = world.ask(1 - at, Command::CardShow)? else { return Err("no card".into()) };
-            let add = Command::PartnerAdd { card: card.text, checking_code: Some(card.checking_code), alias: None };
-            world.ask(at, add)?;
         }
-        world.connect()?;
+        for other in 1..world.members.len() {
+            world.agree(other, days)?;
+        }
+        Ok(world)
+    }
+
+    fn agree(&mut self, other: usize, days: u64) -> Result<(), Failed> {
+        for (at, of) in [(0, other), (other, 0)] {
+            let View::Card(card) = self.ask(of, Command::CardShow)? else { return Err("no card".into()) };
+            self.ask(at, Command::PartnerAdd { card: card.text, checking_code: Some(card.checking_code), alias: None })?;
+        }
+        self.connect_with(other)?;
         let grant = |category, verb, tlp_ceiling| Grant {
             direction: Direction::Both,
             category,
@@ -108,20 +132,34 @@ impl World {
             title: "协作协议".to_owned(),
             text_hash: None,
             from: WallSeconds(START_S),
-            to: WallSeconds(START_S + 365 * 86_400),
+            to: WallSeconds(START_S + days * 86_400),
             grants: vec![grant(Category::CrimSeries, Verb::Append, Tlp::Red), grant(Category::FireHaz, Verb::Read, Tlp::Red)],
             grace_days: 30,
             annex: None,
         };
-        let partner = world.members[1].name.clone();
-        let View::Agreements { agreements } = world.ask(0, Command::AgreementOffer { partner, terms })? else {
+        let partner = self.members[other].name.clone();
+        let View::Agreements { agreements } = self.ask(0, Command::AgreementOffer { partner, terms })? else {
             return Err("no agreement".into());
         };
-        world.exchange()?;
+        self.exchange()?;
         let id = agreements.first().ok_or("no agreement")?.id.clone();
-        world.ask(1, Command::AgreementAccept { id })?;
-        world.exchange()?;
-        Ok(world)
+        self.ask(other, Command::AgreementAccept { id })?;
+        self.exchange()
+    }
+
+    /// Lets time pass; nobody is asked anything.
+    pub fn pass(&mut self, seconds: u64) {
+        self.mono += seconds * 1_000;
+    }
+
+    /// Gives a member nothing but time; answers how long its core took, seconds.
+    ///
+    /// # Errors
+    /// When a stored document cannot be read back.
+    pub fn wake(&mut self, at: usize) -> Result<f64, Failed> {
+        let begun = std::time::Instant::now();
+        self.handle(at, Input::Wake)?;
+        Ok(begun.elapsed().as_secs_f64())
     }
 
     fn enrol(&mut self, at: usize) -> Result<(), Failed> {
@@ -153,49 +191,55 @@ impl World {
         answer.map_err(|refused| format!("refused: {} {:?}", refused.code, refused.params).into())
     }
 
-    /// Ends the link between them.
+    /// Ends every link.
     ///
     /// # Errors
     /// When a stored document cannot be read back.
     pub fn disconnect(&mut self) -> Result<(), Failed> {
-        let link = LinkId(self.links);
-        for at in [0, 1] {
-            self.handle(at, Input::LinkDown { link })?;
-            self.members[at].sent.clear();
+        for (link, ends) in std::mem::take(&mut self.ends) {
+            for at in ends {
+                self.handle(at, Input::LinkDown { link })?;
+                self.members[at].sent.clear();
+            }
         }
         Ok(())
     }
 
-    /// Links them and lets them talk until both are silent.
+    /// Links the first two and lets them talk until both are silent.
     ///
     /// # Errors
     /// When a stored document cannot be read back or they never fall silent.
     pub fn connect(&mut self) -> Result<(), Failed> {
+        self.connect_with(1)
+    }
+
+    fn connect_with(&mut self, other: usize) -> Result<(), Failed> {
         self.links += 1;
         let link = LinkId(self.links);
-        for at in [0, 1] {
-            let transport = self.members[1 - at].transport;
+        self.ends.insert(link, [0, other]);
+        for (at, of) in [(0, other), (other, 0)] {
+            let transport = self.members[of].transport;
             self.handle(at, Input::LinkUp { link, transport, outgoing: at == 0 })?;
         }
         self.exchange()
     }
 
-    /// Carries frames until both are silent.
+    /// Carries frames until all are silent.
     ///
     /// # Errors
     /// As [`World::connect`].
     pub fn exchange(&mut self) -> Result<(), Failed> {
-        let link = LinkId(self.links);
         for _ in 0..FRAMES_MAX {
-            let Some((from, bytes)) = [0, 1].into_iter().find_map(|at| self.members[at].sent.pop_front().map(|bytes| (at, bytes))) else {
-                return Ok(());
-            };
+            let next = self.members.iter_mut().enumerate().find_map(|(at, member)| Some((at, member.sent.pop_front()?)));
+            let Some((from, (link, bytes))) = next else { return Ok(()) };
+            let Some(ends) = self.ends.get(&link) else { continue };
+            let to = if ends[0] == from { ends[1] } else { ends[0] };
             self.count(&bytes);
-            let directory = Arc::clone(&self.members[1 - from].directory);
+            let directory = Arc::clone(&self.members[to].directory);
             let message = wire::check(&directory, &self.network, &bytes).map_err(|error| format!("own frame refused: {error}"))?;
-            self.handle(1 - from, Input::Message { link, message })?;
+            self.handle(to, Input::Message { link, message })?;
         }
-        Err("the two never fall silent".into())
+        Err("they never fall silent".into())
     }
 
     fn count(&mut self, bytes: &[u8]) {
@@ -234,7 +278,7 @@ impl World {
             if step.directory_changed {
                 member.directory = member.core.directory();
             }
-            member.sent.extend(step.sends.into_iter().map(|send| send.bytes));
+            member.sent.extend(step.sends.into_iter().map(|send| (send.link, send.bytes)));
             answers.extend(step.answers);
             for document in &step.wants {
                 member.hold(*document)?;
@@ -248,6 +292,11 @@ impl World {
 }
 
 impl Member {
+    /// Values of one table, as a disk would hold them.
+    pub fn rows(&self, table: Table) -> impl Iterator<Item = &Vec<u8>> {
+        self.rows.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)
+    }
+
     fn hold(&mut self, document: DocumentId) -> Result<(), Failed> {
         let items = self.items.get(&document).cloned().unwrap_or_default();
         self.core.hold(document, items).map_err(|error| error.to_string().into())
@@ -255,19 +304,21 @@ impl Member {
 }
 
 fn member(network: NetworkId, n: u8, name: &str) -> Result<Member, Failed> {
-    let node = Arc::new(SecretKey::from_seed([n; 32]));
-    let transport = TransportKey(SecretKey::from_seed([n + 10; 32]).public().0);
+    // A seed of its own for each key of each bureau.
+    let seed = |of: u8| std::array::from_fn(|at| if at == 0 { of } else { n });
+    let node = Arc::new(SecretKey::from_seed(seed(0)));
+    let transport = TransportKey(SecretKey::from_seed(seed(1)).public().0);
     let founded = bureau::found(&FoundPlan {
         network,
-        unit_code: format!("33010{n}"),
+        unit_code: format!("3301{n:02}"),
         name: name.to_owned(),
-        addresses: vec![format!("127.0.0.1:740{n}")],
+        addresses: vec![format!("127.0.0.1:74{n:02}")],
         phone: "0571-0000000".to_owned(),
         officer: "officer".to_owned(),
-        root: &SecretKey::from_seed([n + 20; 32]),
+        root: &SecretKey::from_seed(seed(2)),
         node: node.as_ref(),
         transport,
-        hpke: HpkeSecret::from_seed([n + 30; 32]).public(),
+        hpke: HpkeSecret::from_seed(seed(3)).public(),
         now: WallSeconds(START_S),
         random: [n; 64],
     })
@@ -278,7 +329,7 @@ fn member(network: NetworkId, n: u8, name: &str) -> Result<Member, Failed> {
             rows.insert((table, key), value);
         }
     }
-    let identity = Identity { network, bureau: founded.bureau, certificate: founded.certificate, signer: node, cursor_key: [n + 40; 32] };
+    let identity = Identity { network, bureau: founded.bureau, certificate: founded.certificate, signer: node, cursor_key: seed(4) };
     let stored = rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
     let now = Now { mono: MonoMillis(0), wall: WallSeconds(START_S) };
     let core = Bureau::open(now, identity, stored).map_err(|error| error.to_string())?;
@@ -286,7 +337,7 @@ fn member(network: NetworkId, n: u8, name: &str) -> Result<Member, Failed> {
         directory: core.directory(),
         core,
         officer: founded.certificate,
-        key: Arc::new(SecretKey::from_seed([n + 50; 32])),
+        key: Arc::new(SecretKey::from_seed(seed(5))),
         name: name.to_owned(),
         transport,
         rows,

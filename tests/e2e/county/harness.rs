@@ -366,6 +366,11 @@ impl Bureau {
         self.child.as_ref().expect("it runs").id()
     }
 
+    /// Whether it was started and not stopped or killed since.
+    pub fn is_up(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Whether the process still runs.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().expect("our child").is_none())

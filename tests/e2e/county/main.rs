@@ -7,13 +7,20 @@
 #![expect(clippy::disallowed_methods, reason = "a test outside the daemon reads the machine's clock")]
 
 mod api;
+mod audit;
 mod clocks;
 mod compact;
 mod harness;
+mod healing;
 mod kill;
 mod laptop;
 mod network;
+mod offline_owner;
 mod refusals;
+mod renewal;
+mod restored;
 mod roots;
 mod storage;
 mod story;
+mod suspension;
+mod trio;

@@ -79,10 +79,14 @@ impl Bureau {
         if let Some(link) = self.links.get_mut(&id) {
             link.equality_heard = turn.now.mono;
         }
-        let link = &self.links[&id];
-        if !quiet || policy != self.policy_digest(&peer.bureau, turn) {
-            return; // Our own word follows when we are quiet, or when both hold the same agreements.
+        if !quiet {
+            return; // Our own word follows when we are.
         }
+        if policy != self.policy_digest(&peer.bureau, turn) {
+            // Our own word follows when both hold the same agreements and passes.
+            return self.show_passes_back(turn, id);
+        }
+        let link = &self.links[&id];
         if self.sum(turn, link) == (sum, count) {
             let was = self.partners.get(&peer.bureau).is_some_and(|row| row.divergent);
             if let Some(link) = self.links.get_mut(&id) {
@@ -94,7 +98,8 @@ impl Bureau {
                 self.mark_divergent(turn, peer.bureau, false);
             }
             self.echoed(turn, &peer);
-            return;
+            let shared = self.unnoted(turn, id, |_| true);
+            return self.all_delivered(turn, id, shared);
         }
         let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
         if link.repairs >= limits::REPAIRS_MAX || view > limits::TIPS_DOCUMENTS_MAX {
@@ -187,9 +192,27 @@ impl Bureau {
             })
             .copied()
             .collect();
+        let shared = self.unnoted(turn, id, |summary| heard.get(&summary.document) == Some(&summary.entry));
+        self.all_delivered(turn, id, shared);
         if let Some(link) = self.links.get_mut(&id) {
             link.whole.extend(differing);
             link.whole.extend(parted);
+        }
+    }
+
+    /// Documents of ours in the view of a link that nobody noted as given to its other end: an acknowledgement was lost with a link.
+    fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
+        let link = &self.links[&id];
+        let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
+        let ours = self.documents.values().filter(|summary| summary.owner == self.identity.bureau && !summary.given.contains(&peer.bureau));
+        ours.filter(|summary| meant(summary) && self.in_view(turn, link, summary)).map(|summary| summary.document).collect()
+    }
+
+    /// Notes as given what the other end showed that it holds.
+    fn all_delivered(&mut self, turn: &mut Turn, id: LinkId, documents: Vec<DocumentId>) {
+        let Some(peer) = self.links.get(&id).and_then(|link| link.peer) else { return };
+        for document in documents {
+            self.delivered(turn, &peer, document);
         }
     }
 }

@@ -51,7 +51,9 @@ impl Bureau {
         link.parted.clear();
         link.tips_sent = false;
         link.evidence.clear();
-        link.in_flight.clear();
+        link.unsure.append(&mut link.in_flight);
+        let over = link.unsure.len().saturating_sub(limits::UNSURE_MAX);
+        link.unsure.drain(..over);
         link.in_flight_bytes = 0;
         link.busy(turn.now.mono);
     }

@@ -429,6 +429,14 @@ impl Bureau {
         let transport = link.transport;
         let mut reached = None;
         let mut delivered = Vec::new();
+        // Answers come in the order of what they answer: what was passed over had not gone when the gate closed. How far the other side got
+        // is walked again; that it has this is true all the same.
+        while let Some(front) = link.unsure.front().copied().filter(|front| front.mark <= mark) {
+            link.unsure.pop_front();
+            if front.mark == mark && front.last && !link.declined.contains(&front.document) && !link.whole.contains(&front.document) {
+                delivered.push(front.document);
+            }
+        }
         while let Some(front) = link.in_flight.front().copied() {
             if front.mark > mark {
                 break;
@@ -444,23 +452,28 @@ impl Bureau {
             }
         }
         link.busy(turn.now.mono);
-        let Some(reached) = reached else { return };
-        self.reached.insert(transport, reached);
-        turn.put(Table::Acknowledged, &transport.0, write(&reached));
-        for document in delivered {
-            if own {
-                continue;
-            }
-            self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
-            if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
-                summary.given.insert(peer.bureau);
-                turn.put(Table::Documents, &document.0, summary.to_bytes());
-                let (owner, kind) = (summary.owner, summary.kind);
-                if owner == self.identity.bureau {
-                    self.given_to(turn, peer.bureau, kind);
-                }
-            }
-            self.event(turn, "delivered", Some(document), Some(peer.bureau), "");
+        if let Some(reached) = reached {
+            self.reached.insert(transport, reached);
+            turn.put(Table::Acknowledged, &transport.0, write(&reached));
         }
+        if !own {
+            for document in delivered {
+                self.delivered(turn, &peer, document);
+            }
+        }
+    }
+
+    /// Notes that a document is durable at a partner: it said so, or holds the same as we do.
+    pub(in crate::bureau) fn delivered(&mut self, turn: &mut Turn, peer: &Peer, document: DocumentId) {
+        self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
+        if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
+            summary.given.insert(peer.bureau);
+            turn.put(Table::Documents, &document.0, summary.to_bytes());
+            let (owner, kind) = (summary.owner, summary.kind);
+            if owner == self.identity.bureau {
+                self.given_to(turn, peer.bureau, kind);
+            }
+        }
+        self.event(turn, "delivered", Some(document), Some(peer.bureau), "");
     }
 }
