@@ -164,9 +164,9 @@ impl Bureau {
         for group in groups {
             let addressed = self.addressed(turn, group.strip_prefix(ADDRESS).unwrap_or_default())?;
             wanted.extend(addressed.members.into_iter().map(|bureau| (bureau, group.as_str())));
-            for bureau in addressed.others {
+            for (bureau, name) in addressed.others {
                 if !receivers.iter().any(|r: &ReceiverView| r.bureau == bureau.to_string()) {
-                    receivers.push(ReceiverView { by: group.clone(), ..self.receiver(&bureau, false, "not_in_compact", "") });
+                    receivers.push(ReceiverView { name, by: group.clone(), ..self.receiver(&bureau, false, "not_in_compact", "") });
                 }
             }
         }
