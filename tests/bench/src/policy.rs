@@ -193,7 +193,9 @@ fn cutting(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     let mut raw = Vec::new();
     for (_, bytes) in items {
         if let Some(Item::Segment(bytes)) = Item::from_bytes(bytes) {
-            let checked = segment::check_stored(segment::decode(&bytes)?)?;
+            let read = segment::decode(&bytes)?;
+            let certificate = directory.certificate(&read.certificate).ok_or("a writer without certificate")?;
+            let checked = segment::check(&world.network, certificate.body(), read)?;
             let placed = checked.positions().iter().zip(&checked.segment().changes);
             raw.extend(placed.filter(|(position, _)| !taken.contains(&position.change)).map(|(_, change)| change.0.clone()));
         }
