@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use accord_keys::seal::Sealed;
 use accord_protocol::access::pass::RelayPass;
 use accord_protocol::bureau::Bureau;
-use accord_protocol::id::{BureauId, DocumentId};
+use accord_protocol::id::{BureauId, DocumentId, StatementId};
 use accord_protocol::input::{Command, CommandId, Input};
 use accord_protocol::intake::Item;
 use accord_protocol::rules::ChangeHash;
@@ -13,7 +13,8 @@ use accord_protocol::segment;
 use accord_protocol::step::Table;
 use accord_protocol::view::{AgreementView, DocumentView, StatusView, View};
 
-use crate::oracle::{entitles, in_force, pacts};
+use crate::node::Node;
+use crate::oracle::entitles;
 use crate::reference;
 use crate::world::{BASE_WALL, CALM, World};
 
@@ -276,13 +277,16 @@ impl World {
                     return Err(format!("I8: {} lacks {lacking} lasting statements of {}", other.name, one.name));
                 }
                 if a < b && one.bureau != other.bureau {
-                    let concluded = |node| -> BTreeSet<_> {
-                        let of_pair =
-                            |p: &crate::oracle::Pact| [p.offerer, p.acceptor].iter().all(|x| *x == one.bureau || *x == other.bureau);
-                        pacts(node).into_iter().filter(of_pair).map(|p| p.id).collect()
+                    let known = |node: &Node| {
+                        let papers = node.papers();
+                        let (of_pair, stops) = (papers.sealed(one.bureau, other.bureau), papers.stopped(one.bureau, other.bureau));
+                        let lifted: BTreeSet<StatementId> = stops.intersection(&papers.lifted).copied().collect();
+                        (of_pair, stops, lifted)
                     };
-                    if concluded(one) != concluded(other) {
-                        return Err(format!("I8: {} and {} know different concluded agreements", one.name, other.name));
+                    if known(one) != known(other) {
+                        let why =
+                            format!("I8: {} and {} know different agreements, suspensions or notices of theirs", one.name, other.name);
+                        return Err(why);
                     }
                 }
             }
@@ -351,14 +355,15 @@ impl World {
         self.wall().max(floor)
     }
 
-    /// Whether two nodes hold the same agreements of their pair in force.
+    /// Whether two nodes go by the same agreements and stops of their pair, and something is in force.
     fn both_agree(&self, a: usize, b: usize) -> bool {
         let (one, other) = (&self.nodes[a], &self.nodes[b]);
-        let ids = |n: usize| {
-            let pacts = pacts(&self.nodes[n]);
-            in_force(&pacts, one.bureau, other.bureau, self.own_time(n)).into_iter().map(|p| p.id).collect::<BTreeSet<_>>()
+        let ground = |n: usize| {
+            let papers = self.nodes[n].papers();
+            let between = papers.between(one.bureau, other.bureau, self.own_time(n));
+            between.is_open().then(|| between.ground())
         };
-        !ids(a).is_empty() && ids(a) == ids(b)
+        ground(a).is_some() && ground(a) == ground(b)
     }
 
     /// Relay passes on a disk, for the report of a violation.

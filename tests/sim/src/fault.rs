@@ -38,11 +38,13 @@ pub enum Fault {
     Replay,
     /// An officer's key is reset.
     Reset,
+    /// Agreements end within the day, are suspended, resumed, amended, renewed too late; days go by in which nobody acts.
+    Lifecycle,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 18] = [
         Fault::Crash,
         Fault::Drop,
         Fault::Duplicate,
@@ -60,6 +62,7 @@ impl Fault {
         Fault::Hostile,
         Fault::Replay,
         Fault::Reset,
+        Fault::Lifecycle,
     ];
 
     /// The word of the command line and of figures.
@@ -82,6 +85,7 @@ impl Fault {
             Fault::Hostile => "hostile",
             Fault::Replay => "replay",
             Fault::Reset => "reset",
+            Fault::Lifecycle => "lifecycle",
         }
     }
 

@@ -13,6 +13,7 @@ use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
 
 use crate::disk::Disk;
+use crate::standing::Papers;
 
 /// An officer of this device and the key that comes with a login.
 #[derive(Clone)]
@@ -159,6 +160,11 @@ impl Node {
     pub fn clocks(&self, world_ms: u64, base_wall: u64) -> Now {
         let wall = (base_wall + world_ms / 1_000).saturating_add_signed(self.clock_off);
         Now { mono: MonoMillis(world_ms.saturating_sub(self.booted)), wall: WallSeconds(wall) }
+    }
+
+    /// How its bureau stands with others, by its disk.
+    pub fn papers(&self) -> Arc<Papers> {
+        self.disk.papers(&self.identity.network)
     }
 
     /// Whether the process runs.

@@ -107,6 +107,10 @@ pub struct World {
     pub rng: SmallRng,
     /// Dice of networks and processes.
     pub net: SmallRng,
+    /// Dice of what came to the simulation after its first seeds were kept: a world without that draws nothing else.
+    pub later: SmallRng,
+    /// Dice of the life of agreements, where they have one.
+    pub life: Option<SmallRng>,
     /// The network all statements are bound to.
     pub network: NetworkId,
     /// Devices.
@@ -159,6 +163,8 @@ impl World {
             now: 0,
             rng: SmallRng::seed_from_u64(seed),
             net: SmallRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
+            later: SmallRng::seed_from_u64(seed ^ 0x6c61_7465_7200_0000),
+            life: None,
             network: NetworkId::named("sim"),
             nodes: Vec::new(),
             weather: CALM,
