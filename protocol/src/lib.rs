@@ -11,6 +11,7 @@ pub mod bureau;
 pub mod clock;
 pub mod content;
 pub mod equality;
+mod family;
 pub mod id;
 pub mod input;
 pub mod intake;

@@ -38,7 +38,7 @@ pub const PASS_LINES_MAX: usize = 64;
 /// Bureaus one pass is shown to. Verdict.
 pub const PASS_SHOWN_MAX: usize = 256;
 /// Passes kept of one issuer and holder. Back-pressure: the newest, and older ones that name whom no newer one names.
-pub const PASSES_KEPT: usize = 8;
+pub const PASSES_KEPT: usize = 32;
 /// Issuers one holder shows passes of. Back-pressure.
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.

@@ -11,7 +11,7 @@ use accord_keys::contact::Contact;
 use accord_keys::directory::{Directory, DirectoryError};
 use accord_keys::revocation::Revocation;
 use accord_keys::root::RootStatement;
-use accord_keys::seal::{self, Sealed, Statement, Verified};
+use accord_keys::seal::{self, Statement, Verified};
 use accord_keys::time::WallSeconds;
 use accord_keys::types::StatementType;
 use minicbor::{Decode, Encode};
@@ -22,7 +22,8 @@ use crate::access::consent::OnwardStatement;
 use crate::access::log::{Genesis, Record};
 use crate::access::pass::RelayPass;
 use crate::agreement::exchange::AgreementStatement;
-use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, StatementId, TransportKey};
+use crate::family::{family, verified};
+use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, TransportKey};
 use crate::ledger::Line;
 use crate::limits;
 use crate::segment::{self, CheckedSegment, Segment};
@@ -502,16 +503,14 @@ pub enum IdentityStatement {
     Contact(Verified<Contact>),
 }
 
+family!(IdentityStatement: Root, Certificate, Revocation, Appointment, ClockReset, Contact);
+
 impl IdentityStatement {
     /// Verifies one sealed statement of a type that speaks of identities.
     ///
     /// # Errors
     /// [`WireError::Seal`].
     pub fn from_bytes(network: &NetworkId, bytes: &[u8]) -> Result<Self, WireError> {
-        fn one<T: Statement>(network: &NetworkId, bytes: &[u8]) -> Result<Verified<T>, WireError> {
-            let sealed = Sealed::<T>::from_bytes(bytes).map_err(|e| WireError::Seal(e.to_string()))?;
-            sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))
-        }
         match seal::peek_type(bytes).and_then(StatementType::from_number) {
             Some(StatementType::Root) => one(network, bytes).map(Self::Root),
             Some(StatementType::Certificate) => one(network, bytes).map(Self::Certificate),
@@ -521,28 +520,6 @@ impl IdentityStatement {
             Some(StatementType::Contact) => one(network, bytes).map(Self::Contact),
             Some(other) if other.is_draft() => Err(WireError::Seal(format!("{other:?} is not yet supported"))),
             _ => Err(WireError::Seal("not a statement about identities".into())),
-        }
-    }
-    /// Its id.
-    pub fn id(&self) -> StatementId {
-        match self {
-            Self::Root(s) => s.id(),
-            Self::Certificate(s) => s.id(),
-            Self::Revocation(s) => s.id(),
-            Self::Appointment(s) => s.id(),
-            Self::ClockReset(s) => s.id(),
-            Self::Contact(s) => s.id(),
-        }
-    }
-    /// Its sealed bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Root(s) => s.sealed().to_bytes(),
-            Self::Certificate(s) => s.sealed().to_bytes(),
-            Self::Revocation(s) => s.sealed().to_bytes(),
-            Self::Appointment(s) => s.sealed().to_bytes(),
-            Self::ClockReset(s) => s.sealed().to_bytes(),
-            Self::Contact(s) => s.sealed().to_bytes(),
         }
     }
     /// Teaches it to a directory; `Ok(true)` when it was new. Contacts are no matter of the directory.
@@ -621,10 +598,6 @@ pub struct CheckedPush {
 /// # Errors
 /// [`WireError::Seal`].
 pub fn agreement_statement(network: &NetworkId, bytes: &[u8]) -> Result<AgreementStatement, WireError> {
-    fn one<T: Statement>(network: &NetworkId, bytes: &[u8]) -> Result<Verified<T>, WireError> {
-        let sealed = Sealed::<T>::from_bytes(bytes).map_err(|e| WireError::Seal(e.to_string()))?;
-        sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))
-    }
     match seal::peek_type(bytes).and_then(StatementType::from_number) {
         Some(StatementType::Offer) => one(network, bytes).map(AgreementStatement::Offer),
         Some(StatementType::Accept) => one(network, bytes).map(AgreementStatement::Accept),
@@ -643,8 +616,11 @@ pub fn agreement_statement(network: &NetworkId, bytes: &[u8]) -> Result<Agreemen
 /// # Errors
 /// [`WireError::Seal`].
 pub fn relay_pass(network: &NetworkId, bytes: &[u8]) -> Result<Verified<RelayPass>, WireError> {
-    let sealed = Sealed::<RelayPass>::from_bytes(bytes).map_err(|e| WireError::Seal(e.to_string()))?;
-    sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))
+    one(network, bytes)
+}
+
+fn one<T: Statement>(network: &NetworkId, bytes: &[u8]) -> Result<Verified<T>, WireError> {
+    verified(network, bytes).map_err(|e| WireError::Seal(e.to_string()))
 }
 
 /// Decodes received bytes and verifies every seal and segment in them. `directory` is a snapshot; a segment whose writer it does not know
@@ -670,23 +646,13 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
             let one = |item: &Bytes| OnwardStatement::from_bytes(network, &item.0).map_err(|e| WireError::Seal(e.to_string()));
             Checked::Onward(items.iter().map(one).collect::<Result<_, _>>()?)
         }
-        Message::Ledger(items) => Checked::Ledger(
-            items
-                .iter()
-                .map(|item| {
-                    Sealed::<Line>::from_bytes(&item.0)
-                        .and_then(|sealed| sealed.verify(network))
-                        .map_err(|e| WireError::Seal(e.to_string()))
-                })
-                .collect::<Result<_, _>>()?,
-        ),
+        Message::Ledger(items) => Checked::Ledger(items.iter().map(|item| one(network, &item.0)).collect::<Result<_, _>>()?),
         Message::Push(push) => {
             let evidence = identities(&push.evidence)?;
             let genesis = match &push.genesis {
                 None => None,
                 Some(bytes) => {
-                    let sealed = Sealed::<Genesis>::from_bytes(&bytes.0).map_err(|e| WireError::Seal(e.to_string()))?;
-                    let genesis = sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))?;
+                    let genesis: Verified<Genesis> = one(network, &bytes.0)?;
                     if genesis.id().0 != push.document.0 {
                         return Err(WireError::Seal("genesis of another document".into()));
                     }
@@ -695,8 +661,7 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
             };
             let mut records = Vec::with_capacity(push.records.len());
             for bytes in &push.records {
-                let sealed = Sealed::<Record>::from_bytes(&bytes.0).map_err(|e| WireError::Seal(e.to_string()))?;
-                records.push(sealed.verify(network).map_err(|e| WireError::Seal(e.to_string()))?);
+                records.push(one::<Record>(network, &bytes.0)?);
             }
             let mut segments = Vec::with_capacity(push.segments.len());
             for bytes in &push.segments {

@@ -18,136 +18,72 @@ use thiserror::Error;
 use super::log::RecordError;
 use crate::agreement::annex::Urgency;
 use crate::agreement::{Tlp, Verb};
+use crate::family::{family, verified};
 use crate::id::{BureauId, Bytes, CertificateId, DocumentId, Nonce, StatementId};
 use crate::limits;
 
-/// A holder asks the owner to let a third bureau in. Sealed by an officer of the asker with `invite`.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct OnwardAsk {
-    /// The document.
-    #[n(0)]
-    pub document: DocumentId,
-    /// Who asks, and by way of whom it would go.
-    #[n(1)]
-    pub via: BureauId,
-    /// For whom.
-    #[n(2)]
-    pub recipient: BureauId,
-    /// The recipient's name as the asker knows it: a claim.
-    #[n(3)]
-    pub recipient_name: String,
-    /// `Read` or `Append`.
-    #[n(4)]
-    pub verb: Verb,
-    /// What for, 1 to 500 bytes.
-    #[n(5)]
-    pub purpose: String,
-    /// How soon.
-    #[n(6)]
-    pub urgency: Urgency,
-    /// Without an answer by then the ask has lapsed.
-    #[n(7)]
-    pub answer_by: WallSeconds,
-    /// The asking officer.
-    #[n(8)]
-    pub officer: CertificateId,
-    /// When, by the officer's clock.
-    #[n(9)]
-    pub at: WallSeconds,
-    /// Makes equal asks differ.
-    #[n(10)]
-    pub nonce: Nonce,
+/// Declares statements as tables: number on the wire, field, type, meaning.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident { $($number:tt $field:ident: $kind:ty = $meaning:literal,)+ })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+            #[cbor(map)]
+            pub struct $name {
+                $(#[doc = $meaning] #[n($number)] pub $field: $kind,)+
+            }
+        )+
+    };
 }
 
-/// The owner asks a bureau that wrote whether a further one may read it. Sealed by the owner's officer who orders the grant.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct ConsentAsk {
-    /// The document.
-    #[n(0)]
-    pub document: DocumentId,
-    /// Who is asked.
-    #[n(1)]
-    pub contributor: BureauId,
-    /// For whom.
-    #[n(2)]
-    pub recipient: BureauId,
-    /// The recipient's name as the owner knows it: a claim.
-    #[n(3)]
-    pub recipient_name: String,
-    /// `Read` or `Append`.
-    #[n(4)]
-    pub verb: Verb,
-    /// Up to what.
-    #[n(5)]
-    pub tlp: Tlp,
-    /// Until when; none: as long as the grant stands.
-    #[n(6)]
-    pub until: Option<WallSeconds>,
-    /// What for, at most 500 bytes.
-    #[n(7)]
-    pub purpose: String,
-    /// The ordering officer of the owner.
-    #[n(8)]
-    pub officer: CertificateId,
-    /// When, by the officer's clock.
-    #[n(9)]
-    pub at: WallSeconds,
-    /// Makes equal asks differ.
-    #[n(10)]
-    pub nonce: Nonce,
-}
-
-/// No, to an [`OnwardAsk`] or a [`ConsentAsk`]. Sealed by an officer of the asked bureau with `order`.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct OnwardRefuse {
-    /// The ask.
-    #[n(0)]
-    pub ask: StatementId,
-    /// The refusing officer.
-    #[n(1)]
-    pub officer: CertificateId,
-    /// Why, at most 500 bytes.
-    #[n(2)]
-    pub reason: String,
-    /// When, by the officer's clock.
-    #[n(3)]
-    pub at: WallSeconds,
-}
-
-/// A bureau that wrote in a document agrees that a further one gets it. Sealed by its officer with `order`; embedded in the grant.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Consent {
-    /// The document.
-    #[n(0)]
-    pub document: DocumentId,
-    /// Who consents.
-    #[n(1)]
-    pub contributor: BureauId,
-    /// For whom.
-    #[n(2)]
-    pub recipient: BureauId,
-    /// The strongest verb it consents to.
-    #[n(3)]
-    pub verb: Verb,
-    /// Up to what.
-    #[n(4)]
-    pub tlp: Tlp,
-    /// Until when; none: as long as the grant stands.
-    #[n(5)]
-    pub until: Option<WallSeconds>,
-    /// The consenting officer.
-    #[n(6)]
-    pub officer: CertificateId,
-    /// When, by the officer's clock.
-    #[n(7)]
-    pub at: WallSeconds,
-    /// Makes equal consents differ.
-    #[n(8)]
-    pub nonce: Nonce,
+statements! {
+    /// A holder asks the owner to let a third bureau in. Sealed by an officer of the asker with `invite`.
+    OnwardAsk {
+        0 document: DocumentId = "The document.",
+        1 via: BureauId = "Who asks, and by way of whom it would go.",
+        2 recipient: BureauId = "For whom.",
+        3 recipient_name: String = "The recipient's name as the asker knows it: a claim.",
+        4 verb: Verb = "`Read` or `Append`.",
+        5 purpose: String = "What for, 1 to 500 bytes.",
+        6 urgency: Urgency = "How soon.",
+        7 answer_by: WallSeconds = "Without an answer by then the ask has lapsed.",
+        8 officer: CertificateId = "The asking officer.",
+        9 at: WallSeconds = "When, by the officer's clock.",
+        10 nonce: Nonce = "Makes equal asks differ.",
+    }
+    /// The owner asks a bureau that wrote whether a further one may read it. Sealed by the owner's officer who orders the grant.
+    ConsentAsk {
+        0 document: DocumentId = "The document.",
+        1 contributor: BureauId = "Who is asked.",
+        2 recipient: BureauId = "For whom.",
+        3 recipient_name: String = "The recipient's name as the owner knows it: a claim.",
+        4 verb: Verb = "`Read` or `Append`.",
+        5 tlp: Tlp = "Up to what.",
+        6 until: Option<WallSeconds> = "Until when; none: as long as the grant stands.",
+        7 purpose: String = "What for, at most 500 bytes.",
+        8 officer: CertificateId = "The ordering officer of the owner.",
+        9 at: WallSeconds = "When, by the officer's clock.",
+        10 nonce: Nonce = "Makes equal asks differ.",
+    }
+    /// No, to an [`OnwardAsk`] or a [`ConsentAsk`]. Sealed by an officer of the asked bureau with `order`.
+    OnwardRefuse {
+        0 ask: StatementId = "The ask.",
+        1 officer: CertificateId = "The refusing officer.",
+        2 reason: String = "Why, at most 500 bytes.",
+        3 at: WallSeconds = "When, by the officer's clock.",
+    }
+    /// A bureau that wrote in a document agrees that a further one gets it. Sealed by its officer with `order`; embedded in the grant.
+    Consent {
+        0 document: DocumentId = "The document.",
+        1 contributor: BureauId = "Who consents.",
+        2 recipient: BureauId = "For whom.",
+        3 verb: Verb = "The strongest verb it consents to.",
+        4 tlp: Tlp = "Up to what.",
+        5 until: Option<WallSeconds> = "Until when; none: as long as the grant stands.",
+        6 officer: CertificateId = "The consenting officer.",
+        7 at: WallSeconds = "When, by the officer's clock.",
+        8 nonce: Nonce = "Makes equal consents differ.",
+    }
 }
 
 fn plain(field: &'static str, text: &str) -> Result<(), Malformed> {
@@ -230,6 +166,8 @@ pub enum OnwardStatement {
     Refuse(Verified<OnwardRefuse>),
 }
 
+family!(OnwardStatement: Ask, ConsentAsk, Consent, Refuse);
+
 /// Why a statement of this family is not taken.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum OnwardError {
@@ -247,36 +185,15 @@ impl OnwardStatement {
     /// # Errors
     /// [`SealError`].
     pub fn from_bytes(network: &crate::id::NetworkId, bytes: &[u8]) -> Result<Self, SealError> {
-        fn one<T: Statement>(network: &crate::id::NetworkId, bytes: &[u8]) -> Result<Verified<T>, SealError> {
-            Sealed::<T>::from_bytes(bytes)?.verify(network)
-        }
         let number = accord_keys::seal::peek_type(bytes).unwrap_or(0);
         match StatementType::from_number(number) {
-            Some(StatementType::OnwardAsk) => one(network, bytes).map(Self::Ask),
-            Some(StatementType::ConsentAsk) => one(network, bytes).map(Self::ConsentAsk),
-            Some(StatementType::Consent) => one(network, bytes).map(Self::Consent),
-            Some(StatementType::OnwardRefuse) => one(network, bytes).map(Self::Refuse),
+            Some(StatementType::OnwardAsk) => verified(network, bytes).map(Self::Ask),
+            Some(StatementType::ConsentAsk) => verified(network, bytes).map(Self::ConsentAsk),
+            Some(StatementType::Consent) => verified(network, bytes).map(Self::Consent),
+            Some(StatementType::OnwardRefuse) => verified(network, bytes).map(Self::Refuse),
             Some(other) if other.is_draft() => Err(SealError::NotYetSupported(other)),
             Some(found) => Err(SealError::Type { expected: StatementType::OnwardAsk, found }),
             None => Err(SealError::UnknownType(number)),
-        }
-    }
-    /// Its id.
-    pub fn id(&self) -> StatementId {
-        match self {
-            Self::Ask(s) => s.id(),
-            Self::ConsentAsk(s) => s.id(),
-            Self::Consent(s) => s.id(),
-            Self::Refuse(s) => s.id(),
-        }
-    }
-    /// Its sealed bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Ask(s) => s.sealed().to_bytes(),
-            Self::ConsentAsk(s) => s.sealed().to_bytes(),
-            Self::Consent(s) => s.sealed().to_bytes(),
-            Self::Refuse(s) => s.sealed().to_bytes(),
         }
     }
     /// The officer who sealed it, as claimed.

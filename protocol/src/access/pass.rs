@@ -102,8 +102,8 @@ pub enum PassError {
     /// It is no matter of this bureau: neither issuer, holder nor named.
     #[error("the pass of {0:?} does not concern this bureau")]
     NotOurs(BureauId),
-    /// Who brought it is neither its issuer nor its holder.
-    #[error("a pass is brought by its issuer or its holder")]
+    /// Who brought it is neither its issuer nor its holder, nor was shown it by us.
+    #[error("a pass is brought by its issuer or its holder, or said back to its holder by whom it names")]
     Messenger,
     /// The registrar's certificate or its appointment is not known: it may be once they are.
     #[error("the registrar of {0:?} is not known")]
@@ -158,7 +158,9 @@ impl PassBook {
         now: WallSeconds,
     ) -> Result<bool, PassError> {
         let body = pass.body();
-        if messenger.is_some_and(|by| by != body.issuer && by != body.holder) {
+        // Whoever was shown a pass may say it back to its holder, who may have lost it.
+        let back = |by: &BureauId| body.holder == self.own && body.names(by);
+        if messenger.is_some_and(|by| by != body.issuer && by != body.holder && !back(&by)) {
             return Err(PassError::Messenger);
         }
         if body.issuer != self.own && body.holder != self.own && !body.names(&self.own) {
@@ -186,8 +188,8 @@ impl PassBook {
         let mut named = BTreeSet::new();
         kept.retain(|pass| {
             let body = pass.body();
-            let fresh = body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0;
-            fresh || body.from > now
+            // One that has not begun, as after a clock was ahead for a while, replaces none yet.
+            body.from > now || body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0
         });
         kept.truncate(limits::PASSES_KEPT);
         Ok(kept.iter().any(|pass| pass.id() == id))

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::Terms;
 use super::lifecycle::{Notice, Resume, Suspend};
+use crate::family::family;
 use crate::id::{AgreementId, BureauId, CertificateId, Nonce, StatementId};
 
 pub use super::book::{AgreementBook, Clause, Entry};
@@ -165,31 +166,9 @@ pub enum AgreementStatement {
     Notice(Verified<Notice>),
 }
 
+family!(AgreementStatement: Offer, Accept, Conclude, Decline, Suspend, Resume, Notice);
+
 impl AgreementStatement {
-    /// Its id.
-    pub fn id(&self) -> StatementId {
-        match self {
-            Self::Offer(s) => s.id(),
-            Self::Accept(s) => s.id(),
-            Self::Conclude(s) => s.id(),
-            Self::Decline(s) => s.id(),
-            Self::Suspend(s) => s.id(),
-            Self::Resume(s) => s.id(),
-            Self::Notice(s) => s.id(),
-        }
-    }
-    /// Its sealed bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Offer(s) => s.sealed().to_bytes(),
-            Self::Accept(s) => s.sealed().to_bytes(),
-            Self::Conclude(s) => s.sealed().to_bytes(),
-            Self::Decline(s) => s.sealed().to_bytes(),
-            Self::Suspend(s) => s.sealed().to_bytes(),
-            Self::Resume(s) => s.sealed().to_bytes(),
-            Self::Notice(s) => s.sealed().to_bytes(),
-        }
-    }
     /// When it was sealed, by its sealer's clock.
     pub fn at(&self) -> WallSeconds {
         match self {

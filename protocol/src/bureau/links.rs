@@ -123,6 +123,8 @@ pub struct Link {
     refused: BTreeSet<DocumentId>,
     /// Relay passes sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
+    /// Its own passes that name us are said back to it: the two of us counted by different ones.
+    pub(in crate::bureau) show_back: bool,
 }
 
 impl Link {
@@ -155,6 +157,7 @@ impl Link {
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
             shown: BTreeSet::new(),
+            show_back: false,
         }
     }
     /// Whether a bureau is at the other end.

@@ -208,6 +208,14 @@ impl Bureau {
         Ok(true)
     }
 
+    /// The two ends of a link count by different passes or agreements: the other side may have lost those that it showed us once, as a
+    /// restored store does. They are said back, once on each link.
+    pub(super) fn show_passes_back(&mut self, turn: &mut Turn, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.show_back) else { return };
+        link.show_back = true;
+        self.show_passes(turn, id);
+    }
+
     /// Sends on one link the passes its other end is to have and was not sent: its own, and those of ours that name it.
     fn show_passes(&mut self, turn: &mut Turn, id: LinkId) {
         let link = &self.links[&id];
@@ -228,7 +236,9 @@ impl Bureau {
                 let shown = body.holder == own && is(self.passes.newest_for(&body.issuer, &own, &peer, now));
                 // A sibling shows the same to the same.
                 let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.newest_for(&body.issuer, &body.holder, to, now)));
-                (given || shown || sibling) && !link.shown.contains(&pass.id())
+                // Its own pass that it showed us once and may have lost since: said back when the two of us count differently.
+                let back = link.show_back && body.holder == peer && is(self.passes.newest_for(&body.issuer, &peer, &own, now));
+                (given || shown || sibling || back) && !link.shown.contains(&pass.id())
             })
             .map(|pass| (pass.id(), pass.body().issuer, pass.body().registrar, Bytes(pass.sealed().to_bytes())))
             .collect();

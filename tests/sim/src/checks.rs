@@ -257,7 +257,7 @@ impl World {
     /// # Errors
     /// The first difference.
     pub fn at_rest(&mut self) -> Result<(), String> {
-        for document in self.documents() {
+        for document in self.documents_in_use() {
             self.converged(&document)?;
         }
         self.statements_agree()?;

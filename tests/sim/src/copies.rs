@@ -64,6 +64,7 @@ impl World {
             core: None,
             officers: node.officers.clone(),
             clock_off: node.clock_off,
+            clock_seen: node.clock_off,
             booted: self.now,
             inbox: VecDeque::new(),
             wake_at: None,

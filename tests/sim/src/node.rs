@@ -133,6 +133,8 @@ pub struct Node {
     pub officers: Vec<Officer>,
     /// Seconds its wall clock is off.
     pub clock_off: i64,
+    /// What it was when the node last read its clock: a jump is not known to it before its next step.
+    pub clock_seen: i64,
     /// When the process started, world milliseconds.
     pub booted: u64,
     /// Inputs not yet handled.

@@ -139,6 +139,7 @@ impl World {
             core: None,
             officers: Vec::new(),
             clock_off: 0,
+            clock_seen: 0,
             booted: 0,
             inbox: std::collections::VecDeque::new(),
             wake_at: None,

@@ -322,6 +322,7 @@ impl World {
 
     fn turn(&mut self, n: usize) {
         self.turns += 1;
+        self.nodes[n].clock_seen = self.nodes[n].clock_off;
         let batch = self.net.random_range(1..=self.weather.batch);
         let crash = self.weather.crash > 0 && self.net.random_range(0..10_000) < self.weather.crash;
         let before_commit = self.net.random_bool(0.5);
@@ -512,7 +513,17 @@ impl World {
 
     /// Documents any disk knows.
     pub fn documents(&self) -> BTreeSet<DocumentId> {
-        self.nodes.iter().flat_map(|node| node.disk.table(Table::Documents)).filter_map(|(key, _)| DocumentId::from_slice(key)).collect()
+        self.documents_of(|_| true)
+    }
+
+    /// Ids of every document some node still in use holds: what only a withdrawn copy of a device ever had went with it.
+    pub fn documents_in_use(&self) -> BTreeSet<DocumentId> {
+        self.documents_of(|node| !node.retired)
+    }
+
+    fn documents_of(&self, which: impl Fn(&Node) -> bool) -> BTreeSet<DocumentId> {
+        let rows = self.nodes.iter().filter(|node| which(node)).flat_map(|node| node.disk.table(Table::Documents));
+        rows.filter_map(|(key, _)| DocumentId::from_slice(key)).collect()
     }
 
     /// Whether a node lists a document.

@@ -3,6 +3,7 @@
 use accord_protocol::agreement::{Category, Direction, Tlp, Verb};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::Command;
+use accord_protocol::step::{Table, Write};
 use accord_protocol::view::View;
 use accord_protocol::wire::{Message, Push};
 use accord_sim::oracle::Oracle;
@@ -490,6 +491,31 @@ fn partners_of_one_that_is_down_heal_each_other_until_the_pass_ends() {
     world.run(60_000);
     same(&mut world, &thread, &[a, b, c]);
     assert_eq!(world.show(c, &thread).expect("held").entries.len(), 5);
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn a_pass_that_its_holder_lost_is_said_back_by_whom_it_was_shown_to() {
+    let mut world = World::new(23);
+    let [a, b, c, _] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    world.run(30_000);
+    same(&mut world, &thread, &[a, b, c]);
+    // A goes down; then C loses what A gave it, as a store put back does.
+    world.part(a, b);
+    world.part(a, c);
+    world.crash(c);
+    let keys: Vec<Vec<u8>> = world.nodes[c].disk.table(Table::Passes).map(|(key, _)| key.to_vec()).collect();
+    assert!(!keys.is_empty());
+    let writes: Vec<Write> = keys.into_iter().map(|key| Write::Put { table: Table::Passes, key, value: None }).collect();
+    world.nodes[c].disk.commit(&writes).expect("rows can be removed");
+    world.boot(c);
+    world.write_note(b, &thread).expect("b writes while a is down");
+    world.run(30_000);
+    assert_eq!(world.show(c, &thread).expect("held").entries.len(), world.show(b, &thread).expect("held").entries.len());
     world.heal();
     world.check_healed();
 }

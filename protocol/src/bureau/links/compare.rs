@@ -79,10 +79,14 @@ impl Bureau {
         if let Some(link) = self.links.get_mut(&id) {
             link.equality_heard = turn.now.mono;
         }
-        let link = &self.links[&id];
-        if !quiet || policy != self.policy_digest(&peer.bureau, turn) {
-            return; // Our own word follows when we are quiet, or when both hold the same agreements.
+        if !quiet {
+            return; // Our own word follows when we are.
         }
+        if policy != self.policy_digest(&peer.bureau, turn) {
+            // Our own word follows when both hold the same agreements and passes.
+            return self.show_passes_back(turn, id);
+        }
+        let link = &self.links[&id];
         if self.sum(turn, link) == (sum, count) {
             let was = self.partners.get(&peer.bureau).is_some_and(|row| row.divergent);
             if let Some(link) = self.links.get_mut(&id) {

@@ -146,8 +146,8 @@ impl World {
             Some(Queued::Frame { bytes, .. }) => {
                 self.figures.frames += 1;
                 self.figures.bytes += bytes.len() as u64;
-                let wall = self.nodes[node].clocks(self.now, BASE_WALL).wall;
                 let world_wall = BASE_WALL + self.now / 1_000;
+                let wall = world_wall.saturating_add_signed(self.nodes[node].clock_seen);
                 let message = wire::Message::decode(&bytes).ok();
                 if let Err(why) = self.watch.frame(&self.nodes[node], &self.nodes[peer], &bytes, message.as_ref()) {
                     self.fail(&why);
@@ -155,7 +155,7 @@ impl World {
                 if matches!(message, Some(wire::Message::Hello(_))) {
                     self.hellos.insert((node, peer), bytes.clone());
                 }
-                self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall.0, world_wall);
+                self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall, world_wall);
                 self.note(|world| format!("{} -> {} {}", world.nodes[node].name, world.nodes[peer].name, describe(&bytes)));
                 self.oracle_verdict();
                 if self.keep_said {
