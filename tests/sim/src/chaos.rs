@@ -66,6 +66,8 @@ pub struct Plan {
     pub personalities: Vec<String>,
     /// After so many hours nobody acts for so many days.
     pub stretch: Option<(u64, u64)>,
+    /// Whether home nodes may be put back or doubled at all.
+    pub homes: bool,
 }
 
 /// A whole run: found, act under faults, heal, check.
@@ -85,6 +87,9 @@ pub fn run(options: &Options) -> World {
             end += days * DAY_MS;
         }
         world.act(&plan);
+        if world.shaken && step % 4 == 0 {
+            world.officers_rule(false);
+        }
         let pause = world.pause().min(end - world.now);
         world.run(pause);
         world.check_touched();
@@ -153,7 +158,20 @@ fn draw(world: &mut World, options: &Options) -> Plan {
     let quiet = dice.random_bool(0.14) && options.hostile.is_empty();
     let (weather, faults) = if quiet { (CALM, Faults::default()) } else { (weather, faults) };
     let stretch = draw_life(world, options);
-    Plan { bureaus, laptops, weather, faults, hostile: Vec::new(), seldom: Vec::new(), personalities: options.hostile.clone(), stretch }
+    let homes = options.faults.has(Fault::Homes);
+    let put_back = world.later.random_bool(0.25) && homes && !quiet;
+    let faults = if put_back { faults.with(Fault::Homes) } else { faults };
+    Plan {
+        bureaus,
+        laptops,
+        weather,
+        faults,
+        hostile: Vec::new(),
+        seldom: Vec::new(),
+        personalities: options.hostile.clone(),
+        stretch,
+        homes,
+    }
 }
 
 /// Whether agreements have a life in this world; then, sometimes, days pass in which nobody acts: grace and notices run out.
@@ -212,6 +230,10 @@ impl World {
         for look in LOOKS {
             self.run((look - done) * ROUND_MS);
             done = look;
+            if self.shaken {
+                self.officers_rule(true);
+                continue;
+            }
             if self.at_rest().is_ok() {
                 self.figures.rounds_most = self.figures.rounds_most.max(look);
                 break;

@@ -38,13 +38,15 @@ pub enum Fault {
     Replay,
     /// An officer's key is reset.
     Reset,
+    /// The disk of a home node is put back, by a restore that says so or a snapshot that says nothing; a doubled registrar is one of these.
+    Homes,
     /// Agreements end within the day, are suspended, resumed, amended, renewed too late; days go by in which nobody acts.
     Lifecycle,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 19] = [
         Fault::Crash,
         Fault::Drop,
         Fault::Duplicate,
@@ -62,6 +64,7 @@ impl Fault {
         Fault::Hostile,
         Fault::Replay,
         Fault::Reset,
+        Fault::Homes,
         Fault::Lifecycle,
     ];
 
@@ -85,6 +88,7 @@ impl Fault {
             Fault::Hostile => "hostile",
             Fault::Replay => "replay",
             Fault::Reset => "reset",
+            Fault::Homes => "homes",
             Fault::Lifecycle => "lifecycle",
         }
     }

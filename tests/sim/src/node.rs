@@ -135,6 +135,8 @@ pub struct Node {
     pub clock_off: i64,
     /// What it was when the node last read its clock: a jump is not known to it before its next step.
     pub clock_seen: i64,
+    /// Its store was put back or doubled, it knows so, and no officer has stated what is missing: no record and nothing to partners.
+    pub unconfirmed: bool,
     /// When the process started, world milliseconds.
     pub booted: u64,
     /// Inputs not yet handled.

@@ -286,6 +286,9 @@ impl Oracle {
                     self.canaries.add_marks(bytes, *document);
                 }
                 Item::Opening(_) => {}
+                Item::Record(bytes) if node.unconfirmed && is_record_by(node, bytes) && !self.canaries.knows(&found[0]) => {
+                    self.verdict = Some(format!("I8: {} writes a record in {document:?} before its store was confirmed", node.name));
+                }
                 Item::Record(_) => found.iter().for_each(|id| self.canaries.add(id, *document)),
             }
             self.kept.entry(node.instance).or_default().extend(found);
@@ -480,6 +483,11 @@ impl Oracle {
         }
         None
     }
+}
+
+/// Whether a record is sealed by this very node.
+fn is_record_by(node: &Node, bytes: &[u8]) -> bool {
+    Sealed::<Record>::from_bytes(bytes).is_ok_and(|sealed| sealed.claimed().registrar == node.identity.certificate)
 }
 
 /// The bureau of a segment's writer, by the certificates on a disk.

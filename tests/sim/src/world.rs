@@ -109,6 +109,8 @@ pub struct World {
     pub net: SmallRng,
     /// Dice of what came to the simulation after its first seeds were kept: a world without that draws nothing else.
     pub later: SmallRng,
+    /// Whether some home node was put back or doubled: officers are asked to rule.
+    pub shaken: bool,
     /// Dice of the life of agreements, where they have one.
     pub life: Option<SmallRng>,
     /// The network all statements are bound to.
@@ -164,6 +166,7 @@ impl World {
             rng: SmallRng::seed_from_u64(seed),
             net: SmallRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
             later: SmallRng::seed_from_u64(seed ^ 0x6c61_7465_7200_0000),
+            shaken: false,
             life: None,
             network: NetworkId::named("sim"),
             nodes: Vec::new(),
