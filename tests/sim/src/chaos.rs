@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> World {
             end += days * DAY_MS;
         }
         world.act(&plan);
-        if world.shaken && step % 4 == 0 {
+        if world.shaken && step.is_multiple_of(4) {
             world.officers_rule(false);
         }
         let pause = world.pause().min(end - world.now);

@@ -319,7 +319,7 @@ impl Oracle {
         let Ok(View::Sending(view)) = answer else { return };
         let Some(document) = DocumentId::from_hex(&view.id).filter(|_| !view.dry_run) else { return };
         if node.disk.get(Table::Documents, &document.0).is_none() {
-            self.verdict = Some(format!("P2: {} answered about {document:?}, which is not on its disk", node.name));
+            self.verdict = Some(format!("I4: {} answered about {document:?}, which is not on its disk", node.name));
         }
     }
 
@@ -329,7 +329,7 @@ impl Oracle {
         if kept {
             self.promised.insert((node.instance, document, mark.to_owned()));
         } else {
-            self.verdict = Some(format!("P2: {} answered a write in {document:?} that is not on its disk", node.name));
+            self.verdict = Some(format!("I4: {} answered a write in {document:?} that is not on its disk", node.name));
         }
     }
 
@@ -394,9 +394,11 @@ impl Oracle {
                 }
             }
             if !told {
+                // I1 where a document is handed over, I2 where something else gives it away.
+                let broken = if matches!(message, Some(Message::Push(_))) { "I1" } else { "I2" };
                 let what = message.as_ref().map(|m| format!("{m:?}")).unwrap_or_default();
                 let what: String = what.chars().take(300).collect();
-                self.verdict = Some(format!("P1: {} told {} of {documents:?}: {what}", from.name, to.name));
+                self.verdict = Some(format!("{broken}: {} told {} of {documents:?}: {what}", from.name, to.name));
                 return;
             }
         }
@@ -451,7 +453,7 @@ impl Oracle {
                     }
                     if push.parts.iter().any(|part| !kept.contains(part)) {
                         self.verdict =
-                            Some(format!("P2: {} acknowledged a push of {:?} it does not have on disk", from.name, push.document));
+                            Some(format!("I4: {} acknowledged a push of {:?} it does not have on disk", from.name, push.document));
                         return;
                     }
                     self.acknowledged += 1;
@@ -477,7 +479,7 @@ impl Oracle {
                     owner == Some(node.bureau) || self.given.contains(&(*document, node.bureau)) || refused
                 });
                 if !rightly {
-                    return Some(format!("P1: the disk of {} holds something of {documents:?}", node.name));
+                    return Some(format!("I2: the disk of {} holds something of {documents:?}", node.name));
                 }
             }
         }

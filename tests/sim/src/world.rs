@@ -362,7 +362,7 @@ impl World {
 
     fn commit(&mut self, n: usize, writes: &[accord_protocol::step::Write]) {
         if let Err(why) = self.nodes[n].disk.commit(writes) {
-            let why = format!("P4: {}: {why}", self.nodes[n].name);
+            let why = format!("I8: {}: {why}", self.nodes[n].name);
             self.fail(&why);
         }
         if let Some(core) = self.nodes[n].core.as_mut() {
