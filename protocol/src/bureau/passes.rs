@@ -18,8 +18,34 @@ use crate::id::{BureauId, Bytes, CertificateId, StatementId};
 use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
-use crate::time::WallSeconds;
+use crate::time::{MonoMillis, WallSeconds};
 use crate::wire::Message;
+
+/// How often passes may be issued and shown within a while. Signing a compact of dozens of bureaus brings agreements into force one by one;
+/// without this every one of them would have every pass of both bureaus issued and shown anew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rounds {
+    since: MonoMillis,
+    taken: u32,
+}
+
+impl Rounds {
+    pub fn new(now: MonoMillis) -> Self {
+        Self { since: now, taken: 0 }
+    }
+    fn take(&mut self, now: MonoMillis) -> bool {
+        if now >= self.pause() {
+            *self = Self::new(now);
+        }
+        let some = self.taken < limits::PASS_ROUNDS_MAX;
+        self.taken += u32::from(some);
+        some
+    }
+    /// When the next while begins.
+    pub fn pause(&self) -> MonoMillis {
+        self.since.plus(limits::PASS_PAUSE_MS)
+    }
+}
 
 impl Bureau {
     /// What this node decides by.
@@ -71,6 +97,9 @@ impl Bureau {
     pub(super) fn pass_duties(&mut self, turn: &mut Turn) {
         if !self.passes_dirty && self.next_pass.is_none_or(|at| turn.effective < at) {
             return;
+        }
+        if !self.pass_rounds.take(turn.now.mono) {
+            return; // Still dirty: at the next pause everything is done at once.
         }
         self.passes_dirty = false;
         for gone in self.passes.forget_ended(turn.effective) {

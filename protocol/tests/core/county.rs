@@ -129,6 +129,11 @@ impl Node {
 impl County {
     /// `count` bureaus whose cards everybody checked, all linked, one officer each.
     pub fn new(count: u8) -> Self {
+        Self::where_checked(count, |_, _| true)
+    }
+
+    /// As [`County::new`], where `checked(reader, owner)` says whose cards were compared by people.
+    pub fn where_checked(count: u8, checked: impl Fn(usize, usize) -> bool) -> Self {
         let now = Now { mono: MonoMillis(0), wall: START };
         let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now };
         for at in 0..county.nodes.len() {
@@ -139,7 +144,7 @@ impl County {
             for owner in 0..county.nodes.len() {
                 if reader != owner {
                     let View::Card(card) = county.ask(owner, Command::CardShow) else { panic!("a card") };
-                    let checking_code = Some(card.checking_code);
+                    let checking_code = checked(reader, owner).then_some(card.checking_code);
                     county.ask(reader, Command::PartnerAdd { card: card.text, checking_code, alias: None });
                 }
             }
@@ -189,6 +194,12 @@ impl County {
         let person = if self.nodes[at].accounts.iter().any(|line| line.kind == "login") { Some(OFFICER) } else { None };
         let answer = self.asked(at, person, false, command);
         answer.unwrap_or_else(|refused| panic!("{} refused: {refused:?}", self.nodes[at].name))
+    }
+
+    /// Hands one node a message as if another had sent it.
+    pub fn hand(&mut self, from: usize, to: usize, message: &wire::Message) {
+        let message = wire::check(&self.nodes[to].core.directory(), &network(), &message.encode()).expect("its seals verify");
+        self.nodes[to].give(self.now, Input::Message { link: LinkId(from as u64), message });
     }
 
     /// Carries frames until nobody has anything to say.

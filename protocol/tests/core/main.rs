@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod admission;
 mod clock;
+mod compacts;
 mod county;
 mod decisions;
 mod delivered;
