@@ -38,7 +38,9 @@ impl Bureau {
         bureau: BureauId,
         mut terms: Terms,
     ) -> Result<View, Refused> {
-        if !self.partners[&bureau].checked {
+        // A laptop knows agreements of its bureau without the cards of its partners.
+        let unknown = || Refused::new(RefusedKind::NotFound, "unknown_partner").with("name", self.name_of(&bureau));
+        if !self.partners.get(&bureau).ok_or_else(unknown)?.checked {
             return Err(Refused::new(RefusedKind::Refused, "unchecked_card").with("name", self.name_of(&bureau)));
         }
         let pair = Pair::of(self.identity.bureau, bureau);

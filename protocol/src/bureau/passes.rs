@@ -262,11 +262,11 @@ impl Bureau {
                 let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
                 let is = |found: Option<&Verified<RelayPass>>| found.is_some_and(|found| found.id() == pass.id());
                 let given = newest && (peer == own || (body.issuer == own && body.holder == peer));
-                let shown = body.holder == own && is(self.passes.newest_for(&body.issuer, &own, &peer, now));
+                let shown = body.holder == own && is(self.passes.last_word(&body.issuer, &own, &peer, now));
                 // A sibling shows the same to the same.
-                let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.newest_for(&body.issuer, &body.holder, to, now)));
+                let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.last_word(&body.issuer, &body.holder, to, now)));
                 // Its own pass that it showed us once and may have lost since: said back when the two of us count differently.
-                let back = link.show_back && body.holder == peer && is(self.passes.newest_for(&body.issuer, &peer, &own, now));
+                let back = link.show_back && body.holder == peer && is(self.passes.last_word(&body.issuer, &peer, &own, now));
                 (given || shown || sibling || back) && !link.shown.contains(&pass.id())
             })
             .map(|pass| (pass.id(), pass.body().issuer, pass.body().registrar, Bytes(pass.sealed().to_bytes())))

@@ -7,6 +7,7 @@ mod admission;
 mod clock;
 mod compacts;
 mod county;
+mod decisions;
 mod delivered;
 mod documents;
 mod exchange;

@@ -1,4 +1,6 @@
-//! What the fuzz targets of the rules share: a small honest document, and lies about its changes read from fuzz bytes.
+//! What the fuzz targets share: a small honest document, and lies about its changes read from fuzz bytes; [`outside`]: statements and proofs.
+
+pub mod outside;
 
 use accord_protocol::content::{Content, Edit};
 use accord_protocol::rules::forge::{Forged, ForgedKey, ForgedOp, chunk};
