@@ -12,7 +12,7 @@ use accord_protocol::input::{Command, CommandId, Draft, Input, LinkId};
 use accord_protocol::step::{Send, Table, Write};
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
-use accord_protocol::wire;
+use accord_protocol::wire::{self, Message};
 
 use crate::world::START;
 
@@ -38,6 +38,8 @@ pub struct Node {
 pub struct County {
     pub nodes: Vec<Node>,
     pub now: Now,
+    /// What was said: from, to, message. Only while it is `Some`.
+    pub heard: Option<Vec<(usize, usize, Message)>>,
 }
 
 fn network() -> NetworkId {
@@ -135,7 +137,7 @@ impl County {
     /// As [`County::new`], where `checked(reader, owner)` says whose cards were compared by people.
     pub fn where_checked(count: u8, checked: impl Fn(usize, usize) -> bool) -> Self {
         let now = Now { mono: MonoMillis(0), wall: START };
-        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now };
+        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now, heard: None };
         for at in 0..county.nodes.len() {
             let n = u8::try_from(at).expect("few") + 1;
             county.log_in(at, OFFICER, SecretKey::from_seed([n + 160; 32]));
@@ -230,6 +232,9 @@ impl County {
             }
             let to = usize::try_from(send.link.0).expect("few");
             let link = LinkId(from as u64);
+            if let Some(heard) = &mut self.heard {
+                heard.push((from, to, Message::decode(&send.bytes).expect("honest nodes send messages")));
+            }
             let message = wire::check(&self.nodes[to].core.directory(), &network(), &send.bytes).expect("honest nodes send messages");
             self.nodes[to].give(self.now, Input::Message { link, message });
         }

@@ -19,6 +19,7 @@ mod naive;
 mod pacts;
 mod proof;
 mod records;
+mod restricted;
 mod segments;
 mod vectors;
 mod wire;
