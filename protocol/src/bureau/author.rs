@@ -205,7 +205,7 @@ impl Bureau {
 
     pub(super) fn sent(&self, document: DocumentId, receivers: Vec<ReceiverView>) -> View {
         let number = self.documents.get(&document).map(|s| s.number.clone()).unwrap_or_default();
-        View::Sending(SendingView { id: document.to_string(), number, dry_run: false, receivers, visible_entries: 0 })
+        View::Sending(SendingView { id: document.to_string(), number, receivers, ..SendingView::default() })
     }
 
     /// Seals a genesis, writes the founding change and, on the registrar, adopts: one step.
