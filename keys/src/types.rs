@@ -66,7 +66,7 @@ register! {
     0x0208 End draft "Ends an agreement.",
     0x0209 RelayPass frozen "Lets one partner hand documents to another.",
     0x020a Emergency draft "An agreement for 24 hours by two duty commanders.",
-    0x020b Compact draft "One text, many pairs.",
+    0x020b Compact frozen "One common text and a roster, whose pairs sign agreements that name it.",
     0x0301 Genesis frozen "Record 0 of a document's access log.",
     0x0302 Record frozen "A later record of a document's access log.",
     0x0303 Order frozen "An officer's order that a record carries out.",
@@ -112,6 +112,6 @@ mod tests {
         for free in [0x0000, 0x0100, 0x0109, 0x0503, 0xffff] {
             assert_eq!(StatementType::from_number(free), None, "{free:#06x}");
         }
-        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 23, "the frozen types of this version");
+        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 24, "the frozen types of this version");
     }
 }

@@ -12,6 +12,7 @@ mod bulletin;
 mod card;
 mod case;
 mod clock;
+mod compact;
 mod completion;
 mod config;
 mod demo;
@@ -105,6 +106,8 @@ enum Verb {
     Partner(partner::PartnerVerb),
     #[command(subcommand)]
     Agreement(agreement::AgreementVerb),
+    #[command(subcommand)]
+    Compact(compact::CompactVerb),
     #[command(subcommand)]
     Bulletin(bulletin::BulletinVerb),
     #[command(subcommand)]
@@ -203,6 +206,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Card(verb)) => card::run(verb, &cx),
         Some(Verb::Partner(verb)) => partner::run(verb, &cx),
         Some(Verb::Agreement(verb)) => agreement::run(verb, &cx),
+        Some(Verb::Compact(verb)) => compact::run(verb, &cx),
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),

@@ -11,6 +11,8 @@ use crate::words::Lang;
 
 const TEMPLATE_ZH: &str = include_str!("../words/agreement.zh.toml");
 const TEMPLATE_EN: &str = include_str!("../words/agreement.en.toml");
+const COMPACT_ZH: &str = include_str!("../words/compact.zh.toml");
+const COMPACT_EN: &str = include_str!("../words/compact.en.toml");
 
 /// Days after the end before late writes are cut, when a file does not say.
 const GRACE_DAYS_DEFAULT: u32 = 30;
@@ -186,10 +188,23 @@ pub struct Written {
     pub terms: TermsForm,
 }
 
+/// A compact's file as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenCompact {
+    /// What it is called; empty when an amendment keeps the name.
+    pub name: String,
+    /// The other bureaus, by name, alias or id; empty when an amendment keeps the roster.
+    pub roster: Vec<String>,
+    /// The common terms.
+    pub terms: TermsForm,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     partner: Option<String>,
+    name: Option<String>,
+    roster: Option<Vec<String>>,
     title: String,
     from: Datetime,
     to: Datetime,
@@ -225,19 +240,54 @@ pub fn template(lang: Lang) -> &'static str {
     }
 }
 
+/// The commented example of a compact's file, in the language of the reader. It is valid as it stands.
+pub fn compact_template(lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => COMPACT_ZH,
+        Lang::En => COMPACT_EN,
+    }
+}
+
+/// Reads a compact's file.
+///
+/// # Errors
+/// As [`read`]; a compact is offered to nobody in particular.
+pub fn read_compact(text: &str) -> Result<WrittenCompact, Failure> {
+    let (file, terms) = parse(text)?;
+    if file.partner.is_some() {
+        return Err(misplaced(text, "partner"));
+    }
+    Ok(WrittenCompact { name: file.name.unwrap_or_default(), roster: file.roster.unwrap_or_default(), terms })
+}
+
 /// Reads a file's text.
 ///
 /// # Errors
 /// `agreement_file` with what is wrong and the line, for TOML that does not parse, unknown or missing keys and impossible dates.
 pub fn read(text: &str) -> Result<Written, Failure> {
-    let file: File = toml::from_str(text).map_err(|error| {
+    let (file, terms) = parse(text)?;
+    match (file.name, file.roster) {
+        (Some(_), _) => Err(misplaced(text, "name")),
+        (_, Some(_)) => Err(misplaced(text, "roster")),
+        (None, None) => Ok(Written { partner: file.partner, terms }),
+    }
+}
+
+/// A key that belongs into the other kind of file.
+fn misplaced(text: &str, key: &str) -> Failure {
+    let line = text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |at| at + 1);
+    Failure::misuse("agreement_file").with("line", line).with("problem", format!("`{key}` does not belong here"))
+}
+
+fn parse(text: &str) -> Result<(File, TermsForm), Failure> {
+    let mut file: File = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Failure::misuse("agreement_file").with("line", line).with("problem", error.message())
     })?;
     let first = |date: &Datetime, key: &str| seconds(date, false).ok_or_else(|| bad_date(date, key));
     let last = |date: &Datetime, key: &str| seconds(date, true).ok_or_else(|| bad_date(date, key));
     let mut grants = Vec::with_capacity(file.grants.len());
-    for line in file.grants {
+    for line in std::mem::take(&mut file.grants) {
         grants.push(GrantForm {
             direction: line.direction,
             category: line.category,
@@ -252,15 +302,15 @@ pub fn read(text: &str) -> Result<Written, Failure> {
         });
     }
     let terms = TermsForm {
-        title: file.title,
-        text_hash: file.text_hash,
+        title: std::mem::take(&mut file.title),
+        text_hash: file.text_hash.take(),
         from: first(&file.from, "from")?,
         to: last(&file.to, "to")?,
         grace_days: file.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
         grants,
-        annex: file.annex,
+        annex: file.annex.take(),
     };
-    Ok(Written { partner: file.partner, terms })
+    Ok((file, terms))
 }
 
 fn bad_date(date: &Datetime, key: &str) -> Failure {
@@ -328,6 +378,17 @@ mod tests {
             (annex.notice_days, annex.emergency_clause, annex.excluded.clone(), minutes, seats.join(" "), annex.articles.len())
         };
         assert_eq!(shape(&zh.terms), shape(&en.terms));
+    }
+
+    #[test]
+    fn both_compact_templates_are_valid_and_what_belongs_to_the_other_file_is_refused() {
+        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| read_compact(compact_template(lang)).expect("our own template"));
+        assert_eq!((zh.terms.grants, zh.terms.from, zh.terms.to), (en.terms.grants.clone(), en.terms.from, en.terms.to));
+        assert!(!zh.name.is_empty() && zh.roster.len() == en.roster.len() && en.roster.len() >= 2);
+        assert!(en.terms.grants.iter().all(|grant| grant.direction == "both"), "a common text reads alike from both sides");
+        assert_eq!(read(compact_template(Lang::En)).expect_err("a roster").code, "agreement_file");
+        let text = format!("partner = 'x'\ntitle = 't'\nfrom = 2026-12-01\nto = 2026-12-31\n{LINE}");
+        assert_eq!(read_compact(&text).expect_err("a partner").param("line"), Some("1"));
     }
 
     #[test]

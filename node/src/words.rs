@@ -306,7 +306,7 @@ mod tests {
         let groups: &[(&str, &str)] = &[
             (
                 "standing",
-                "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force suspended under_notice expired winding_down ended superseded offered",
+                "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force suspended under_notice expired winding_down ended superseded offered not_under",
             ),
             ("officer_state", "awaiting_login good expired revoked"),
             ("clock_state", "good held behind"),
@@ -314,17 +314,17 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered \
+                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
                 "inbox_next",
-                "offer resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered \
+                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
                 "event",
-                "cuts_wait log_healed document_changed delivered store cloned agreement agreement_ends emergency_report partner_up partner_down refused clock divergent fork device officer partner statement onward grant_without_consent",
+                "cuts_wait log_healed document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down refused clock divergent fork device officer partner statement onward grant_without_consent",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),
@@ -332,9 +332,13 @@ mod tests {
             (
                 "why",
                 "ok now not_in_log cut no_agreement expired suspended excluded winding_down ended not_yet not_granted ceiling grant_ended grant_ceiling no_consent no_pass \
-                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member needs_consent via onward_none",
+                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member needs_consent via onward_none not_in_compact",
             ),
             ("effects", "offer accept suspend resume end"),
+            (
+                "compact_next",
+                "to_offer to_accept signed newer_signed offered accepted declined deviation_by_us deviation_to_us no_card unchecked_card",
+            ),
             ("change", "added removed widened narrowed changed"),
             ("urgency", "flash urgent priority routine"),
             ("ask_state", "open granted refused consented lapsed"),

@@ -2,11 +2,12 @@
 //!
 //! An agreement *is* the access policy between its two parties. It is bilateral, versioned and expiring; both seal the same bytes. This
 //! module holds the terms; [`annex`] what they say beside grants; [`exchange`] how they come to stand; [`lifecycle`] what stops, resumes and
-//! ends them; [`book`] what stands at a moment; [`crate::access`] is the only reader of grants.
+//! ends them; [`book`] what stands at a moment; [`compact`] one text for many pairs; [`crate::access`] is the only reader of grants.
 //! Default deny: an empty list means nobody, an unknown word means no.
 
 pub mod annex;
 pub mod book;
+pub mod compact;
 pub mod diff;
 pub mod exchange;
 pub mod lifecycle;

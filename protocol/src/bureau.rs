@@ -10,6 +10,7 @@
 //! | `people` | officers, devices, statements made elsewhere, enrolment |
 //! | `partners` | our card, theirs |
 //! | `pacts`, `lifecycle`, `effects` | agreements; what stops, resumes and ends them; what an act would change |
+//! | `compacts` | one text, many pairs: writing it down, one act for all pairs, whom `compact:NAME` means |
 //! | `warnings` | what people are told ahead of time |
 //! | `author` | documents and entries by our officers |
 //! | `records`, `orders` | records that need an officer's order: cuts; admits, voids, ends and others |
@@ -27,6 +28,7 @@
 
 mod accounts;
 mod author;
+mod compacts;
 mod cuts;
 mod effects;
 mod explain;
@@ -65,6 +67,7 @@ pub use rows::RowError;
 pub use turn::AccountLine;
 
 use crate::access::pass::PassBook;
+use crate::agreement::compact::CompactBook;
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, ClockEvent};
 use crate::id::{BureauId, CertificateId, DocumentId, NetworkId, StatementId, TransportKey};
@@ -118,6 +121,8 @@ pub struct Bureau {
     directory: Arc<Directory>,
     contacts: BTreeMap<CertificateId, Verified<Contact>>,
     book: AgreementBook,
+    /// Compacts this bureau stands in.
+    compacts: CompactBook,
     noted: accounts::Noted,
     /// When statements about bureaus and agreements were learnt here.
     learnt: BTreeMap<StatementId, LearnedRow>,
@@ -127,6 +132,7 @@ pub struct Bureau {
     /// Asks onward and for consent, and grants that wait.
     onward: onward::Onwards,
     next_pass: Option<WallSeconds>,
+    pass_rounds: passes::Rounds,
     /// When this device last heard its bureau's registrar.
     registrar_heard: Option<WallSeconds>,
     /// What each partner brought within the day.
@@ -409,6 +415,12 @@ impl Bureau {
             Command::AgreementDiff { before, after } => self.agreement_diff(&before, &after),
             Command::AgreementList => Ok(self.show_agreements(turn)),
             Command::AgreementShow { id } => self.show_agreement(turn, &id),
+            Command::CompactNew(draft) => self.compact_new(turn, person, dry_run, draft),
+            Command::CompactImport { text } => self.compact_import(turn, person, dry_run, &text),
+            Command::CompactSign { id } => self.compact_sign(turn, person, dry_run, &id),
+            Command::CompactDeviate { id, partner, terms } => self.compact_deviate(turn, person, dry_run, &id, &partner, terms),
+            Command::CompactStatus { id, text } => self.compact_status(turn, &id, text),
+            Command::CompactList => Ok(self.compact_list(turn)),
             Command::BulletinNew(draft) => self.draft_new(turn, person, dry_run, draft),
             Command::BulletinPublish { draft, text, to, open } => self.publish(turn, person, dry_run, draft.as_deref(), text, (&to, open)),
             Command::BulletinList => Ok(self.show_documents(&[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft])),
@@ -529,6 +541,7 @@ impl Bureau {
         let anchors = self.anchor_due.values().min().copied();
         let cuts = self.cuts_wake(now.mono);
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
-        [policy, asks, links, anchors, cuts, floor, self.ledgers.next_wake()].into_iter().flatten().min()
+        let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
+        [policy, asks, links, anchors, cuts, floor, passes, self.ledgers.next_wake()].into_iter().flatten().min()
     }
 }

@@ -285,6 +285,36 @@ pub enum Command {
         /// Id or prefix.
         id: String,
     },
+    /// Writes down a compact, or amends one; nothing is signed by it.
+    CompactNew(CompactDraft),
+    /// Takes in a compact carried as a file.
+    CompactImport {
+        /// The file's text.
+        text: String,
+    },
+    /// One act for all our pairs under a compact: offers or accepts each.
+    CompactSign {
+        /// Its name, id or prefix.
+        id: String,
+    },
+    /// Offers one member terms of the pair's own under a compact.
+    CompactDeviate {
+        /// Its name, id or prefix.
+        id: String,
+        /// Name, alias or id of the member.
+        partner: String,
+        /// The terms, as our offer; the hash of the common text and the compact's id are put in.
+        terms: crate::agreement::Terms,
+    },
+    /// A compact and how each of our pairs stands under it.
+    CompactStatus {
+        /// Its name, id or prefix.
+        id: String,
+        /// With the file to be carried.
+        text: bool,
+    },
+    /// Every version of every compact we stand in.
+    CompactList,
     /// A draft bulletin of our own bureau; nothing leaves.
     BulletinNew(Draft),
     /// Makes a bulletin count and sends it.
@@ -293,7 +323,7 @@ pub enum Command {
         draft: Option<String>,
         /// … the text itself.
         text: Option<Draft>,
-        /// Receivers by name, alias or id; an empty list is refused.
+        /// Receivers by name, alias or id, or `compact:NAME` for its members; an empty list is refused.
         to: Vec<String>,
         /// Every receiver may see who else receives it, and partners may hand it on to each other; else the audience is hidden.
         open: bool,
@@ -304,7 +334,7 @@ pub enum Command {
     CaseOpen {
         /// Title, text, category, case number.
         draft: Draft,
-        /// Who takes part, by name, alias or id.
+        /// Who takes part, by name, alias or id, or `compact:NAME`.
         with: Vec<String>,
     },
     /// Adds an entry to a case thread.
@@ -518,6 +548,19 @@ impl std::fmt::Debug for Draft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Draft(..)")
     }
+}
+
+/// A compact as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactDraft {
+    /// What people will call it; empty in an amendment: as before.
+    pub name: String,
+    /// The common terms.
+    pub terms: crate::agreement::Terms,
+    /// The other bureaus, by name, alias or id; each with a checked card here. Empty in an amendment: as before.
+    pub roster: Vec<String>,
+    /// What it amends: name, id or prefix.
+    pub previous: Option<String>,
 }
 
 /// A resolved reference to what a command names.

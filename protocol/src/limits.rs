@@ -35,6 +35,11 @@ pub const PURPOSE_BYTES_MAX: usize = 500;
 pub const PASS_LIFE_S_MAX: u64 = 7 * 24 * 3_600;
 /// A pass is renewed when less than this is left of it, seconds. Back-pressure: half its life.
 pub const PASS_RENEW_S: u64 = PASS_LIFE_S_MAX / 2;
+/// Rounds of issuing and showing passes within [`PASS_PAUSE_MS`]; the rest is done in one round after it. Back-pressure: a bureau that signs with
+/// dozens of others at once must not reissue all its passes for each of them.
+pub const PASS_ROUNDS_MAX: u32 = 32;
+/// See [`PASS_ROUNDS_MAX`], milliseconds.
+pub const PASS_PAUSE_MS: u64 = 5_000;
 /// Lines of one pass: every category with both verbs fits. Verdict.
 pub const PASS_LINES_MAX: usize = 64;
 /// Bureaus one pass is shown to. Verdict.
@@ -171,6 +176,20 @@ pub const CLUSTERS_MAX: usize = 16;
 pub const ARTICLES_MAX: usize = 32;
 /// Longest response time, minutes: 90 days. Verdict.
 pub const RESPONSE_MINUTES_MAX: u32 = 90 * 24 * 60;
+/// Bureaus of one compact. Verdict; the largest known county compact has 29 (DOMAIN).
+pub const ROSTER_MAX: usize = 128;
+/// Name of a compact, bytes. Verdict; it is typed after `--to compact:`.
+pub const COMPACT_NAME_BYTES_MAX: usize = 64;
+/// Compacts kept, every version counted. Back-pressure.
+pub const COMPACTS_MAX: usize = 512;
+/// Compacts of one initiator that came over a link and that no officer here signed. Back-pressure: further ones are carried by file.
+pub const COMPACTS_UNSIGNED_MAX: usize = 16;
+/// Compacts in one message.
+pub const COMPACTS_PAGE: usize = 4;
+/// A compact's file, bytes before armour: the statement with roots and certificates of its initiator. Back-pressure.
+pub const COMPACT_FILE_BYTES_MAX: usize = 256 * 1024;
+/// An offer under a compact lapses after this, seconds: dozens of heads sign within a quarter, each once.
+pub const COMPACT_OFFER_EXPIRES_S: u64 = 90 * 24 * 3_600;
 /// People are warned so many days before an agreement ends.
 pub const WARN_DAYS: [u32; 3] = [60, 30, 7];
 /// Receipts in one line of a pair's ledger. Verdict; a line fits a control frame.
@@ -203,6 +222,8 @@ pub const INVITE_EXPIRES_S: u64 = 15 * 60;
 const _: () = assert!(CHANGE_BYTES_MAX <= SEGMENT_BYTES_MAX, "one change must fit a segment");
 const _: () = assert!(SEGMENT_ENCODED_MAX + 8 * 1024 <= FRAME_BYTES_MAX, "a segment with its envelope must fit a frame");
 const _: () = assert!(2 * (TERMS_BYTES_MAX + 4 * 1024) < CONTROL_BYTES_MAX, "two agreements fit one message");
+const _: () = assert!(ROSTER_MAX * 144 + TERMS_BYTES_MAX + 4 * 1024 < CONTROL_BYTES_MAX, "a compact fits a sealed payload and a row");
+const _: () = assert!(COMPACTS_PAGE * CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "a page of compacts fits a frame");
 const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift all that stands");
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");

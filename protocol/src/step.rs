@@ -39,11 +39,13 @@ pub enum Table {
     Passes = 14,
     /// Asks onward and for consent, answers, and grants that wait for consents.
     Onward = 15,
+    /// Compacts by id.
+    Compacts = 16,
 }
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 15] = [
+    pub const ALL: [Table; 16] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -59,6 +61,7 @@ impl Table {
         Table::Ledger,
         Table::Passes,
         Table::Onward,
+        Table::Compacts,
     ];
 
     /// The table with this number, if there is one.

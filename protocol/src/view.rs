@@ -3,6 +3,7 @@
 #![allow(missing_docs)] // field names are the words of GLOSSARY.md; units are in each doc line above
 
 mod agreement;
+mod compact;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ pub use agreement::{
     AgreementView, AnnexView, ArticleView, ClusterView, EffectsView, FlowView, GrantView, LiaisonView, LineChangeView, PairingView,
     ResponseView, ResumeView, RetentionView, SealView, StopView, TermsDiffView,
 };
+pub use compact::{CompactCountsView, CompactPairView, CompactView};
 
 /// The answer to a [`crate::input::Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,10 @@ pub enum View {
     Effects(EffectsView),
     /// What differs between two agreements.
     TermsDiff(TermsDiffView),
+    /// One version of a compact.
+    Compact(Box<CompactView>),
+    /// Every version of every compact.
+    Compacts { compacts: Vec<CompactView> },
     /// Documents, newest first.
     Documents { documents: Vec<DocumentLine> },
     /// One document.
@@ -560,10 +566,13 @@ pub struct ReceiverView {
     pub bureau: String,
     pub name: String,
     pub will_receive: bool,
-    /// `ok` or a stable word of [`crate::access::Refusal`].
+    /// `ok`, a stable word of [`crate::access::Refusal`], or `not_in_compact`.
     pub why: String,
     /// Agreement and clause it rests on, for instance `7c1e0a11#2`.
     pub clause: String,
+    /// The word it came by, for instance `compact:NAME`; empty: named itself.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// The ledger with one partner.
@@ -630,7 +639,7 @@ pub struct LedgerDocumentView {
 /// One thing that waits for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// `offer`, `resume`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
+    /// `offer`, `compact`, `resume`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
     /// `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `certificate_ends`.
     /// Of asking onward: `onward_ask`, `consent_ask`, `grant_waits`, `grant_made`, `grant_refused`, `grant_lapsed`, `grant_without_consent`.
     pub kind: String,
@@ -646,7 +655,7 @@ pub struct EventView {
     /// Strictly increasing, stable over restarts.
     pub position: u64,
     pub at: u64,
-    /// `document_changed`, `delivered`, `agreement`, `agreement_ends`, `emergency_report`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
+    /// `document_changed`, `delivered`, `agreement`, `compact`, `agreement_ends`, `emergency_report`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
     /// Of asking onward: `onward`, `grant_without_consent`.
     pub kind: String,
     pub document: String,

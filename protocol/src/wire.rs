@@ -21,6 +21,7 @@ use crate::access::audience::Opening;
 use crate::access::consent::OnwardStatement;
 use crate::access::log::{Genesis, Record};
 use crate::access::pass::RelayPass;
+use crate::agreement::compact::Compact;
 use crate::agreement::exchange::AgreementStatement;
 use crate::family::{family, verified};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, TransportKey};
@@ -155,6 +156,8 @@ pub enum Message {
     Statements(Vec<Bytes>),
     /// Offers, accepts, declines, conclusions of this pair.
     Agreements(Vec<Bytes>),
+    /// Compacts whose roster names both ends; before the agreements that name them.
+    Compacts(Vec<Bytes>),
     /// Lines of the pair's ledger, of either direction, each after the one before.
     Ledger(Vec<Bytes>),
     /// See [`Push`].
@@ -323,6 +326,7 @@ const CURSOR: u8 = 15;
 const PASSES: u8 = 13;
 const ONWARD: u8 = 14;
 const LEDGER: u8 = 16;
+const COMPACTS: u8 = 17;
 
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -372,6 +376,7 @@ impl Message {
             Message::Hello(body) => (HELLO, canon::encode(body)),
             Message::Statements(items) => (STATEMENTS, canon::encode(&List { items: items.clone() })),
             Message::Agreements(items) => (AGREEMENTS, canon::encode(&List { items: items.clone() })),
+            Message::Compacts(items) => (COMPACTS, canon::encode(&List { items: items.clone() })),
             Message::Ledger(items) => (LEDGER, canon::encode(&List { items: items.clone() })),
             Message::Push(body) => (PUSH, canon::encode(body)),
             Message::Ack(value) => (ACK, canon::encode(&Number { value: *value })),
@@ -407,7 +412,7 @@ impl Message {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER => limits::FRAME_BYTES_MAX,
+            PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
             AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
@@ -431,6 +436,11 @@ impl Message {
                 let list: List = canon::decode(body).map_err(why)?;
                 entries(list.items.len(), 4 * limits::AGREEMENT_STATEMENTS_MAX)?;
                 Message::Agreements(list.items)
+            }
+            COMPACTS => {
+                let list: List = canon::decode(body).map_err(why)?;
+                entries(list.items.len(), limits::COMPACTS_PAGE)?;
+                Message::Compacts(list.items)
             }
             PASSES => {
                 let list: List = canon::decode(body).map_err(why)?;
@@ -558,6 +568,8 @@ pub enum Checked {
     Statements(Vec<IdentityStatement>),
     /// See [`Message::Agreements`].
     Agreements(Vec<AgreementStatement>),
+    /// See [`Message::Compacts`].
+    Compacts(Vec<Verified<Compact>>),
     /// See [`Message::Ledger`].
     Ledger(Vec<Verified<Line>>),
     /// See [`Push`].
@@ -611,6 +623,14 @@ pub fn agreement_statement(network: &NetworkId, bytes: &[u8]) -> Result<Agreemen
     }
 }
 
+/// Verifies one sealed compact.
+///
+/// # Errors
+/// [`WireError::Seal`].
+pub fn compact(network: &NetworkId, bytes: &[u8]) -> Result<Verified<Compact>, WireError> {
+    one(network, bytes)
+}
+
 /// Verifies one sealed relay pass.
 ///
 /// # Errors
@@ -641,6 +661,7 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
         Message::Agreements(items) => {
             Checked::Agreements(items.iter().map(|item| agreement_statement(network, &item.0)).collect::<Result<_, _>>()?)
         }
+        Message::Compacts(items) => Checked::Compacts(items.iter().map(|item| compact(network, &item.0)).collect::<Result<_, _>>()?),
         Message::Passes(items) => Checked::Passes(items.iter().map(|item| relay_pass(network, &item.0)).collect::<Result<_, _>>()?),
         Message::Onward(items) => {
             let one = |item: &Bytes| OnwardStatement::from_bytes(network, &item.0).map_err(|e| WireError::Seal(e.to_string()));

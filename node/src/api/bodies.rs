@@ -104,6 +104,24 @@ pub(super) struct Decline {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct NewCompact {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub roster: Vec<String>,
+    pub terms: TermsForm,
+    #[serde(default)]
+    pub previous: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompactFile {
+    pub text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DraftForm {
     pub title: String,
     pub text: String,

@@ -1,7 +1,7 @@
 //! Every route and the command it stands for.
 
 use accord_keys::time::WallSeconds;
-use accord_protocol::input::{Command, Draft, GrantTerms, NewAsk};
+use accord_protocol::input::{Command, CompactDraft, Draft, GrantTerms, NewAsk};
 use accord_protocol::view::View;
 use axum::Router;
 use axum::extract::State;
@@ -58,6 +58,11 @@ pub fn router(app: App) -> Router {
         .route("/v1/agreements/{id}/resume", post(resume))
         .route("/v1/agreements/{id}/end", post(end))
         .route("/v1/agreements/{id}/diff/{other}", get(diff))
+        .route("/v1/compacts", get(async |app, who| ask(app, who, Command::CompactList).await).post(compact_new))
+        .route("/v1/compacts/import", post(compact_import))
+        .route("/v1/compacts/{id}", get(compact_status))
+        .route("/v1/compacts/{id}/sign", post(async |app, who, Name(id)| ask(app, who, Command::CompactSign { id }).await))
+        .route("/v1/compacts/{id}/deviate", post(compact_deviate))
         .route("/v1/drafts", post(draft))
         .route("/v1/bulletins", get(async |app, who| ask(app, who, Command::BulletinList).await).post(publish))
         .route("/v1/cases", get(async |app, who| ask(app, who, Command::CaseList).await).post(case_open))
@@ -220,6 +225,36 @@ async fn diff(app: State<App>, who: Who, Names(before, after): Names) -> Done {
     ask(app, who, Command::AgreementDiff { before, after }).await
 }
 
+async fn compact_new(app: State<App>, who: Who, Json(form): Json<bodies::NewCompact>) -> Done {
+    let bodies::NewCompact { name, roster, terms, previous } = form;
+    let terms = bodies::terms(terms)?;
+    ask(app, who, Command::CompactNew(CompactDraft { name, terms, roster, previous })).await
+}
+
+async fn compact_import(app: State<App>, who: Who, Json(bodies::CompactFile { text }): Json<bodies::CompactFile>) -> Done {
+    ask(app, who, Command::CompactImport { text }).await
+}
+
+async fn compact_status(app: State<App>, query: Query, Name(id): Name) -> Done {
+    query.only(&["text"])?;
+    let text = yes_or_no(&query, "text")?;
+    ask(app, query.who, Command::CompactStatus { id, text }).await
+}
+
+async fn compact_deviate(app: State<App>, who: Who, Name(id): Name, Json(bodies::Offer { partner, terms }): Json<bodies::Offer>) -> Done {
+    let terms = bodies::terms(terms)?;
+    ask(app, who, Command::CompactDeviate { id, partner, terms }).await
+}
+
+/// A query parameter that is `true` or `false`; absent is no.
+fn yes_or_no(query: &Query, name: &str) -> Result<bool, Problems> {
+    match query.value(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Failure::misuse("bad_query").with("name", name).into()),
+    }
+}
+
 async fn draft(app: State<App>, who: Who, Json(form): Json<bodies::DraftForm>) -> Done {
     ask(app, who, Command::BulletinNew(form.into())).await
 }
@@ -247,11 +282,7 @@ async fn explain(app: State<App>, query: Query, Name(id): Name) -> Done {
 
 async fn proof(app: State<App>, query: Query, Name(id): Name) -> Done {
     query.only(&["full"])?;
-    let full = match query.value("full") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Failure::misuse("bad_query").with("name", "full").into()),
-    };
+    let full = yes_or_no(&query, "full")?;
     ask(app, query.who, Command::ProofExport { id, full }).await
 }
 

@@ -4,6 +4,7 @@
 //! that a partner's title cannot steer a terminal.
 
 mod agreement;
+mod compact;
 mod explain;
 mod ledger;
 mod onward;
@@ -38,6 +39,8 @@ pub(super) fn view(view: &View, words: &Words) -> String {
             [only] => agreement::agreement(only, words),
             several => agreement::agreements(several, words),
         },
+        View::Compact(found) => compact::compact(found, words),
+        View::Compacts { compacts: found } => compact::compacts(found, words),
         View::Effects(found) => agreement::effects(found, words),
         View::TermsDiff(found) => agreement::terms_diff(found, words),
         View::Documents { documents: found } => documents(found, words),

@@ -111,7 +111,7 @@ pub enum PassError {
     /// Not sealed by the registrar of the appointment it names, or that one is no longer the registrar.
     #[error("not sealed by the registrar of {0:?}")]
     WrongRegistrar(BureauId),
-    /// It has ended.
+    /// It has ended, and so has every older one.
     #[error("the pass has ended")]
     Over,
     /// More passes than are kept.
@@ -166,7 +166,8 @@ impl PassBook {
         if body.issuer != self.own && body.holder != self.own && !body.names(&self.own) {
             return Err(PassError::NotOurs(body.issuer));
         }
-        if now >= body.until {
+        // One that has ended is learnt as long as an older one, which it replaced, could still run.
+        if now >= body.from.plus(limits::PASS_LIFE_S_MAX) {
             return Err(PassError::Over);
         }
         sealed_by_registrar(directory, &pass)?;
@@ -266,6 +267,12 @@ impl PassBook {
     pub fn newest_for(&self, issuer: &BureauId, holder: &BureauId, named: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
         let mut begun = self.passes.get(&(*issuer, *holder))?.iter().filter(|pass| pass.body().from <= now);
         begun.find(|pass| pass.body().names(named)).filter(|pass| pass.body().runs(now))
+    }
+    /// What the holder last said to a bureau of its passes from `issuer`: the newest that names it, also one that has ended, as long as
+    /// an older one could still run. Whoever missed it would go by the older one.
+    pub fn last_word(&self, issuer: &BureauId, holder: &BureauId, named: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
+        let mut begun = self.passes.get(&(*issuer, *holder))?.iter().filter(|pass| pass.body().from <= now);
+        begun.find(|pass| pass.body().names(named)).filter(|pass| now < pass.body().from.plus(limits::PASS_LIFE_S_MAX))
     }
     /// The newest running passes that let documents cross between two bureaus, either way: what both must know before they compare.
     pub fn between(&self, one: &BureauId, other: &BureauId, now: WallSeconds) -> BTreeSet<StatementId> {

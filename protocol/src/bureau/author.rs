@@ -3,6 +3,7 @@
 use accord_keys::certificate::Capability;
 use accord_keys::seal::Sealed;
 
+use super::compacts::ADDRESS;
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::access::log::{Genesis, Grantee, Kind};
@@ -154,11 +155,27 @@ impl Bureau {
         }
         let mut receivers = Vec::new();
         let mut audience: Vec<Grantee> = Vec::new();
-        for name in to {
-            let bureau = self.resolve_partner(name)?;
+        let (groups, names): (Vec<&String>, Vec<&String>) = to.iter().partition(|word| word.starts_with(ADDRESS));
+        // Who is named in person is named in person, whatever compact it is in besides.
+        let mut wanted: Vec<(BureauId, &str)> = Vec::new();
+        for name in names {
+            wanted.push((self.resolve_partner(name)?, ""));
+        }
+        for group in groups {
+            let addressed = self.addressed(turn, group.strip_prefix(ADDRESS).unwrap_or_default())?;
+            wanted.extend(addressed.members.into_iter().map(|bureau| (bureau, group.as_str())));
+            for (bureau, name) in addressed.others {
+                if !receivers.iter().any(|r: &ReceiverView| r.bureau == bureau.to_string()) {
+                    receivers.push(ReceiverView { name, by: group.clone(), ..self.receiver(&bureau, false, "not_in_compact", "") });
+                }
+            }
+        }
+        for (bureau, by) in wanted {
+            receivers.retain(|r: &ReceiverView| r.why != "not_in_compact" || r.bureau != bureau.to_string());
             if audience.iter().any(|g| g.bureau == bureau) || receivers.iter().any(|r: &ReceiverView| r.bureau == bureau.to_string()) {
                 continue;
             }
+            let before = receivers.len();
             match access::may_grant(&self.book, self.identity.bureau, bureau, category, tlp, verb, turn.effective) {
                 Ok(clause) => {
                     receivers.push(self.receiver(&bureau, true, "ok", &format!("{}#{}", clause.agreement.short(), clause.line)));
@@ -166,6 +183,10 @@ impl Bureau {
                 }
                 Err(refusal) => receivers.push(self.receiver(&bureau, false, refusal.word(), "")),
             }
+            receivers[before..].iter_mut().for_each(|receiver| receiver.by = by.to_owned());
+        }
+        if audience.is_empty() && receivers.iter().all(|receiver| !receiver.by.is_empty()) {
+            return Err(Refused::new(RefusedKind::Refused, "nobody_in_compact").with("name", to.join(", ")));
         }
         audience.sort();
         Ok((receivers, audience))
@@ -178,6 +199,7 @@ impl Bureau {
             will_receive,
             why: why.to_owned(),
             clause: clause.to_owned(),
+            by: String::new(),
         }
     }
 
@@ -439,7 +461,8 @@ impl Bureau {
 }
 
 pub(super) fn refuse_partial(receivers: &[ReceiverView]) -> Result<(), Refused> {
-    match receivers.iter().find(|r| !r.will_receive) {
+    // A compact is addressed as it stands: who of it does not get this is listed, and is no reason to leave out the others.
+    match receivers.iter().find(|r| !r.will_receive && r.by.is_empty()) {
         None => Ok(()),
         Some(receiver) => Err(Refused::new(RefusedKind::Refused, "receiver_not_entitled")
             .with("name", &receiver.name)

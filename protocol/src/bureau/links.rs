@@ -258,6 +258,7 @@ impl Bureau {
                 let from = self.links[&id].bureau().expect("checked above");
                 self.agreements_came(turn, from, statements);
             }
+            Checked::Compacts(compacts) => self.compacts_came(turn, id, compacts),
             Checked::Ledger(lines) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 self.ledger_came(turn, &peer, lines);

@@ -13,6 +13,7 @@ use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowErr
 use super::turn::EventRow;
 use super::{Bureau, Identity};
 use crate::access::pass::PassBook;
+use crate::agreement::compact::CompactBook;
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, Kept};
 use crate::id::{BureauId, DocumentId, StatementId, TransportKey};
@@ -101,6 +102,13 @@ impl Bureau {
         // What does not stand (any more) counts for nothing and stops nothing: a partner's statement must never keep a node from starting.
         drop(statements);
 
+        let mut compacts = CompactBook::new(identity.bureau);
+        for (_, bytes) in take(Table::Compacts) {
+            let compact = wire::compact(&identity.network, &bytes).map_err(|e| OpenError::Statement(e.to_string()))?;
+            // As with agreements: what does not stand any more counts for nothing and stops nothing.
+            let _ = compacts.learn(&directory, compact);
+        }
+
         let mut learnt: BTreeMap<StatementId, LearnedRow> = BTreeMap::new();
         for (key, value) in take(Table::Learned) {
             learnt.insert(StatementId(id("learned", &key)?), read("learned", &value)?);
@@ -178,11 +186,13 @@ impl Bureau {
             directory: Arc::new(directory),
             contacts,
             book,
+            compacts,
             learnt,
             passes,
             passes_dirty: true,
             onward,
             next_pass: None,
+            pass_rounds: super::passes::Rounds::new(now.mono),
             registrar_heard: number(b"registrar_heard").map(WallSeconds),
             quotas: BTreeMap::new(),
             noted: super::accounts::Noted::default(),

@@ -6,7 +6,7 @@ use crate::agreement::annex::{Annex, Form, Side};
 use crate::agreement::diff::{self, TermsDiff, Way};
 use crate::agreement::exchange::{Entry, Standing};
 use crate::agreement::lifecycle::{Notice, Suspend};
-use crate::agreement::{Giver, Grant, Onward, Pair};
+use crate::agreement::{Giver, Grant, Onward, Pair, Terms};
 use crate::id::{AgreementId, BureauId, CertificateId, StatementId};
 use crate::time::WallSeconds;
 use crate::view::{
@@ -69,12 +69,7 @@ impl Bureau {
             from: offer.terms.from.0,
             to: offer.terms.to.0,
             offer_expires: offer.expires.0,
-            grants: offer
-                .terms
-                .grants
-                .iter()
-                .flat_map(|grant| Way::of(grant.direction, ours).iter().map(|way| grant_view(*way, grant)))
-                .collect(),
+            grants: grant_views(&offer.terms, ours),
             reason: entry.decline.as_ref().map(|d| d.body().reason.clone()).unwrap_or_default(),
             previous: offer.previous.map(|id| id.to_string()).unwrap_or_default(),
             text_hash: offer.terms.text_hash.map(|hash| hash.to_string()).unwrap_or_default(),
@@ -183,6 +178,11 @@ pub(super) fn diff_view(found: TermsDiff, before: String, after: String) -> Term
             .collect(),
         annex: found.annex.into_iter().map(str::to_owned).collect(),
     }
+}
+
+/// The grant lines of terms, seen from our role.
+pub(super) fn grant_views(terms: &Terms, ours: Giver) -> Vec<GrantView> {
+    terms.grants.iter().flat_map(|grant| Way::of(grant.direction, ours).iter().map(|way| grant_view(*way, grant))).collect()
 }
 
 fn grant_view(way: Way, grant: &Grant) -> GrantView {

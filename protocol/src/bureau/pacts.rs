@@ -38,12 +38,15 @@ impl Bureau {
         bureau: BureauId,
         mut terms: Terms,
     ) -> Result<View, Refused> {
-        if !self.partners[&bureau].checked {
+        // A laptop knows agreements of its bureau without the cards of its partners.
+        let unknown = || Refused::new(RefusedKind::NotFound, "unknown_partner").with("name", self.name_of(&bureau));
+        if !self.partners.get(&bureau).ok_or_else(unknown)?.checked {
             return Err(Refused::new(RefusedKind::Refused, "unchecked_card").with("name", self.name_of(&bureau)));
         }
         let pair = Pair::of(self.identity.bureau, bureau);
         self.list_what_it_lifts(turn, pair, &mut terms);
         terms.validate().map_err(|e| Refused::new(RefusedKind::Misuse, "bad_terms").with("why", e))?;
+        self.keeps_to_compact(bureau, &terms)?;
         if terms.to <= turn.stamp {
             return Err(Refused::new(RefusedKind::Misuse, "terms_already_over"));
         }
@@ -51,7 +54,8 @@ impl Bureau {
             true => (0, None, terms.to),
             false => {
                 let previous = self.book.newest_concluded(pair).map(Entry::id);
-                (self.book.newest_version(pair) + 1, previous, turn.stamp.plus(limits::OFFER_EXPIRES_S))
+                let open_s = if terms.compact().is_some() { limits::COMPACT_OFFER_EXPIRES_S } else { limits::OFFER_EXPIRES_S };
+                (self.book.newest_version(pair) + 1, previous, turn.stamp.plus(open_s))
             }
         };
         let offer = Offer {
@@ -81,15 +85,22 @@ impl Bureau {
     pub(super) fn agreement_accept(&mut self, turn: &mut Turn, person: Option<&str>, dry_run: bool, id: &str) -> Result<View, Refused> {
         let id = self.answerable(turn, id)?;
         let offer = self.book.get(&id).expect("resolved above").offer.body();
-        let (offerer, needed) = (offer.offerer, capability(&offer.terms));
-        let by = self.acting(turn, person, needed)?;
+        let by = self.acting(turn, person, capability(&offer.terms))?;
+        self.accept_offer(turn, &by, dry_run, id)
+    }
+
+    /// Seals an offer made to us that waits for an answer.
+    pub(super) fn accept_offer(&mut self, turn: &mut Turn, by: &Unlocked, dry_run: bool, id: AgreementId) -> Result<View, Refused> {
+        let offer = self.book.get(&id).expect("the caller found it in the book").offer.body();
+        let offerer = offer.offerer;
+        self.keeps_to_compact(offerer, &offer.terms)?;
         if !self.partners.get(&offerer).is_some_and(|row| row.checked) {
             return Err(Refused::new(RefusedKind::Refused, "unchecked_card").with("name", self.name_of(&offerer)));
         }
         if dry_run {
             return Ok(View::Effects(self.effects_of_terms(turn, "accept", &self.book, id)));
         }
-        let accept = self.sealed(&by, Accept { offer: id, officer: by.certificate, at: turn.stamp })?;
+        let accept = self.sealed(by, Accept { offer: id, officer: by.certificate, at: turn.stamp })?;
         self.learn_agreement(turn, accept).map_err(not_taken)?;
         self.account(turn, "agreement_accept", None, Some(offerer), Some(by.certificate), &id.short());
         self.event(turn, "agreement", None, Some(offerer), "accepted");
@@ -240,10 +251,15 @@ impl Bureau {
     /// A conclusion long after its offer expired, or one more open offer than a pair needs.
     fn is_stale(&self, turn: &Turn, statement: &AgreementStatement) -> bool {
         match statement {
-            AgreementStatement::Conclude(conclude) => self
-                .book
-                .get(&conclude.body().offer)
-                .is_some_and(|entry| entry.conclude.is_none() && turn.stamp >= entry.offer.body().expires.plus(limits::CONCLUDE_GRACE_S)),
+            AgreementStatement::Conclude(conclude) => {
+                let late = |id: &AgreementId| {
+                    self.book.get(id).is_some_and(|entry| turn.stamp >= entry.offer.body().expires.plus(limits::CONCLUDE_GRACE_S))
+                };
+                // Of two offers that crossed the other one was our seal, and it was given for as long as it says.
+                let body = conclude.body();
+                self.book.get(&body.offer).is_some_and(|entry| entry.conclude.is_none())
+                    && (late(&body.offer) || late(&AgreementId(body.accept.0)))
+            }
             AgreementStatement::Offer(offer) => {
                 let by = offer.body().offerer;
                 let pair = Pair::of(by, offer.body().acceptor);

@@ -18,8 +18,34 @@ use crate::id::{BureauId, Bytes, CertificateId, StatementId};
 use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
-use crate::time::WallSeconds;
+use crate::time::{MonoMillis, WallSeconds};
 use crate::wire::Message;
+
+/// How often passes may be issued and shown within a while. Signing a compact of dozens of bureaus brings agreements into force one by one;
+/// without this every one of them would have every pass of both bureaus issued and shown anew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rounds {
+    since: MonoMillis,
+    taken: u32,
+}
+
+impl Rounds {
+    pub fn new(now: MonoMillis) -> Self {
+        Self { since: now, taken: 0 }
+    }
+    fn take(&mut self, now: MonoMillis) -> bool {
+        if now >= self.pause() {
+            *self = Self::new(now);
+        }
+        let some = self.taken < limits::PASS_ROUNDS_MAX;
+        self.taken += u32::from(some);
+        some
+    }
+    /// When the next while begins.
+    pub fn pause(&self) -> MonoMillis {
+        self.since.plus(limits::PASS_PAUSE_MS)
+    }
+}
 
 impl Bureau {
     /// What this node decides by.
@@ -71,6 +97,9 @@ impl Bureau {
     pub(super) fn pass_duties(&mut self, turn: &mut Turn) {
         if !self.passes_dirty && self.next_pass.is_none_or(|at| turn.effective < at) {
             return;
+        }
+        if !self.pass_rounds.take(turn.now.mono) {
+            return; // Still dirty: at the next pause everything is done at once.
         }
         self.passes_dirty = false;
         for gone in self.passes.forget_ended(turn.effective) {
@@ -233,11 +262,11 @@ impl Bureau {
                 let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
                 let is = |found: Option<&Verified<RelayPass>>| found.is_some_and(|found| found.id() == pass.id());
                 let given = newest && (peer == own || (body.issuer == own && body.holder == peer));
-                let shown = body.holder == own && is(self.passes.newest_for(&body.issuer, &own, &peer, now));
+                let shown = body.holder == own && is(self.passes.last_word(&body.issuer, &own, &peer, now));
                 // A sibling shows the same to the same.
-                let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.newest_for(&body.issuer, &body.holder, to, now)));
+                let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.last_word(&body.issuer, &body.holder, to, now)));
                 // Its own pass that it showed us once and may have lost since: said back when the two of us count differently.
-                let back = link.show_back && body.holder == peer && is(self.passes.newest_for(&body.issuer, &peer, &own, now));
+                let back = link.show_back && body.holder == peer && is(self.passes.last_word(&body.issuer, &peer, &own, now));
                 (given || shown || sibling || back) && !link.shown.contains(&pass.id())
             })
             .map(|pass| (pass.id(), pass.body().issuer, pass.body().registrar, Bytes(pass.sealed().to_bytes())))

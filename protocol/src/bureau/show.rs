@@ -23,7 +23,7 @@ use crate::view::{
 /// Held acts shown in full; the rest is counted.
 const HELD_SHOWN: usize = 200;
 /// Fewest hex digits an id may be shortened to.
-const PREFIX_MIN: usize = 4;
+pub(super) const PREFIX_MIN: usize = 4;
 
 impl Bureau {
     // ---- names ----
@@ -575,9 +575,14 @@ impl Bureau {
         }
         for entry in self.book.entries() {
             let offer = entry.offer.body();
-            if offer.acceptor == own && self.book.standing(&entry.id(), turn.effective) == Some(Standing::Offered) {
+            let open = offer.acceptor == own && self.book.standing(&entry.id(), turn.effective) == Some(Standing::Offered);
+            // Dozens of equal offers are one task: signing the compact.
+            if open && !self.is_for_signing(turn, entry) {
                 item("offer", entry.id().to_string(), offer.terms.title.clone(), self.name_of(&offer.offerer), offer.at.0);
             }
+        }
+        for (id, name, initiator, at) in self.compacts_to_sign(turn) {
+            item("compact", id.to_string(), name, self.name_of(&initiator), at);
         }
         if let Some((since, count)) = self.cuts.waiting() {
             item("confirm_cuts", String::new(), count.to_string(), String::new(), since.0);
@@ -651,7 +656,7 @@ impl Bureau {
 }
 
 /// Exactly one, or why not.
-fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
+pub(super) fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
     match matching.as_slice() {
         [one] => Ok(*one),
         [] => Err(Refused::new(RefusedKind::NotFound, unknown).with("name", word.chars().take(80).collect::<String>())),

@@ -10,6 +10,7 @@ use accord_protocol::access::{self, Ask, Basis, Facts, Ground, Permit, Refusal, 
 use accord_protocol::agreement::exchange::AgreementBook;
 use accord_protocol::agreement::{Category, Direction, Onward, Tlp, Verb};
 use accord_protocol::id::{BureauId, DocumentId, Nonce, RecordId};
+use accord_protocol::time::WallSeconds;
 use proptest::prelude::*;
 
 use crate::exchange::{at, book, concluded, terms};
@@ -583,4 +584,39 @@ fn a_hidden_audience_lets_in_who_can_open_a_place_in_it_and_shows_nobody_else() 
     assert_eq!(rights.bureaus.keys().copied().collect::<Vec<_>>(), [second]);
     assert_eq!(rights.bureaus[&second].verb, Verb::Read);
     assert!(log.ever_held(&second) && !log.ever_held(&third));
+}
+
+#[test]
+fn a_pass_that_replaced_a_longer_one_and_has_ended_is_still_told_to_whom_it_names() {
+    let world = world();
+    let (owner, holder, sender) = (world.owner(), world.bureaus[1].id, world.bureaus[2].id);
+    let pass = |from: u64, until: u64| {
+        let body = RelayPass {
+            issuer: owner.id,
+            registrar: owner.node.id,
+            appointment: owner.later.id(&network()),
+            holder,
+            lines: vec![PassLine { category: Category::CrimSeries, verb: Verb::Read, tlp_ceiling: Tlp::Amber }],
+            shown_to: vec![sender],
+            from: WallSeconds(at(0).0 + from),
+            until: WallSeconds(at(0).0 + until),
+            nonce: Nonce([from as u8; 16]),
+        };
+        verified(body, &[owner.node.seed])
+    };
+    let (long, short) = (pass(10, 500_000), pass(20, 1_000));
+    let now = WallSeconds(at(0).0 + 2_000);
+    let (mut held, mut shown) = (PassBook::new(holder), PassBook::new(sender));
+    for (book, messenger) in [(&mut held, owner.id), (&mut shown, holder)] {
+        assert_eq!(book.learn(&world.directory, long.clone(), Some(messenger), long.body().from), Ok(true));
+    }
+    assert_eq!(held.learn(&world.directory, short.clone(), Some(owner.id), short.body().from), Ok(true));
+    let runs = |book: &PassBook| book.newest_for(&owner.id, &holder, &sender, now).map(|pass| pass.id());
+    assert_eq!((runs(&held), runs(&shown)), (None, Some(long.id())), "the sender was not there while the short one ran");
+    let word = held.last_word(&owner.id, &holder, &sender, now).expect("still told").clone();
+    assert_eq!(word.id(), short.id());
+    assert_eq!(shown.learn(&world.directory, word, Some(holder), now), Ok(true));
+    assert_eq!(runs(&shown), None, "now it goes by the newest word too");
+    let later = WallSeconds(short.body().from.0 + accord_protocol::limits::PASS_LIFE_S_MAX);
+    assert!(held.last_word(&owner.id, &holder, &sender, later).is_none(), "no older one can run any more");
 }

@@ -12,7 +12,7 @@ use accord_protocol::input::{Command, CommandId, Draft, Input, LinkId};
 use accord_protocol::step::{Send, Table, Write};
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
-use accord_protocol::wire;
+use accord_protocol::wire::{self, Message};
 
 use crate::world::START;
 
@@ -38,6 +38,8 @@ pub struct Node {
 pub struct County {
     pub nodes: Vec<Node>,
     pub now: Now,
+    /// What was said: from, to, message. Only while it is `Some`.
+    pub heard: Option<Vec<(usize, usize, Message)>>,
 }
 
 fn network() -> NetworkId {
@@ -129,8 +131,13 @@ impl Node {
 impl County {
     /// `count` bureaus whose cards everybody checked, all linked, one officer each.
     pub fn new(count: u8) -> Self {
+        Self::where_checked(count, |_, _| true)
+    }
+
+    /// As [`County::new`], where `checked(reader, owner)` says whose cards were compared by people.
+    pub fn where_checked(count: u8, checked: impl Fn(usize, usize) -> bool) -> Self {
         let now = Now { mono: MonoMillis(0), wall: START };
-        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now };
+        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now, heard: None };
         for at in 0..county.nodes.len() {
             let n = u8::try_from(at).expect("few") + 1;
             county.log_in(at, OFFICER, SecretKey::from_seed([n + 160; 32]));
@@ -139,7 +146,7 @@ impl County {
             for owner in 0..county.nodes.len() {
                 if reader != owner {
                     let View::Card(card) = county.ask(owner, Command::CardShow) else { panic!("a card") };
-                    let checking_code = Some(card.checking_code);
+                    let checking_code = checked(reader, owner).then_some(card.checking_code);
                     county.ask(reader, Command::PartnerAdd { card: card.text, checking_code, alias: None });
                 }
             }
@@ -229,6 +236,12 @@ impl County {
         answer.unwrap_or_else(|refused| panic!("{} refused: {refused:?}", self.nodes[at].name))
     }
 
+    /// Hands one node a message as if another had sent it.
+    pub fn hand(&mut self, from: usize, to: usize, message: &wire::Message) {
+        let message = wire::check(&self.nodes[to].core.directory(), &network(), &message.encode()).expect("its seals verify");
+        self.nodes[to].give(self.now, Input::Message { link: LinkId(from as u64), message });
+    }
+
     /// Carries frames until nobody has anything to say.
     pub fn run(&mut self) {
         assert_eq!(self.run_some(100_000), 0, "they never stop talking");
@@ -257,6 +270,9 @@ impl County {
             }
             let to = usize::try_from(send.link.0).expect("few");
             let link = LinkId(from as u64);
+            if let Some(heard) = &mut self.heard {
+                heard.push((from, to, Message::decode(&send.bytes).expect("honest nodes send messages")));
+            }
             let message = wire::check(&self.nodes[to].core.directory(), &network(), &send.bytes).expect("honest nodes send messages");
             self.nodes[to].give(self.now, Input::Message { link, message });
         }

@@ -14,6 +14,7 @@ use accord_protocol::access::log::{EndKind, FrontierLine, Genesis, Grantee, Kind
 use accord_protocol::access::pass::{PassLine, RelayPass};
 use accord_protocol::agreement::Verb;
 use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency};
+use accord_protocol::agreement::compact::{Compact, Member};
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
 use accord_protocol::agreement::lifecycle::{Notice, Resume, Suspend};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
@@ -316,7 +317,7 @@ fn vectors_of_the_lifecycle_are_frozen() {
 fn vectors_of_statements_are_frozen() {
     let world = world();
     let (agreements, sample) = (agreements(), sample());
-    let further = [lifecycle(), onward_statements()].concat();
+    let further = [lifecycle(), onward_statements(), compact_statements()].concat();
     let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&further).map(|(kind, _)| *kind).collect();
     let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
     let kinds: BTreeSet<StatementType> = kinds.into_iter().chain([StatementType::PairLine]).collect();
@@ -384,6 +385,49 @@ fn vectors_of_the_records_of_rules_two_are_frozen() {
     }
     let note = "keys and bureaus as in statements.json; records stand alone: what they name is not there";
     check("records.json", &file(note, &[("statements", statements.into_iter().map(|(_, line)| line).collect())]));
+}
+
+/// A compact of the three bureaus, and the version that amends it.
+fn compacts() -> [Sealed<Compact>; 2] {
+    let world = world();
+    let (owner, officer) = (world.owner(), world.owner().officers[0]);
+    let mut roster: Vec<Member> = world
+        .bureaus
+        .iter()
+        .zip(["甲县公安局", "乙县公安局", "丙县公安局"])
+        .map(|(b, name)| Member { bureau: b.id, name: name.into() })
+        .collect();
+    roster.sort_by_key(|member| member.bureau);
+    let mut terms = crate::county::usual(START);
+    terms.text_hash = Some(Digest([0x7e; 32]));
+    let first = Compact {
+        initiator: owner.id,
+        version: 1,
+        previous: None,
+        name: "沿河警务协作公约".to_owned(),
+        terms,
+        roster,
+        officer: officer.id,
+        at: START,
+        nonce: Nonce([0x0c; 16]),
+    };
+    let first = seal(first, &[officer.seed]);
+    let mut second = first.claimed().clone();
+    second.version = 2;
+    second.previous = Some(CompactId(first.id(&network()).0));
+    second.terms.annex = Some(Box::new(Annex { excluded: vec![Category::CrimWanted], ..Annex::default() }));
+    [first, seal(second, &[officer.seed])]
+}
+
+#[test]
+fn vectors_of_compacts_are_frozen() {
+    let statements = compact_statements().into_iter().map(|(_, line)| line).collect();
+    check("compacts.json", &file("bureaus and keys as in statements.json", &[("statements", statements)]));
+}
+
+fn compact_statements() -> Vec<(StatementType, String)> {
+    let [first, second] = compacts();
+    vec![line("compact of three bureaus", &first), line("its second version, with an annex", &second)]
 }
 
 /// A pass of the first bureau for the second, shown to the third.
@@ -660,6 +704,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         ("push", Message::Push(push)),
         ("push of nothing", Message::Push(bare)),
         ("push of a bulletin with a hidden audience", Message::Push(hidden)),
+        ("compacts", Message::Compacts(vec![Bytes(compacts()[0].to_bytes())])),
         ("passes", Message::Passes(vec![Bytes(relay_pass().to_bytes())])),
         ("onward", Message::Onward(onward.into_iter().map(Bytes).collect())),
         ("ack", Message::Ack(300)),
@@ -679,7 +724,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
 fn vectors_of_messages_are_frozen() {
     let messages = messages();
     let kinds: BTreeSet<u8> = messages.iter().map(|(_, message)| message.encode()[1]).collect();
-    assert_eq!(kinds, (1..=16).collect(), "every message type");
+    assert_eq!(kinds, (1..=17).collect(), "every message type");
     let lines = messages
         .iter()
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))

@@ -152,6 +152,32 @@ fn ending(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     }
     table.row("end: a partner reconnects, every document is refused to it", "ms", &[walked * 1e3]);
     table.row("end: the same per document", "us", &[walked * 1e6 / documents as f64]);
+    world.disconnect()?;
+    lapsing(documents, &mut world, table)
+}
+
+/// Grace is over: the registrar cuts what both partners could still write, slice by slice.
+fn lapsing(documents: usize, world: &mut World, table: &mut Table) -> Result<(), Failed> {
+    world.pass(31 * 86_400);
+    let before = world.members[0].parts();
+    world.slowest = 0.0;
+    let (mut slices, mut idle, mut spent, mut cuts) = (0_u32, 0, 0.0, 0);
+    while idle < 3 {
+        world.pass(1);
+        spent += world.wake(0)?;
+        slices += 1;
+        let now = world.members[0].parts() - before;
+        idle = if now == cuts { idle + 1 } else { 0 };
+        cuts = now;
+    }
+    let most = documents.min(usize::try_from(accord_protocol::limits::CUTS_PER_DAY)?);
+    if cuts < most {
+        return Err(format!("{cuts} cuts of {most}").into());
+    }
+    table.row("end: cuts made by the machine after grace, on the first day", "cuts", &[cuts as f64]);
+    table.row("end: one of them, reading the thread back included", "us", &[spent * 1e6 / cuts as f64]);
+    table.row("end: the longest of the inputs it took (others wait so long)", "ms", &[world.slowest * 1e3]);
+    table.row("end: inputs it took", "inputs", &[f64::from(slices)]);
     Ok(())
 }
 
@@ -193,7 +219,9 @@ fn cutting(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     let mut raw = Vec::new();
     for (_, bytes) in items {
         if let Some(Item::Segment(bytes)) = Item::from_bytes(bytes) {
-            let checked = segment::check_stored(segment::decode(&bytes)?)?;
+            let read = segment::decode(&bytes)?;
+            let certificate = directory.certificate(&read.certificate).ok_or("a writer without certificate")?;
+            let checked = segment::check(&world.network, certificate.body(), read)?;
             let placed = checked.positions().iter().zip(&checked.segment().changes);
             raw.extend(placed.filter(|(position, _)| !taken.contains(&position.change)).map(|(_, change)| change.0.clone()));
         }

@@ -71,6 +71,8 @@ pub struct World {
     pub network: NetworkId,
     /// Frames since this was last reset.
     pub counted: Counted,
+    /// The longest a core took for one input since this was last set to 0, seconds.
+    pub slowest: f64,
     seeds: u64,
     mono: u64,
     links: u64,
@@ -100,7 +102,8 @@ impl World {
             n => format!("第{n}县公安局"),
         };
         let members = (1..=bureaus).map(|n| member(network, n, &name(n))).collect::<Result<Vec<_>, _>>()?;
-        let mut world = Self { members, network, counted: Counted::default(), seeds: 0, mono: 0, links: 0, ends: BTreeMap::new() };
+        let mut world =
+            Self { members, network, counted: Counted::default(), slowest: 0.0, seeds: 0, mono: 0, links: 0, ends: BTreeMap::new() };
         for at in 0..world.members.len() {
             world.enrol(at)?;
         }
@@ -265,7 +268,9 @@ impl World {
             for document in member.core.needs(&input) {
                 member.hold(document)?;
             }
+            let begun = std::time::Instant::now();
             let step = member.core.handle(now, seed, input);
+            self.slowest = self.slowest.max(begun.elapsed().as_secs_f64());
             for write in step.writes {
                 match write {
                     Write::Put { table, key, value: Some(value) } => drop(member.rows.insert((table, key), value)),
@@ -292,6 +297,11 @@ impl World {
 }
 
 impl Member {
+    /// Parts of documents held.
+    pub fn parts(&self) -> usize {
+        self.items.values().map(Vec::len).sum()
+    }
+
     /// Values of one table, as a disk would hold them.
     pub fn rows(&self, table: Table) -> impl Iterator<Item = &Vec<u8>> {
         self.rows.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)

@@ -9,6 +9,7 @@
 mod api;
 mod audit;
 mod clocks;
+mod compact;
 mod harness;
 mod healing;
 mod kill;

@@ -97,6 +97,11 @@ impl Canaries {
         out
     }
 
+    /// Whether this very string was taken in.
+    pub fn knows(&self, bytes: &[u8]) -> bool {
+        self.owners.contains_key(bytes)
+    }
+
     /// How many are known.
     pub fn len(&self) -> usize {
         self.owners.len()

@@ -5,10 +5,14 @@
 
 mod acts;
 mod county;
+mod pacts;
 mod trouble;
 
-use rand::Rng;
+use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use accord_protocol::access::log::{RecordKind, Subject};
 
 use crate::fault::{Fault, Faults};
 use crate::world::{CALM, Weather, World};
@@ -17,6 +21,7 @@ use crate::world::{CALM, Weather, World};
 pub const ROUNDS: u64 = 200;
 /// A sync round: everyone had time to dial, greet, push, be quiet and compare, milliseconds.
 pub const ROUND_MS: u64 = 10_000;
+const DAY_MS: u64 = 24 * 3_600_000;
 /// After so many rounds it is looked whether the world is at rest; the last look must find it so.
 const LOOKS: [u64; 4] = [4, 12, 60, ROUNDS];
 
@@ -59,6 +64,10 @@ pub struct Plan {
     pub seldom: Vec<usize>,
     /// The names of hostile members that may act; all when empty.
     pub personalities: Vec<String>,
+    /// After so many hours nobody acts for so many days.
+    pub stretch: Option<(u64, u64)>,
+    /// Whether home nodes may be put back or doubled at all.
+    pub homes: bool,
 }
 
 /// A whole run: found, act under faults, heal, check.
@@ -69,16 +78,25 @@ pub fn run(options: &Options) -> World {
     world.settle_county(&plan);
     world.choose_members(&mut plan);
     world.weather = plan.weather;
-    let end = world.now + options.hours * 3_600_000;
+    let begun = world.now;
+    let mut end = begun + options.hours * 3_600_000;
     let mut step = 0_u32;
     while world.now < end {
+        if let Some((_, days)) = plan.stretch.take_if(|(hour, _)| world.now >= begun + *hour * 3_600_000) {
+            world.let_days_pass(days);
+            end += days * DAY_MS;
+        }
         world.act(&plan);
+        if world.shaken && step.is_multiple_of(4) {
+            world.officers_rule(false);
+        }
         let pause = world.pause().min(end - world.now);
         world.run(pause);
         world.check_touched();
         step += 1;
         if step % 16 == 15 {
             world.check_documents();
+            world.count_standings();
             let n = world.rng.random_range(0..world.nodes.len());
             world.check_mirror(n);
         }
@@ -89,6 +107,7 @@ pub fn run(options: &Options) -> World {
     for _ in 0..4 {
         world.check_packing();
     }
+    world.count_lapses();
     world.figures.add("checks", "accounted", world.watch.accounted);
     world.figures.add("checks", "frames-judged", world.oracle.judged);
     world.figures.add("checks", "acknowledged", world.oracle.acknowledged);
@@ -138,7 +157,33 @@ fn draw(world: &mut World, options: &Options) -> Plan {
     // One day in seven is quiet: what is wrong then is wrong without any excuse.
     let quiet = dice.random_bool(0.14) && options.hostile.is_empty();
     let (weather, faults) = if quiet { (CALM, Faults::default()) } else { (weather, faults) };
-    Plan { bureaus, laptops, weather, faults, hostile: Vec::new(), seldom: Vec::new(), personalities: options.hostile.clone() }
+    let stretch = draw_life(world, options);
+    let homes = options.faults.has(Fault::Homes);
+    let put_back = world.later.random_bool(0.25) && homes && !quiet;
+    let faults = if put_back { faults.with(Fault::Homes) } else { faults };
+    Plan {
+        bureaus,
+        laptops,
+        weather,
+        faults,
+        hostile: Vec::new(),
+        seldom: Vec::new(),
+        personalities: options.hostile.clone(),
+        stretch,
+        homes,
+    }
+}
+
+/// Whether agreements have a life in this world; then, sometimes, days pass in which nobody acts: grace and notices run out.
+fn draw_life(world: &mut World, options: &Options) -> Option<(u64, u64)> {
+    if !(world.later.random_bool(0.6) && options.faults.has(Fault::Lifecycle)) {
+        return None;
+    }
+    let mut life = SmallRng::from_rng(&mut world.later);
+    let days = *[1, 3, 8, 33].choose(&mut life).expect("four");
+    let stretch = life.random_bool(0.3).then(|| (life.random_range(6..20), days));
+    world.life = Some(life);
+    stretch
 }
 
 impl World {
@@ -151,6 +196,33 @@ impl World {
         }
     }
 
+    /// Days in which nobody acts, in good weather: clocks, partitions and cheats stay as they are.
+    fn let_days_pass(&mut self, days: u64) {
+        self.figures.add("agreements", "days-passed", days);
+        self.note(|_| format!("{days} days pass"));
+        let weather = std::mem::replace(&mut self.weather, CALM);
+        for _ in 0..days {
+            self.run(DAY_MS);
+            self.check_touched();
+        }
+        self.count_standings();
+        self.weather = weather;
+    }
+
+    /// Notes what registrars cut by themselves after the end of an agreement.
+    fn count_lapses(&mut self) {
+        let mut cuts = std::collections::BTreeSet::new();
+        for node in &self.nodes {
+            for document in node.disk.documents() {
+                let Some(log) = crate::oracle::log_of(node, document) else { continue };
+                let by_machine =
+                    |kind: &RecordKind| matches!(kind, RecordKind::Cut(Subject::Bureau(_), _, _, _, order) if order.0.is_empty());
+                cuts.extend(log.records.into_iter().filter(|(_, record)| by_machine(&record.kind)).map(|(id, _)| id));
+            }
+        }
+        self.figures.add("agreements", "cut-by-lapse", cuts.len() as u64);
+    }
+
     /// Ends all faults and gives the world its rounds; notes how many it needed.
     pub fn heal_in_rounds(&mut self) {
         self.end_faults();
@@ -158,6 +230,10 @@ impl World {
         for look in LOOKS {
             self.run((look - done) * ROUND_MS);
             done = look;
+            if self.shaken {
+                self.officers_rule(true);
+                continue;
+            }
             if self.at_rest().is_ok() {
                 self.figures.rounds_most = self.figures.rounds_most.max(look);
                 break;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use accord_keys::seal::Sealed;
 use accord_protocol::access::pass::RelayPass;
 use accord_protocol::bureau::Bureau;
-use accord_protocol::id::{BureauId, DocumentId};
+use accord_protocol::id::{BureauId, DocumentId, StatementId};
 use accord_protocol::input::{Command, CommandId, Input};
 use accord_protocol::intake::Item;
 use accord_protocol::rules::ChangeHash;
@@ -13,7 +13,8 @@ use accord_protocol::segment;
 use accord_protocol::step::Table;
 use accord_protocol::view::{AgreementView, DocumentView, StatusView, View};
 
-use crate::oracle::{entitles, in_force, pacts};
+use crate::node::Node;
+use crate::oracle::entitles;
 use crate::reference;
 use crate::world::{BASE_WALL, CALM, World};
 
@@ -21,7 +22,7 @@ use crate::world::{BASE_WALL, CALM, World};
 type Held = (BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>);
 
 impl World {
-    /// P2 and P4: what a running node shows is what its disk gives back.
+    /// I14: what a running node shows is what its disk gives back.
     pub fn check_mirror(&mut self, n: usize) {
         if !self.nodes[n].is_up() {
             return;
@@ -38,7 +39,7 @@ impl World {
         let now = node.clocks(self.now, BASE_WALL);
         let mut twin = match Bureau::open(now, node.identity.clone(), node.disk.rows()) {
             Ok(twin) => twin,
-            Err(why) => self.fail(&format!("P4: {} does not open from its disk: {why}", node.name)),
+            Err(why) => self.fail(&format!("I14: {} does not open from its disk: {why}", node.name)),
         };
         let mut asked = 0;
         let mut ask = |command: Command| {
@@ -52,14 +53,14 @@ impl World {
         };
         let gist = |s: &StatusView| (s.documents, s.changes, s.content_sum.clone(), s.root_version, s.sequence);
         if gist(&status) != gist(&live_status) {
-            self.fail(&format!("P4: {} after a restart: {:?}, before: {:?}", node.name, gist(&status), gist(&live_status)));
+            self.fail(&format!("I14: {} after a restart: {:?}, before: {:?}", node.name, gist(&status), gist(&live_status)));
         }
         if let Some(Ok(View::Agreements { agreements })) = ask(Command::AgreementList) {
             let standing =
                 |all: &[AgreementView]| all.iter().map(|a| (a.id.clone(), (a.standing.clone(), a.to))).collect::<BTreeMap<_, _>>();
             if standing(&agreements) != standing(&live_agreements) {
                 self.fail(&format!(
-                    "P4: agreements of {} differ after a restart: now {:?} {} {} {:?} {:?}",
+                    "I14: agreements of {} differ after a restart: now {:?} {} {} {:?} {:?}",
                     node.name,
                     now,
                     live_status.now,
@@ -71,7 +72,7 @@ impl World {
         }
         for (document, live) in documents.iter().zip(live) {
             if let Err(why) = twin.hold(*document, node.disk.items(document)) {
-                self.fail(&format!("P2: {} cannot read {document:?} back: {why}", node.name));
+                self.fail(&format!("I14: {} cannot read {document:?} back: {why}", node.name));
             }
             asked += 1;
             let command = Command::DocumentShow { id: document.to_string() };
@@ -82,7 +83,7 @@ impl World {
             };
             if back.as_ref().map(gist_of) != live.as_ref().map(gist_of) {
                 self.fail(&format!(
-                    "P2: {document:?} of {} after a restart:\n{:?}\nbefore:\n{:?}",
+                    "I14: {document:?} of {} after a restart:\n{:?}\nbefore:\n{:?}",
                     node.name,
                     back.as_ref().map(gist_of),
                     live.as_ref().map(gist_of)
@@ -122,7 +123,7 @@ impl World {
         self.weather.crash = crash;
     }
 
-    /// P3: nodes that hold the same parts of a document show the same, and admit what the plain reading admits.
+    /// I6: nodes that hold the same parts of a document show the same, and admit what the plain reading admits.
     pub fn check_documents(&mut self) {
         let crash = std::mem::take(&mut self.weather.crash);
         for document in self.documents() {
@@ -134,14 +135,14 @@ impl World {
                 let Some(view) = self.show(n, &document) else { continue };
                 // Of a document whose beginning has not come there is nothing to show yet.
                 if view.cannot_show && view.line.changes > 0 {
-                    self.fail(&format!("P3: {} cannot show {document:?}", self.nodes[n].name));
+                    self.fail(&format!("I6: {} cannot show {document:?}", self.nodes[n].name));
                 }
                 self.check_reference(n, &document, &view);
                 let parts = self.parts_of(n, &document);
                 if let Some((other, same)) = groups.get(&parts) {
                     if shown(same) != shown(&view) {
                         let why = format!(
-                            "P3: {} and {} hold the same of {document:?} and show\n{:?}\n{:?}",
+                            "I6: {} and {} hold the same of {document:?} and show\n{:?}\n{:?}",
                             self.nodes[*other].name,
                             self.nodes[n].name,
                             shown(same),
@@ -166,9 +167,11 @@ impl World {
         let heads: BTreeSet<String> = plain.tips.iter().map(ChangeHash::to_string).collect();
         let core: BTreeSet<String> = view.heads.iter().cloned().collect();
         let counts = (plain.changes.len() as u64, plain.settled.len() as u64, (plain.known.len() - plain.changes.len()) as u64);
+        // I5 where only what anchors settle differs, I3 where what is admitted does.
+        let broken = if heads == core && counts.0 == view.line.changes { "I5" } else { "I3" };
         if heads != core || counts != (view.line.changes, view.line.settled, view.line.held) {
             self.fail(&format!(
-                "P3: {} admits {core:?} ({}, {}, {}) of {document:?}, the plain reading {heads:?} {counts:?}\n{}",
+                "{broken}: {} admits {core:?} ({}, {}, {}) of {document:?}, the plain reading {heads:?} {counts:?}\n{}",
                 node.name,
                 view.line.changes,
                 view.line.settled,
@@ -246,7 +249,7 @@ impl World {
                 .is_some_and(|v| v.text.contains(&mark) || v.entries.iter().any(|e| e.text.contains(&mark) || e.title.contains(&mark)));
             let held = view.as_ref().is_some_and(|v| v.line.held > 0);
             if !kept || !(said || held) {
-                self.fail(&format!("P2: {} lost {mark} of {document:?} (on disk: {kept}, shown: {said})", self.nodes[n].name));
+                self.fail(&format!("I4: {} lost {mark} of {document:?} (on disk: {kept}, shown: {said})", self.nodes[n].name));
             }
         }
     }
@@ -276,13 +279,16 @@ impl World {
                     return Err(format!("I8: {} lacks {lacking} lasting statements of {}", other.name, one.name));
                 }
                 if a < b && one.bureau != other.bureau {
-                    let concluded = |node| -> BTreeSet<_> {
-                        let of_pair =
-                            |p: &crate::oracle::Pact| [p.offerer, p.acceptor].iter().all(|x| *x == one.bureau || *x == other.bureau);
-                        pacts(node).into_iter().filter(of_pair).map(|p| p.id).collect()
+                    let known = |node: &Node| {
+                        let papers = node.papers();
+                        let (of_pair, stops) = (papers.sealed(one.bureau, other.bureau), papers.stopped(one.bureau, other.bureau));
+                        let lifted: BTreeSet<StatementId> = stops.intersection(&papers.lifted).copied().collect();
+                        (of_pair, stops, lifted)
                     };
-                    if concluded(one) != concluded(other) {
-                        return Err(format!("I8: {} and {} know different concluded agreements", one.name, other.name));
+                    if known(one) != known(other) {
+                        let why =
+                            format!("I8: {} and {} know different agreements, suspensions or notices of theirs", one.name, other.name);
+                        return Err(why);
                     }
                 }
             }
@@ -300,7 +306,7 @@ impl World {
         }
         let Some(truth) = self.show(node, document) else {
             // Only where nobody but the crashed creator ever had it.
-            return Err(format!("P3: the owner's node does not hold {document:?}"));
+            return Err(format!("I6: the owner's node does not hold {document:?}"));
         };
         for n in 0..self.nodes.len() {
             if n == node || self.nodes[n].retired || self.nodes[n].hostile {
@@ -315,7 +321,7 @@ impl World {
                 let home_view = home.and_then(|home| self.show(home, document));
                 let own_view = self.show(n, document);
                 if home_view.as_ref().map(shown) != own_view.as_ref().map(shown) {
-                    return Err(format!("P3: {} differs from its home node on {document:?}", self.nodes[n].name));
+                    return Err(format!("I6: {} differs from its home node on {document:?}", self.nodes[n].name));
                 }
                 false
             } else {
@@ -332,7 +338,7 @@ impl World {
                 let view = self.show(n, document);
                 if view.as_ref().map(shown) != Some(shown(&truth)) {
                     return Err(format!(
-                        "P3: {document:?} at {}:\n{:?}\nat its owner {}:\n{:?}",
+                        "I6: {document:?} at {}:\n{:?}\nat its owner {}:\n{:?}",
                         self.nodes[n].name,
                         view.as_ref().map(gist_of),
                         self.nodes[node].name,
@@ -351,14 +357,15 @@ impl World {
         self.wall().max(floor)
     }
 
-    /// Whether two nodes hold the same agreements of their pair in force.
+    /// Whether two nodes go by the same agreements and stops of their pair, and something is in force.
     fn both_agree(&self, a: usize, b: usize) -> bool {
         let (one, other) = (&self.nodes[a], &self.nodes[b]);
-        let ids = |n: usize| {
-            let pacts = pacts(&self.nodes[n]);
-            in_force(&pacts, one.bureau, other.bureau, self.own_time(n)).into_iter().map(|p| p.id).collect::<BTreeSet<_>>()
+        let ground = |n: usize| {
+            let papers = self.nodes[n].papers();
+            let between = papers.between(one.bureau, other.bureau, self.own_time(n));
+            between.is_open().then(|| between.ground())
         };
-        !ids(a).is_empty() && ids(a) == ids(b)
+        ground(a).is_some() && ground(a) == ground(b)
     }
 
     /// Relay passes on a disk, for the report of a violation.
@@ -391,7 +398,7 @@ impl World {
                 match self.oracle.sums(a, b) {
                     Some((x, y)) if x == y => {}
                     found => {
-                        let why = format!("P3: the sums of {} and {} at rest: {found:?}", one.name, other.name);
+                        let why = format!("I6: the sums of {} and {} at rest: {found:?}", one.name, other.name);
                         let detail = [a, b].map(|n| {
                             let status = self.status(n);
                             (
@@ -407,7 +414,7 @@ impl World {
                 }
                 let marked = !own && (self.partner(a, b).divergent || self.partner(b, a).divergent);
                 if marked {
-                    return Err(format!("P3: {} and {} call each other divergent", self.nodes[a].name, self.nodes[b].name));
+                    return Err(format!("I6: {} and {} call each other divergent", self.nodes[a].name, self.nodes[b].name));
                 }
             }
         }

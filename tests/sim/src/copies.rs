@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use accord_protocol::bureau::{Suspicion, note_suspicion};
 use accord_protocol::input::Command;
 use accord_protocol::step::{Table, Write};
+use accord_protocol::view::View;
 use rand::Rng;
 
 use crate::node::Node;
@@ -26,6 +28,67 @@ impl World {
         self.watch.restored(&self.nodes[n]);
         self.boot(n);
         self.officers_again(n);
+    }
+
+    /// Puts a home node's disk back to its copy. With `says_so` the place knows that it is a restore, as one from a backup or on another
+    /// machine does; else it is a snapshot of the machine that says nothing.
+    pub fn put_back(&mut self, n: usize, says_so: bool) {
+        let Some(copy) = self.nodes[n].backup.take() else { return };
+        let crash = std::mem::take(&mut self.weather.crash);
+        self.crash(n);
+        self.note(|world| format!("the disk of {} is put back{}", world.nodes[n].name, if says_so { ", which it knows" } else { "" }));
+        self.nodes[n].disk = copy;
+        if says_so && let Err(why) = self.nodes[n].disk.commit(&[note_suspicion(Suspicion::Restored)]) {
+            self.fail(&why);
+        }
+        self.nodes[n].unconfirmed = says_so;
+        self.shaken = true;
+        self.oracle.restored(&self.nodes[n]);
+        self.watch.restored(&self.nodes[n]);
+        self.boot(n);
+        self.officers_again(n);
+        self.weather.crash = crash;
+    }
+
+    /// A home node runs twice. With `notices` the second finds itself on another machine.
+    pub fn double(&mut self, n: usize, notices: bool) -> usize {
+        self.shaken = true;
+        let twin = self.clone_device(n);
+        if notices {
+            self.crash(twin);
+            if let Err(why) = self.nodes[twin].disk.commit(&[note_suspicion(Suspicion::Cloned)]) {
+                self.fail(&why);
+            }
+            self.nodes[twin].unconfirmed = true;
+            self.boot(twin);
+        }
+        twin
+    }
+
+    /// Officers of home nodes that doubt their store state what is missing; once `healed` also where nobody was heard, and pair by pair.
+    pub fn officers_rule(&mut self, healed: bool) {
+        let crash = std::mem::take(&mut self.weather.crash);
+        for n in 0..self.nodes.len() {
+            if self.nodes[n].laptop || !self.nodes[n].is_up() || self.nodes[n].cloned_from.is_some() {
+                continue;
+            }
+            let confirm =
+                |alone: bool, pair: Option<String>| Command::StoreConfirm { missing: "自备份以来的记录".into(), alone, pair };
+            if !self.status(n).catching_up.is_empty() && self.ask(n, confirm(healed, None)).is_ok() {
+                self.figures.count("faults", "store-confirmed");
+                self.nodes[n].unconfirmed = false;
+            }
+            if !healed {
+                continue;
+            }
+            let Ok(View::Inbox { items }) = self.ask(n, Command::Inbox) else { continue };
+            for item in items.into_iter().filter(|item| matches!(item.kind.as_str(), "pair_behind" | "pair_not_covered")) {
+                if self.ask(n, confirm(false, Some(item.id))).is_ok() {
+                    self.figures.count("faults", "pair-confirmed");
+                }
+            }
+        }
+        self.weather.crash = crash;
     }
 
     /// After a restore an officer may be without the key that was made since.
@@ -65,6 +128,7 @@ impl World {
             officers: node.officers.clone(),
             clock_off: node.clock_off,
             clock_seen: node.clock_off,
+            unconfirmed: node.unconfirmed,
             booted: self.now,
             inbox: VecDeque::new(),
             wake_at: None,

@@ -1,11 +1,14 @@
 //! A disk that keeps what was committed and nothing else.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use accord_keys::seal::peek_type;
 use accord_keys::types::StatementType;
-use accord_protocol::id::DocumentId;
+use accord_protocol::id::{DocumentId, NetworkId};
 use accord_protocol::step::{Table, Write};
+
+use crate::standing::{self, Papers};
 
 /// Committed rows and items of one node.
 #[derive(Clone, Debug, Default)]
@@ -14,9 +17,16 @@ pub struct Disk {
     items: BTreeMap<DocumentId, BTreeMap<u64, Vec<u8>>>,
     last_seq: u64,
     accounts: Vec<Vec<u8>>,
+    /// The agreement statements as [`crate::standing`] reads them, until the next is stored.
+    papers: OnceLock<Arc<Papers>>,
 }
 
 impl Disk {
+    /// How this disk's bureau stands with others.
+    pub fn papers(&self, network: &NetworkId) -> Arc<Papers> {
+        self.papers.get_or_init(|| Arc::new(standing::papers(self, network))).clone()
+    }
+
     /// Applies one atomic batch.
     ///
     /// # Errors
@@ -55,6 +65,9 @@ impl Disk {
         };
         if lasting && self.rows.get(&at).is_some_and(|old| value != Some(old)) && (table != Table::Documents || value.is_none()) {
             return Err(format!("a row of {table:?} was removed or rewritten"));
+        }
+        if table == Table::Agreements {
+            self.papers = OnceLock::new();
         }
         match value {
             Some(value) => drop(self.rows.insert(at, value.clone())),

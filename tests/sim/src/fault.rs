@@ -38,11 +38,15 @@ pub enum Fault {
     Replay,
     /// An officer's key is reset.
     Reset,
+    /// The disk of a home node is put back, by a restore that says so or a snapshot that says nothing; a doubled registrar is one of these.
+    Homes,
+    /// Agreements end within the day, are suspended, resumed, amended, renewed too late; days go by in which nobody acts.
+    Lifecycle,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 19] = [
         Fault::Crash,
         Fault::Drop,
         Fault::Duplicate,
@@ -60,6 +64,8 @@ impl Fault {
         Fault::Hostile,
         Fault::Replay,
         Fault::Reset,
+        Fault::Homes,
+        Fault::Lifecycle,
     ];
 
     /// The word of the command line and of figures.
@@ -82,6 +88,8 @@ impl Fault {
             Fault::Hostile => "hostile",
             Fault::Replay => "replay",
             Fault::Reset => "reset",
+            Fault::Homes => "homes",
+            Fault::Lifecycle => "lifecycle",
         }
     }
 

@@ -3,7 +3,7 @@
 //! A [`world::World`] owns virtual time. Each node is a real [`accord_protocol::bureau::Bureau`] behind the driver's loop (gather, load, decide,
 //! commit, hand over, tell); its disk keeps committed state only. Every plaintext frame passes a tap. What may be in a frame, what must
 //! survive, what must never go backwards and which changes are admitted is judged by code written apart from the core
-//! ([`oracle`], [`reference`]): it reads what each node has on its disk and never asks the core.
+//! ([`oracle`], [`standing`], [`reference`]): it reads what each node has on its disk and never asks the core.
 
 pub mod canary;
 pub mod chaos;
@@ -19,5 +19,6 @@ pub mod orders;
 pub mod people;
 pub mod reference;
 pub mod runner;
+pub mod standing;
 pub mod watch;
 pub mod world;

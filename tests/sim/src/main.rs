@@ -171,29 +171,35 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
     let mut failing: Vec<Outcome> = Vec::new();
     let mut count = 0_u64;
     let mut told = instant();
-    runner::many(&seeds, wish.threads, options, |outcome| {
-        count += 1;
-        sum.merge(&outcome.figures);
-        let (seed, f) = (outcome.seed, &outcome.figures);
-        let line = match &outcome.violation {
-            Some(_) => format!("failed {seed} {}", wish.hours),
-            None => format!("held {seed} {} {} {} {} {}", wish.hours, f.virtual_ms, f.steps, f.frames, f.bytes),
-        };
-        if let Some(file) = &mut notes {
-            let _ = writeln!(file, "{line}");
-        }
-        if let Some(why) = &outcome.violation {
-            let text = if wish.trace { why.clone() } else { runner::gist(why) };
-            let _ = writeln!(std::io::stderr(), "seed {} failed: {text}", outcome.seed);
-            failing.push(outcome);
-        }
-        if !wish.json && told.elapsed().as_secs() >= 5 {
-            told = instant();
-            let ratio = sum.virtual_ms as f64 / 1_000.0 / begun.elapsed().as_secs_f64();
-            let _ = writeln!(std::io::stderr(), "{count} of {} seeds, {} failed, {ratio:.0} times real time", seeds.len(), failing.len());
-        }
-        failing.is_empty() || wish.keep_going
-    });
+    runner::many(
+        &seeds,
+        wish.threads,
+        |seed| options(*seed),
+        |outcome| {
+            count += 1;
+            sum.merge(&outcome.figures);
+            let (seed, f) = (outcome.seed, &outcome.figures);
+            let line = match &outcome.violation {
+                Some(_) => format!("failed {seed} {}", wish.hours),
+                None => format!("held {seed} {} {} {} {} {}", wish.hours, f.virtual_ms, f.steps, f.frames, f.bytes),
+            };
+            if let Some(file) = &mut notes {
+                let _ = writeln!(file, "{line}");
+            }
+            if let Some(why) = &outcome.violation {
+                let text = if wish.trace { why.clone() } else { runner::gist(why) };
+                let _ = writeln!(std::io::stderr(), "seed {} failed: {text}", outcome.seed);
+                failing.push(outcome);
+            }
+            if !wish.json && told.elapsed().as_secs() >= 5 {
+                told = instant();
+                let ratio = sum.virtual_ms as f64 / 1_000.0 / begun.elapsed().as_secs_f64();
+                let _ =
+                    writeln!(std::io::stderr(), "{count} of {} seeds, {} failed, {ratio:.0} times real time", seeds.len(), failing.len());
+            }
+            failing.is_empty() || wish.keep_going
+        },
+    );
     failing.sort_by_key(|outcome| outcome.seed);
     if let Some(first) = failing.first().filter(|_| wish.shrink) {
         let small = runner::shrink(&options(first.seed), |line| drop(writeln!(std::io::stderr(), "{line}")));

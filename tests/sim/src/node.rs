@@ -13,6 +13,7 @@ use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
 
 use crate::disk::Disk;
+use crate::standing::Papers;
 
 /// An officer of this device and the key that comes with a login.
 #[derive(Clone)]
@@ -134,6 +135,8 @@ pub struct Node {
     pub clock_off: i64,
     /// What it was when the node last read its clock: a jump is not known to it before its next step.
     pub clock_seen: i64,
+    /// Its store was put back or doubled, it knows so, and no officer has stated what is missing: no record and nothing to partners.
+    pub unconfirmed: bool,
     /// When the process started, world milliseconds.
     pub booted: u64,
     /// Inputs not yet handled.
@@ -161,6 +164,11 @@ impl Node {
     pub fn clocks(&self, world_ms: u64, base_wall: u64) -> Now {
         let wall = (base_wall + world_ms / 1_000).saturating_add_signed(self.clock_off);
         Now { mono: MonoMillis(world_ms.saturating_sub(self.booted)), wall: WallSeconds(wall) }
+    }
+
+    /// How its bureau stands with others, by its disk.
+    pub fn papers(&self) -> Arc<Papers> {
+        self.disk.papers(&self.identity.network)
     }
 
     /// Whether the process runs.

@@ -11,9 +11,8 @@ use accord_keys::seal::Sealed;
 use accord_protocol::access::audience::Opening;
 use accord_protocol::access::log::{Genesis, Kind, Record, RecordKind, Subject};
 use accord_protocol::access::pass::{PassLine, RelayPass};
-use accord_protocol::agreement::exchange::AgreementStatement;
-use accord_protocol::agreement::{Direction, Terms, Verb};
-use accord_protocol::id::{AgreementId, BureauId, DocumentId, NetworkId, RecordId, StatementId};
+use accord_protocol::agreement::Verb;
+use accord_protocol::id::{BureauId, DocumentId, NetworkId, RecordId, StatementId};
 use accord_protocol::intake::Item;
 use accord_protocol::rules;
 use accord_protocol::segment;
@@ -23,68 +22,6 @@ use accord_protocol::wire::{self, Message};
 
 use crate::canary::Canaries;
 use crate::node::Node;
-
-/// An agreement as the plain reading of statements gives it.
-#[derive(Clone, Debug)]
-pub struct Pact {
-    /// The offer.
-    pub id: AgreementId,
-    /// Who offered.
-    pub offerer: BureauId,
-    /// Who accepted.
-    pub acceptor: BureauId,
-    /// Its version.
-    pub version: u32,
-    /// What it says.
-    pub terms: Terms,
-}
-
-/// Agreements two sides concluded, as far as one disk knows.
-pub fn pacts(node: &Node) -> Vec<Pact> {
-    let network = &node.identity.network;
-    let (mut offers, mut accepts, mut concludes) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-    for (_, bytes) in node.disk.table(Table::Agreements) {
-        match wire::agreement_statement(network, bytes) {
-            Ok(AgreementStatement::Offer(offer)) => drop(offers.insert(AgreementId(offer.id().0), offer.body().clone())),
-            Ok(AgreementStatement::Accept(accept)) => drop(accepts.insert((accept.body().offer, accept.id()))),
-            Ok(AgreementStatement::Conclude(conclude)) => concludes.push((conclude.body().offer, conclude.body().accept)),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    concludes
-        .into_iter()
-        .filter(|concluded| accepts.contains(concluded))
-        .filter_map(|(id, _)| {
-            let offer = offers.get(&id)?;
-            let terms = offer.terms.clone();
-            Some(Pact { id, offerer: offer.offerer, acceptor: offer.acceptor, version: offer.version, terms })
-        })
-        .collect()
-}
-
-/// The pacts of a pair in force at a time: those of the newest version that has begun, the lower bureau's offer first, unless it ended.
-pub fn in_force(pacts: &[Pact], a: BureauId, b: BureauId, at: u64) -> Vec<&Pact> {
-    let of_pair = |p: &&Pact| (p.offerer == a && p.acceptor == b) || (p.offerer == b && p.acceptor == a);
-    let begun: Vec<&Pact> = pacts.iter().filter(of_pair).filter(|p| p.terms.from.0 <= at).collect();
-    let Some(newest) = begun.iter().map(|p| p.version).max() else { return Vec::new() };
-    let newest: Vec<&Pact> = begun.into_iter().filter(|p| p.version == newest).collect();
-    let lowest = newest.iter().map(|p| p.offerer).min();
-    newest.into_iter().filter(|p| Some(p.offerer) == lowest && at < p.terms.to.0).collect()
-}
-
-fn gives(pact: &Pact, giver: BureauId, genesis: &Genesis, at: u64) -> bool {
-    pact.terms.grants.iter().any(|grant| {
-        let way = match grant.direction {
-            Direction::Both => true,
-            Direction::OffererGives => giver == pact.offerer,
-            Direction::AcceptorGives => giver == pact.acceptor,
-        };
-        way && grant.category == genesis.category
-            && genesis.tlp <= grant.tlp_ceiling
-            && grant.until.is_none_or(|until| at < until.0)
-            && grant.verbs.iter().any(|verb| matches!(verb, Verb::Read | Verb::Append))
-    })
-}
 
 /// The access log of a document as one disk has it.
 #[derive(Clone, Debug)]
@@ -242,21 +179,22 @@ impl LogModel {
 /// Whether the log and the agreements on a sender's disk let a document go to a bureau at one of these times.
 pub fn entitles(node: &Node, document: &DocumentId, to: BureauId, times: &[u64]) -> bool {
     let Some(log) = log_of(node, document) else { return false };
-    let pacts = pacts(node);
+    let papers = node.papers();
     let from = node.bureau;
     times.iter().any(|at| {
-        let running = in_force(&pacts, from, to, *at);
-        if running.is_empty() {
+        let between = papers.between(from, to, *at);
+        let genesis = log.classed();
+        if !between.carries(genesis.category) {
             return false;
         }
-        if log.genesis.owner == to {
+        if genesis.owner == to {
             return true;
         }
         let holders = log.holders(document);
-        if log.genesis.owner == from {
-            return holders.contains(&to) && running.iter().all(|p| gives(p, from, &log.classed(), *at));
+        if genesis.owner == from {
+            return holders.contains(&to) && between.gives(from, genesis.category, genesis.tlp, *at);
         }
-        log.genesis.hidden.is_none() && holders.contains(&to) && holders.contains(&from) && passes(node, &log.classed(), to, *at)
+        genesis.hidden.is_none() && holders.contains(&to) && holders.contains(&from) && passes(node, &genesis, to, *at)
     })
 }
 
@@ -348,6 +286,9 @@ impl Oracle {
                     self.canaries.add_marks(bytes, *document);
                 }
                 Item::Opening(_) => {}
+                Item::Record(bytes) if node.unconfirmed && is_record_by(node, bytes) && !self.canaries.knows(&found[0]) => {
+                    self.verdict = Some(format!("I8: {} writes a record in {document:?} before its store was confirmed", node.name));
+                }
                 Item::Record(_) => found.iter().for_each(|id| self.canaries.add(id, *document)),
             }
             self.kept.entry(node.instance).or_default().extend(found);
@@ -378,7 +319,7 @@ impl Oracle {
         let Ok(View::Sending(view)) = answer else { return };
         let Some(document) = DocumentId::from_hex(&view.id).filter(|_| !view.dry_run) else { return };
         if node.disk.get(Table::Documents, &document.0).is_none() {
-            self.verdict = Some(format!("P2: {} answered about {document:?}, which is not on its disk", node.name));
+            self.verdict = Some(format!("I4: {} answered about {document:?}, which is not on its disk", node.name));
         }
     }
 
@@ -388,7 +329,7 @@ impl Oracle {
         if kept {
             self.promised.insert((node.instance, document, mark.to_owned()));
         } else {
-            self.verdict = Some(format!("P2: {} answered a write in {document:?} that is not on its disk", node.name));
+            self.verdict = Some(format!("I4: {} answered a write in {document:?} that is not on its disk", node.name));
         }
     }
 
@@ -453,9 +394,11 @@ impl Oracle {
                 }
             }
             if !told {
+                // I1 where a document is handed over, I2 where something else gives it away.
+                let broken = if matches!(message, Some(Message::Push(_))) { "I1" } else { "I2" };
                 let what = message.as_ref().map(|m| format!("{m:?}")).unwrap_or_default();
                 let what: String = what.chars().take(300).collect();
-                self.verdict = Some(format!("P1: {} told {} of {documents:?}: {what}", from.name, to.name));
+                self.verdict = Some(format!("{broken}: {} told {} of {documents:?}: {what}", from.name, to.name));
                 return;
             }
         }
@@ -499,6 +442,10 @@ impl Oracle {
                 let owed = self.owed.entry(way).or_default();
                 let (due, later) = std::mem::take(owed).into_iter().partition::<Vec<_>, _>(|o| o.mark <= *mark);
                 *owed = later;
+                // Whoever cheats acknowledges what it likes.
+                if from.hostile {
+                    return;
+                }
                 let kept = self.kept.entry(from.instance).or_default();
                 for push in due {
                     if self.excused.get(&(way, push.document)).is_some_and(|below| push.mark < *below) {
@@ -506,7 +453,7 @@ impl Oracle {
                     }
                     if push.parts.iter().any(|part| !kept.contains(part)) {
                         self.verdict =
-                            Some(format!("P2: {} acknowledged a push of {:?} it does not have on disk", from.name, push.document));
+                            Some(format!("I4: {} acknowledged a push of {:?} it does not have on disk", from.name, push.document));
                         return;
                     }
                     self.acknowledged += 1;
@@ -532,12 +479,17 @@ impl Oracle {
                     owner == Some(node.bureau) || self.given.contains(&(*document, node.bureau)) || refused
                 });
                 if !rightly {
-                    return Some(format!("P1: the disk of {} holds something of {documents:?}", node.name));
+                    return Some(format!("I2: the disk of {} holds something of {documents:?}", node.name));
                 }
             }
         }
         None
     }
+}
+
+/// Whether a record is sealed by this very node.
+fn is_record_by(node: &Node, bytes: &[u8]) -> bool {
+    Sealed::<Record>::from_bytes(bytes).is_ok_and(|sealed| sealed.claimed().registrar == node.identity.certificate)
 }
 
 /// The bureau of a segment's writer, by the certificates on a disk.

@@ -140,6 +140,7 @@ impl World {
             officers: Vec::new(),
             clock_off: 0,
             clock_seen: 0,
+            unconfirmed: false,
             booted: 0,
             inbox: std::collections::VecDeque::new(),
             wake_at: None,

@@ -1,5 +1,6 @@
 //! Many seeds over both cores, what they found, and how to make a failing one smaller.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,19 +27,21 @@ pub fn one(options: &Options) -> Outcome {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
             let why = text.unwrap_or_else(|| "a panic without words".to_owned());
+            let place = PLACE.take().filter(|_| !why.contains(", seed "));
+            let why = place.map_or(why.clone(), |place| format!("I12: a panic at {place}: {why}"));
             Outcome { seed: options.seed, figures: Figures::default(), violation: Some(why) }
         }
     }
 }
 
-/// Runs seeds on so many threads, each outcome given to `tell` as it comes; `tell` answers whether to go on.
-pub fn many(seeds: &[u64], threads: usize, options: impl Fn(u64) -> Options + Sync, tell: impl FnMut(Outcome) -> bool + Send) {
+/// Runs worlds on so many threads, each outcome given to `tell` as it comes; `tell` answers whether to go on.
+pub fn many<T: Sync>(seeds: &[T], threads: usize, options: impl Fn(&T) -> Options + Sync, tell: impl FnMut(Outcome) -> bool + Send) {
     let (next, stop, tell) = (Mutex::new(seeds.iter()), AtomicBool::new(false), Mutex::new(tell));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    let Some(seed) = next.lock().unwrap_or_else(PoisonError::into_inner).next().copied() else { return };
+                    let Some(seed) = next.lock().unwrap_or_else(PoisonError::into_inner).next() else { return };
                     let outcome = one(&options(seed));
                     if !tell.lock().unwrap_or_else(PoisonError::into_inner)(outcome) {
                         stop.store(true, Ordering::Relaxed);
@@ -82,7 +85,12 @@ pub fn shrink(failing: &Options, mut tell: impl FnMut(&str)) -> Options {
     best
 }
 
-/// The panic hook says nothing: violations are told by whoever asked.
+thread_local! {
+    /// Where this thread last panicked.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The panic hook says nothing: violations are told by whoever asked, with the place.
 pub fn be_quiet() {
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|info| PLACE.set(info.location().map(ToString::to_string))));
 }

@@ -138,6 +138,9 @@ impl Watch {
         }
         let n = from.instance;
         match message {
+            Some(Message::Push(push)) if from.unconfirmed => {
+                return Err(format!("I8: {} gives {} something of {:?} before its store was confirmed", from.name, to.name, push.document));
+            }
             Some(Message::Push(push)) => {
                 if !self.disclosed.contains(&(n, push.document, to.bureau)) {
                     return Err(format!("I13: {} gave {} something of {:?} and did not account for it", from.name, to.name, push.document));

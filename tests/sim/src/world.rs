@@ -107,6 +107,12 @@ pub struct World {
     pub rng: SmallRng,
     /// Dice of networks and processes.
     pub net: SmallRng,
+    /// Dice of what came to the simulation after its first seeds were kept: a world without that draws nothing else.
+    pub later: SmallRng,
+    /// Whether some home node was put back or doubled: officers are asked to rule.
+    pub shaken: bool,
+    /// Dice of the life of agreements, where they have one.
+    pub life: Option<SmallRng>,
     /// The network all statements are bound to.
     pub network: NetworkId,
     /// Devices.
@@ -159,6 +165,9 @@ impl World {
             now: 0,
             rng: SmallRng::seed_from_u64(seed),
             net: SmallRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
+            later: SmallRng::seed_from_u64(seed ^ 0x6c61_7465_7200_0000),
+            shaken: false,
+            life: None,
             network: NetworkId::named("sim"),
             nodes: Vec::new(),
             weather: CALM,
@@ -353,7 +362,7 @@ impl World {
 
     fn commit(&mut self, n: usize, writes: &[accord_protocol::step::Write]) {
         if let Err(why) = self.nodes[n].disk.commit(writes) {
-            let why = format!("P4: {}: {why}", self.nodes[n].name);
+            let why = format!("I8: {}: {why}", self.nodes[n].name);
             self.fail(&why);
         }
         if let Some(core) = self.nodes[n].core.as_mut() {

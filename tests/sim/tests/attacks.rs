@@ -213,6 +213,21 @@ fn an_unchecked_card_cannot_sign() {
 }
 
 #[test]
+fn a_laptop_that_has_no_card_of_a_partner_renews_and_amends_nothing() {
+    let mut world = World::new(12);
+    let [a, _, _, laptop] = world.county();
+    let View::Agreements { agreements } = world.ask(laptop, Command::AgreementList).expect("its bureau's") else { panic!("agreements") };
+    let id = agreements.first().expect("the home node told of it").id.clone();
+    let to = accord_protocol::time::WallSeconds(world.wall() + 90 * DAY);
+    let renew = Command::AgreementRenew { id: id.clone(), from: None, to };
+    assert_eq!(world.ask(laptop, renew.clone()).expect_err("by whom nobody checked").code, "unknown_partner");
+    let amended = terms(world.wall(), 90 * DAY, usual_grants());
+    let amend = Command::AgreementAmend { id, terms: amended };
+    assert_eq!(world.ask(laptop, amend).expect_err("by whom nobody checked").code, "unknown_partner");
+    world.ask(a, renew).expect("its home node can");
+}
+
+#[test]
 fn a_reset_officer_writes_under_a_new_certificate_and_the_old_work_stays() {
     let mut world = World::new(10);
     let [a, b, _, _] = world.county();

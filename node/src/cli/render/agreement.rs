@@ -65,7 +65,7 @@ pub(super) fn agreement(found: &AgreementView, words: &Words) -> String {
 }
 
 /// One grant line as a sentence.
-fn clause(grant: &GrantView, partner: &str, to: u64, words: &Words) -> String {
+pub(super) fn clause(grant: &GrantView, partner: &str, to: u64, words: &Words) -> String {
     let verbs: Vec<String> = grant.verbs.iter().map(|verb| words.term("verb", verb)).collect();
     let until = time(if grant.until == 0 { to } else { grant.until });
     let (category, verbs, tlp) = (category(&grant.category, words), verbs.join(", "), tlp(&grant.tlp_ceiling, words));
@@ -97,7 +97,7 @@ fn categories(codes: &[String], words: &Words) -> String {
 }
 
 /// One suspension or notice as a line.
-fn stop(found: &StopView, partner: &str, words: &Words) -> String {
+pub(super) fn stop(found: &StopView, partner: &str, words: &Words) -> String {
     let who = if found.by == "ours" { words.say("agreement.we").to_owned() } else { partner.to_owned() };
     let what =
         if found.categories.is_empty() { words.say("agreement.everything").to_owned() } else { categories(&found.categories, words) };

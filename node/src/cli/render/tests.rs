@@ -330,6 +330,7 @@ fn a_dry_run_says_who_will_receive_and_who_will_not_and_why() {
         will_receive: will,
         why: why.into(),
         clause: "7c1e0a11#2".into(),
+        by: String::new(),
     };
     let found = SendingView {
         dry_run: true,

@@ -21,7 +21,7 @@ pub(in crate::bureau) enum Mode {
 /// The restricted set, by message. A push of the set is a cut being told (records only) or held work (segments only).
 pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
     match message {
-        Message::Hello(_) | Message::Statements(_) | Message::Agreements(_) | Message::Ack(_) => true,
+        Message::Hello(_) | Message::Statements(_) | Message::Agreements(_) | Message::Compacts(_) | Message::Ack(_) => true,
         Message::Want(_) | Message::Declined { .. } | Message::Refusal { .. } | Message::Cursor(_) | Message::Ledger(_) => true,
         Message::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
         Message::Equality { .. } | Message::Tips { .. } | Message::Passes(_) | Message::Onward(_) => false,
@@ -32,7 +32,7 @@ pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
 /// As [`allowed_restricted`], for a message whose seals were verified.
 pub(in crate::bureau) fn checked_restricted(message: &Checked) -> bool {
     match message {
-        Checked::Hello(..) | Checked::Statements(_) | Checked::Agreements(_) | Checked::Ledger(_) => true,
+        Checked::Hello(..) | Checked::Statements(_) | Checked::Agreements(_) | Checked::Compacts(_) | Checked::Ledger(_) => true,
         Checked::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
         Checked::Passes(_) | Checked::Onward(_) => false,
         Checked::Plain(message) => allowed_restricted(message),
@@ -157,6 +157,7 @@ mod tests {
         let table = [
             (Message::Statements(Vec::new()), true),
             (Message::Agreements(Vec::new()), true),
+            (Message::Compacts(Vec::new()), true),
             (Message::Ledger(Vec::new()), true),
             (Message::Ack(1), true),
             (Message::Want(document), true),

@@ -262,6 +262,7 @@ impl Bureau {
         };
         let officers: Vec<crate::id::CertificateId> = pairs.into_iter().flat_map(|pair| self.book.officers_of(pair)).collect();
         self.send_statements(turn, id, self.agreement_evidence(officers));
+        self.show_compacts(turn, id);
         let mut page = Vec::new();
         let mut size = 0;
         for bytes in agreements {

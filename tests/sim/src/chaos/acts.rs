@@ -8,7 +8,6 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::Plan;
-use crate::oracle::{in_force, pacts};
 use crate::world::World;
 
 const CATEGORIES: [&str; 8] = ["CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "CRIM.SERIES", "FIRE.HAZ", "FIRE.HAZ", "TRAF"];
@@ -39,10 +38,10 @@ impl World {
         if self.rng.random_bool(0.1) {
             return all;
         }
-        let pacts = pacts(&self.nodes[n]);
+        let papers = self.nodes[n].papers();
         let now = self.wall();
         let own = self.nodes[n].bureau;
-        let agreed = |m: &usize| !in_force(&pacts, own, self.nodes[*m].bureau, now).is_empty();
+        let agreed = |m: &usize| papers.between(own, self.nodes[*m].bureau, now).is_open();
         let some: Vec<usize> = all.iter().copied().filter(agreed).collect();
         if !some.is_empty() {
             return some;
@@ -75,6 +74,11 @@ impl World {
         own.choose(&mut self.rng).copied()
     }
 
+    fn category(&mut self) -> &'static str {
+        let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
+        if self.life_happens(0.3) { "FIRE.AID" } else { category }
+    }
+
     /// One thing happens.
     pub(super) fn act(&mut self, plan: &Plan) {
         if !plan.hostile.is_empty() && self.rng.random_bool(0.2) {
@@ -84,18 +88,21 @@ impl World {
         if troubled && self.trouble(plan) {
             return;
         }
+        if self.life_happens(0.15) {
+            return self.pact_act();
+        }
         match self.rng.random_range(0..100) {
             0..12 => {
                 let n = self.one_node();
                 let to = self.receivers(n);
-                let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
+                let category = self.category();
                 let done = self.publish(n, &to, category).map(drop).map_err(|r| r.code);
                 self.note(|world| format!("{} publishes to {to:?}: {done:?}", world.nodes[n].name));
             }
             12..24 => {
                 let n = self.one_node();
                 let with = self.receivers(n);
-                let category = *CATEGORIES.choose(&mut self.rng).expect("eight");
+                let category = self.category();
                 let done = self.open_case(n, &with, category).map(drop).map_err(|r| r.code);
                 self.note(|world| format!("{} opens a case with {with:?}: {done:?}", world.nodes[n].name));
             }

@@ -86,7 +86,11 @@ impl World {
         if self.rng.random_bool(0.6) {
             grants.push(grant(Direction::Both, Category::FireHaz, &[Verb::Append], Tlp::AmberStrict));
         }
-        let _ = self.offer(a, b, terms(from, seconds, grants));
+        let mut drawn = terms(from, seconds, grants);
+        if let Some(life) = self.life.as_mut() {
+            super::pacts::shorten(life, &mut drawn);
+        }
+        let _ = self.offer(a, b, drawn);
     }
 
     pub(super) fn answer_offers(&mut self, n: usize) {

@@ -29,6 +29,8 @@ impl World {
             Fault::Reset => self.reset_an_officer(),
             Fault::Restore => self.restore_a_disk(),
             Fault::Clone => self.clone_a_laptop(),
+            Fault::Homes => self.put_a_home_back(),
+            Fault::Registrar if plan.homes => return self.double_a_registrar(),
             _ => return false,
         }
         true
@@ -115,6 +117,34 @@ impl World {
         let Some(n) = laptops.choose(&mut self.rng).copied().filter(|_| clones < 2) else { return };
         self.figures.count("faults", "clone");
         self.clone_device(n);
+    }
+
+    /// A home node's disk is copied, or put back to the copy made earlier: as a restore that says so, or as a snapshot that says nothing.
+    fn put_a_home_back(&mut self) {
+        let homes: Vec<usize> = (0..self.nodes.len()).filter(|n| !self.nodes[*n].laptop && self.nodes[*n].cloned_from.is_none()).collect();
+        let Some(n) = homes.choose(&mut self.later).copied() else { return };
+        if self.nodes[n].backup.is_none() {
+            let copy = self.nodes[n].disk.clone();
+            self.nodes[n].backup = Some(copy);
+            return;
+        }
+        let says_so = self.later.random_bool(0.5);
+        self.figures.count("faults", if says_so { "home-restored" } else { "home-snapshot" });
+        self.put_back(n, says_so);
+    }
+
+    /// A registrar runs twice, on another machine that notices or on a copy that does not. False when enough do.
+    fn double_a_registrar(&mut self) -> bool {
+        let twins = self.nodes.iter().filter(|node| node.cloned_from.is_some() && !node.laptop).count();
+        if twins > 0 {
+            return false;
+        }
+        let homes: Vec<usize> = (0..self.nodes.len()).filter(|n| !self.nodes[*n].laptop && self.nodes[*n].is_up()).collect();
+        let Some(n) = homes.choose(&mut self.later).copied() else { return false };
+        let notices = self.later.random_bool(0.5);
+        self.figures.count("faults", if notices { "registrar-doubled-known" } else { "registrar-doubled" });
+        self.double(n, notices);
+        true
     }
 
     /// A hostile member does one thing.
