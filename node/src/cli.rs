@@ -23,6 +23,7 @@ mod init;
 mod journal;
 mod ledger;
 mod officer;
+mod onward;
 mod output;
 mod partner;
 mod proof;
@@ -113,6 +114,8 @@ enum Verb {
     Case(case::CaseVerb),
     #[command(subcommand)]
     Access(access::AccessVerb),
+    #[command(subcommand)]
+    Onward(onward::OnwardVerb),
     #[command(subcommand)]
     Proof(proof::ProofVerb),
     #[command(subcommand)]
@@ -207,6 +210,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
+        Some(Verb::Onward(verb)) => onward::run(verb, &cx),
         Some(Verb::Journal(verb)) => journal::run(verb, &cx),
         Some(Verb::Proof(verb)) => proof::run(verb, &cx),
         Some(Verb::Inbox) => status::inbox(&cx),

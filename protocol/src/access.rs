@@ -19,4 +19,7 @@ pub mod consent;
 pub mod log;
 pub mod pass;
 
-pub use check::{Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, may_grant, parting};
+pub use check::{
+    Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, let_in_without, may_ask, may_grant, parting,
+    to_be_asked,
+};

@@ -13,9 +13,10 @@
 //! | `compacts` | one text, many pairs: writing it down, one act for all pairs, whom `compact:NAME` means |
 //! | `warnings` | what people are told ahead of time |
 //! | `author` | documents and entries by our officers |
-//! | `records`, `orders` | records that need an officer's order: grants, cuts; admits, voids, ends and others |
+//! | `records`, `orders` | records that need an officer's order: cuts; admits, voids, ends and others |
 //! | `cuts` | cuts the registrar makes by itself |
 //! | `passes` | relay passes |
+//! | `onward` | asks onward and for consent, and the grants they lead to |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
 //! | `links` | hello, push, acknowledge, compare, repair |
 //! | `ledger` | what is stated to each partner, and what both count differently |
@@ -36,6 +37,7 @@ mod ledger;
 mod lifecycle;
 mod links;
 mod memory;
+mod onward;
 mod open;
 mod orders;
 mod pact_views;
@@ -127,6 +129,8 @@ pub struct Bureau {
     passes: PassBook,
     /// Passes may have to be issued or shown.
     passes_dirty: bool,
+    /// Asks onward and for consent, and grants that wait.
+    onward: onward::Onwards,
     next_pass: Option<WallSeconds>,
     pass_rounds: passes::Rounds,
     /// When this device last heard its bureau's registrar.
@@ -224,6 +228,7 @@ impl Bureau {
             self.policy_changed(&mut turn, None);
         }
         self.pass_duties(&mut turn);
+        self.onward_duties(&mut turn);
         self.ledger_duties(&mut turn);
         self.pump_all(&mut turn);
         self.compare_quiet(&mut turn);
@@ -429,7 +434,17 @@ impl Bureau {
             }
             Command::AccessExplain { id, bureau, at, verb } => self.access_explain(turn, &id, &bureau, at, &verb),
             Command::ProofExport { id, full } => self.proof_export(turn, person, &id, full),
-            Command::AccessGrant { id, partner, verb } => self.access_grant(turn, person, dry_run, &id, &partner, &verb),
+            Command::AccessGrant { id, partner, verb, terms } => self.access_grant(turn, person, dry_run, (&id, &partner, &verb), &terms),
+            Command::AccessPending => Ok(self.show_pending(turn)),
+            Command::OnwardAsk(wish) => self.onward_ask(turn, person, dry_run, wish),
+            Command::OnwardGrant { id, verb, terms } => self.onward_grant(turn, person, dry_run, &id, verb.as_deref(), &terms),
+            Command::OnwardRefuse { id, reason } => self.onward_refuse(turn, person, dry_run, &id, &reason),
+            Command::OnwardConsent { id } => self.onward_consent(turn, person, dry_run, &id),
+            Command::OnwardList => self.show_onward(turn, None),
+            Command::OnwardShow { id } => {
+                let id = self.resolve_ask(&id)?;
+                self.show_onward(turn, Some(&id))
+            }
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
             Command::AccessAdmit { id, acts } => self.access_admit(turn, person, dry_run, &id, &acts),
             Command::AccessVoid { id, acts, reason } => self.access_void(turn, person, dry_run, &id, &acts, &reason),
@@ -490,6 +505,7 @@ impl Bureau {
         self.write_floor(turn);
         self.next_policy = self.next_policy_change(turn.effective);
         self.passes_dirty = true;
+        self.onward.dirty = true;
         self.lapses_came(turn);
         self.compare_anew(turn, partner);
     }
@@ -519,11 +535,13 @@ impl Bureau {
 
     fn next_wake(&self, now: Now, effective: WallSeconds) -> Option<MonoMillis> {
         let policy = self.next_policy.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).min(3_600_000)));
+        let asks =
+            self.onward.due().map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).clamp(1_000, 3_600_000)));
         let links = self.links.values().filter_map(|link| link.next_wake(now.mono)).min();
         let anchors = self.anchor_due.values().min().copied();
         let cuts = self.cuts_wake(now.mono);
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
         let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
-        [policy, links, anchors, cuts, floor, passes, self.ledgers.next_wake()].into_iter().flatten().min()
+        [policy, asks, links, anchors, cuts, floor, passes, self.ledgers.next_wake()].into_iter().flatten().min()
     }
 }

@@ -393,6 +393,40 @@ pub enum Command {
         partner: String,
         /// `read` or `append`.
         verb: String,
+        /// Limits, and how it is asked for where others wrote.
+        terms: GrantTerms,
+    },
+    /// Grants that wait for consents.
+    AccessPending,
+    /// Asks the owner of a document to let a third bureau in.
+    OnwardAsk(NewAsk),
+    /// Answers such an ask with a grant.
+    OnwardGrant {
+        /// The ask, by id or prefix.
+        id: String,
+        /// `read` or `append`, no more than was asked; `None`: as asked.
+        verb: Option<String>,
+        /// Limits, and how it is asked for where others wrote.
+        terms: GrantTerms,
+    },
+    /// Says no to an ask, onward or for consent.
+    OnwardRefuse {
+        /// The ask, by id or prefix.
+        id: String,
+        /// A word of [`crate::access::consent::GROUNDS`].
+        reason: String,
+    },
+    /// Agrees, as one that wrote, that a further bureau gets a document.
+    OnwardConsent {
+        /// The ask for consent, by id or prefix.
+        id: String,
+    },
+    /// Every ask.
+    OnwardList,
+    /// One ask.
+    OnwardShow {
+        /// Its id or prefix.
+        id: String,
     },
     /// Takes access away from here on.
     AccessCut {
@@ -459,6 +493,38 @@ impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Command(..)")
     }
+}
+
+/// An ask onward as typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewAsk {
+    /// The document: id, number or prefix.
+    pub id: String,
+    /// For whom: name, alias or id of a partner.
+    pub recipient: String,
+    /// `read` or `append`.
+    pub verb: String,
+    /// What for, 1 to [`crate::limits::PURPOSE_BYTES_MAX`] bytes; the owner reads it.
+    pub purpose: String,
+    /// `flash`, `urgent`, `priority` or `routine`.
+    pub urgency: String,
+    /// Without an answer by then it lapses; `None`: after [`crate::limits::ONWARD_ANSWER_S`].
+    pub answer_by: Option<WallSeconds>,
+}
+
+/// Limits of a grant, and what those are told whose consent it needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantTerms {
+    /// Traffic light word: given no further once the document is stricter. `None`: of a grant onward today's, else no limit.
+    pub tlp: Option<String>,
+    /// Giving ends then; `None`: no end.
+    pub until: Option<WallSeconds>,
+    /// Whether the newcomer may ask for a further bureau; `None`: of a grant onward no, else yes.
+    pub fourth: Option<bool>,
+    /// What for, at most [`crate::limits::PURPOSE_BYTES_MAX`] bytes; those who wrote read it. Empty: of a grant onward what the asker said.
+    pub purpose: String,
+    /// The order waits until then for consents; `None`: for [`crate::limits::ONWARD_ANSWER_S`].
+    pub answer_by: Option<WallSeconds>,
 }
 
 /// A bulletin or thread as typed.

@@ -724,10 +724,7 @@ impl DocState {
         for (_, entry) in self.log.entries() {
             let Some(record) = &entry.record else { continue };
             out.insert(record.body().registrar);
-            if let Some(officer) = record.body().kind.ordering_officer() {
-                out.insert(officer);
-            }
-            out.extend(record.body().kind.consents().into_iter().map(|consent| consent.officer));
+            out.extend(record.body().kind.officers());
         }
         out
     }
@@ -822,7 +819,7 @@ impl DocState {
             owner: genesis.owner,
             kind: genesis.kind,
             category: genesis.category,
-            tlp: genesis.tlp,
+            tlp: self.log.tlp(),
             rights,
             hidden: self.log.is_hidden(),
             contributors: &self.contributors,

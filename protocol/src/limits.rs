@@ -60,6 +60,8 @@ pub const ONWARD_OPEN_MAX: usize = 64;
 pub const ONWARD_PER_DAY_MAX: usize = 200;
 /// An ask and its answer are kept so long after it lapsed, seconds.
 pub const ONWARD_KEPT_S: u64 = 90 * 24 * 3_600;
+/// Longest time an ask for consent, and the order that waits for it, may stay open, seconds. Verdict: an order is not a blank cheque.
+pub const ONWARD_ANSWER_S_MAX: u64 = 30 * 24 * 3_600;
 /// Without a time to answer by, an ask lapses after this, seconds.
 pub const ONWARD_ANSWER_S: u64 = 7 * 24 * 3_600;
 /// Bytes of held work taken from, or offered to, one partner within a day over a restricted link. Back-pressure.

@@ -53,6 +53,8 @@ pub enum View {
     Proof(ProofView),
     /// Who receives and who does not (`--dry-run`, and the answer to every verb that sends).
     Sending(SendingView),
+    /// Asks onward and for consent; grants that wait for consents.
+    Onward(OnwardView),
     /// Every line of a pair's ledger.
     Ledger(LedgerView),
     /// What two sides count differently.
@@ -102,6 +104,24 @@ pub struct StatusView {
     pub officers: Vec<OfficerView>,
     /// Items in the inbox.
     pub inbox: u64,
+    /// What a partner did that it must not do without us.
+    #[serde(default)]
+    pub alarms: Vec<AlarmView>,
+}
+
+/// One thing that must not have happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmView {
+    /// `grant_without_consent`: the owner let a bureau in after we wrote, without our consent.
+    pub kind: String,
+    pub document: String,
+    pub number: String,
+    /// Who was let in, and by which record.
+    pub bureau: String,
+    pub bureau_name: String,
+    pub record: String,
+    /// When it was seen here.
+    pub at: u64,
 }
 
 /// One officer of our own bureau.
@@ -303,6 +323,17 @@ pub struct HolderView {
     pub agreement: String,
     /// `now` or why not now, a stable word of [`crate::access::Refusal`].
     pub egress: String,
+    /// By way of whom, if by way of another reader; limits the record sets (empty, 0: none), and whether it may ask for nobody further.
+    #[serde(default)]
+    pub via: String,
+    #[serde(default)]
+    pub via_name: String,
+    #[serde(default)]
+    pub tlp: String,
+    #[serde(default)]
+    pub until: u64,
+    #[serde(default)]
+    pub no_fourth: bool,
 }
 
 /// One record of an access log.
@@ -441,6 +472,92 @@ pub struct SendingView {
     pub receivers: Vec<ReceiverView>,
     /// What a newcomer will see: entries that become visible.
     pub visible_entries: u64,
+    /// Bureaus whose consent is asked for first, because they wrote before.
+    #[serde(default)]
+    pub asked: Vec<ReceiverView>,
+    /// The order that waits for those consents.
+    #[serde(default)]
+    pub pending: String,
+}
+
+/// Asks onward and for consent; grants that wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnwardView {
+    pub asks: Vec<AskView>,
+    pub pending: Vec<PendingView>,
+}
+
+/// One ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskView {
+    pub id: String,
+    /// `onward`: a reader asks the owner; `consent`: the owner asks one that wrote.
+    pub kind: String,
+    /// Whether the other side asked us.
+    pub theirs: bool,
+    pub document: String,
+    pub number: String,
+    pub title: String,
+    pub asker: String,
+    pub asker_name: String,
+    pub asked: String,
+    pub asked_name: String,
+    /// For whom.
+    pub recipient: String,
+    pub recipient_name: String,
+    /// Whether the name is only what the asker says.
+    pub recipient_claimed: bool,
+    pub verb: String,
+    /// Up to what and until when (0: no end); of an ask for consent.
+    pub tlp: String,
+    pub until: u64,
+    pub purpose: String,
+    /// Of an ask onward: `flash`, `urgent`, `priority`, `routine`.
+    pub urgency: String,
+    pub at: u64,
+    pub lapses: u64,
+    /// Who sealed it.
+    pub seats: Vec<String>,
+    pub certificate: String,
+    /// `open`, `granted`, `refused`, `consented`, `lapsed`.
+    pub state: String,
+    /// Ground of a refusal.
+    pub reason: String,
+    /// The grant that answers it.
+    pub record: String,
+    /// Whether the asker's own consent came along.
+    pub consented_along: bool,
+}
+
+/// A grant that waits for consents, or how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingView {
+    pub id: String,
+    pub document: String,
+    pub number: String,
+    pub title: String,
+    pub recipient: String,
+    pub recipient_name: String,
+    pub verb: String,
+    /// By way of whom, if it answers an ask onward.
+    pub via: String,
+    pub via_name: String,
+    pub tlp: String,
+    pub until: u64,
+    pub at: u64,
+    pub lapses: u64,
+    /// `waiting`, `grant_made`, `grant_refused`, `grant_lapsed`.
+    pub state: String,
+    pub waits_for: Vec<WaitView>,
+}
+
+/// A bureau whose consent a grant waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitView {
+    pub bureau: String,
+    pub name: String,
+    /// `open`, `consented`, `refused`, `lapsed`.
+    pub state: String,
 }
 
 /// One receiver.
@@ -524,6 +641,7 @@ pub struct LedgerDocumentView {
 pub struct InboxItem {
     /// `offer`, `compact`, `resume`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
     /// `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `certificate_ends`.
+    /// Of asking onward: `onward_ask`, `consent_ask`, `grant_waits`, `grant_made`, `grant_refused`, `grant_lapsed`, `grant_without_consent`.
     pub kind: String,
     pub id: String,
     pub title: String,
@@ -538,6 +656,7 @@ pub struct EventView {
     pub position: u64,
     pub at: u64,
     /// `document_changed`, `delivered`, `agreement`, `compact`, `agreement_ends`, `emergency_report`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
+    /// Of asking onward: `onward`, `grant_without_consent`.
     pub kind: String,
     pub document: String,
     pub bureau: String,

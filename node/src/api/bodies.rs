@@ -215,6 +215,44 @@ pub(super) struct End {
 pub(super) struct NewGrant {
     pub partner: String,
     pub verb: String,
+    #[serde(default)]
+    pub tlp: Option<String>,
+    #[serde(default)]
+    pub until: Option<u64>,
+    #[serde(default)]
+    pub no_fourth_party: bool,
+    #[serde(default)]
+    pub purpose: String,
+    #[serde(default)]
+    pub answer_by: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnwardAsk {
+    pub recipient: String,
+    pub verb: String,
+    pub purpose: String,
+    pub urgency: String,
+    #[serde(default)]
+    pub answer_by: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnwardGrant {
+    #[serde(default)]
+    pub verb: Option<String>,
+    #[serde(default)]
+    pub tlp: Option<String>,
+    #[serde(default)]
+    pub until: Option<u64>,
+    #[serde(default)]
+    pub fourth_party: bool,
+    #[serde(default)]
+    pub purpose: String,
+    #[serde(default)]
+    pub answer_by: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! Every route and the command it stands for.
 
 use accord_keys::time::WallSeconds;
-use accord_protocol::input::{Command, CompactDraft, Draft};
+use accord_protocol::input::{Command, CompactDraft, Draft, GrantTerms, NewAsk};
 use accord_protocol::view::View;
 use axum::Router;
 use axum::extract::State;
@@ -74,6 +74,13 @@ pub fn router(app: App) -> Router {
         .route("/v1/documents/{id}/explain", get(explain))
         .route("/v1/documents/{id}/proof", get(proof))
         .route("/v1/documents/{id}/grants", post(grant))
+        .route("/v1/documents/{id}/onward", post(onward_ask))
+        .route("/v1/grants/waiting", get(async |app, who| ask(app, who, Command::AccessPending).await))
+        .route("/v1/onward", get(async |app, who| ask(app, who, Command::OnwardList).await))
+        .route("/v1/onward/{id}", get(async |app, who, Name(id)| ask(app, who, Command::OnwardShow { id }).await))
+        .route("/v1/onward/{id}/grant", post(onward_grant))
+        .route("/v1/onward/{id}/refuse", post(onward_refuse))
+        .route("/v1/onward/{id}/consent", post(async |app, who, Name(id)| ask(app, who, Command::OnwardConsent { id }).await))
         .route("/v1/documents/{id}/cuts", post(cut))
         .route("/v1/documents/{id}/admits", post(admit))
         .route("/v1/documents/{id}/voids", post(void))
@@ -279,8 +286,28 @@ async fn proof(app: State<App>, query: Query, Name(id): Name) -> Done {
     ask(app, query.who, Command::ProofExport { id, full }).await
 }
 
-async fn grant(app: State<App>, who: Who, Name(id): Name, Json(bodies::NewGrant { partner, verb }): Json<bodies::NewGrant>) -> Done {
-    ask(app, who, Command::AccessGrant { id, partner, verb }).await
+async fn grant(app: State<App>, who: Who, Name(id): Name, Json(body): Json<bodies::NewGrant>) -> Done {
+    let bodies::NewGrant { partner, verb, tlp, until, no_fourth_party, purpose, answer_by } = body;
+    let fourth = no_fourth_party.then_some(false);
+    let terms = GrantTerms { tlp, until: until.map(WallSeconds), fourth, purpose, answer_by: answer_by.map(WallSeconds) };
+    ask(app, who, Command::AccessGrant { id, partner, verb, terms }).await
+}
+
+async fn onward_ask(app: State<App>, who: Who, Name(id): Name, Json(body): Json<bodies::OnwardAsk>) -> Done {
+    let bodies::OnwardAsk { recipient, verb, purpose, urgency, answer_by } = body;
+    let answer_by = answer_by.map(WallSeconds);
+    ask(app, who, Command::OnwardAsk(NewAsk { id, recipient, verb, purpose, urgency, answer_by })).await
+}
+
+async fn onward_grant(app: State<App>, who: Who, Name(id): Name, Json(body): Json<bodies::OnwardGrant>) -> Done {
+    let bodies::OnwardGrant { verb, tlp, until, fourth_party, purpose, answer_by } = body;
+    let fourth = fourth_party.then_some(true);
+    let terms = GrantTerms { tlp, until: until.map(WallSeconds), fourth, purpose, answer_by: answer_by.map(WallSeconds) };
+    ask(app, who, Command::OnwardGrant { id, verb, terms }).await
+}
+
+async fn onward_refuse(app: State<App>, who: Who, Name(id): Name, Json(bodies::Decline { reason }): Json<bodies::Decline>) -> Done {
+    ask(app, who, Command::OnwardRefuse { id, reason }).await
 }
 
 async fn cut(app: State<App>, who: Who, Name(id): Name, Json(bodies::Cut { subject, strict }): Json<bodies::Cut>) -> Done {

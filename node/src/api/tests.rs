@@ -120,7 +120,14 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
             Command::BulletinPublish { draft, text, to, .. } => format!("publish {draft:?} {} {to:?}", text.is_some()),
             Command::CaseOpen { draft, with } => format!("case {} {with:?}", draft.title),
             Command::CaseNote { id, kind, text } => format!("note {id} {kind} {text}"),
-            Command::AccessGrant { id, partner, verb } => format!("grant {id} {partner} {verb}"),
+            Command::AccessGrant { id, partner, verb, terms } => {
+                format!("grant {id} {partner} {verb} {:?} {:?}", terms.until, terms.fourth)
+            }
+            Command::OnwardAsk(wish) => format!("onward {} {} {} {:?}", wish.id, wish.recipient, wish.urgency, wish.answer_by),
+            Command::OnwardGrant { id, verb, terms } => format!("onward grant {id} {verb:?} {:?} {:?}", terms.tlp, terms.fourth),
+            Command::OnwardRefuse { id, reason } => format!("onward refuse {id} {reason}"),
+            Command::OnwardConsent { id } => format!("onward consent {id}"),
+            Command::OnwardShow { id } => format!("onward show {id}"),
             Command::AccessCut { id, subject, strict } => format!("cut {id} {subject} {strict}"),
             Command::Events { after, limit } => format!("events {after} {limit}"),
             Command::ClockCorrect { confirm } => format!("clock {confirm}"),
@@ -140,6 +147,7 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
     };
     assert_eq!(get("/v1/status"), "李/liaison status");
     assert_eq!(get("/v1/agreements/7c1e/diff/90ab"), "李/liaison diff 7c1e 90ab");
+    assert_eq!(get("/v1/onward/7c1e"), "李/liaison onward show 7c1e");
     assert_eq!(get("/v1/events?after=7&limit=9"), "李/liaison events 7 9");
     let text = json!({"title": "盗窃", "text": "甲", "category": "CRIM.SERIES"});
     for (path, body, expect) in [
@@ -157,8 +165,16 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
         ("/v1/agreements/7c1e/end", json!({"ends": 9, "reason": "no"}), "end 7c1e Some(WallSeconds(9)) no"),
         ("/v1/drafts", text.clone(), "draft 盗窃 CRIM.SERIES"),
         ("/v1/bulletins", json!({"text": text, "to": ["lake"]}), "publish None true [\"lake\"]"),
+        (
+            "/v1/documents/7c1e/onward",
+            json!({"recipient": "lake", "verb": "read", "purpose": "x", "urgency": "flash", "answer_by": 9}),
+            "onward 7c1e lake flash Some(WallSeconds(9))",
+        ),
+        ("/v1/onward/7c1e/grant", json!({"tlp": "AMBER", "fourth_party": true}), "onward grant 7c1e None Some(\"AMBER\") Some(true)"),
+        ("/v1/onward/7c1e/refuse", json!({"reason": "harm"}), "onward refuse 7c1e harm"),
+        ("/v1/onward/7c1e/consent", json!({}), "onward consent 7c1e"),
         ("/v1/cases/7c1e/entries", json!({"kind": "note", "text": "甲"}), "note 7c1e note 甲"),
-        ("/v1/documents/7c1e/grants", json!({"partner": "lake", "verb": "read"}), "grant 7c1e lake read"),
+        ("/v1/documents/7c1e/grants", json!({"partner": "lake", "verb": "read"}), "grant 7c1e lake read None None"),
         ("/v1/documents/7c1e/cuts", json!({"subject": "lake", "strict": true}), "cut 7c1e lake true"),
         ("/v1/clock", json!({"confirm": true}), "clock true"),
         ("/v1/logout", json!({}), "lock None"),

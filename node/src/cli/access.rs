@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Context;
 use super::ask::moment;
+use super::onward::Limits;
 use super::sending::{Ask, act, act_and_tell, tell};
 use crate::client::escape;
 use crate::failure::Failure;
@@ -28,7 +29,12 @@ pub(super) enum AccessVerb {
         bureau: String,
         #[arg(long, default_value = "read", value_parser = ["read", "append"], hide_possible_values = true, hide_default_value = true)]
         verb: String,
+        #[command(flatten)]
+        limits: Limits,
+        #[arg(long)]
+        no_fourth_party: bool,
     },
+    Pending,
     Cut {
         document: String,
         #[arg(value_name = "BUREAU|CERTIFICATE")]
@@ -78,8 +84,13 @@ pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
             cx.out.view(&cx.client()?.get(&path)?);
             Ok(())
         }
-        AccessVerb::Grant { document, bureau, verb } => {
-            let body = json!({ "partner": bureau, "verb": verb });
+        AccessVerb::Pending => {
+            cx.out.view(&cx.client()?.get("/v1/grants/waiting")?);
+            Ok(())
+        }
+        AccessVerb::Grant { document, bureau, verb, limits, no_fourth_party } => {
+            let mut body = json!({ "partner": bureau, "verb": verb, "no_fourth_party": no_fourth_party });
+            limits.add(&mut body)?;
             act_and_tell(cx, &format!("/v1/documents/{}/grants", escape(&document)), &body, Ask::Person, None)
         }
         AccessVerb::Cut { document, subject, strict } => {

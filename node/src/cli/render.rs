@@ -7,12 +7,13 @@ mod agreement;
 mod compact;
 mod explain;
 mod ledger;
+mod onward;
 mod proof;
 mod table;
 
 use accord_protocol::view::{
-    AccessView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, InboxItem, OfficerView, PartnerView, SendingView,
-    StatusView, View,
+    AccessView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, HolderView, InboxItem, OfficerView, PartnerView,
+    SendingView, StatusView, View,
 };
 
 use super::status::Finding;
@@ -49,6 +50,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Journal(found) => line(&clean(&found.name)),
         View::Proof(found) => line(&words.fill("done.made", &[("id", &short(&found.document))])),
         View::Sending(found) => sending(found, words),
+        View::Onward(found) => onward::onward(found, words),
         View::Ledger(found) => ledger::ledger(found, words),
         View::LedgerDiff(found) => ledger::diff(found, words),
         View::Inbox { items } => inbox(items, words),
@@ -195,6 +197,9 @@ fn status(found: &StatusView, words: &Words) -> String {
         line(&words.fill("status.officers", &[("names", &unlocked.join(", "))]))
     };
     text += &line(&words.fill("status.inbox", &[("count", &found.inbox)]));
+    for alarm in &found.alarms {
+        text += &onward::alarm(alarm, words);
+    }
     text += "\n";
     text += &partners(&found.partners, words);
     if found.devices.len() > 1 {
@@ -455,7 +460,15 @@ fn access(found: &AccessView, words: &Words) -> String {
             words.term("why", &holder.egress),
         ]);
     }
+    let limited = |holder: &&HolderView| !holder.via.is_empty() || !holder.tlp.is_empty() || holder.until > 0;
     text += &if found.holders.is_empty() { line(words.say("access.nobody")) } else { holders.text() };
+    for holder in found.holders.iter().filter(limited) {
+        let via = if holder.via.is_empty() { words.say("access.direct").to_owned() } else { or_short(&holder.via_name, &holder.via) };
+        let up_to = if holder.tlp.is_empty() { "–".to_owned() } else { tlp(&holder.tlp, words) };
+        let until = if holder.until == 0 { words.say("onward.no_end").to_owned() } else { time(holder.until) };
+        let name = or_short(&holder.name, &holder.bureau);
+        text += &line(&words.fill("access.limited", &[("partner", &name), ("via", &via), ("tlp", &up_to), ("until", &until)]));
+    }
     if !found.records.is_empty() {
         text += "\n";
         let mut records = Table::new(words, &["index", "record", "time", "words"]);
@@ -487,6 +500,17 @@ fn sending(found: &SendingView, words: &Words) -> String {
         let name = or_short(&receiver.name, &receiver.bureau);
         let why = words.term("why", &receiver.why);
         text += &line(&format!("  {}", words.fill("bulletin.not_receiver", &[("partner", &name), ("reason", &why)])));
+    }
+    if !found.asked.is_empty() {
+        text += &line(&words.fill("sending.asked", &[("count", &found.asked.len())]));
+    }
+    for asked in &found.asked {
+        let name = or_short(&asked.name, &asked.bureau);
+        text +=
+            &if asked.will_receive { line(&format!("  {name}")) } else { line(&format!("  {name}: {}", words.term("why", &asked.why))) };
+    }
+    if !found.pending.is_empty() {
+        text += &line(&words.fill("sending.pending", &[("id", &short(&found.pending))]));
     }
     if found.visible_entries > 0 {
         text += &line(&words.fill("sending.visible", &[("count", &found.visible_entries)]));

@@ -19,9 +19,9 @@ use thiserror::Error;
 
 use super::log::{Held, Kind, Rights};
 use super::pass::{PassBook, PassFault};
-use crate::agreement::book::{AgreementBook, Clause, Lack};
+use crate::agreement::book::{AgreementBook, Clause, Entry, Lack};
 use crate::agreement::lifecycle::Standing;
-use crate::agreement::{Category, Pair, Tlp, Verb};
+use crate::agreement::{Category, Giver, Onward, Pair, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, DocumentId, RecordId, StatementId};
 
 /// What a decision needs to know of a document.
@@ -240,6 +240,12 @@ pub enum Refusal {
         /// The record.
         record: RecordId,
     },
+    /// The clause under which it was given lets nobody ask for more.
+    #[error("line {} of agreement {:?} lets nothing be handed on", .clause.line, .clause.agreement)]
+    OnwardNone {
+        /// The clause.
+        clause: Clause,
+    },
     /// This device has not heard its registrar for too long to send to partners.
     #[error("this device has not heard its bureau's registrar for too long")]
     OutOfTouch,
@@ -277,6 +283,7 @@ impl Refusal {
             Refusal::PassNotGranted { .. } => "pass_not_granted",
             Refusal::HiddenAudience { .. } => "hidden_audience",
             Refusal::NoFourth { .. } => "no_fourth",
+            Refusal::OnwardNone { .. } => "onward_none",
             Refusal::OutOfTouch => "out_of_touch",
             Refusal::NotThisMember { .. } => "not_this_member",
         }
@@ -295,7 +302,7 @@ impl Refusal {
             | Refusal::WindingDown { agreement }
             | Refusal::Ended { agreement }
             | Refusal::Excluded { agreement, .. } => agreement.short(),
-            Refusal::Ceiling { clause, .. } => format!("{}#{}", clause.agreement.short(), clause.line),
+            Refusal::Ceiling { clause, .. } | Refusal::OnwardNone { clause } => format!("{}#{}", clause.agreement.short(), clause.line),
             Refusal::NoConsent { contributor, .. } => contributor.short(),
             Refusal::PassExpired { pass } | Refusal::PassNotNamed { pass, .. } | Refusal::PassNotGranted { pass, .. } => pass.short(),
             Refusal::NotInLog { bureau, .. } | Refusal::NoPass { bureau, .. } => bureau.short(),
@@ -478,14 +485,57 @@ fn let_in<'a>(facts: &Facts<'a>, bureau: &BureauId, now: WallSeconds) -> Result<
 
 /// Whoever wrote here before the receiver came has consented. Whoever writes after it knows of it, and so does who was there from the start.
 fn consented(facts: &Facts<'_>, to: &BureauId, held: &Held, now: WallSeconds) -> Result<(), Refusal> {
-    let missing = facts.contributors.iter().find(|(contributor, settled)| {
-        let concerned = *contributor != to && **contributor != facts.owner && **settled < held.came;
-        concerned && !held.consents.get(*contributor).is_some_and(|consent| consent.covers(facts.tlp, now))
-    });
-    match missing {
+    let covered = |contributor: &BureauId| held.consents.get(contributor).is_some_and(|consent| consent.covers(facts.tlp, now));
+    match to_be_asked(facts, to, held.came).find(|contributor| !covered(contributor)) {
         None => Ok(()),
-        Some((contributor, _)) => Err(Refusal::NoConsent { document: facts.document, bureau: *to, contributor: *contributor }),
+        Some(contributor) => Err(Refusal::NoConsent { document: facts.document, bureau: *to, contributor }),
     }
+}
+
+/// Bureaus whose word is needed before a receiver that comes by record number `came` may have a document: those that wrote before it.
+pub fn to_be_asked<'a>(facts: &'a Facts<'_>, to: &'a BureauId, came: u32) -> impl Iterator<Item = BureauId> + 'a {
+    let before = move |(contributor, settled): &(&BureauId, &u32)| *contributor != to && **contributor != facts.owner && **settled < came;
+    facts.contributors.iter().filter(before).map(|(contributor, _)| *contributor)
+}
+
+/// Bureaus that a log lets in after `contributor` wrote and without any consent of it, with the record that let each in.
+pub fn let_in_without(facts: &Facts<'_>, contributor: &BureauId) -> Vec<(BureauId, RecordId)> {
+    let lacks = |(bureau, held): &(&BureauId, &Held)| {
+        !held.consents.contains_key(contributor) && to_be_asked(facts, bureau, held.came).any(|asked| asked == *contributor)
+    };
+    facts.rights.bureaus.iter().filter(lacks).map(|(bureau, held)| (*bureau, held.record)).collect()
+}
+
+/// Whether a holder may ask the owner to let a further bureau in: it reads the document, no condition forbids it, and the clause under
+/// which it was given says `ask`. Asked alike by asker and owner.
+///
+/// # Errors
+/// [`Refusal`]: the first thing that is missing.
+pub fn may_ask(book: &AgreementBook, facts: &Facts<'_>, holder: BureauId, now: WallSeconds) -> Result<Clause, Refusal> {
+    if facts.hidden {
+        return Err(Refusal::HiddenAudience { document: facts.document });
+    }
+    let held = let_in(facts, &holder, now)?;
+    if held.no_fourth {
+        return Err(Refusal::NoFourth { bureau: holder, record: held.record });
+    }
+    let given = clause(book, facts.owner, holder, facts, Verb::Read, now)?;
+    let state = book.state(Pair::of(facts.owner, holder), now);
+    let asking = |entry: &&Entry| {
+        let offer = entry.offer.body();
+        let giver = if offer.offerer == facts.owner { Giver::Offerer } else { Giver::Acceptor };
+        let mut lines = offer.terms.lines(giver, facts.category, facts.tlp, Verb::Read, now);
+        let line = lines.find(|line| offer.terms.grants[*line].onward == Onward::Ask)?;
+        Some(Clause { agreement: entry.id(), line: line + 1 })
+    };
+    // Where one version was concluded twice, both must let it be asked.
+    let found = if state.current.iter().any(|entry| entry.id() == given.agreement) {
+        let all: Option<Vec<Clause>> = state.current.iter().map(asking).collect();
+        all.and_then(|clauses| clauses.first().copied())
+    } else {
+        state.emergencies.iter().find_map(asking)
+    };
+    found.ok_or(Refusal::OnwardNone { clause: given })
 }
 
 /// The record by which one of two bureaus came by way of the other, with the clause between the two; it serves both directions.
@@ -541,9 +591,10 @@ impl Parting {
     }
 }
 
-/// Whether `from`, the owner, has to tell `to` of its cut.
+/// Whether `from` has to tell `to` of its cut: the owner does, and the bureau by way of which it had come, to which alone it may be linked.
 pub fn parting(facts: &Facts<'_>, from: BureauId, to: BureauId) -> Option<Parting> {
-    let gone = facts.owner == from && from != to && !facts.rights.bureaus.contains_key(&to);
+    let tells = facts.owner == from || facts.rights.parted_via.get(&to) == Some(&from);
+    let gone = tells && from != to && !facts.rights.bureaus.contains_key(&to);
     let cut = facts.rights.parted.get(&to).filter(|_| gone)?;
     Some(Parting { document: facts.document, to, cut: *cut })
 }

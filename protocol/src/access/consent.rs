@@ -64,6 +64,7 @@ statements! {
         8 officer: CertificateId = "The ordering officer of the owner.",
         9 at: WallSeconds = "When, by the officer's clock.",
         10 nonce: Nonce = "Makes equal asks differ.",
+        11 answer_by: Option<WallSeconds> = "Without an answer by then the ask has lapsed; none: after [`limits::ONWARD_ANSWER_S`].",
     }
     /// No, to an [`OnwardAsk`] or a [`ConsentAsk`]. Sealed by an officer of the asked bureau with `order`.
     OnwardRefuse {
@@ -85,6 +86,10 @@ statements! {
         8 nonce: Nonce = "Makes equal consents differ.",
     }
 }
+
+/// Why the asked says no: one word, by the grounds of refusal that offices know. Anything more is for the telephone.
+pub const GROUNDS: [&str; 8] =
+    ["incomplete", "not_competent", "disproportionate", "harm", "withheld", "restricted", "forbidden", "not_held"];
 
 fn plain(field: &'static str, text: &str) -> Result<(), Malformed> {
     let good = text.len() <= limits::PURPOSE_BYTES_MAX && crate::act::is_plain(text);
@@ -111,7 +116,9 @@ impl Statement for ConsentAsk {
         Malformed::unless(self.contributor != self.recipient, "recipient", "is the contributor")?;
         verb(self.verb)?;
         check_text("recipient_name", &self.recipient_name, 96)?;
-        plain("purpose", &self.purpose)
+        plain("purpose", &self.purpose)?;
+        let lapses = self.answer_by.is_none_or(|by| self.at < by && by.0 - self.at.0 <= limits::ONWARD_ANSWER_S_MAX);
+        Malformed::unless(lapses, "answer_by", "must be later than at, by thirty days at most")
     }
 }
 impl Statement for OnwardRefuse {
@@ -140,16 +147,17 @@ pub struct Consented {
     pub until: Option<WallSeconds>,
 }
 
+impl ConsentAsk {
+    /// When it lapses without an answer.
+    pub fn lapses(&self) -> WallSeconds {
+        self.answer_by.unwrap_or_else(|| self.at.plus(limits::ONWARD_ANSWER_S))
+    }
+}
+
 impl Consented {
     /// Whether it serves for a document at this traffic light, now.
     pub fn covers(&self, tlp: Tlp, now: WallSeconds) -> bool {
         tlp <= self.tlp && self.until.is_none_or(|until| now < until)
-    }
-    /// The wider of two: what the contributor agreed to at any time.
-    #[must_use]
-    pub fn wider(self, other: Self) -> Self {
-        let until = self.until.zip(other.until).map(|(one, other)| one.max(other));
-        Self { tlp: self.tlp.max(other.tlp), until }
     }
 }
 
@@ -235,7 +243,7 @@ fn by_officer<T: Statement>(
 ///
 /// # Errors
 /// [`RecordError`].
-pub fn embedded(directory: &Directory, document: DocumentId, bytes: &Bytes) -> Result<Consent, RecordError> {
+pub fn embedded(directory: &Directory, document: DocumentId, bytes: &Bytes) -> Result<Verified<Consent>, RecordError> {
     let sealed = Sealed::<Consent>::from_bytes(&bytes.0).map_err(|_| RecordError::Malformed("embedded consent is unreadable"))?;
     let consent = sealed.verify(directory.network()).map_err(|_| RecordError::Malformed("embedded consent's seal is wrong"))?;
     let body = consent.body();
@@ -243,7 +251,7 @@ pub fn embedded(directory: &Directory, document: DocumentId, bytes: &Bytes) -> R
         return Err(RecordError::Malformed("embedded consent is for another document"));
     }
     match by_officer(directory, &consent, body.officer, body.contributor, Capability::Order) {
-        Ok(()) => Ok(body.clone()),
+        Ok(()) => Ok(consent),
         Err(OnwardError::UnknownOfficer(_)) => Err(RecordError::MissingEvidence("consenting officer's certificate")),
         Err(OnwardError::WrongSigner(_)) => Err(RecordError::Malformed("embedded consent is not by an officer who may consent")),
     }

@@ -97,8 +97,8 @@ pub struct Log {
     newest: RecordId,
     /// What opens the places of a hidden audience, as far as known here.
     openings: BTreeSet<Opening>,
-    /// Where each order stands. It may stand once on a branch.
-    orders: BTreeMap<StatementId, Vec<RecordId>>,
+    /// Where each order and each consent stands. It may stand once on a branch.
+    spent: BTreeMap<StatementId, Vec<RecordId>>,
     /// What a log that ever branched needs besides.
     forked: Option<Forked>,
 }
@@ -147,7 +147,7 @@ impl Log {
             ends: BTreeMap::new(),
             newest,
             openings: BTreeSet::new(),
-            orders: BTreeMap::new(),
+            spent: BTreeMap::new(),
             forked: None,
         })
     }
@@ -216,8 +216,9 @@ impl Log {
         }
         let epoch = self.sealed_by_registrar(directory, &record)?;
         self.fits(&record, previous, epoch)?;
-        let order = self.ordered(directory, &record)?;
-        self.consented(directory, &body.kind)?;
+        // Orders and consents, each of which stands once.
+        let mut spent: Vec<StatementId> = self.ordered(directory, &record)?.into_iter().collect();
+        spent.extend(self.consented(directory, &record)?);
         let entry = Entry {
             index: body.index,
             previous: Some(body.previous),
@@ -228,7 +229,7 @@ impl Log {
             children: 0,
             record: Some(record),
         };
-        Ok(self.insert(id, entry, order))
+        Ok(self.insert(id, entry, spent))
     }
 
     /// What the rules version and the record's place in the log demand.
@@ -271,7 +272,7 @@ impl Log {
         Ok(())
     }
 
-    fn insert(&mut self, id: RecordId, mut entry: Entry, order: Option<StatementId>) -> Learned {
+    fn insert(&mut self, id: RecordId, mut entry: Entry, spent: Vec<StatementId>) -> Learned {
         let parents: Vec<RecordId> = entry.parents().collect();
         let previous = entry.previous.expect("only the genesis has none, and it is there from the start");
         entry.height = parents.iter().map(|parent| self.entries[parent].height + 1).max().expect("a record has the one before it");
@@ -279,8 +280,8 @@ impl Log {
         let takes_away = matches!(entry.kind(), Some(RecordKind::Cut(..) | RecordKind::Reclassify(..) | RecordKind::End(..)));
         let followed = self.entries[&previous].children > 0;
         self.entries.get_mut(&previous).expect("looked up before").children += 1;
-        if let Some(order) = order {
-            self.orders.entry(order).or_default().push(id);
+        for statement in spent {
+            self.spent.entry(statement).or_default().push(id);
         }
         let extension = match &mut self.forked {
             None if followed => Extension::Branches,
@@ -476,16 +477,27 @@ impl Log {
         if self.forked.is_some() { self.descends(newer, older) } else { other.index <= one.index }
     }
 
-    /// Consents a grant embeds are sealed by officers of the contributors, and for bureaus it lets in.
-    fn consented(&self, directory: &Directory, kind: &RecordKind) -> Result<(), RecordError> {
-        let RecordKind::GrantWith(grantees, _, consents) = kind else { return Ok(()) };
+    /// Consents a grant embeds are sealed by officers of the contributors, one of each for each bureau it lets in, and not used before: who
+    /// comes again after a cut needs them anew. Their ids.
+    fn consented(&self, directory: &Directory, record: &Verified<Record>) -> Result<Vec<StatementId>, RecordError> {
+        let RecordKind::GrantWith(grantees, _, consents) = &record.body().kind else { return Ok(Vec::new()) };
+        let mut said = BTreeSet::new();
+        let mut ids = Vec::with_capacity(consents.len());
         for consent in consents {
             let consent = consent::embedded(directory, self.document, consent)?;
-            if grantees.iter().all(|grantee| grantee.bureau != consent.recipient) {
+            let body = consent.body();
+            if grantees.iter().all(|grantee| grantee.bureau != body.recipient) {
                 return Err(RecordError::Malformed("embedded consent is for another bureau"));
             }
+            if !said.insert((body.contributor, body.recipient)) {
+                return Err(RecordError::Malformed("two consents of one bureau for the same"));
+            }
+            if self.is_spent(&consent.id(), &record.body().previous) {
+                return Err(RecordError::Malformed("the consent was used before"));
+            }
+            ids.push(consent.id());
         }
-        Ok(())
+        Ok(ids)
     }
 
     /// The epoch under which a record was sealed, if its seal is its registrar's.
@@ -526,11 +538,15 @@ impl Log {
         if !right {
             return Err(RecordError::Malformed("embedded order does not support the record"));
         }
-        let earlier = self.orders.get(&order.id()).filter(|_| rules > 1);
-        if earlier.into_iter().flatten().any(|other| self.is_on_way(other, &body.previous)) {
+        if rules > 1 && self.is_spent(&order.id(), &body.previous) {
             return Err(RecordError::Malformed("the order was carried out before"));
         }
         Ok(Some(order.id()))
+    }
+
+    /// Whether an order or consent stands in a record on the way to this one.
+    pub fn is_spent(&self, statement: &StatementId, record: &RecordId) -> bool {
+        self.spent.get(statement).into_iter().flatten().any(|other| self.is_on_way(other, record))
     }
 
     /// Whether a record is on the way from the genesis to another.

@@ -59,6 +59,9 @@ impl Bureau {
                 | Command::AccessList { .. }
                 | Command::AccessExplain { .. }
                 | Command::ProofExport { .. }
+                | Command::AccessPending
+                | Command::OnwardList
+                | Command::OnwardShow { .. }
         );
         let name = person.map(|p| p.split_once('/').map_or(p, |(name, _)| name));
         let mut acting = self.unlocked.values().filter(|u| name.is_none_or(|name| u.name == name)).peekable();
@@ -127,7 +130,8 @@ impl Bureau {
         match kind {
             RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
                 for grantee in grantees {
-                    let under = grantee.agreement.map(|agreement| agreement.short()).unwrap_or_default();
+                    let under =
+                        grantee.agreement.map(|agreement| agreement.short()).or(grantee.ask.map(|ask| ask.short())).unwrap_or_default();
                     let detail = format!("{} {under}", grantee.verb.word());
                     self.account(turn, word, Some(document), Some(grantee.bureau), Some(by), detail.trim_end());
                 }

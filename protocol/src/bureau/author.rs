@@ -164,9 +164,9 @@ impl Bureau {
         for group in groups {
             let addressed = self.addressed(turn, group.strip_prefix(ADDRESS).unwrap_or_default())?;
             wanted.extend(addressed.members.into_iter().map(|bureau| (bureau, group.as_str())));
-            for bureau in addressed.others {
+            for (bureau, name) in addressed.others {
                 if !receivers.iter().any(|r: &ReceiverView| r.bureau == bureau.to_string()) {
-                    receivers.push(ReceiverView { by: group.clone(), ..self.receiver(&bureau, false, "not_in_compact", "") });
+                    receivers.push(ReceiverView { name, by: group.clone(), ..self.receiver(&bureau, false, "not_in_compact", "") });
                 }
             }
         }
@@ -205,7 +205,7 @@ impl Bureau {
 
     pub(super) fn sent(&self, document: DocumentId, receivers: Vec<ReceiverView>) -> View {
         let number = self.documents.get(&document).map(|s| s.number.clone()).unwrap_or_default();
-        View::Sending(SendingView { id: document.to_string(), number, dry_run: false, receivers, visible_entries: 0 })
+        View::Sending(SendingView { id: document.to_string(), number, receivers, ..SendingView::default() })
     }
 
     /// Seals a genesis, writes the founding change and, on the registrar, adopts: one step.

@@ -3,25 +3,24 @@
 //! A compact gives nobody anything. Every question of access is asked of the pair's own agreement; the compact only says what its officers
 //! sign together and by which name they address each other.
 
+mod carried;
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::certificate::Capability;
-use accord_keys::seal::{Sealed, Statement, Verified};
+use accord_keys::seal::{Sealed, Statement};
 
-use super::pact_views::{annex_view, diff_view, grant_views};
 use super::show::{PREFIX_MIN, one};
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::agreement::compact::{Compact, CompactError, CompactFile, Member, NotUnder, Place};
-use crate::agreement::diff;
-use crate::agreement::exchange::{Entry, Standing};
-use crate::agreement::{Giver, Pair, Terms};
-use crate::id::{AgreementId, BureauId, Bytes, CompactId, StatementId};
-use crate::input::{CompactDraft, LinkId};
-use crate::limits;
-use crate::step::Table;
-use crate::view::{CompactCountsView, CompactPairView, CompactView, EffectsView, Refused, RefusedKind, View};
-use crate::wire::{self, IdentityStatement, Message};
+use crate::agreement::exchange::Entry;
+use crate::agreement::{Pair, Terms};
+use crate::id::{AgreementId, BureauId, CompactId};
+use crate::input::CompactDraft;
+use crate::view::{CompactView, EffectsView, Refused, RefusedKind, View};
+use crate::wire::{self, IdentityStatement};
 
 /// How an audience names a compact.
 pub(super) const ADDRESS: &str = "compact:";
@@ -48,7 +47,8 @@ impl Next {
 /// Whom `compact:NAME` means, and who stands on the roster beside them.
 pub(super) struct Addressed {
     pub members: Vec<BureauId>,
-    pub others: Vec<BureauId>,
+    /// With the name to show: from our own card, else as the compact has it.
+    pub others: Vec<(BureauId, String)>,
 }
 
 fn misuse(code: &str) -> Refused {
@@ -60,8 +60,6 @@ fn refused(code: &str) -> Refused {
 }
 
 impl Bureau {
-    // ---- acts ----
-
     /// Writes down a compact, or the next version of one: sealed by our officer, kept, and sent to those on the roster.
     pub(super) fn compact_new(
         &mut self,
@@ -237,32 +235,6 @@ impl Bureau {
         self.offer_terms(turn, &by, dry_run, bureau, terms)
     }
 
-    // ---- answers ----
-
-    pub(super) fn compact_list(&self, turn: &Turn) -> View {
-        let mut compacts: Vec<CompactView> = self.compacts.all().map(|(id, compact)| self.compact_view(turn, id, compact)).collect();
-        compacts.sort_by(|a, b| (&a.name, b.version).cmp(&(&b.name, a.version)));
-        View::Compacts { compacts }
-    }
-
-    pub(super) fn compact_status(&self, turn: &Turn, word: &str, text: bool) -> Result<View, Refused> {
-        let id = self.resolve_compact(word, false)?;
-        let mut view = self.compact_view(turn, id, self.compacts.get(&id).expect("resolved above"));
-        if text {
-            view.text = self.compact_text(&id);
-        }
-        Ok(View::Compact(Box::new(view)))
-    }
-
-    fn compact_text(&self, id: &CompactId) -> String {
-        let sealed = self.compacts.sealed(id).expect("resolved");
-        let compact = sealed.body();
-        let roots = self.directory.bureau(&compact.initiator).into_iter().flat_map(|record| record.roots().map(Verified::id));
-        let roots = roots.filter_map(|root| self.directory.statement_bytes(&root)).map(Bytes);
-        let evidence = roots.chain(self.agreement_evidence([compact.officer])).collect();
-        CompactFile { compact: Bytes(sealed.sealed().to_bytes()), evidence }.to_text()
-    }
-
     /// A compact by name or by id. A name means the newest version our officers wrote or signed; where a newer one waits and the word is to be
     /// sealed (`exactly`), the id must say which: whoever stands on a roster can write an amendment.
     fn resolve_compact(&self, word: &str, exactly: bool) -> Result<CompactId, Refused> {
@@ -315,9 +287,12 @@ impl Bureau {
         let family = one(found.iter().map(|(family, _)| *family).collect(), "unknown_compact", word, |id| id.short())?;
         found.retain(|(id, _)| *id == family);
         let members = found.into_iter().flat_map(|(_, members)| members).collect::<Vec<_>>();
-        let roster: BTreeSet<BureauId> =
-            self.compacts.versions(&family).iter().flat_map(|(_, compact)| self.others_of(compact).collect::<Vec<_>>()).collect();
-        let others = roster.into_iter().filter(|bureau| !members.contains(bureau)).collect();
+        let mut others: BTreeMap<BureauId, String> = BTreeMap::new();
+        for (_, compact) in self.compacts.versions(&family) {
+            let outside = self.others_of(compact).filter(|bureau| !members.contains(bureau));
+            others.extend(outside.map(|bureau| (bureau, self.member_name(compact, &bureau))));
+        }
+        let others = others.into_iter().collect();
         Ok(Addressed { members, others })
     }
 
@@ -422,222 +397,11 @@ impl Bureau {
         out
     }
 
-    fn compact_view(&self, turn: &Turn, id: CompactId, compact: &Compact) -> CompactView {
-        let pairs: Vec<CompactPairView> = self.others_of(compact).map(|bureau| self.compact_pair(turn, id, compact, &bureau)).collect();
-        let newer = self.compacts.versions(&self.compacts.family(&id)).into_iter().rev().find(|(_, other)| other.version > compact.version);
-        let annex = compact.pair_terms(id).annex.map(|annex| annex_view(&annex, Giver::Offerer)).unwrap_or_default();
-        CompactView {
-            id: id.to_string(),
-            name: compact.name.clone(),
-            version: compact.version,
-            previous: compact.previous.map(|id| id.to_string()).unwrap_or_default(),
-            newer: newer.map(|(id, _)| id.to_string()).unwrap_or_default(),
-            initiator: compact.initiator.to_string(),
-            initiator_name: self.member_name(compact, &compact.initiator),
-            at: compact.at.0,
-            title: compact.terms.title.clone(),
-            text_hash: compact.terms.text_hash.map(|hash| hash.to_string()).unwrap_or_default(),
-            from: compact.terms.from.0,
-            to: compact.terms.to.0,
-            grace_days: compact.terms.grace_days,
-            grants: grant_views(&compact.terms, Giver::Offerer),
-            annex,
-            roster: compact.roster.len() as u64,
-            counts: counts(compact.version, &pairs),
-            pairs,
-            text: String::new(),
-            dry_run: false,
-        }
-    }
-
-    /// A name from one's own card, else as the compact names it.
-    fn member_name(&self, compact: &Compact, bureau: &BureauId) -> String {
-        let own = *bureau == self.identity.bureau || self.partners.contains_key(bureau);
-        match compact.name_of(bureau) {
-            Some(name) if !own => name.to_owned(),
-            _ => self.name_of(bureau),
-        }
-    }
-
-    fn compact_pair(&self, turn: &Turn, id: CompactId, compact: &Compact, bureau: &BureauId) -> CompactPairView {
-        let own = self.identity.bureau;
-        let pair = Pair::of(own, *bureau);
-        let family = self.compacts.family(&id);
-        let state = self.book.state(pair, turn.effective);
-        let card = match self.partners.get(bureau) {
-            Some(row) if row.checked => "checked",
-            Some(_) => "unchecked",
-            None => "none",
-        };
-        let mut view = CompactPairView {
-            bureau: bureau.to_string(),
-            name: self.member_name(compact, bureau),
-            card: card.to_owned(),
-            standing: "none".to_owned(),
-            next: self.next_of(turn, id, compact, bureau).word().to_owned(),
-            ..CompactPairView::default()
-        };
-        // What runs; before anything does, what was concluded and has not begun.
-        let current = state.current.first().copied();
-        let of_family = |entry: &Entry| match entry.offer.body().terms.compact() {
-            Some(named) => self.compacts.get(&named).is_some() && self.compacts.family(&named) == family || named == id,
-            None => false,
-        };
-        if let Some(entry) = current.or_else(|| self.book.newest_concluded(pair)).filter(|entry| of_family(entry)) {
-            let running = current.is_some();
-            let offer = entry.offer.body();
-            view.agreement = entry.id().to_string();
-            view.agreement_version = offer.version;
-            let others = if running { state.current.as_slice() } else { &[] };
-            match self.under(entry) {
-                Ok((under, place)) if others.iter().all(|other| self.under(other).is_ok()) => {
-                    let text = self.compacts.get(&under).expect("it is under it");
-                    let standing = if running { state.standing } else { Some(Standing::NotYet) };
-                    view.standing = standing.map_or("none", Standing::word).to_owned();
-                    view.version = text.version;
-                    view.ends = state.ends.unwrap_or(offer.terms.to).0;
-                    view.differs = (place == Place::Deviates).then(|| {
-                        let common = text.pair_terms(under);
-                        let found = diff::diff((&common, Giver::Offerer), (&offer.terms, self.our_role(entry)));
-                        diff_view(found, under.to_string(), entry.id().to_string())
-                    });
-                }
-                _ => view.standing = "not_under".to_owned(),
-            }
-            view.stops = self.stops_of(pair, turn.effective);
-        }
-        for entry in self.book.entries_of(pair) {
-            let offer = entry.offer.body();
-            if offer.terms.compact() == Some(id) {
-                let ours = offer.offerer == own;
-                view.we_signed |= ours || entry.accept.is_some();
-                view.they_signed |= !ours || entry.accept.is_some();
-            }
-        }
-        view
-    }
-
-    // ---- the statement itself ----
-
-    /// Takes in a compact from anywhere; a new one is stored, told to our own devices and, if it is ours, to its roster.
-    fn learn_compact(&mut self, turn: &mut Turn, compact: Verified<Compact>) -> Result<bool, CompactError> {
-        let (id, bytes) = (CompactId(compact.id().0), compact.sealed().to_bytes());
-        let roster: BTreeSet<BureauId> = self.others_of(compact.body()).collect();
-        let ours = compact.body().initiator == self.identity.bureau;
-        if !self.compacts.learn(&self.directory, compact)? {
-            return Ok(false);
-        }
-        turn.put(Table::Compacts, &id.0, bytes);
-        let mut to = BTreeSet::from([self.identity.bureau]);
-        if ours {
-            to.extend(roster);
-        }
-        self.tell_compact(turn, id, &to);
-        Ok(true)
-    }
-
-    /// What a partner's or sibling's link brought. From a partner only what its own officers wrote, or those of another partner of ours: what
-    /// bureaus without a card here wrote is carried by file.
-    pub(super) fn compacts_came(&mut self, turn: &mut Turn, link: LinkId, compacts: Vec<Verified<Compact>>) {
-        let Some(from) = self.links.get(&link).and_then(super::links::Link::bureau) else { return };
-        let own = from == self.identity.bureau;
-        for compact in compacts {
-            let (id, initiator) = (CompactId(compact.id().0), compact.body().initiator);
-            if let Some(link) = self.links.get_mut(&link) {
-                link.shown.insert(StatementId(id.0));
-            }
-            let why = if own || self.has_room_for_compact(&id, &initiator) {
-                match self.learn_compact(turn, compact) {
-                    Ok(true) => {
-                        self.account(turn, "compact_heard", None, Some(initiator), None, &id.short());
-                        self.event(turn, "compact", None, Some(initiator), "heard");
-                        None
-                    }
-                    Ok(false) => None,
-                    Err(error) => Some(error.to_string()),
-                }
-            } else {
-                Some("of no partner, or too many that nobody here signed".to_owned())
-            };
-            if let Some(why) = why.filter(|_| !self.is_noise(turn, link)) {
-                self.account(turn, "compact_refused", None, Some(from), None, &why);
-            }
-        }
-    }
-
-    fn has_room_for_compact(&self, id: &CompactId, initiator: &BureauId) -> bool {
-        let unsigned = |(other, compact): &(CompactId, &Compact)| compact.initiator == *initiator && !self.we_signed(other);
-        self.compacts.get(id).is_some()
-            || self.partners.contains_key(initiator) && self.compacts.all().filter(unsigned).count() < limits::COMPACTS_UNSIGNED_MAX
-    }
-
     fn we_signed(&self, id: &CompactId) -> bool {
         let own = self.identity.bureau;
         let named = |entry: &&Entry| entry.offer.body().terms.compact() == Some(*id);
         self.book.entries().filter(named).any(|entry| entry.offer.body().offerer == own || entry.accept.is_some())
     }
-
-    /// Shows a compact on the live links to these bureaus, once on each.
-    fn tell_compact(&mut self, turn: &mut Turn, id: CompactId, to: &BTreeSet<BureauId>) {
-        for link in self.live_links(|peer| to.contains(&peer)) {
-            self.show_compact(turn, link, id);
-        }
-    }
-
-    fn show_compact(&mut self, turn: &mut Turn, link: LinkId, id: CompactId) {
-        let Some(peer) = self.links.get(&link).and_then(super::links::Link::bureau) else { return };
-        let shown = StatementId(id.0);
-        let Some(sealed) = self.compacts.sealed(&id).filter(|_| !self.links[&link].shown.contains(&shown)) else { return };
-        let (bytes, officer) = (Bytes(sealed.sealed().to_bytes()), sealed.body().officer);
-        let evidence = self.with_grounds([officer], peer, &BTreeSet::new()).into_iter().map(|(_, bytes)| bytes).collect();
-        self.send_statements(turn, link, evidence);
-        self.send(turn, link, &Message::Compacts(vec![bytes]), false);
-        if let Some(link) = self.links.get_mut(&link) {
-            link.shown.insert(shown);
-        }
-    }
-
-    /// At a greeting, before the agreements that name them: to our own devices all, to a partner on the roster those our officers wrote and
-    /// those the two of us stated something under.
-    pub(super) fn show_compacts(&mut self, turn: &mut Turn, link: LinkId) {
-        let Some(peer) = self.links.get(&link).and_then(super::links::Link::bureau) else { return };
-        let own = self.identity.bureau;
-        let pair = Pair::of(own, peer);
-        let named: BTreeSet<CompactId> = self
-            .book
-            .entries_of(pair)
-            .filter(|entry| entry.offer.body().offerer == own || entry.accept.is_some())
-            .filter_map(|entry| entry.offer.body().terms.compact())
-            .collect();
-        let due =
-            |(id, compact): &(CompactId, &Compact)| peer == own || compact.holds(&peer) && (compact.initiator == own || named.contains(id));
-        let due: Vec<CompactId> = self.compacts.all().filter(due).map(|(id, _)| id).collect();
-        for id in due {
-            self.show_compact(turn, link, id);
-        }
-    }
-}
-
-fn counts(version: u32, pairs: &[CompactPairView]) -> CompactCountsView {
-    let mut out = CompactCountsView::default();
-    for pair in pairs {
-        let runs = ["in_force", "under_notice"].contains(&pair.standing.as_str());
-        let open = ["offered", "accepted", "to_accept", "deviation_by_us", "deviation_to_us"].contains(&pair.next.as_str());
-        let place = match () {
-            () if runs && pair.version == version => &mut out.in_force,
-            () if runs => &mut out.other_version,
-            () if pair.standing == "suspended" => &mut out.suspended,
-            () if open || pair.standing == "not_yet" => &mut out.open,
-            () if pair.card != "checked" => &mut out.card,
-            () => &mut out.none,
-        };
-        *place += 1;
-        if runs {
-            out.deviating += u64::from(pair.differs.is_some());
-            out.next_end = if out.next_end == 0 { pair.ends } else { out.next_end.min(pair.ends) };
-        }
-    }
-    out
 }
 
 fn not_kept(why: CompactError) -> Refused {

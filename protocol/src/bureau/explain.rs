@@ -3,9 +3,12 @@
 //! Nothing is remembered of decisions. What was known then is known from when each record and statement was learnt here; a book and a log are
 //! built of just those, and the check that decides egress is asked again. So the answer is the check's own, also for the past.
 
+use accord_keys::seal::Sealed;
+
 use super::Bureau;
 use super::rows::{LearnedRow, write};
 use super::turn::Turn;
+use crate::access::consent::Consent;
 use crate::access::log::{Entry, Log, RecordKind, Rights, Subject};
 use crate::access::pass::PassBook;
 use crate::access::{self, Ask, Facts, Ground, Permit, Refusal, Scope};
@@ -87,7 +90,7 @@ impl Bureau {
         verb: &str,
     ) -> Result<View, Refused> {
         let document = self.resolve_document(id)?;
-        let bureau = self.resolve_bureau(bureau)?;
+        let bureau = self.resolve_bureau(bureau).or_else(|refused| self.resolve_holder(&document, bureau).ok_or(refused))?;
         let verb = match Verb::from_word(verb) {
             Some(verb @ (Verb::Read | Verb::Append)) => verb,
             _ => return Err(Refused::new(RefusedKind::Misuse, "unknown_verb").with("verb", verb.chars().take(40).collect::<String>())),
@@ -267,6 +270,7 @@ impl Bureau {
                 let mut ground = self.record_ground(known, &held.record, if held.verb.includes(verb) { "granted" } else { "weaker" });
                 ground.word = held.verb.word().to_owned();
                 out.push(ground);
+                out.extend(self.grounds_of_grant(known, bureau, &held.record));
             }
             None => match rights.parted.get(&bureau) {
                 Some(cut) => out.push(self.record_ground(known, cut, "cut")),
@@ -277,6 +281,49 @@ impl Bureau {
         if verb == Verb::Append && rights.bureaus.get(&bureau).is_some_and(|held| held.verb == Verb::Read) {
             let cuts = known.log.cuts().iter().filter(|cut| cut.subject == Subject::Bureau(bureau));
             out.extend(cuts.map(|cut| self.record_ground(known, &cut.record, "cut")));
+        }
+        out
+    }
+
+    /// What the record that let a bureau in rests on besides its order: by way of whom, whose ask it answers, who consented.
+    fn grounds_of_grant(&self, known: &Known, bureau: BureauId, id: &RecordId) -> Vec<GroundView> {
+        let Some(body) = known.log.get(id).and_then(|entry| entry.record.as_ref()).map(|record| record.body()) else { return Vec::new() };
+        let mut out = Vec::new();
+        let grantee = body.kind.grantees().iter().find(|grantee| grantee.bureau == bureau);
+        if let Some(via) = grantee.and_then(|grantee| grantee.via) {
+            out.push(GroundView {
+                kind: "via".to_owned(),
+                id: via.to_string(),
+                bureau_name: self.name_of(&via),
+                tlp: grantee.and_then(|grantee| grantee.tlp).map_or("", Tlp::word).to_owned(),
+                to: grantee.and_then(|grantee| grantee.until).map_or(0, |until| until.0),
+                ..GroundView::default()
+            });
+        }
+        if let Some(ask) = grantee.and_then(|grantee| grantee.ask) {
+            // Asker and owner keep the ask itself; others see only that there was one.
+            let mut ground = GroundView { kind: "onward_ask".to_owned(), id: ask.to_string(), ..GroundView::default() };
+            if let Some((officer, at)) = self.sealed_ask(&ask) {
+                ground.at = at.0;
+                self.signed(&mut ground, Some(officer));
+            }
+            out.push(ground);
+        }
+        let consents = body.kind.sealed_consents().iter().filter_map(|bytes| Sealed::<Consent>::from_bytes(&bytes.0).ok());
+        for consent in consents.filter(|consent| consent.claimed().recipient == bureau) {
+            let said = consent.claimed();
+            let mut ground = GroundView {
+                kind: "consent".to_owned(),
+                id: consent.id(&self.identity.network).to_string(),
+                word: said.verb.word().to_owned(),
+                tlp: said.tlp.word().to_owned(),
+                to: said.until.map_or(0, |until| until.0),
+                at: said.at.0,
+                ..GroundView::default()
+            };
+            self.signed(&mut ground, Some(said.officer));
+            ground.bureau_name = self.name_of(&said.contributor);
+            out.push(ground);
         }
         out
     }

@@ -123,7 +123,7 @@ pub struct Link {
     declined: BTreeSet<DocumentId>,
     /// Documents we did not take.
     refused: BTreeSet<DocumentId>,
-    /// Relay passes sent on this link.
+    /// Relay passes, asks and answers sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
     pub(in crate::bureau) show_back: bool,
@@ -265,7 +265,7 @@ impl Bureau {
             }
             Checked::Push(push) => self.push_came(turn, id, *push),
             Checked::Passes(passes) => self.passes_came(turn, id, passes),
-            Checked::Onward(_) => self.garbage(turn, id, "asking onward is not spoken here"),
+            Checked::Onward(statements) => self.onward_came(turn, id, statements),
             Checked::Plain(Message::Ack(mark)) => self.ack_came(turn, id, mark),
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),

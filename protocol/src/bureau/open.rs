@@ -120,6 +120,8 @@ impl Bureau {
             let _ = passes.learn(&directory, pass, None, WallSeconds(0));
         }
 
+        let mut onward = super::onward::Onwards::open(&identity.network, take(Table::Onward))?;
+
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
         let floor = number(b"floor").map(WallSeconds);
@@ -148,6 +150,7 @@ impl Bureau {
             let document = DocumentId(id("documents", &key)?);
             let summary = Summary::from_bytes(document, &value)?;
             by_seq.insert(summary.newest_seq, document);
+            onward.note_ends(document, &[], &summary.ends());
             documents.insert(document, summary);
         }
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
@@ -187,6 +190,7 @@ impl Bureau {
             learnt,
             passes,
             passes_dirty: true,
+            onward,
             next_pass: None,
             pass_rounds: super::passes::Rounds::new(now.mono),
             registrar_heard: number(b"registrar_heard").map(WallSeconds),

@@ -90,7 +90,7 @@ impl Bureau {
     /// When what may leave next changes by time alone.
     pub(super) fn next_policy_change(&self, now: WallSeconds) -> Option<WallSeconds> {
         let touch = self.registrar_heard.map(|at| at.plus(limits::IN_TOUCH_S)).filter(|at| *at > now);
-        [self.book.next_change(now), self.passes.next_change(now), touch].into_iter().flatten().min()
+        [self.book.next_change(now), self.passes.next_change(now), self.onward.next_end(now), touch].into_iter().flatten().min()
     }
 
     /// Issues what is due and shows on every live link what is new there. Costs nothing while nothing changed.

@@ -55,7 +55,7 @@ impl Bureau {
             let Some(record) = &entry.record else { continue };
             let body = record.body();
             named.certificates.insert(body.registrar);
-            named.certificates.extend(body.kind.ordering_officer());
+            named.certificates.extend(body.kind.officers());
             named.appointments.insert(body.appointment);
             records.push(Bytes(record.sealed().to_bytes()));
         }

@@ -1,80 +1,17 @@
-//! What our officers order about who holds a document: grants, cuts, and the other records that embed an order.
+//! What our officers order about who holds a document: cuts, and how every record that embeds an order is written. Grants: [`super::onward`].
 
 use accord_keys::certificate::Capability;
 use accord_keys::seal::Sealed;
 
-use super::author::refuse_partial;
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
-use crate::access;
-use crate::access::log::{Grantee, Kind, Order, OrderAct, RecordKind, Subject};
+use crate::access::log::{Order, OrderAct, RecordKind, Subject};
 use crate::agreement::Verb;
 use crate::id::{Bytes, CertificateId, DocumentId};
 use crate::intake::DocState;
 use crate::view::{Refused, RefusedKind, SendingView, View};
 
 impl Bureau {
-    pub(super) fn access_grant(
-        &mut self,
-        turn: &mut Turn,
-        person: Option<&str>,
-        dry_run: bool,
-        id: &str,
-        partner: &str,
-        verb: &str,
-    ) -> Result<View, Refused> {
-        let by = self.acting(turn, person, Capability::Order)?;
-        let document = self.resolve_document(id)?;
-        let bureau = self.resolve_partner(partner)?;
-        let verb = match Verb::from_word(verb) {
-            Some(verb @ (Verb::Read | Verb::Append)) => verb,
-            _ => return Err(Refused::new(RefusedKind::Misuse, "unknown_verb").with("verb", verb.chars().take(40).collect::<String>())),
-        };
-        let state = self.owned(&document)?;
-        let genesis = state.log().genesis().body();
-        let (kind, category, tlp) = (genesis.kind, genesis.category, state.log().tlp());
-        if kind == Kind::Draft || (kind == Kind::Bulletin && verb == Verb::Append) {
-            return Err(Refused::new(RefusedKind::Refused, "kind_forbids").with("kind", kind.word()));
-        }
-        // A record names whom it lets in, to every reader: a bulletin with a hidden audience is published anew instead.
-        if state.log().is_hidden() {
-            return Err(Refused::new(RefusedKind::Refused, "hidden_audience").with("id", document.short()));
-        }
-        // Entries of other bureaus go to a further one only with their consent, which is not yet supported.
-        // A bureau that wrote and was cut may come back to its own.
-        if state.has_foreign_to(&bureau) && !state.log().rights().bureaus.contains_key(&bureau) {
-            return Err(Refused::new(RefusedKind::Refused, "needs_consent").with("id", document.short()));
-        }
-        let entries = self.bodies.get_mut(&document).expect("owned() found it").acts().map(|a| a.len() as u64).unwrap_or(0);
-        let clause = match access::may_grant(&self.book, self.identity.bureau, bureau, category, tlp, verb, turn.effective) {
-            Ok(clause) => clause,
-            Err(refusal) => {
-                let receivers = vec![self.receiver(&bureau, false, refusal.word(), "")];
-                if dry_run {
-                    return Ok(View::Sending(SendingView { id: document.to_string(), dry_run, receivers, ..SendingView::default() }));
-                }
-                refuse_partial(&receivers)?;
-                unreachable!("a receiver that will not receive is refused");
-            }
-        };
-        let receivers = vec![self.receiver(&bureau, true, "ok", &format!("{}#{}", clause.agreement.short(), clause.line))];
-        if dry_run {
-            return Ok(View::Sending(SendingView {
-                id: document.to_string(),
-                dry_run,
-                receivers,
-                visible_entries: entries,
-                ..SendingView::default()
-            }));
-        }
-        let grantees = vec![Grantee::plain(bureau, verb, Some(clause.agreement))];
-        let order = self.order(turn, &by, document, OrderAct::Grant(grantees.clone()))?;
-        self.record(turn, document, RecordKind::Grant(grantees, order))?;
-        let View::Sending(mut view) = self.sent(document, receivers) else { unreachable!("sent() makes a sending view") };
-        view.visible_entries = entries;
-        Ok(View::Sending(view))
-    }
-
     pub(super) fn access_cut(
         &mut self,
         turn: &mut Turn,
@@ -88,7 +25,9 @@ impl Bureau {
         let document = self.resolve_document(id)?;
         let subject = match CertificateId::from_hex(subject).filter(|c| self.directory.certificate(c).is_some()) {
             Some(certificate) => Subject::Certificate(certificate),
-            None => Subject::Bureau(self.resolve_partner(subject)?),
+            None => {
+                Subject::Bureau(self.resolve_partner(subject).or_else(|refused| self.resolve_holder(&document, subject).ok_or(refused))?)
+            }
         };
         let state = self.owned(&document)?;
         let directory = &self.directory;
@@ -96,10 +35,21 @@ impl Bureau {
         if let Subject::Bureau(bureau) = &subject
             && !state.log().rights().bureaus.contains_key(bureau)
         {
+            // It holds nothing yet, but an order waits that would let it in: that is what is taken back.
+            if self.grant_waits(&document, bureau) {
+                if !dry_run {
+                    self.withdraw_grants(turn, document, *bureau);
+                    self.account(turn, "grant_withdrawn", Some(document), Some(*bureau), Some(by.certificate), "");
+                }
+                return Ok(View::Sending(SendingView { id: document.to_string(), dry_run, ..SendingView::default() }));
+            }
             return Err(Refused::new(RefusedKind::Refused, "holds_nothing").with("name", self.name_of(bureau)));
         }
         if dry_run {
             return Ok(View::Sending(SendingView { id: document.to_string(), dry_run, ..SendingView::default() }));
+        }
+        if let Subject::Bureau(bureau) = &subject {
+            self.withdraw_grants(turn, document, *bureau);
         }
         let verbs = vec![Verb::Read, Verb::Append];
         let order = self.order(turn, &by, document, OrderAct::Cut(subject.clone(), verbs.clone(), strict))?;

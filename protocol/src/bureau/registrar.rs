@@ -175,7 +175,7 @@ impl Bureau {
     }
 
     /// Bureaus whose unsettled work a document holds, without ours.
-    fn unsettled_partners(&self, document: &DocumentId) -> BTreeSet<BureauId> {
+    pub(super) fn unsettled_partners(&self, document: &DocumentId) -> BTreeSet<BureauId> {
         let own = self.identity.bureau;
         let Some(state) = self.bodies.get(document) else { return BTreeSet::new() };
         state.unsettled_writers().into_values().map(|(_, bureau)| bureau).filter(|bureau| *bureau != own).collect()

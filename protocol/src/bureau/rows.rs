@@ -180,6 +180,9 @@ struct PartedRow {
     /// Sequence at which the cut was stored here.
     #[n(2)]
     parted_seq: u64,
+    /// By way of whom it had come.
+    #[n(3)]
+    via: Option<BureauId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -326,6 +329,12 @@ impl Summary {
         }
     }
 
+    /// When what records gave its holders ends, and consents for them.
+    pub fn ends(&self) -> Vec<WallSeconds> {
+        let of = |held: &Held| held.until.into_iter().chain(held.consents.values().filter_map(|consent| consent.until)).collect::<Vec<_>>();
+        self.rights.bureaus.values().flat_map(of).collect()
+    }
+
     /// What an access decision needs.
     pub fn facts(&self) -> Facts<'_> {
         Facts {
@@ -391,6 +400,7 @@ impl Summary {
                     bureau: *bureau,
                     record: *record,
                     parted_seq: self.parted_seq.get(bureau).copied().unwrap_or(0),
+                    via: self.rights.parted_via.get(bureau).copied(),
                 })
                 .collect(),
             hidden: Some(self.hidden).filter(|hidden| *hidden),
@@ -424,6 +434,7 @@ impl Summary {
         let mut parted_seq = BTreeMap::new();
         for parted in row.parted {
             rights.parted.insert(parted.bureau, parted.record);
+            rights.parted_via.extend(parted.via.map(|via| (parted.bureau, via)));
             parted_seq.insert(parted.bureau, parted.parted_seq);
         }
         Ok(Self {

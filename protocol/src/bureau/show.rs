@@ -92,6 +92,8 @@ impl Bureau {
             | Command::AccessEnd { id }
             | Command::AccessDisown { id }
             | Command::AccessAdopt { id } => id,
+            Command::OnwardAsk(wish) => &wish.id,
+            Command::OnwardGrant { id, .. } | Command::OnwardConsent { id } => return self.document_of_ask(id),
             _ => return None,
         };
         self.resolve_document(word).ok()
@@ -137,6 +139,7 @@ impl Bureau {
             devices: self.device_views(turn),
             officers: self.officers.values().map(|row| self.officer_view(turn, row)).collect(),
             inbox: 0,
+            alarms: self.alarms(),
         };
         let inbox = self.inbox(turn).len() as u64;
         View::Status(StatusView { inbox, ..status })
@@ -488,6 +491,8 @@ impl Bureau {
                 let egress = if summary.owner == own {
                     match self.may_go(turn, &facts, own, *bureau) {
                         Ok(_) => "now",
+                        // Whether it gets it is decided between it and the one that hands it on.
+                        Err(_) if held.via.is_some() => "via",
                         Err(refusal) => refusal.word(),
                     }
                 } else {
@@ -501,6 +506,11 @@ impl Bureau {
                     since: held.since.0,
                     agreement: held.agreement.map(|a| a.to_string()).unwrap_or_default(),
                     egress: egress.to_owned(),
+                    via: held.via.map(|via| via.to_string()).unwrap_or_default(),
+                    via_name: held.via.map(|via| self.name_of(&via)).unwrap_or_default(),
+                    tlp: held.tlp.map_or("", crate::agreement::Tlp::word).to_owned(),
+                    until: held.until.map_or(0, |until| until.0),
+                    no_fourth: held.no_fourth,
                 }
             })
             .collect();
@@ -556,6 +566,7 @@ impl Bureau {
         let own = self.identity.bureau;
         let mut items = Vec::new();
         self.memory_items(&mut items);
+        self.onward_items(turn, &mut items);
         let mut item = |kind: &str, id: String, title: String, from: String, since: u64| {
             items.push(InboxItem { kind: kind.to_owned(), id, title, from, since });
         };

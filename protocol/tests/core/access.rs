@@ -8,7 +8,7 @@ use accord_protocol::access::log::{Held, Kind, Rights};
 use accord_protocol::access::pass::{PassBook, PassLine, RelayPass};
 use accord_protocol::access::{self, Ask, Basis, Facts, Ground, Permit, Refusal, Scope};
 use accord_protocol::agreement::exchange::AgreementBook;
-use accord_protocol::agreement::{Category, Direction, Tlp, Verb};
+use accord_protocol::agreement::{Category, Direction, Onward, Tlp, Verb};
 use accord_protocol::id::{BureauId, DocumentId, Nonce, RecordId};
 use accord_protocol::time::WallSeconds;
 use proptest::prelude::*;
@@ -145,6 +145,10 @@ impl Case {
     }
 
     fn book(&self) -> AgreementBook {
+        self.book_with(Onward::None)
+    }
+
+    fn book_with(&self, onward: Onward) -> AgreementBook {
         let world = world();
         let lines = match self.agreed {
             Agreed::Nothing => return AgreementBook::new(world.bureaus[self.asked_by].id),
@@ -159,7 +163,9 @@ impl Case {
         };
         let mut held = AgreementBook::new(world.bureaus[self.asked_by].id);
         if self.from != self.to {
-            for statement in concluded(world, self.from, self.to, 1, None, terms(begins, ends, &[lines]), 1) {
+            let mut terms = terms(begins, ends, &[lines]);
+            terms.grants[0].onward = onward;
+            for statement in concluded(world, self.from, self.to, 1, None, terms, 1) {
                 held.learn(&world.directory, statement).expect("in order");
             }
         }
@@ -464,6 +470,81 @@ proptest! {
     #[test]
     fn the_check_answers_what_a_plain_reading_of_the_design_answers(case in case()) {
         case.compare();
+    }
+}
+
+/// What DESIGN §4 says of asking onward, read plainly: the word of what is missing.
+fn may_ask_plainly(case: &Case, onward: Onward) -> Result<(), &'static str> {
+    if case.hidden {
+        return Err("hidden_audience");
+    }
+    case.named(case.to)?;
+    if case.no_fourth {
+        return Err("no_fourth");
+    }
+    match case.agreed {
+        Agreed::Nothing => return Err("no_agreement"),
+        Agreed::Expired => return Err("expired"),
+        Agreed::NotYet => return Err("not_yet"),
+        Agreed::OtherWay => return Err("not_granted"),
+        Agreed::Read | Agreed::Append if case.tlp > Tlp::Amber => return Err("ceiling"),
+        Agreed::Read | Agreed::Append => {}
+    }
+    if onward == Onward::Ask { Ok(()) } else { Err("onward_none") }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn who_may_ask_onward_is_what_a_plain_reading_of_the_design_says(mut case in case(), ask in proptest::bool::ANY) {
+        // The owner gives, bureau 1 holds and asks; whether it may pass on is a condition of its own record.
+        (case.from, case.to, case.asked_by) = (0, 1, 0);
+        let onward = if ask { Onward::Ask } else { Onward::None };
+        let bureaus = world().bureaus.each_ref().map(|bureau| bureau.id);
+        let mut rights = case.rights();
+        if let Some(held) = rights.bureaus.get_mut(&bureaus[1]) {
+            held.no_fourth = case.no_fourth;
+        }
+        let (contributors, book) = (case.contributors(), case.book_with(onward));
+        let facts = Facts {
+            document: DOCUMENT,
+            owner: bureaus[0],
+            kind: Kind::Case,
+            category: Category::CrimSeries,
+            tlp: case.tlp,
+            rights: &rights,
+            hidden: case.hidden,
+            contributors: &contributors,
+        };
+        let found = access::may_ask(&book, &facts, bureaus[1], at(NOW)).map(drop).map_err(|refusal| refusal.word());
+        prop_assert_eq!(found, may_ask_plainly(&case, onward), "{:?}", case);
+    }
+
+    #[test]
+    fn whose_consent_a_newcomer_needs_and_whom_it_passed_over_is_one_rule(case in case()) {
+        let bureaus = world().bureaus.each_ref().map(|bureau| bureau.id);
+        let (rights, contributors) = (case.rights(), case.contributors());
+        let facts = Facts {
+            document: DOCUMENT,
+            owner: bureaus[0],
+            kind: Kind::Case,
+            category: Category::CrimSeries,
+            tlp: case.tlp,
+            rights: &rights,
+            hidden: false,
+            contributors: &contributors,
+        };
+        for writer in 1..3 {
+            let other = 3 - writer;
+            let asked: Vec<BureauId> = access::to_be_asked(&facts, &bureaus[other], case.came[other]).collect();
+            let before = case.wrote[writer].is_some_and(|settled| settled < case.came[other]);
+            prop_assert_eq!(asked.contains(&bureaus[writer]), before);
+            prop_assert!(!asked.contains(&bureaus[other]), "nobody is asked about itself");
+            let passed_over = access::let_in_without(&facts, &bureaus[writer]).iter().any(|(bureau, _)| *bureau == bureaus[other]);
+            let holds = matches!(case.log[other], InLog::Read | InLog::Append);
+            let consented = other == case.to && case.consents[writer].is_some();
+            prop_assert_eq!(passed_over, holds && before && !consented, "{:?}", case);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The account: every disclosure, denial and reading has its line, without content; who may only audit reads nothing else.
 
 use accord_keys::secret::SecretKey;
-use accord_protocol::input::Command;
+use accord_protocol::input::{Command, GrantTerms};
 use accord_protocol::view::{Refused, View};
 
 use crate::county::{County, OFFICER, usual};
@@ -22,7 +22,7 @@ fn each_disclosure_delivery_and_ruling_has_its_line_and_no_line_has_content() {
     county.agree(0, 2, usual(county.now.wall));
     let id = county.open_case(0, &[1], "A SECRET TITLE", "A SECRET TEXT");
     let partner = county.nodes[2].name.clone();
-    county.ask(0, Command::AccessGrant { id: id.clone(), partner, verb: "read".to_owned() });
+    county.ask(0, Command::AccessGrant { id: id.clone(), partner, verb: "read".to_owned(), terms: GrantTerms::default() });
     county.run();
     let subject = county.nodes[1].name.clone();
     county.ask(0, Command::AccessCut { id: id.clone(), subject, strict: true });
@@ -192,7 +192,7 @@ fn a_dry_run_of_whatever_writes_or_sends_writes_and_sends_nothing() {
         Command::BulletinPublish { draft: None, text: Some(draft()), to: vec![partner.clone()], open: false },
         Command::CaseOpen { draft: draft(), with: vec![partner.clone()] },
         Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: "x".to_owned() },
-        Command::AccessGrant { id: id.clone(), partner: partner.clone(), verb: "append".to_owned() },
+        Command::AccessGrant { id: id.clone(), partner: partner.clone(), verb: "append".to_owned(), terms: GrantTerms::default() },
         Command::AccessCut { id: id.clone(), subject: partner, strict: false },
         Command::AccessVoid { id: id.clone(), acts: vec![change], reason: "wrong".to_owned() },
         Command::AccessReclassify { id: id.clone(), tlp: "RED".to_owned() },

@@ -185,6 +185,44 @@ impl County {
         self.ask(at, Command::Unlock { name: OFFICER.to_owned(), certificate, signer: Arc::new(key) });
     }
 
+    /// Breaks the connection of two nodes, or makes it anew.
+    pub fn link(&mut self, one: usize, other: usize, up: bool) {
+        for (at, peer) in [(one, other), (other, one)] {
+            let link = LinkId(peer as u64);
+            let transport = self.nodes[peer].transport;
+            let input = if up { Input::LinkUp { link, transport, outgoing: at < peer } } else { Input::LinkDown { link } };
+            self.nodes[at].sends.retain(|(send, _)| send.link != link);
+            self.nodes[at].give(self.now, input);
+        }
+        self.run();
+    }
+
+    /// A node ends and starts again from what is on disk; its officer logs in, and its links in `linked` come back.
+    pub fn restart(&mut self, at: usize, linked: &[usize]) {
+        for other in (0..self.nodes.len()).filter(|other| *other != at) {
+            self.nodes[other].sends.retain(|(send, _)| send.link != LinkId(at as u64));
+            self.nodes[other].give(self.now, Input::LinkDown { link: LinkId(at as u64) });
+        }
+        let now = self.now;
+        self.nodes[at].reopen(now);
+        self.log_in_again(at, Self::key(at));
+        for other in linked {
+            self.link(at, *other, true);
+        }
+    }
+
+    /// The key of a bureau's first officer.
+    pub fn key(at: usize) -> SecretKey {
+        SecretKey::from_seed([u8::try_from(at).expect("few") + 161; 32])
+    }
+
+    /// Hands a node a message as if the other had sent it.
+    pub fn bring(&mut self, from: usize, to: usize, message: &wire::Message) {
+        let message = wire::check(&self.nodes[to].core.directory(), &network(), &message.encode()).expect("its seals are good");
+        self.nodes[to].give(self.now, Input::Message { link: LinkId(from as u64), message });
+        self.run();
+    }
+
     pub fn asked(&mut self, at: usize, person: Option<&str>, dry_run: bool, command: Command) -> Result<View, Refused> {
         let person = person.map(str::to_owned);
         let input = Input::Command { id: CommandId(1), person, dry_run, command };

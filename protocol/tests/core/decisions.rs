@@ -1,7 +1,7 @@
 //! What counts when two sides act at once without contact: the rows of the decision table that bulletins and case threads know.
 
 use accord_keys::secret::SecretKey;
-use accord_protocol::input::Command;
+use accord_protocol::input::{Command, GrantTerms};
 use accord_protocol::view::{DocumentView, EntryView, View};
 
 use crate::county::{County, OFFICER, usual};
@@ -76,7 +76,7 @@ fn a_grant_and_a_suspension_at_once_let_nothing_out_until_both_resume() {
     county.pass(900);
     let partner = county.nodes[2].name.clone();
     // Granted here while the partner itself suspends: the grant stands in the log, and nothing comes of it.
-    let grant = Command::AccessGrant { id: case.clone(), partner, verb: "read".to_owned() };
+    let grant = Command::AccessGrant { id: case.clone(), partner, verb: "read".to_owned(), terms: GrantTerms::default() };
     county.ask(2, Command::AgreementSuspend { id: id.clone(), categories: Vec::new(), reason: "under review".to_owned() });
     county.ask(0, grant.clone());
     let suspended = |county: &mut County, at: usize| {

@@ -1,7 +1,7 @@
 //! `access explain`: the check's own answer, now and as it was known at a time, with everything it rested on.
 
 use accord_protocol::agreement::{Category, Tlp, Verb};
-use accord_protocol::input::Command;
+use accord_protocol::input::{Command, GrantTerms};
 use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{ExplainView, View, WayView};
 
@@ -129,7 +129,7 @@ fn an_agreement_concluded_later_does_not_change_what_was_known_before() {
     // In force from the beginning by its terms, but learnt only now.
     county.agree(0, 2, usual(start));
     let partner = county.nodes[2].name.clone();
-    county.ask(0, Command::AccessGrant { id: id.clone(), partner, verb: "read".to_owned() });
+    county.ask(0, Command::AccessGrant { id: id.clone(), partner, verb: "read".to_owned(), terms: GrantTerms::default() });
     county.run();
     let view = explain(&mut county, 0, &id, 2, Some(before), "read");
     assert_eq!((view.answer.as_str(), view.ways[0].why.as_str()), ("no", "no_agreement"));

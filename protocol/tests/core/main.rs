@@ -16,6 +16,7 @@ mod ledger;
 mod lifecycle;
 mod log;
 mod naive;
+mod onward;
 mod pacts;
 mod proof;
 mod records;

@@ -500,6 +500,7 @@ fn consent_ask() -> Sealed<ConsentAsk> {
         officer: by.officers[0].id,
         at: START,
         nonce: Nonce([8; 16]),
+        answer_by: None,
     };
     seal(ask, &[by.officers[0].seed])
 }
@@ -563,6 +564,34 @@ fn vectors_of_passes_and_consents_are_frozen() {
     )];
     let note = "bureaus, keys and the case as in statements.json";
     check("onward.json", &file(note, &[("statements", statements), ("openings", openings)]));
+}
+
+#[test]
+fn vectors_of_asks_with_a_time_to_answer_by_and_of_the_grant_that_answers_are_frozen() {
+    let world = world();
+    let story = sample().story;
+    let ask = ConsentAsk { answer_by: Some(START.plus(3 * 86_400)), ..consent_ask().claimed().clone() };
+    let grantee = Grantee {
+        via: Some(world.bureaus[1].id),
+        tlp: Some(Tlp::Amber),
+        until: Some(START.plus(86_400)),
+        no_fourth: true,
+        ask: Some(onward_ask().id(&network())),
+        ..Grantee::plain(world.bureaus[2].id, Verb::Read, None)
+    };
+    let officer = world.owner().officers[0];
+    let act = OrderAct::Grant(vec![grantee.clone()]);
+    let order = Order { document: story.document, officer: officer.id, act, at: START, nonce: Nonce([9; 16]) };
+    let order = Bytes(seal(order, &[officer.seed]).to_bytes());
+    let consents = vec![Bytes(consent(story.document, None).to_bytes())];
+    let kind = RecordKind::GrantWith(vec![grantee], order, consents);
+    let record = world.record(story.document, 2, RecordId(story.records[0].id().0), kind).sealed().clone();
+    let statements = [
+        line("consent ask, to be answered by a day", &seal(ask, &[officer.seed])),
+        line("record: grant onward that answers an ask, with a consent", &record),
+    ];
+    let statements = statements.into_iter().map(|(_, line)| line).collect();
+    check("asks.json", &file("bureaus, keys and the case as in statements.json", &[("statements", statements)]));
 }
 
 /// A segment as JSON, with what a checker derives from it.

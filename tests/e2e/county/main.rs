@@ -16,6 +16,7 @@ mod kill;
 mod laptop;
 mod network;
 mod offline_owner;
+mod onward;
 mod refusals;
 mod renewal;
 mod restored;

@@ -401,7 +401,7 @@ impl World {
     /// The refusal.
     pub fn grant_access(&mut self, n: usize, document: &DocumentId, whom: usize, verb: &str) -> Result<(), Refused> {
         let partner = self.name(whom);
-        self.ask(n, Command::AccessGrant { id: document.to_string(), partner, verb: verb.into() }).map(drop)
+        self.ask(n, Command::AccessGrant { id: document.to_string(), partner, verb: verb.into(), terms: Default::default() }).map(drop)
     }
 
     /// Three bureaus A, B, C: A-B and B-C agree, all cards are checked; and a laptop of A.

@@ -51,7 +51,7 @@ fn ground(found: &GroundView, words: &Words) -> String {
     // What a word stands for depends on what it is said of.
     let said = match found.kind.as_str() {
         "agreement" => words.term("standing", &found.word),
-        "granted" | "weaker" => words.term("verb", &found.word),
+        "granted" | "weaker" | "consent" => words.term("verb", &found.word),
         "cut" => words.term("subject", &found.word),
         "ended" => words.term("ended", &found.word),
         _ => words.term("uncovered", &found.word),

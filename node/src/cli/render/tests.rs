@@ -1,6 +1,6 @@
 use accord_protocol::view::{
-    AgreementView, AnnexView, ArticleView, DeliveryView, EffectsView, FlowView, GrantView, HolderView, LineChangeView, NodeAddress,
-    ReceiverView, RecordView, ResponseView, SealView, StopView, TermsDiffView,
+    AgreementView, AnnexView, ArticleView, AskView, DeliveryView, EffectsView, FlowView, GrantView, HolderView, LineChangeView,
+    NodeAddress, OnwardView, PendingView, ReceiverView, RecordView, ResponseView, SealView, StopView, TermsDiffView, WaitView,
 };
 
 use super::*;
@@ -343,7 +343,7 @@ fn a_dry_run_says_who_will_receive_and_who_will_not_and_why() {
         "|将送达 1 家：\n|  北岭：依据 7c1e0a11#2\n|  云湖：不送达。没有生效的协议\n|新加入者将看到已有内容 4 条。",
         "|1 will receive it:\n|  北岭: under 7c1e0a11#2\n|  云湖: will not receive it. no agreement in force\n|A newcomer will see 4 existing entries.",
     );
-    let done = SendingView { id: ID.into(), number: "临-1".into(), dry_run: false, receivers: vec![], visible_entries: 0 };
+    let done = SendingView { id: ID.into(), number: "临-1".into(), dry_run: false, ..SendingView::default() };
     check(&View::Sending(done), "|编号 临-1（7c1e0a11）", "|Number 临-1 (7c1e0a11)");
 }
 
@@ -361,6 +361,7 @@ fn access_names_holders_and_records() {
             since: AT,
             agreement: ID.into(),
             egress: "now".into(),
+            ..HolderView::default()
         }],
         records: vec![RecordView { id: ID.into(), index: 1, kind: "adopt".into(), at: AT, words: "x".into() }],
     };
@@ -414,6 +415,52 @@ fn short_answers_are_single_lines() {
         "|临溪（7c1e0a11）\n|对外地址：10.0.0.1:4600\n|值班电话：–\n|核对码（电话中逐组念给对方联络员）：\n|    12345  23456",
         "|临溪 (7c1e0a11)\n|Reachable at: 10.0.0.1:4600\n|Duty phone: –\n|Checking code (read it group by group to the other liaison officer on the phone):\n|    12345  23456",
     );
+}
+
+#[test]
+fn asks_say_who_asks_whom_for_whom_and_waiting_grants_whom_they_wait_for() {
+    let ask = AskView {
+        id: ID.into(),
+        kind: "onward".into(),
+        number: "临-1".into(),
+        title: "串案".into(),
+        asker_name: "北岭".into(),
+        asked_name: "临溪".into(),
+        recipient_name: "云湖".into(),
+        recipient_claimed: true,
+        verb: "read".into(),
+        purpose: "并案".into(),
+        urgency: "priority".into(),
+        at: AT,
+        lapses: AT,
+        state: "refused".into(),
+        reason: "harm".into(),
+        ..AskView::default()
+    };
+    check(
+        &View::Onward(OnwardView { asks: vec![ask], pending: vec![] }),
+        "|7c1e0a11 [不同意] 北岭 请 临溪 准许 云湖（北岭 所称） 阅读 临-1 串案\n|  用途：并案\n|  2026-12-01 00:00 提出，2026-12-01 00:00 逾期，紧急程度 加急\n|  不同意：有损案件或人身安全",
+        "|7c1e0a11 [refused] 北岭 asks 临溪 to let 云湖 (as named by 北岭) read 临-1 串案\n|  for: 并案\n|  asked 2026-12-01 00:00, lapses 2026-12-01 00:00, urgency priority\n|  refused: would harm a case or a person",
+    );
+    let pending = PendingView {
+        id: ID.into(),
+        number: "临-1".into(),
+        title: "串案".into(),
+        recipient_name: "云湖".into(),
+        verb: "read".into(),
+        via: ID.into(),
+        via_name: "北岭".into(),
+        lapses: AT,
+        state: "waiting".into(),
+        waits_for: vec![WaitView { bureau: ID.into(), name: "临江".into(), state: "open".into() }],
+        ..PendingView::default()
+    };
+    check(
+        &View::Onward(OnwardView { asks: vec![], pending: vec![pending] }),
+        "|7c1e0a11 [等待同意] 临-1 串案：云湖，阅读；等待至 2026-12-01 00:00\n|  经由 北岭\n|  临江: 待答复",
+        "|7c1e0a11 [waiting] 临-1 串案: 云湖, read; waits until 2026-12-01 00:00\n|  by way of 北岭\n|  临江: open",
+    );
+    check(&View::Onward(OnwardView::default()), "|没有请求。", "|No asks.");
 }
 
 #[test]

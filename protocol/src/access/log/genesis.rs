@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use crate::access::audience;
 use crate::agreement::{Category, Tlp, Verb};
-use crate::id::{AgreementId, BureauId, CertificateId, Digest, Nonce};
+use crate::id::{AgreementId, BureauId, CertificateId, Digest, Nonce, StatementId};
 use crate::limits;
 
 /// The rules version of documents made now.
@@ -73,6 +73,9 @@ pub struct Grantee {
     #[n(6)]
     #[cbor(default, skip_if = "is_no")]
     pub no_fourth: bool,
+    /// The ask onward this answers; a note for its asker and for auditors.
+    #[n(7)]
+    pub ask: Option<StatementId>,
 }
 
 /// `skip_if` takes a reference.
@@ -84,11 +87,11 @@ fn is_no(value: &bool) -> bool {
 impl Grantee {
     /// A grantee without conditions.
     pub const fn plain(bureau: BureauId, verb: Verb, agreement: Option<AgreementId>) -> Self {
-        Self { bureau, verb, agreement, via: None, tlp: None, until: None, no_fourth: false }
+        Self { bureau, verb, agreement, via: None, tlp: None, until: None, no_fourth: false, ask: None }
     }
     /// Whether it holds nothing that rules version 1 does not know.
     pub const fn is_plain(&self) -> bool {
-        self.via.is_none() && self.tlp.is_none() && self.until.is_none() && !self.no_fourth
+        self.via.is_none() && self.tlp.is_none() && self.until.is_none() && !self.no_fourth && self.ask.is_none()
     }
 }
 

@@ -154,14 +154,14 @@ impl RecordKind {
             _ => &[],
         }
     }
+    /// The sealed consents it embeds.
+    pub fn sealed_consents(&self) -> &[Bytes] {
+        if let RecordKind::GrantWith(_, _, consents) = self { consents } else { &[] }
+    }
     /// The consents it embeds, as claimed.
     pub fn consents(&self) -> Vec<Consent> {
-        match self {
-            RecordKind::GrantWith(_, _, consents) => {
-                consents.iter().filter_map(|bytes| Sealed::<Consent>::from_bytes(&bytes.0).ok()).map(|s| s.claimed().clone()).collect()
-            }
-            _ => Vec::new(),
-        }
+        let read = |bytes: &Bytes| Sealed::<Consent>::from_bytes(&bytes.0).ok().map(|sealed| sealed.claimed().clone());
+        self.sealed_consents().iter().filter_map(read).collect()
     }
     /// The stable word.
     pub const fn word(&self) -> &'static str {
@@ -230,6 +230,10 @@ impl RecordKind {
     /// The officer whose sealed order it embeds, as claimed.
     pub fn ordering_officer(&self) -> Option<CertificateId> {
         Sealed::<Order>::from_bytes(&self.order()?.0).ok().map(|sealed| sealed.claimed().officer)
+    }
+    /// Every officer whose word it embeds: who ordered, who consented, as claimed.
+    pub fn officers(&self) -> impl Iterator<Item = CertificateId> {
+        self.ordering_officer().into_iter().chain(self.consents().into_iter().map(|consent| consent.officer))
     }
     /// The tips it settles.
     pub fn anchors(&self) -> &[ChangeHash] {

@@ -17,6 +17,8 @@ pub struct Rights {
     pub bureaus: BTreeMap<BureauId, Held>,
     /// Bureaus that held it until a cut, with that cut: they are told the log up to it, and nothing after.
     pub parted: BTreeMap<BureauId, RecordId>,
+    /// Of those the ones that had come by way of another bureau: that one tells them.
+    pub parted_via: BTreeMap<BureauId, BureauId>,
     /// The record that ended the document.
     pub ended: Option<RecordId>,
     denied: BTreeSet<(Subject, Verb)>,
@@ -66,10 +68,12 @@ impl Held {
     /// Adds consents that came with a grant.
     fn consented(&mut self, consents: &[Consent], bureau: &BureauId) {
         for consent in consents.iter().filter(|consent| consent.recipient == *bureau && consent.verb.includes(self.verb)) {
-            let given = Consented { tlp: consent.tlp, until: consent.until };
-            let known = self.consents.get(&consent.contributor).copied();
-            self.consents.insert(consent.contributor, known.map_or(given, |known| known.wider(given)));
+            self.consents.insert(consent.contributor, Consented { tlp: consent.tlp, until: consent.until });
         }
+    }
+    /// The consents that serve for a verb: those given for reading do not serve for more.
+    pub fn consents_for(&self, verb: Verb) -> BTreeMap<BureauId, Consented> {
+        if self.verb.includes(verb) { self.consents.clone() } else { BTreeMap::new() }
     }
     /// What both allow.
     fn weaker(&self, other: &Self) -> Self {
@@ -110,19 +114,25 @@ impl Rights {
         may_write && self.bureaus.get(&certificate.bureau).is_some_and(|held| held.verb.includes(verb))
     }
 
+    /// What a bureau holds, unless its time was over at `at`.
+    pub fn still_holds(&self, bureau: &BureauId, at: WallSeconds) -> Option<&Held> {
+        self.bureaus.get(bureau).filter(|held| held.until.is_none_or(|until| at < until))
+    }
+
     pub(super) fn grant(&mut self, grantees: &[Grantee], (record, index): (RecordId, u32), since: WallSeconds, consents: &[Consent]) {
         for grantee in grantees {
             self.denied.retain(|(subject, _)| *subject != Subject::Bureau(grantee.bureau));
             self.parted.remove(&grantee.bureau);
-            let before = self.bureaus.get(&grantee.bureau);
+            self.parted_via.remove(&grantee.bureau);
+            // One that holds it still was there all the time; one whose time was over comes anew.
+            let before = self.still_holds(&grantee.bureau, since);
             let mut held = match before.filter(|old| old.outlasts(grantee)) {
                 Some(old) => old.clone(),
                 None => Held::by(grantee, (record, index), since),
             };
-            // One that holds it still was there all the time; one whose time was over comes anew.
-            if let Some(old) = before.filter(|old| old.until.is_none_or(|until| since < until)) {
+            if let Some(old) = before {
                 held.came = old.came;
-                held.consents = old.consents.clone();
+                held.consents = old.consents_for(held.verb);
             }
             held.consented(consents, &grantee.bureau);
             self.bureaus.insert(grantee.bureau, held);
@@ -133,8 +143,8 @@ impl Rights {
         let loses_read = verbs.contains(&Verb::Read);
         if let Subject::Bureau(bureau) = subject {
             if loses_read {
-                if self.bureaus.remove(bureau).is_some() {
-                    self.parted.insert(*bureau, record);
+                if let Some(held) = self.bureaus.remove(bureau) {
+                    self.part(*bureau, &held, record);
                 }
             } else if verbs.contains(&Verb::Append)
                 && let Some(held) = self.bureaus.get_mut(bureau)
@@ -148,6 +158,14 @@ impl Rights {
         }
     }
 
+    fn part(&mut self, bureau: BureauId, held: &Held, record: RecordId) {
+        self.parted.insert(bureau, record);
+        match held.via {
+            Some(via) => drop(self.parted_via.insert(bureau, via)),
+            None => drop(self.parted_via.remove(&bureau)),
+        }
+    }
+
     /// What a record that is no grant takes away: a cut, a stricter traffic light, an end.
     pub(super) fn take(&mut self, kind: &RecordKind, record: RecordId) {
         match kind {
@@ -158,8 +176,9 @@ impl Rights {
                 }
             }
             RecordKind::End(..) => {
-                let holders = std::mem::take(&mut self.bureaus);
-                self.parted.extend(holders.into_keys().map(|bureau| (bureau, record)));
+                for (bureau, held) in std::mem::take(&mut self.bureaus) {
+                    self.part(bureau, &held, record);
+                }
                 self.ended = self.ended.or(Some(record));
             }
             _ => {}
@@ -171,6 +190,7 @@ impl Rights {
         Self {
             bureaus: self.bureaus.iter().filter_map(|(b, held)| Some((*b, held.weaker(other.bureaus.get(b)?)))).collect(),
             parted: self.parted.iter().chain(&other.parted).map(|(b, r)| (*b, *r)).collect(),
+            parted_via: self.parted_via.iter().chain(&other.parted_via).map(|(b, via)| (*b, *via)).collect(),
             ended: self.ended.into_iter().chain(other.ended).min(),
             denied: self.denied.union(&other.denied).cloned().collect(),
         }

@@ -51,13 +51,14 @@ pub(in crate::bureau) struct Quota {
     bytes: usize,
     held_in: usize,
     held_out: usize,
+    asks: usize,
 }
 
 impl Quota {
     const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
     fn new(since: MonoMillis) -> Self {
-        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0 }
+        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0 }
     }
 }
 
@@ -113,6 +114,13 @@ impl Bureau {
         }
         (quota.documents, quota.bytes) = (documents, bytes);
         true
+    }
+
+    /// Whether one more ask of this partner is taken today.
+    pub(in crate::bureau) fn ask_room(&mut self, turn: &mut Turn, partner: BureauId) -> bool {
+        let quota = self.quota(turn, partner);
+        quota.asks += 1;
+        quota.asks <= limits::ONWARD_PER_DAY_MAX
     }
 
     /// Whether so much held work may come from, or go to, this partner today.

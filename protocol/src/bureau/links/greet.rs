@@ -51,11 +51,14 @@ impl Bureau {
         link.parted.clear();
         link.tips_sent = false;
         link.evidence.clear();
+        link.shown.clear();
         link.unsure.append(&mut link.in_flight);
         let over = link.unsure.len().saturating_sub(limits::UNSURE_MAX);
         link.unsure.drain(..over);
         link.in_flight_bytes = 0;
         link.busy(turn.now.mono);
+        self.passes_dirty = true;
+        self.onward.dirty = true;
     }
 
     pub(in crate::bureau) fn garbage(&mut self, turn: &mut Turn, id: LinkId, why: &str) {
@@ -274,5 +277,6 @@ impl Bureau {
             self.send(turn, id, &Message::Agreements(page), false);
         }
         self.passes_dirty = true;
+        self.onward.dirty = true;
     }
 }

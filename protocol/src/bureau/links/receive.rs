@@ -89,6 +89,7 @@ impl Bureau {
             if !is_new {
                 self.bodies.insert(document, state);
                 if !items.is_empty() {
+                    self.note_grants(turn, document, &items);
                     for item in items {
                         self.store_item(turn, document, item);
                     }
@@ -166,6 +167,9 @@ impl Bureau {
             let genesis = push.genesis.expect("a new document came with its genesis").sealed().to_bytes();
             let seq = self.store_item(turn, document, Item::Genesis(genesis));
             self.echo(id, seq);
+        }
+        if !items.is_empty() {
+            self.note_grants(turn, document, &items);
         }
         for item in items {
             let seq = self.store_item(turn, document, item);
@@ -331,7 +335,11 @@ impl Bureau {
             Some(before) => self.links.iter().filter(|(_, link)| self.in_view(turn, link, before)).map(|(id, _)| *id).collect(),
             None => BTreeSet::new(),
         };
+        let ends = (before.map(Summary::ends).unwrap_or_default(), summary.ends());
         self.documents.insert(document, summary);
+        if self.onward.note_ends(document, &ends.0, &ends.1) {
+            self.next_policy = self.next_policy_change(turn.effective);
+        }
         let summary = &self.documents[&document];
         let concerned: BTreeSet<LinkId> = self
             .links

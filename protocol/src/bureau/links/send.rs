@@ -125,7 +125,9 @@ impl Bureau {
     /// lacks all the same shows in the comparison.
     fn left_to_owner(&self, peer: &Peer, document: &DocumentId) -> bool {
         let Some(owner) = self.documents.get(document).map(|summary| summary.owner) else { return false };
-        owner != self.identity.bureau && owner != peer.bureau && self.links.values().any(|link| link.is_with(&owner))
+        // Let in by way of us, it gets it from nobody else.
+        let by_us = self.documents[document].rights.bureaus.get(&peer.bureau).is_some_and(|held| held.via == Some(self.identity.bureau));
+        !by_us && owner != self.identity.bureau && owner != peer.bureau && self.links.values().any(|link| link.is_with(&owner))
     }
 
     pub(in crate::bureau) fn want_ahead(&self, turn: &mut Turn, id: LinkId, peer: &Peer) {
@@ -294,7 +296,7 @@ impl Bureau {
         let parting = self.documents.get(&document).and_then(|s| access::parting(&s.facts(), self.identity.bureau, peer.bureau));
         let (Some(parting), Some(state)) = (parting, self.bodies.get(&document)) else { return self.passed(id, document, walk_to) };
         let records = state.log().up_to(&parting.cut());
-        let officers: Vec<CertificateId> = records.iter().filter_map(|record| record.body().kind.ordering_officer()).collect();
+        let officers: Vec<CertificateId> = records.iter().flat_map(|record| record.body().kind.officers()).collect();
         let evidence = self.with_grounds(officers, peer.bureau, &self.links[&id].evidence);
         let mut pages: Vec<Vec<Bytes>> = vec![Vec::new()];
         let mut size = 0;

@@ -1,0 +1,278 @@
+//! Asks and answers on links: what is told at greetings, what is taken in, what a grant that comes says about them.
+//!
+//! What is late, unknown, not the sender's to say or above its share is left out with a line in the account; it never ends a link, since the
+//! other side may know more or less than we do, and it is answered with nothing, since silence tells nothing.
+
+use accord_keys::seal::Sealed;
+
+use super::*;
+use crate::access::log::{Record, RecordKind};
+use crate::bureau::links::Mode;
+use crate::input::LinkId;
+use crate::intake::Item;
+use crate::wire::Message;
+
+impl Bureau {
+    /// Completes and ends what waits, and tells every partner linked what is new for it. Costs nothing while nothing changed.
+    pub(in crate::bureau) fn onward_duties(&mut self, turn: &mut Turn) {
+        if !self.onward.dirty && self.onward.due.is_none_or(|at| turn.stamp < at) {
+            return;
+        }
+        self.onward.dirty = false;
+        self.complete_grants(turn);
+        self.forget_asks(turn);
+        let now = turn.stamp;
+        let lapses = self.onward.asks.values().map(|kept| kept.row.lapses).chain(self.onward.pending.values().map(|p| p.row.lapses));
+        self.onward.due = lapses.flat_map(|at| [at, at.plus(limits::ONWARD_KEPT_S)]).filter(|at| *at > now).min();
+        let own = self.identity.bureau;
+        for id in self.live_links(|peer| peer != own) {
+            self.tell_asks(turn, id);
+        }
+    }
+
+    /// Rows of what lapsed or was answered long ago go.
+    fn forget_asks(&mut self, turn: &mut Turn) {
+        let now = turn.stamp;
+        let old = |lapses: WallSeconds| now >= lapses.plus(limits::ONWARD_KEPT_S);
+        let asks: Vec<StatementId> = self.onward.asks.iter().filter(|(_, kept)| old(kept.row.lapses)).map(|(id, _)| *id).collect();
+        for id in asks {
+            self.onward.asks.remove(&id);
+            turn.remove(Table::Onward, &key(ASK, &id));
+        }
+        let orders: Vec<StatementId> = self.onward.pending.iter().filter(|(_, p)| old(p.row.lapses)).map(|(id, _)| *id).collect();
+        for id in orders {
+            self.onward.pending.remove(&id);
+            turn.remove(Table::Onward, &key(PENDING, &id));
+        }
+    }
+
+    /// Sends on one link our asks that wait for an answer and our answers that may not have arrived, once a session each.
+    fn tell_asks(&mut self, turn: &mut Turn, id: LinkId) {
+        let link = &self.links[&id];
+        let Some(peer) = link.bureau() else { return };
+        if self.mode(turn, link) != Mode::Full || self.silence(&peer).is_some() {
+            return;
+        }
+        let now = turn.stamp;
+        let mut due: Vec<(StatementId, CertificateId, Bytes)> = Vec::new();
+        for (ask, kept) in self.onward.asks.iter().filter(|(_, kept)| kept.row.partner == peer && now < kept.row.lapses) {
+            if !kept.row.theirs && kept.is_open(now) {
+                due.push((*ask, kept.ask.officer(), kept.row.ask.clone()));
+                // The asker's own consent comes behind its ask.
+                due.extend(kept.consent.as_ref().map(|c| (c.id(), c.body().officer, Bytes(c.sealed().to_bytes()))));
+            } else if kept.row.theirs && kept.row.record.is_none() {
+                due.extend(kept.refusal.as_ref().map(|r| (r.id(), r.body().officer, Bytes(r.sealed().to_bytes()))));
+                let answer = kept.consent.as_ref().filter(|_| !kept.is_onward());
+                due.extend(answer.map(|c| (c.id(), c.body().officer, Bytes(c.sealed().to_bytes()))));
+            }
+        }
+        due.retain(|(statement, ..)| !self.links[&id].shown.contains(statement));
+        if due.is_empty() {
+            return;
+        }
+        let evidence = self.with_grounds(due.iter().map(|(_, officer, _)| *officer), peer, &self.links[&id].evidence);
+        self.send_evidence(turn, id, evidence);
+        for page in due.chunks(limits::ONWARD_PAGE) {
+            let items = page.iter().map(|(.., bytes)| bytes.clone()).collect();
+            // An ask names a document: gated like the document.
+            self.send(turn, id, &Message::Onward(items), true);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.shown.extend(due.into_iter().map(|(statement, ..)| statement));
+        }
+    }
+
+    /// Asks and answers that came over a link.
+    pub(in crate::bureau) fn onward_came(&mut self, turn: &mut Turn, id: LinkId, statements: Vec<OnwardStatement>) {
+        let Some(from) = self.links.get(&id).and_then(|link| link.bureau()) else { return };
+        if from == self.identity.bureau {
+            return; // Our own devices have nothing to ask us.
+        }
+        for statement in statements {
+            let what = statement.id();
+            if let Err(why) = self.hear(turn, from, statement)
+                && !self.is_noise(turn, id)
+            {
+                self.account(turn, "refused_onward", None, Some(from), None, &format!("{} {why}", what.short()));
+            }
+        }
+    }
+
+    fn hear(&mut self, turn: &mut Turn, from: BureauId, statement: OnwardStatement) -> Result<(), String> {
+        if self.onward.asks.contains_key(&statement.id()) {
+            return Ok(());
+        }
+        statement.sealed_for(&self.directory, from).map_err(|e| e.to_string())?;
+        match statement {
+            OnwardStatement::Ask(ask) => self.hear_ask(turn, from, ask),
+            OnwardStatement::ConsentAsk(ask) => self.hear_consent_ask(turn, from, ask),
+            OnwardStatement::Consent(consent) => self.hear_consent(turn, from, consent),
+            OnwardStatement::Refuse(refusal) => self.hear_refusal(turn, from, refusal),
+        }
+    }
+
+    fn hear_ask(&mut self, turn: &mut Turn, from: BureauId, ask: Verified<OnwardAsk>) -> Result<(), String> {
+        let body = ask.body();
+        let (document, recipient) = (body.document, body.recipient);
+        if body.via != from {
+            return Err("another bureau's ask".into());
+        }
+        if turn.stamp >= body.answer_by {
+            return Err("too late".into());
+        }
+        if self.registrar_epoch().is_none() {
+            return Err("not the registrar".into());
+        }
+        let own = self.identity.bureau;
+        let summary = self.documents.get(&document).filter(|summary| summary.owner == own && !summary.ended);
+        let facts = summary.ok_or("no document of ours")?.facts();
+        access::may_ask(&self.book, &facts, from, turn.effective).map_err(|refusal| format!("{} {}", refusal.word(), refusal.cites()))?;
+        if recipient == own || !facts.kind.allows(body.verb) || facts.rights.still_holds(&recipient, turn.effective).is_some() {
+            return Err("nothing to grant".into());
+        }
+        self.has_room_for_ask(turn, from)?;
+        let lapses = body.answer_by.min(turn.stamp.plus(limits::ONWARD_KEPT_S));
+        let said = format!("{} {}", ask.id().short(), recipient.short());
+        self.keep_ask(turn, OnwardStatement::Ask(ask), from, true, lapses);
+        self.account(turn, "onward_ask_heard", Some(document), Some(from), None, &said);
+        self.event(turn, "onward", Some(document), Some(from), "ask_came");
+        Ok(())
+    }
+
+    fn hear_consent_ask(&mut self, turn: &mut Turn, from: BureauId, ask: Verified<ConsentAsk>) -> Result<(), String> {
+        let body = ask.body();
+        let (document, own) = (body.document, self.identity.bureau);
+        if body.contributor != own || body.recipient == own {
+            return Err("asks another bureau".into());
+        }
+        if turn.stamp >= body.lapses() {
+            return Err("too late".into());
+        }
+        if self.registrar_epoch().is_none() {
+            return Err("not the registrar".into());
+        }
+        // Whether we wrote there the anchor may say that is still on its way: the person who answers sees how many entries are ours.
+        let theirs = self.documents.get(&document).is_some_and(|summary| summary.owner == from && summary.foreign);
+        if !theirs {
+            return Err("no document of theirs that others wrote in".into());
+        }
+        self.has_room_for_ask(turn, from)?;
+        let lapses = body.lapses().min(turn.stamp.plus(limits::ONWARD_ANSWER_S_MAX));
+        let said = format!("{} {}", ask.id().short(), body.recipient.short());
+        self.keep_ask(turn, OnwardStatement::ConsentAsk(ask), from, true, lapses);
+        self.account(turn, "consent_ask_heard", Some(document), Some(from), None, &said);
+        self.event(turn, "onward", Some(document), Some(from), "consent_ask_came");
+        Ok(())
+    }
+
+    fn hear_consent(&mut self, turn: &mut Turn, from: BureauId, consent: Verified<Consent>) -> Result<(), String> {
+        let body = consent.body();
+        if body.contributor != from {
+            return Err("another bureau's consent".into());
+        }
+        let now = turn.stamp;
+        let answers = |kept: &Kept| {
+            let wanted = kept.wanted();
+            // It serves for what was asked: no less of it, no shorter.
+            let enough = body.verb.includes(wanted.verb)
+                && wanted.tlp.is_none_or(|tlp| tlp <= body.tlp)
+                && body.until.is_none_or(|until| wanted.until.is_some_and(|asked| asked <= until));
+            kept.row.partner == from
+                && kept.row.theirs == kept.is_onward()
+                && wanted.document == body.document
+                && wanted.recipient == body.recipient
+                && kept.consent.is_none()
+                && kept.is_open(now)
+                && enough
+        };
+        let known = |kept: &Kept| kept.consent.as_ref().is_some_and(|known| known.id() == consent.id());
+        if self.onward.asks.values().any(known) {
+            return Ok(());
+        }
+        let ask = self.onward.asks.iter().find(|(_, kept)| answers(kept)).map(|(id, _)| *id).ok_or("answers nothing that is open")?;
+        let (document, said) = (body.document, format!("{} {}", ask.short(), body.recipient.short()));
+        self.keep_answer(turn, &ask, OnwardStatement::Consent(consent));
+        self.account(turn, "consent_heard", Some(document), Some(from), None, &said);
+        self.event(turn, "onward", Some(document), Some(from), "consent_came");
+        Ok(())
+    }
+
+    fn hear_refusal(&mut self, turn: &mut Turn, from: BureauId, refusal: Verified<OnwardRefuse>) -> Result<(), String> {
+        let id = refusal.body().ask;
+        let kept = self.onward.asks.get(&id).filter(|kept| kept.row.partner == from && !kept.row.theirs).ok_or("answers no ask of ours")?;
+        if kept.refusal.as_ref().is_some_and(|known| known.id() == refusal.id()) {
+            return Ok(());
+        }
+        if !kept.is_open(turn.stamp) {
+            return Err("answers nothing that is open".into());
+        }
+        let document = kept.wanted().document;
+        // What the other side says in words stays in its statement: the account holds only the words we know.
+        let ground = GROUNDS.into_iter().find(|ground| *ground == refusal.body().reason).unwrap_or("other");
+        self.keep_answer(turn, &id, OnwardStatement::Refuse(refusal));
+        self.account(turn, "refused_by_partner_onward", Some(document), Some(from), None, &format!("{} {ground}", id.short()));
+        self.event(turn, "onward", Some(document), Some(from), "refusal_came");
+        Ok(())
+    }
+
+    /// Whether one more ask of a partner is taken: each waits for a person.
+    fn has_room_for_ask(&mut self, turn: &mut Turn, from: BureauId) -> Result<(), String> {
+        if self.onward.open_with(&from, true, turn.stamp) >= limits::ONWARD_OPEN_MAX || !self.ask_room(turn, from) {
+            return Err("more asks than a partner's share".into());
+        }
+        Ok(())
+    }
+
+    /// What records that came mean for our asks and our consents, and whether one let a bureau in that our consent was needed for.
+    pub(in crate::bureau) fn note_grants(&mut self, turn: &mut Turn, document: DocumentId, came: &[Item]) {
+        let network = self.identity.network;
+        let own = self.identity.bureau;
+        let records = came.iter().filter_map(|item| match item {
+            Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).ok(),
+            _ => None,
+        });
+        let grants: Vec<(RecordId, RecordKind)> = records
+            .filter(|record| !record.claimed().kind.grantees().is_empty())
+            .map(|record| (RecordId(record.id(&network).0), record.claimed().kind.clone()))
+            .collect();
+        let Some(state) = self.bodies.get(&document).filter(|state| state.owner() != own) else { return };
+        let mut answered: Vec<(StatementId, RecordId)> = Vec::new();
+        for (record, kind) in &grants {
+            let asks = kind.grantees().iter().filter_map(|grantee| grantee.ask);
+            answered.extend(asks.map(|ask| (ask, *record)));
+            let embedded = kind.sealed_consents();
+            let ours = self.onward.asks.iter().filter(|(_, kept)| {
+                kept.wanted().document == document && kept.row.consent.as_ref().is_some_and(|consent| embedded.contains(consent))
+            });
+            answered.extend(ours.map(|(id, _)| (*id, *record)));
+        }
+        answered
+            .retain(|(id, _)| self.onward.asks.get(id).is_some_and(|kept| kept.wanted().document == document && kept.row.record.is_none()));
+        // At each of these grants, since a cut behind one hides it; and at the head, since what settles our part may come later.
+        let mut without: BTreeSet<(RecordId, BureauId)> = BTreeSet::new();
+        if state.contributors().contains_key(&own) {
+            let then = grants.iter().filter_map(|(record, _)| Some(std::sync::Arc::clone(&state.log().get(record)?.rights)));
+            for rights in then.chain([state.log().rights()]) {
+                without.extend(access::let_in_without(&state.facts(&rights), &own).into_iter().map(|(bureau, record)| (record, bureau)));
+            }
+        }
+        for (id, record) in answered {
+            let partner = self.onward.asks[&id].row.partner;
+            let was_open = self.onward.asks[&id].is_onward() && !self.onward.asks[&id].row.theirs;
+            self.keep_record(turn, &id, record);
+            if was_open {
+                self.event(turn, "onward", Some(document), Some(partner), "granted");
+            }
+        }
+        for (record, bureau) in without {
+            if self.onward.without.contains_key(&(document, record, bureau)) {
+                continue;
+            }
+            self.onward.without.insert((document, record, bureau), turn.stamp);
+            let row = [&[WITHOUT], document.0.as_slice(), &record.0, &bureau.0].concat();
+            turn.put(Table::Onward, &row, turn.stamp.0.to_be_bytes().to_vec());
+            self.account(turn, "grant_without_consent", Some(document), Some(bureau), None, &record.short());
+            self.event(turn, "grant_without_consent", Some(document), Some(bureau), &record.short());
+        }
+    }
+}
