@@ -478,8 +478,10 @@ impl Bureau {
         if self.next_policy.is_some_and(|at| turn.effective >= at) {
             self.policy_changed(turn, None);
         }
+        self.ends_passed(turn);
         // A wild clock may come back only half way, without an event of its own: what it denied may be allowed again.
         if turn.effective < self.effective_seen {
+            self.note_all_ends(turn.effective);
             self.policy_changed(turn, None);
         }
         self.effective_seen = turn.effective;
@@ -535,6 +537,8 @@ impl Bureau {
 
     fn next_wake(&self, now: Now, effective: WallSeconds) -> Option<MonoMillis> {
         let policy = self.next_policy.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).min(3_600_000)));
+        let ends = self.onward.next_end();
+        let ends = ends.map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).clamp(1_000, 3_600_000)));
         let asks =
             self.onward.due().map(|at| now.mono.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).clamp(1_000, 3_600_000)));
         let links = self.links.values().filter_map(|link| link.next_wake(now.mono)).min();
@@ -542,6 +546,6 @@ impl Bureau {
         let cuts = self.cuts_wake(now.mono);
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
         let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
-        [policy, asks, links, anchors, cuts, floor, passes, self.ledgers.next_wake()].into_iter().flatten().min()
+        [policy, ends, asks, links, anchors, cuts, floor, passes, self.ledgers.next_wake()].into_iter().flatten().min()
     }
 }

@@ -58,8 +58,16 @@ pub const ONWARD_PAGE: usize = 64;
 pub const ONWARD_OPEN_MAX: usize = 64;
 /// Asks taken from one partner within a day, answered or not. Back-pressure: each waits for a person.
 pub const ONWARD_PER_DAY_MAX: usize = 200;
+/// Views are compared anew for grants that ended by time at most this often, seconds. Back-pressure: the owner's log says when they end.
+pub const ENDS_EVERY_S: u64 = 60;
+/// Alarms about grants without our consent kept of one owner. Back-pressure: one a record; what is above it stands in the owner's log.
+pub const ALARMS_PER_OWNER_MAX: usize = 64;
+/// How often an ask or answer that got no answer is told again on a link that stays up, seconds. Back-pressure.
+pub const ONWARD_AGAIN_S: u64 = 3_600;
 /// An ask and its answer are kept so long after it lapsed, seconds.
 pub const ONWARD_KEPT_S: u64 = 90 * 24 * 3_600;
+/// An ask that lapsed without an answer is kept so long after, seconds.
+pub const ONWARD_LAPSED_KEPT_S: u64 = 7 * 24 * 3_600;
 /// Longest time an ask for consent, and the order that waits for it, may stay open, seconds. Verdict: an order is not a blank cheque.
 pub const ONWARD_ANSWER_S_MAX: u64 = 30 * 24 * 3_600;
 /// Without a time to answer by, an ask lapses after this, seconds.

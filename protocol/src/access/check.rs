@@ -6,7 +6,7 @@
 //! | owner to holder | its log and a clause of the agreement between the two |
 //! | anyone to the owner | any agreement in force; without one only what the sender's own bureau wrote and is held |
 //! | a third bureau's document, by **pass** | its log lets both in, the receiver's pass of the owner names the sender, any agreement in force |
-//! | a third bureau's document, **onward** | its log lets one in by way of the other, and the clause of those two |
+//! | a third bureau's document, **onward** | its log lets one in by way of the other, and the clause of those two; the one on the way has fresh word of the owner |
 //!
 //! Whatever the way, a receiver that came later than entries of other bureaus needs their consent, and limits the owner's record set for it
 //! hold. Nothing here reads a clock: `now` is given.
@@ -422,7 +422,10 @@ pub fn check(ground: &Ground<'_>, ask: &Ask<'_>) -> Result<Permit, Refusal> {
         return Err(Refusal::HiddenAudience { document: facts.document });
     }
     let sender = let_in(facts, &from, now)?;
-    if let Some((record, clause)) = onward(ground.book, facts, (from, sender), (to, held), now)? {
+    if let Some((way, record, clause)) = onward(ground.book, facts, (from, sender), (to, held), now)? {
+        if way == ground.own {
+            word_of_owner(ground, facts, now)?;
+        }
         return Ok(permit(Basis::Onward(record, clause), Scope::Admitted));
     }
     if sender.no_fourth {
@@ -498,11 +501,12 @@ pub fn to_be_asked<'a>(facts: &'a Facts<'_>, to: &'a BureauId, came: u32) -> imp
     facts.contributors.iter().filter(before).map(|(contributor, _)| *contributor)
 }
 
-/// Bureaus that a log lets in after `contributor` wrote and without any consent of it, with the record that let each in.
-pub fn let_in_without(facts: &Facts<'_>, contributor: &BureauId) -> Vec<(BureauId, RecordId)> {
-    let lacks = |(bureau, held): &(&BureauId, &Held)| {
-        !held.consents.contains_key(contributor) && to_be_asked(facts, bureau, held.came).any(|asked| asked == *contributor)
-    };
+/// Bureaus that a log lets in after `contributor` wrote and without a consent of it that covered the document when the record was written,
+/// with that record. `then` is the traffic light as of a record.
+pub fn let_in_without(facts: &Facts<'_>, contributor: &BureauId, then: impl Fn(&RecordId) -> Tlp) -> Vec<(BureauId, RecordId)> {
+    let covered = |held: &Held| held.consents.get(contributor).is_some_and(|consent| consent.covers(then(&held.record), held.since));
+    let lacks =
+        |(bureau, held): &(&BureauId, &Held)| !covered(held) && to_be_asked(facts, bureau, held.came).any(|asked| asked == *contributor);
     facts.rights.bureaus.iter().filter(lacks).map(|(bureau, held)| (*bureau, held.record)).collect()
 }
 
@@ -538,14 +542,28 @@ pub fn may_ask(book: &AgreementBook, facts: &Facts<'_>, holder: BureauId, now: W
     found.ok_or(Refusal::OnwardNone { clause: given })
 }
 
-/// The record by which one of two bureaus came by way of the other, with the clause between the two; it serves both directions.
+/// Whether we, on the way between owner and recipient, may still act for the owner: our agreement with it carries the category, and it said
+/// so lately. Its running pass for us is the witness, whatever its lines: it gives none while it suspends us, and none lives beyond seven
+/// days. Only the one on the way can ask this: the recipient need not know the owner at all.
+fn word_of_owner(ground: &Ground<'_>, facts: &Facts<'_>, now: WallSeconds) -> Result<(), Refusal> {
+    carries(ground.book, facts.owner, ground.own, facts.category, now)?;
+    if ground.passes.newest(&facts.owner, &ground.own, now).is_some() {
+        return Ok(());
+    }
+    Err(match ground.passes.ids(&facts.owner, &ground.own).first() {
+        Some(pass) => Refusal::PassExpired { pass: *pass },
+        None => Refusal::NoPass { document: facts.document, bureau: ground.own },
+    })
+}
+
+/// The bureau by way of which one of two came, the record by which, and the clause between the two; it serves both directions.
 fn onward(
     book: &AgreementBook,
     facts: &Facts<'_>,
     (from, sender): (BureauId, &Held),
     (to, held): (BureauId, &Held),
     now: WallSeconds,
-) -> Result<Option<(RecordId, Clause)>, Refusal> {
+) -> Result<Option<(BureauId, RecordId, Clause)>, Refusal> {
     let (giver, receiver, record) = if held.via == Some(from) {
         (from, to, held.record)
     } else if sender.via == Some(to) {
@@ -553,7 +571,7 @@ fn onward(
     } else {
         return Ok(None);
     };
-    Ok(Some((record, clause(book, giver, receiver, facts, Verb::Read, now)?)))
+    Ok(Some((giver, record, clause(book, giver, receiver, facts, Verb::Read, now)?)))
 }
 
 fn clause(

@@ -84,6 +84,7 @@ statements! {
         6 officer: CertificateId = "The consenting officer.",
         7 at: WallSeconds = "When, by the officer's clock.",
         8 nonce: Nonce = "Makes equal consents differ.",
+        9 ask: Option<StatementId> = "The ask it answers, or came along with; the asker takes it for no other. Older ones name none.",
     }
 }
 

@@ -53,6 +53,10 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Traffic light as of here.
+    pub fn tlp(&self) -> Tlp {
+        self.tlp
+    }
     /// The records it rests on: the one before it, then the other heads it names.
     fn parents(&self) -> impl Iterator<Item = RecordId> + '_ {
         let heads = match self.record.as_ref().map(|record| &record.body().kind) {

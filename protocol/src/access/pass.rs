@@ -51,7 +51,7 @@ pub struct RelayPass {
     /// What: ascending and unique by category and verb.
     #[n(4)]
     pub lines: Vec<PassLine>,
-    /// By whom: ascending, unique, without issuer and holder.
+    /// By whom: ascending, unique, without issuer and holder. Empty: by nobody; it still says that the two are on terms.
     #[n(5)]
     pub shown_to: Vec<BureauId>,
     /// From when (inclusive).
@@ -74,7 +74,7 @@ impl Statement for RelayPass {
         let ordered = self.lines.windows(2).all(|pair| (pair[0].category, pair[0].verb) < (pair[1].category, pair[1].verb));
         rule(ordered, "lines must be ascending and unique")?;
         rule(self.lines.iter().all(|line| matches!(line.verb, Verb::Read | Verb::Append)), "verbs are read and append")?;
-        rule(!self.shown_to.is_empty() && self.shown_to.len() <= limits::PASS_SHOWN_MAX, "shown to nobody or to too many")?;
+        rule(self.shown_to.len() <= limits::PASS_SHOWN_MAX, "shown to too many")?;
         rule(self.shown_to.windows(2).all(|pair| pair[0] < pair[1]), "bureaus it is shown to must be ascending and unique")?;
         rule(!self.shown_to.contains(&self.issuer) && !self.shown_to.contains(&self.holder), "is not shown to issuer or holder")?;
         rule(self.from < self.until && self.until.0 - self.from.0 <= limits::PASS_LIFE_S_MAX, "lives for up to seven days")
@@ -187,10 +187,16 @@ impl PassBook {
         kept.sort_by_key(|pass| std::cmp::Reverse((pass.body().from, pass.body().until, pass.id())));
         // A bureau that a newer pass does not name goes by the newest that does: it was shown no other.
         let mut named = BTreeSet::new();
+        let mut newest = true;
         kept.retain(|pass| {
             let body = pass.body();
             // One that has not begun, as after a clock was ahead for a while, replaces none yet.
-            body.from > now || body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0
+            if body.from > now {
+                return true;
+            }
+            // The newest stays even if it names nobody: it says how holder and issuer stand.
+            let names = body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0;
+            std::mem::take(&mut newest) || names
         });
         kept.truncate(limits::PASSES_KEPT);
         Ok(kept.iter().any(|pass| pass.id() == id))

@@ -123,7 +123,10 @@ pub struct Link {
     declined: BTreeSet<DocumentId>,
     /// Documents we did not take.
     refused: BTreeSet<DocumentId>,
-    /// Relay passes, asks and answers sent on this link.
+    /// Asks and answers told on this link, since when.
+    pub(in crate::bureau) told: BTreeSet<StatementId>,
+    pub(in crate::bureau) told_since: MonoMillis,
+    /// Relay passes and compacts sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
     pub(in crate::bureau) show_back: bool,
@@ -159,6 +162,8 @@ impl Link {
             tips_heard: BTreeMap::new(),
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
+            told: BTreeSet::new(),
+            told_since: now,
             shown: BTreeSet::new(),
             show_back: false,
         }
@@ -166,6 +171,10 @@ impl Link {
     /// Whether a bureau is at the other end.
     pub fn is_with(&self, bureau: &BureauId) -> bool {
         self.peer.is_some_and(|peer| peer.bureau == *bureau)
+    }
+    /// Whether something of a document may still be on its way to the other end.
+    pub fn is_sending(&self, document: &DocumentId) -> bool {
+        self.in_flight.iter().chain(&self.unsure).any(|push| push.document == *document)
     }
     /// Whether the other end declined a document on this link.
     pub fn has_declined(&self, document: &DocumentId) -> bool {

@@ -325,6 +325,7 @@ impl Bureau {
         self.memory.row.doubt = true;
         self.lives_from = self.lives_from.max(self.sequence);
         self.anchor_due.clear();
+        self.lapse_orders(turn);
         self.keep_memory(turn);
         self.account(turn, "catching_up", None, None, None, &format!("{} {detail}", suspect.word()));
         self.event(turn, if suspect == Suspect::Cloned { "cloned" } else { "store" }, None, None, suspect.word());

@@ -19,7 +19,7 @@ use accord_keys::seal::{Sealed, Statement, Verified};
 use minicbor::{Decode, Encode};
 
 use super::author::refuse_partial;
-use super::rows::{RowError, read, write};
+use super::rows::{RowError, Summary, read, write};
 use super::turn::Turn;
 use super::{Bureau, Unlocked};
 use crate::access::consent::{Consent, ConsentAsk, GROUNDS, OnwardAsk, OnwardRefuse, OnwardStatement};
@@ -154,6 +154,10 @@ impl Kept {
         let answered = self.row.record.is_some() || self.refusal.is_some() || (!self.is_onward() && self.consent.is_some());
         !answered && now < self.row.lapses
     }
+    /// Whether a no still counts: it is open, or consented to and no record holds the consent yet.
+    fn takes_a_no(&self, now: WallSeconds) -> bool {
+        self.is_open(now) || (!self.is_onward() && self.consent.is_some() && self.refusal.is_none() && self.row.record.is_none())
+    }
     /// How it stands.
     fn word(&self, now: WallSeconds) -> &'static str {
         if self.row.record.is_some() {
@@ -177,8 +181,11 @@ pub(super) struct Onwards {
     pending: BTreeMap<StatementId, Pending>,
     /// Grants that let a bureau in after we wrote and without our consent, with when we saw it.
     without: BTreeMap<(DocumentId, RecordId, BureauId), WallSeconds>,
-    /// When records end what they gave.
-    ends: BTreeSet<(WallSeconds, DocumentId)>,
+    /// When records end what they gave, and to whom.
+    ends: BTreeSet<(WallSeconds, DocumentId, BureauId)>,
+    /// Partners for whom something ended since views were last compared for it, and when they are next.
+    ended: BTreeSet<BureauId>,
+    ended_due: Option<WallSeconds>,
     /// Something may have to be told, or a grant may be complete.
     pub(super) dirty: bool,
     due: Option<WallSeconds>,
@@ -209,20 +216,22 @@ impl Onwards {
     pub(super) fn due(&self) -> Option<WallSeconds> {
         self.due
     }
-    /// When what a record gave next ends by time alone.
-    pub(super) fn next_end(&self, now: WallSeconds) -> Option<WallSeconds> {
-        self.ends.iter().map(|(at, _)| *at).find(|at| *at > now)
+    /// When what records gave next ends by time alone, or is next looked at.
+    pub(super) fn next_end(&self) -> Option<WallSeconds> {
+        self.ends.first().map(|(at, ..)| *at).into_iter().chain(self.ended_due).min()
     }
-    /// Notes when the records of a document end what they gave.
-    pub(super) fn note_ends(&mut self, document: DocumentId, before: &[WallSeconds], now: &[WallSeconds]) -> bool {
-        if before == now {
-            return false;
+    /// Notes when the records of a document end what they gave; what has ended already changes nothing more.
+    pub(super) fn note_ends(
+        &mut self,
+        document: DocumentId,
+        before: &[(WallSeconds, BureauId)],
+        after: &[(WallSeconds, BureauId)],
+        now: WallSeconds,
+    ) {
+        for (at, bureau) in before {
+            self.ends.remove(&(*at, document, *bureau));
         }
-        for at in before {
-            self.ends.remove(&(*at, document));
-        }
-        self.ends.extend(now.iter().map(|at| (*at, document)));
-        true
+        self.ends.extend(after.iter().filter(|(at, _)| *at > now).map(|(at, bureau)| (*at, document, *bureau)));
     }
     /// Open asks with one partner that one of the two sides made.
     fn open_with(&self, partner: &BureauId, theirs: bool, now: WallSeconds) -> usize {
@@ -239,6 +248,52 @@ fn refused(code: &str) -> Refused {
 }
 
 impl Bureau {
+    /// Whether an end concerns anybody here: a partner, or ourselves.
+    fn end_matters(&self, bureau: &BureauId) -> bool {
+        *bureau == self.identity.bureau || self.partners.contains_key(bureau)
+    }
+    /// When what the records of a document gave ends, as far as it concerns anybody here.
+    pub(super) fn ends_of(&self, summary: &Summary) -> Vec<(WallSeconds, BureauId)> {
+        summary.ends(|bureau| self.end_matters(bureau))
+    }
+    /// Notes all ends anew: at the start, with a new partner, and when a wild clock went back.
+    pub(super) fn note_all_ends(&mut self, now: WallSeconds) {
+        let all = self.documents.values().flat_map(|s| self.ends_of(s).into_iter().map(|(at, bureau)| (at, s.document, bureau)));
+        self.onward.ends = all.filter(|(at, ..)| *at > now).collect();
+    }
+
+    /// What records gave has ended by time alone. The check refuses it from this moment; what is on its way to a holder is made stale. Views
+    /// are compared anew only with those concerned and once a minute: whoever writes the log chooses how often something ends.
+    pub(super) fn ends_passed(&mut self, turn: &mut Turn) {
+        let now = turn.effective;
+        let own = self.identity.bureau;
+        let mut stale = false;
+        while let Some((_, document, bureau)) = self.onward.ends.first().copied().filter(|(at, ..)| *at <= now) {
+            self.onward.ends.pop_first();
+            stale |= self.links.values().any(|link| (bureau == own || link.is_with(&bureau)) && link.is_sending(&document));
+            self.onward.ended.insert(bureau);
+            if self.onward.ended_due.is_none() {
+                self.onward.ended_due = Some(now.plus(limits::ENDS_EVERY_S));
+                self.write_floor(turn);
+            }
+        }
+        if stale {
+            self.policy_epoch += 1;
+            self.write_floor(turn);
+        }
+        if self.onward.ended_due.is_some_and(|at| now >= at) {
+            self.onward.ended_due = None;
+            self.write_floor(turn);
+            let ended = std::mem::take(&mut self.onward.ended);
+            if ended.contains(&own) {
+                return self.compare_anew(turn, None);
+            }
+            for bureau in ended {
+                self.compare_anew(turn, Some(bureau));
+            }
+        }
+    }
+
     /// A reader asks a document's owner to let a third bureau in.
     pub(super) fn onward_ask(&mut self, turn: &mut Turn, person: Option<&str>, dry_run: bool, wish: NewAsk) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Invite)?;
@@ -306,7 +361,7 @@ impl Bureau {
         let may_consent =
             kind == Kind::Case && self.directory.certificate(&by.certificate).is_some_and(|c| c.body().may(Capability::Order));
         let consent = match may_consent {
-            true => Some(self.seal_consent(turn, &by, document, recipient, (verb, tlp, None))?),
+            true => Some(self.seal_consent(turn, &by, ask.id(), (document, recipient), (verb, tlp, None))?),
             false => None,
         };
         let id = ask.id();
@@ -336,7 +391,7 @@ impl Bureau {
         reason: &str,
     ) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Order)?;
-        let id = self.ask_to_answer(turn, id)?;
+        let id = self.ask_to_answer(id, |kept| kept.takes_a_no(turn.stamp), turn.stamp)?;
         let reason = reason.trim();
         if !GROUNDS.contains(&reason) {
             return Err(Refused::new(RefusedKind::Misuse, "unknown_ground").with("known", GROUNDS.join(", ")));
@@ -351,7 +406,7 @@ impl Bureau {
         let refuse = self.seal_onward(&by, refuse)?;
         self.keep_answer(turn, &id, refuse);
         // An order that waits to answer it is withdrawn with it.
-        self.drop_pending(turn, |pending| pending.row.ask == Some(id));
+        self.drop_pending(turn, |_, pending| pending.row.ask == Some(id));
         self.account(turn, "onward_refused", Some(document), Some(partner), Some(by.certificate), &format!("{} {reason}", id.short()));
         self.event(turn, "onward", Some(document), Some(partner), "refused");
         self.show_onward(turn, Some(&id))
@@ -360,8 +415,9 @@ impl Bureau {
     /// A contributor agrees that a further bureau may read what it wrote.
     pub(super) fn onward_consent(&mut self, turn: &mut Turn, person: Option<&str>, dry_run: bool, id: &str) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Order)?;
-        let id = self.ask_to_answer(turn, id)?;
+        let id = self.ask_to_answer(id, |kept| kept.is_open(turn.stamp), turn.stamp)?;
         let kept = &self.onward.asks[&id];
+        self.asker_speaks(turn, kept)?;
         if kept.is_onward() {
             return Err(refused("grant_answers_it").with("id", id.short()));
         }
@@ -379,7 +435,7 @@ impl Bureau {
                 ..SendingView::default()
             }));
         }
-        let consent = self.seal_consent(turn, &by, document, recipient, given)?;
+        let consent = self.seal_consent(turn, &by, id, (document, recipient), given)?;
         self.keep_answer(turn, &id, consent);
         let said = format!("{} {}", id.short(), recipient.short());
         self.account(turn, "consent_given", Some(document), Some(partner), Some(by.certificate), &said);
@@ -407,15 +463,21 @@ impl Bureau {
         Some(self.onward.asks.get(&id)?.wanted().document).filter(|document| self.documents.contains_key(document))
     }
 
-    /// An ask of a partner that still waits for our answer.
-    fn ask_to_answer(&self, turn: &Turn, word: &str) -> Result<StatementId, Refused> {
+    /// Nothing is given on the word of an officer whose bureau revoked it.
+    fn asker_speaks(&self, turn: &Turn, kept: &Kept) -> Result<(), Refused> {
+        let asked = kept.wanted().officer;
+        if self.still_speaks(turn, &asked) { Ok(()) } else { Err(refused("asker_revoked").with("name", self.name_of(&kept.row.partner))) }
+    }
+
+    /// An ask of a partner that an answer of this kind still suits.
+    fn ask_to_answer(&self, word: &str, suits: impl Fn(&Kept) -> bool, now: WallSeconds) -> Result<StatementId, Refused> {
         let id = self.resolve_ask(word)?;
         let kept = &self.onward.asks[&id];
         if !kept.row.theirs {
             return Err(refused("own_ask").with("id", id.short()));
         }
-        if !kept.is_open(turn.stamp) {
-            return Err(refused("ask_not_open").with("id", id.short()).with("state", kept.word(turn.stamp)));
+        if !suits(kept) {
+            return Err(refused("ask_not_open").with("id", id.short()).with("state", kept.word(now)));
         }
         self.speaks_for_all()?;
         Ok(id)
@@ -452,8 +514,8 @@ impl Bureau {
         &self,
         turn: &mut Turn,
         by: &Unlocked,
-        document: DocumentId,
-        recipient: BureauId,
+        ask: StatementId,
+        (document, recipient): (DocumentId, BureauId),
         (verb, tlp, until): (Verb, Tlp, Option<WallSeconds>),
     ) -> Result<OnwardStatement, Refused> {
         let consent = Consent {
@@ -466,6 +528,7 @@ impl Bureau {
             officer: by.certificate,
             at: turn.stamp,
             nonce: turn.nonce(),
+            ask: Some(ask),
         };
         self.seal_onward(by, consent)
     }

@@ -120,7 +120,7 @@ impl Bureau {
             let _ = passes.learn(&directory, pass, None, WallSeconds(0));
         }
 
-        let mut onward = super::onward::Onwards::open(&identity.network, take(Table::Onward))?;
+        let onward = super::onward::Onwards::open(&identity.network, take(Table::Onward))?;
 
         let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
@@ -150,7 +150,6 @@ impl Bureau {
             let document = DocumentId(id("documents", &key)?);
             let summary = Summary::from_bytes(document, &value)?;
             by_seq.insert(summary.newest_seq, document);
-            onward.note_ends(document, &[], &summary.ends());
             documents.insert(document, summary);
         }
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
@@ -237,6 +236,7 @@ impl Bureau {
         bureau.choose_certificate(bureau.clock.stamp(now));
         // From the persisted floor: what ended since it was written must move the floor, at the first turn.
         bureau.next_policy = bureau.next_policy_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
+        bureau.note_all_ends(floor.unwrap_or_else(|| bureau.clock.effective(now)));
         bureau.plan_warnings(bureau.effective_seen);
         bureau.allow = bureau.compute_allow();
         bureau.schedule_all(now.mono);

@@ -171,6 +171,9 @@ impl Bureau {
         }
         if Some(self.policy_digest(&partner, turn)) != policy {
             self.policy_changed(turn, Some(partner));
+            for recipient in self.let_in_by_us(&partner) {
+                self.compare_anew(turn, Some(recipient));
+            }
         }
         self.next_policy = self.next_policy_change(turn.effective);
         self.passes_dirty = true;

@@ -141,6 +141,7 @@ impl Bureau {
         turn.put(Table::Partners, &bureau.0, write(&row));
         let word = if row.checked { "checked" } else { "unchecked" };
         self.partners.insert(bureau, row);
+        self.note_all_ends(turn.effective);
         self.account(turn, "partner_add", None, Some(bureau), Some(by.certificate), word);
         self.event(turn, "partner", None, Some(bureau), word);
         self.refresh_allow(turn);

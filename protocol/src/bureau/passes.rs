@@ -90,7 +90,7 @@ impl Bureau {
     /// When what may leave next changes by time alone.
     pub(super) fn next_policy_change(&self, now: WallSeconds) -> Option<WallSeconds> {
         let touch = self.registrar_heard.map(|at| at.plus(limits::IN_TOUCH_S)).filter(|at| *at > now);
-        [self.book.next_change(now), self.passes.next_change(now), self.onward.next_end(now), touch].into_iter().flatten().min()
+        [self.book.next_change(now), self.passes.next_change(now), touch].into_iter().flatten().min()
     }
 
     /// Issues what is due and shows on every live link what is new there. Costs nothing while nothing changed.
@@ -131,7 +131,7 @@ impl Bureau {
             let (lines, ends) = self.pass_lines(holder, now);
             let from = begins(now);
             let until = ends.min(WallSeconds(from.0 + limits::PASS_LIFE_S_MAX));
-            if shown_to.is_empty() || lines.is_empty() || until <= now {
+            if lines.is_empty() || until <= now {
                 continue;
             }
             let serves = self.passes.newest(&own, holder, now).is_some_and(|pass| {
@@ -206,6 +206,14 @@ impl Bureau {
         }
     }
 
+    /// Bureaus that came by way of us to documents of this owner: what they get through us depends on how we stand with it.
+    pub(super) fn let_in_by_us(&self, owner: &BureauId) -> BTreeSet<BureauId> {
+        let own = self.identity.bureau;
+        let theirs = self.documents.values().filter(|summary| summary.owner == *owner);
+        let held = theirs.flat_map(|summary| summary.rights.bureaus.iter());
+        held.filter(|(_, held)| held.via == Some(own)).map(|(bureau, _)| *bureau).collect()
+    }
+
     fn learn_pass(&mut self, turn: &mut Turn, pass: Verified<RelayPass>, messenger: Option<BureauId>) -> Result<bool, PassError> {
         let (id, bytes) = (pass.id(), pass.sealed().to_bytes());
         let own = self.identity.bureau;
@@ -213,15 +221,19 @@ impl Bureau {
         let (issuer, holder) = (body.issuer, body.holder);
         let before = self.passes.ids(&issuer, &holder);
         // The way opens between the holder and those the pass names: we are one of the two, or only the issuer.
-        let opens: Vec<BureauId> = if body.holder == own {
+        let mut opens: Vec<BureauId> = if body.holder == own {
             body.shown_to.clone()
         } else if body.issuer == own {
             Vec::new()
         } else {
             vec![body.holder]
         };
+        let had_word = self.passes.newest(&issuer, &holder, turn.effective).is_some();
         if !self.passes.learn(&self.directory, pass, messenger, turn.effective)? {
             return Ok(false);
+        }
+        if holder == own && !had_word {
+            opens.extend(self.let_in_by_us(&issuer));
         }
         turn.put(Table::Passes, &id.0, bytes);
         self.note_learnt(turn, id);

@@ -329,10 +329,14 @@ impl Summary {
         }
     }
 
-    /// When what records gave its holders ends, and consents for them.
-    pub fn ends(&self) -> Vec<WallSeconds> {
-        let of = |held: &Held| held.until.into_iter().chain(held.consents.values().filter_map(|consent| consent.until)).collect::<Vec<_>>();
-        self.rights.bureaus.values().flat_map(of).collect()
+    /// When what records gave its holders ends, and consents for them: of those among the holders that matter here. A foreign log may name
+    /// thousands that nobody here ever speaks with.
+    pub fn ends(&self, matters: impl Fn(&BureauId) -> bool) -> Vec<(WallSeconds, BureauId)> {
+        let of = |(bureau, held): (&BureauId, &Held)| {
+            let ends = held.until.into_iter().chain(held.consents.values().filter_map(|consent| consent.until));
+            ends.map(|at| (at, *bureau)).collect::<Vec<_>>()
+        };
+        self.rights.bureaus.iter().filter(|(bureau, _)| matters(bureau)).flat_map(of).collect()
     }
 
     /// What an access decision needs.

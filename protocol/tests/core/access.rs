@@ -74,6 +74,17 @@ enum Via {
     Sender,
 }
 
+/// What the one on the way has from the owner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Word {
+    /// An agreement in force and a running pass that names nobody.
+    Fresh,
+    /// An agreement, and no pass for it.
+    NoPass,
+    /// No agreement.
+    NoAgreement,
+}
+
 /// One situation. Bureaus are numbers; the document is of bureau 0.
 #[derive(Clone, Debug)]
 struct Case {
@@ -94,6 +105,7 @@ struct Case {
     consents: [Option<(Tlp, bool)>; 3],
     limits: [Limit; 3],
     via: Via,
+    word: Word,
     /// The sender may pass nothing on.
     no_fourth: bool,
 }
@@ -169,7 +181,23 @@ impl Case {
                 held.learn(&world.directory, statement).expect("in order");
             }
         }
+        if let Some(way) = self.way().filter(|_| self.word != Word::NoAgreement) {
+            let statements = concluded(world, 0, way, 1, None, terms(5, 40, &[(Direction::OffererGives, READ, Tlp::Amber)]), 2);
+            for statement in statements {
+                held.learn(&world.directory, statement).expect("in order");
+            }
+        }
         held
+    }
+
+    /// The bureau on the way, where it is the one that asks and not the owner.
+    fn way(&self) -> Option<usize> {
+        let way = match self.via {
+            Via::Nobody => return None,
+            Via::Receiver => self.from,
+            Via::Sender => self.to,
+        };
+        (way == self.asked_by && self.from != 0 && self.to != 0 && self.from != self.to).then_some(way)
     }
 
     fn passes(&self) -> PassBook {
@@ -207,6 +235,11 @@ impl Case {
         for pass in all {
             // A pass that names neither of us is of no concern: the holder keeps it all the same.
             let _ = passes.learn(&world.directory, pass, Some(owner.id), at(3));
+        }
+        if let Some(way) = self.way().filter(|_| self.word == Word::Fresh) {
+            let mut body = good().body().clone();
+            (body.holder, body.shown_to, body.from) = (world.bureaus[way].id, vec![], at(4));
+            assert_eq!(passes.learn(&world.directory, verified(body, &[owner.node.seed]), Some(owner.id), at(5)), Ok(true));
         }
         passes
     }
@@ -274,6 +307,13 @@ impl Case {
         match given {
             Some(false) => return Err("not_granted"),
             Some(true) if !reaches => return Err("ceiling"),
+            Some(true) if self.way().is_some() && self.word == Word::NoAgreement => return Err("no_agreement"),
+            Some(true) if self.way().is_some() && self.word == Word::NoPass => match (self.via, self.pass) {
+                // The way back: the receiver's own pass of the owner is the word, whomever it names.
+                (Via::Sender, Pass::Ended) => return Err("pass_expired"),
+                (Via::Sender, pass) if pass != Pass::Nothing => return Ok("onward admitted"),
+                _ => return Err("no_pass"),
+            },
             Some(true) => return Ok("onward admitted"),
             None if self.no_fourth => return Err("no_fourth"),
             None => {}
@@ -345,6 +385,7 @@ fn good(from: usize, to: usize) -> Case {
         consents: [None; 3],
         limits: [Limit::None; 3],
         via: Via::Nobody,
+        word: Word::Fresh,
         no_fourth: false,
     }
 }
@@ -400,6 +441,8 @@ fn the_table_of_access_row_by_row() {
         (1, 2, Box::new(|case| case.limits[1] = Limit::Ended), Err("grant_ended")),
         (1, 2, Box::new(|case| case.no_fourth = true), Err("no_fourth")),
         (1, 2, Box::new(|case| (case.via, case.pass) = (Via::Receiver, Pass::Nothing)), Ok("onward admitted")),
+        (1, 2, Box::new(|case| (case.via, case.word, case.pass) = (Via::Receiver, Word::NoPass, Pass::Nothing)), Err("no_pass")),
+        (1, 2, Box::new(|case| (case.via, case.word) = (Via::Receiver, Word::NoAgreement)), Err("no_agreement")),
         (1, 2, Box::new(|case| (case.via, case.tlp) = (Via::Receiver, Tlp::AmberStrict)), Err("ceiling")),
         (1, 2, Box::new(|case| (case.via, case.agreed) = (Via::Receiver, Agreed::OtherWay)), Err("not_granted")),
         (1, 2, Box::new(|case| (case.via, case.agreed, case.no_fourth) = (Via::Sender, Agreed::OtherWay, true)), Ok("onward admitted")),
@@ -433,6 +476,7 @@ fn case() -> impl Strategy<Value = Case> {
     let rare = || prop_oneof![5 => Just(false), 1 => Just(true)];
     let wrote = || prop_oneof![2 => Just(None), 1 => (0u32..6).prop_map(Some)];
     let limit = || prop_oneof![5 => Just(Limit::None), 1 => Just(Limit::Ended), 1 => Just(Limit::UpToGreen)];
+    let word = prop_oneof![3 => Just(Word::Fresh), 1 => Just(Word::NoPass), 1 => Just(Word::NoAgreement)];
     let via = prop_oneof![3 => Just(Via::Nobody), 1 => Just(Via::Receiver), 1 => Just(Via::Sender)];
     let consent = move || prop_oneof![1 => Just(None), 2 => (tlp(), rare()).prop_map(Some)];
     (
@@ -442,25 +486,28 @@ fn case() -> impl Strategy<Value = Case> {
         (agreed, pass, tlp(), rare(), rare()),
         [wrote(), wrote(), wrote()],
         [consent(), consent(), consent()],
-        ([limit(), limit(), limit()], via, rare()),
+        ([limit(), limit(), limit()], via, word, rare()),
     )
         .prop_map(
-            |((from, to, sender_asks), log, came, (agreed, pass, tlp, hidden, away), wrote, consents, (limits, via, no_fourth))| Case {
-                from,
-                to,
-                asked_by: if sender_asks { from } else { to },
-                log,
-                came,
-                agreed,
-                pass,
-                tlp,
-                hidden,
-                in_touch: !away,
-                wrote,
-                consents,
-                limits,
-                via,
-                no_fourth,
+            |((from, to, sender_asks), log, came, (agreed, pass, tlp, hidden, away), wrote, consents, (limits, via, word, no_fourth))| {
+                Case {
+                    from,
+                    to,
+                    asked_by: if sender_asks { from } else { to },
+                    log,
+                    came,
+                    agreed,
+                    pass,
+                    tlp,
+                    hidden,
+                    in_touch: !away,
+                    wrote,
+                    consents,
+                    limits,
+                    via,
+                    word,
+                    no_fourth,
+                }
             },
         )
 }
@@ -540,7 +587,7 @@ proptest! {
             let before = case.wrote[writer].is_some_and(|settled| settled < case.came[other]);
             prop_assert_eq!(asked.contains(&bureaus[writer]), before);
             prop_assert!(!asked.contains(&bureaus[other]), "nobody is asked about itself");
-            let passed_over = access::let_in_without(&facts, &bureaus[writer]).iter().any(|(bureau, _)| *bureau == bureaus[other]);
+            let passed_over = access::let_in_without(&facts, &bureaus[writer], |_| Tlp::Clear).iter().any(|(bureau, _)| *bureau == bureaus[other]);
             let holds = matches!(case.log[other], InLog::Read | InLog::Append);
             let consented = other == case.to && case.consents[writer].is_some();
             prop_assert_eq!(passed_over, holds && before && !consented, "{:?}", case);

@@ -95,6 +95,11 @@ impl Node {
         !self.sends.is_empty()
     }
 
+    /// Whether something waits to be sent to one other node.
+    pub fn has_sends_to(&self, other: usize) -> bool {
+        self.sends.iter().any(|(send, _)| send.link == LinkId(other as u64))
+    }
+
     /// Starts again from what is on disk.
     pub fn reopen(&mut self, now: Now) {
         let stored = self.rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();

@@ -144,6 +144,8 @@ fn an_outgoing_officers_act_counts_by_the_certificate_it_names_until_the_owner_c
     county.run();
     assert_eq!(texts(&mut county, 0, &case), ["in office", "on the last day"]);
     county.log_in(1, OFFICER, SecretKey::from_seed([201; 32]));
+    // In another second: what is signed in one stands in the order of its hashes.
+    county.pass(1);
     county.note(1, &case, "the successor");
     let shown = notes(&mut county, 0, &case);
     assert_eq!(shown.len(), 3);

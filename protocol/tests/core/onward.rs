@@ -1,13 +1,15 @@
 //! Onward by asking, and the consent of those who wrote: whole nodes, with restarts between the steps, weeks without a link, and partners
 //! that cheat.
 
+use accord_keys::certificate::Issuer;
 use accord_keys::id::NetworkId;
+use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
 use accord_keys::seal::{Sealed, Statement};
 use accord_keys::secret::SecretKey;
 use accord_protocol::access::consent::{Consent, ConsentAsk, OnwardAsk, OnwardRefuse};
 use accord_protocol::access::log::{Grantee, Order, OrderAct, Record, RecordKind};
 use accord_protocol::agreement::annex::Urgency;
-use accord_protocol::agreement::{Onward, Terms, Tlp, Verb};
+use accord_protocol::agreement::{Category, Onward, Terms, Tlp, Verb};
 use accord_protocol::id::{BureauId, Bytes, CertificateId, DocumentId, Nonce, RecordId, StatementId};
 use accord_protocol::input::{Command, GrantTerms, NewAsk};
 use accord_protocol::intake::Item;
@@ -399,13 +401,69 @@ fn giving_ends_with_the_time_and_nothing_follows() {
     grant(&mut county, &asked, GrantTerms { until: Some(until), ..GrantTerms::default() });
     county.pass(60);
     assert!(holds(&mut county, C, &id, "the owner's words"));
+    county.pass(DAY - 70);
+    // What is on its way at that moment stays there.
+    county.ask(A, Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: "on its way".to_owned() });
+    while !county.nodes[B].items[&document(&id)].is_empty() && !county.nodes[B].has_sends_to(C) {
+        assert!(county.run_some(1) > 0, "it goes on to C");
+    }
     let epoch = county.nodes[B].core.policy_epoch();
-    county.pass(DAY);
+    county.pass(60);
     assert!(county.nodes[B].core.policy_epoch() > epoch, "what was on its way is stale from that moment");
+    assert!(holds(&mut county, B, &id, "on its way") && !holds(&mut county, C, &id, "on its way"));
     county.note(A, &id, "too late for it");
     county.pass(60);
     assert!(holds(&mut county, B, &id, "too late for it") && !holds(&mut county, C, &id, "too late for it"));
     assert!(status(&mut county, B).partners.iter().all(|partner| !partner.divergent));
+}
+
+fn agreement_with(county: &mut County, at: usize, other: usize) -> String {
+    let View::Agreements { agreements } = county.ask(at, Command::AgreementList) else { panic!() };
+    let (name, other) = (county.nodes[other].name.clone(), county.nodes[other].id.to_string());
+    let found = agreements.into_iter().find(|agreement| agreement.partner == other && agreement.standing != "offered");
+    found.unwrap_or_else(|| panic!("an agreement with {name}")).id
+}
+
+#[test]
+fn the_one_on_the_way_hands_nothing_on_while_the_owner_suspends_it() {
+    let (mut county, id) = three();
+    let asked = ask(&mut county, &id);
+    grant(&mut county, &asked, GrantTerms::default());
+    county.pass(10);
+    assert!(holds(&mut county, C, &id, "the owner's words"));
+    county.link(B, C, false);
+    county.note(A, &id, "said before the stop");
+    let agreement = agreement_with(&mut county, A, B);
+    county.ask(A, Command::AgreementSuspend { id: agreement, categories: vec!["CRIM.SERIES".to_owned()], reason: "x".to_owned() });
+    county.run();
+    county.link(B, C, true);
+    county.pass(DAY);
+    assert!(holds(&mut county, B, &id, "said before the stop") && !holds(&mut county, C, &id, "said before the stop"));
+    for at in [B, C] {
+        assert!(status(&mut county, at).partners.iter().all(|partner| !partner.divergent), "{at}: both count one view");
+    }
+}
+
+#[test]
+fn the_one_on_the_way_hands_nothing_on_when_it_heard_nothing_of_the_owner_for_a_week_and_all_of_it_once_it_does() {
+    let (mut county, id) = three();
+    let asked = ask(&mut county, &id);
+    grant(&mut county, &asked, GrantTerms::default());
+    county.pass(10);
+    county.link(B, C, false);
+    county.note(A, &id, "the last it heard");
+    county.link(A, B, false);
+    county.pass(limits::PASS_LIFE_S_MAX + 60);
+    county.link(B, C, true);
+    county.pass(60);
+    assert!(!holds(&mut county, C, &id, "the last it heard"), "what the owner may have stopped meanwhile is not known");
+    county.pass(DAY);
+    for at in [B, C] {
+        assert!(status(&mut county, at).partners.iter().all(|partner| !partner.divergent), "{at}: both count one view");
+    }
+    county.link(A, B, true);
+    county.pass(120);
+    assert!(holds(&mut county, C, &id, "the last it heard"), "the owner is heard again");
 }
 
 #[test]
@@ -543,6 +601,7 @@ fn consent(county: &County, id: &str, by: usize, recipient: usize, officer: Cert
         officer,
         at: county.now.wall,
         nonce: Nonce([4; 16]),
+        ask: None,
     }
 }
 
@@ -692,17 +751,299 @@ fn who_comes_again_after_a_cut_needs_a_new_consent_and_more_than_was_consented_t
     assert_eq!(again.asked.len(), 1, "the old consent is spent");
 }
 
+/// The bureau's node revokes an officer's certificate; its own device hears of it, whom else the test tells.
+fn revoke(county: &mut County, at: usize, certificate: CertificateId) -> Bytes {
+    let identity = county.nodes[at].identity.clone();
+    let body = Revocation {
+        bureau: identity.bureau,
+        target: RevocationTarget::Certificate(certificate),
+        class: RevocationClass::Compromised,
+        at: county.now.wall,
+        issuer: Issuer::Member(identity.certificate),
+    };
+    let bytes = Sealed::seal(&network(), body, &[identity.signer.as_ref()]).expect("well formed").to_bytes();
+    county.ask(at, Command::Install { bytes: bytes.clone() });
+    Bytes(bytes)
+}
+
+#[test]
+fn what_a_revoked_officer_sealed_is_neither_told_nor_heard_nor_used() {
+    // Not told: B's consent lies ready while the link is down, then its officer is revoked.
+    let (mut county, id) = written();
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    county.link(A, B, false);
+    county.ask(B, Command::OnwardConsent { id: asked });
+    let by = officer(&mut county, B);
+    revoke(&mut county, B, by);
+    county.link(A, B, true);
+    county.pass(10);
+    assert_eq!(accounts(&county, A, "consent_heard"), 0, "B no longer says it");
+    assert_eq!(accounts(&county, A, "refused_onward"), 0);
+    // Not heard either, whoever brings it.
+    let bytes = sealed(Consent { tlp: Tlp::Red, ..consent(&county, &id, B, C, by) }, &County::key(B));
+    county.bring(B, A, &Message::Onward(vec![bytes]));
+    assert_eq!((accounts(&county, A, "consent_heard"), accounts(&county, A, "refused_onward")), (0, 1));
+    assert!(!knows(&county, C, &id));
+
+    // Not used: heard while it was good, and revoked while another answer was still missing.
+    let mut county = County::new(4);
+    let now = county.now.wall;
+    for other in [B, C, 3] {
+        county.agree(A, other, usual(now));
+    }
+    let id = county.open_case(A, &[B, 3], "title", "text");
+    county.note(B, &id, "of one");
+    county.note(3, &id, "of the other");
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    county.ask(B, Command::OnwardConsent { id: asked });
+    county.run();
+    assert_eq!(accounts(&county, A, "consent_heard"), 1);
+    let by = officer(&mut county, B);
+    let bytes = revoke(&mut county, B, by);
+    county.bring(B, A, &Message::Statements(vec![bytes]));
+    let asked = inbox(&mut county, 3, "consent_ask")[0].clone();
+    county.ask(3, Command::OnwardConsent { id: asked });
+    county.pass(30);
+    assert_eq!(accounts(&county, A, "consent_heard"), 2);
+    assert!(!knows(&county, C, &id), "one of the two is nobody's word any more");
+    assert_eq!(pending(&mut county, A)[0].state, "waiting");
+}
+
+#[test]
+fn an_ask_of_a_revoked_officer_is_granted_nothing() {
+    let (mut county, id) = three();
+    let asked = ask(&mut county, &id);
+    let by = officer(&mut county, B);
+    let bytes = revoke(&mut county, B, by);
+    county.bring(B, A, &Message::Statements(vec![bytes]));
+    let no = refused(&mut county, A, Command::OnwardGrant { id: asked.clone(), verb: None, terms: GrantTerms::default() });
+    assert_eq!(no.code, "asker_revoked");
+    county.ask(A, Command::OnwardRefuse { id: asked, reason: "not_competent".to_owned() });
+}
+
+#[test]
+fn a_consent_is_taken_back_while_no_record_holds_it() {
+    let mut county = County::new(4);
+    let now = county.now.wall;
+    for other in [B, C, 3] {
+        county.agree(A, other, usual(now));
+    }
+    let id = county.open_case(A, &[B, 3], "title", "text");
+    county.note(B, &id, "of one");
+    county.note(3, &id, "of the other");
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    county.ask(B, Command::OnwardConsent { id: asked.clone() });
+    county.run();
+    county.ask(B, Command::OnwardRefuse { id: asked.clone(), reason: "harm".to_owned() });
+    county.pass(10);
+    assert_eq!(asks(&mut county, B)[0].state, "refused");
+    assert_eq!(pending(&mut county, A)[0].state, "grant_refused");
+    let late = inbox(&mut county, 3, "consent_ask");
+    for asked in late {
+        county.ask(3, Command::OnwardConsent { id: asked });
+    }
+    county.pass(30);
+    assert!(!knows(&county, C, &id));
+    // Once a record holds it there is nothing to take back but the access itself.
+    let (mut county, id) = written();
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    county.ask(B, Command::OnwardConsent { id: asked.clone() });
+    county.pass(10);
+    let late = refused(&mut county, B, Command::OnwardRefuse { id: asked, reason: "harm".to_owned() });
+    assert_eq!((late.code.as_str(), param(&late, "state")), ("ask_not_open", "granted"));
+}
+
+#[test]
+fn a_suspended_category_carries_no_asks_and_no_consents_about_its_documents() {
+    let (mut county, id) = three();
+    county.agree(A, B, two_lines(county.now.wall));
+    county.link(A, B, false);
+    let wish = wish(&county, &id, C);
+    county.ask(B, Command::OnwardAsk(wish));
+    county.link(A, B, true);
+    county.pass(1);
+    assert_eq!(asks(&mut county, A).len(), 1, "it travels while nothing is suspended");
+
+    let (mut county, id) = written();
+    county.agree(A, B, two_lines(county.now.wall));
+    county.link(A, B, false);
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let agreement = agreement_with(&mut county, A, B);
+    county.ask(A, Command::AgreementSuspend { id: agreement, categories: vec!["CRIM.SERIES".to_owned()], reason: "x".to_owned() });
+    county.link(A, B, true);
+    county.pass(10);
+    assert!(inbox(&mut county, B, "consent_ask").is_empty(), "the ask names the document");
+    assert_eq!(accounts(&county, B, "refused_onward"), 0, "A does not even say it");
+    let by = officer(&mut county, A);
+    let forged = ConsentAsk { answer_by: Some(county.now.wall.plus(DAY)), ..consent_ask(&county, &id, B, C, by) };
+    county.bring(A, B, &Message::Onward(vec![sealed(forged, &County::key(A))]));
+    assert!(inbox(&mut county, B, "consent_ask").is_empty(), "nor is it heard");
+    assert!(county.nodes[B].accounts.iter().any(|line| line.kind == "refused_onward" && line.detail.contains("suspended")));
+}
+
+#[test]
+fn an_unspent_consent_serves_for_nobody_who_was_cut_since_or_whose_ask_is_over() {
+    // Lapsed: B consented, the fourth bureau never answered.
+    let mut county = County::new(4);
+    let now = county.now.wall;
+    for other in [B, C, 3] {
+        county.agree(A, other, usual(now));
+    }
+    let id = county.open_case(A, &[B, 3], "title", "text");
+    county.note(B, &id, "of one");
+    county.note(3, &id, "of the other");
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    county.ask(B, Command::OnwardConsent { id: asked });
+    county.pass(limits::ONWARD_ANSWER_S + 60);
+    let again = let_in(&mut county, &id, C, "read", GrantTerms::default());
+    assert_eq!(again.asked.len(), 2, "both are asked anew");
+    // Withdrawn, and ordered again.
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    county.ask(B, Command::OnwardConsent { id: asked });
+    county.run();
+    cut(&mut county, &id, C);
+    assert!(asks(&mut county, A).iter().all(|ask| ask.state != "open"), "nobody is asked for what was withdrawn");
+    let again = let_in(&mut county, &id, C, "read", GrantTerms::default());
+    assert_eq!(again.asked.len(), 2, "what was said for the order withdrawn is not said for this one");
+}
+
+#[test]
+fn one_recipient_is_consented_to_once_at_a_time_and_a_newer_ask_takes_the_place_of_an_open_one() {
+    let (mut county, id) = written();
+    county.pass(30);
+    let by = officer(&mut county, A);
+    let ask = |county: &County, n: u8| ConsentAsk { nonce: Nonce([n; 16]), ..consent_ask(county, &id, B, C, by) };
+    for n in [1, 2] {
+        let bytes = sealed(ask(&county, n), &County::key(A));
+        county.bring(A, B, &Message::Onward(vec![bytes]));
+    }
+    let open = inbox(&mut county, B, "consent_ask");
+    assert_eq!(open.len(), 1, "one of them waits for a person");
+    county.ask(B, Command::OnwardConsent { id: open[0].clone() });
+    let bytes = sealed(ask(&county, 3), &County::key(A));
+    county.bring(A, B, &Message::Onward(vec![bytes]));
+    assert!(inbox(&mut county, B, "consent_ask").is_empty(), "the owner has a consent that covers it");
+    let stronger = ConsentAsk { verb: Verb::Append, ..ask(&county, 4) };
+    county.bring(A, B, &Message::Onward(vec![sealed(stronger, &County::key(A))]));
+    assert_eq!(inbox(&mut county, B, "consent_ask").len(), 1, "more than was consented to is asked");
+}
+
+#[test]
+fn a_consent_answers_the_ask_it_names_and_no_other() {
+    let (mut county, id) = written();
+    let_in(&mut county, &id, C, "read", GrantTerms::default());
+    let by = officer(&mut county, B);
+    let other = Consent { ask: Some(StatementId([7; 32])), ..consent(&county, &id, B, C, by) };
+    county.bring(B, A, &Message::Onward(vec![sealed(other, &County::key(B))]));
+    assert_eq!(pending(&mut county, A)[0].state, "waiting");
+    let asked = inbox(&mut county, B, "consent_ask")[0].clone();
+    let named = Consent { ask: StatementId::from_hex(&asked), ..consent(&county, &id, B, C, by) };
+    county.bring(B, A, &Message::Onward(vec![sealed(named, &County::key(B))]));
+    county.pass(5);
+    assert_eq!(pending(&mut county, A)[0].state, "grant_made");
+}
+
+#[test]
+fn an_order_by_way_of_a_bureau_ends_with_its_cut_and_one_that_cannot_wait_leaves_the_other_alone() {
+    let mut county = County::new(4);
+    let now = county.now.wall;
+    county.agree(A, B, asking(now));
+    county.agree(A, 3, usual(now));
+    county.agree(B, C, usual(now));
+    county.link(A, C, false);
+    let id = county.open_case(A, &[B, 3], "title", "text");
+    county.note(3, &id, "of the fourth");
+    county.pass(30);
+    let asked = ask(&mut county, &id);
+    let sent = grant(&mut county, &asked, GrantTerms::default());
+    assert!(!sent.pending.is_empty());
+    // What the asker said is for the owner alone.
+    let told = asks(&mut county, 3);
+    assert_eq!((told.len(), told[0].purpose.as_str()), (1, ""));
+    cut(&mut county, &id, B);
+    assert!(pending(&mut county, A).is_empty(), "it would go by way of who was cut");
+    assert!(asks(&mut county, A).iter().all(|ask| ask.kind != "consent" || ask.state != "open"), "nor is anybody asked for it");
+}
+
+#[test]
+fn an_ask_left_out_for_a_passing_reason_is_told_again_on_the_same_link() {
+    let (mut county, id) = three();
+    let by = officer(&mut county, B);
+    let key = County::key(B);
+    let many: Vec<Bytes> = (0..limits::ONWARD_OPEN_MAX)
+        .map(|n| {
+            let recipient = BureauId([u8::try_from(n).expect("few") + 60; 32]);
+            let answer_by = county.now.wall.plus(600);
+            sealed(OnwardAsk { recipient, answer_by, ..onward_ask(&county, &id, B, C, by) }, &key)
+        })
+        .collect();
+    for page in many.chunks(limits::ONWARD_PAGE) {
+        county.bring(B, A, &Message::Onward(page.to_vec()));
+    }
+    let asked = ask(&mut county, &id);
+    assert!(asks(&mut county, A).iter().all(|ask| ask.id != asked), "its share is used up");
+    county.pass(2 * limits::ONWARD_AGAIN_S);
+    assert!(asks(&mut county, A).iter().any(|ask| ask.id == asked), "it gets through once there is room");
+}
+
+#[test]
+fn a_consent_too_weak_for_the_document_covers_no_grant() {
+    let (mut county, id) = written();
+    county.pass(30);
+    let by = officer(&mut county, B);
+    let weak = Consent { tlp: Tlp::Clear, ..consent(&county, &id, B, C, by) };
+    let grantee = Grantee::plain(county.nodes[C].id, Verb::Read, None);
+    let push = cheat(&mut county, &id, grantee, vec![sealed(weak, &County::key(B))]);
+    county.bring(A, B, &Message::Push(push));
+    assert_eq!(status(&mut county, B).alarms.len(), 1);
+}
+
+#[test]
+fn a_flood_of_grants_without_consent_is_one_line_a_push_and_a_share_of_alarms() {
+    let (mut county, id) = written();
+    county.pass(30);
+    let strangers: Vec<Grantee> = (0..200).map(|n: u8| Grantee::plain(BureauId([n; 32]), Verb::Read, None)).collect();
+    let push = cheat_all(&mut county, &id, strangers, Vec::new());
+    county.bring(A, B, &Message::Push(push));
+    assert_eq!((status(&mut county, B).alarms.len(), accounts(&county, B, "grant_without_consent")), (1, 1));
+    for n in 0..80 {
+        let push = cheat(&mut county, &id, Grantee::plain(BureauId([n + 100; 32]), Verb::Append, None), Vec::new());
+        county.bring(A, B, &Message::Push(push));
+    }
+    assert_eq!(status(&mut county, B).alarms.len(), limits::ALARMS_PER_OWNER_MAX);
+    assert_eq!(accounts(&county, B, "grant_without_consent"), limits::ALARMS_PER_OWNER_MAX, "what is above the share is in the log");
+}
+
+/// The usual, and another category besides: a link on which one category is suspended stays full.
+fn two_lines(now: WallSeconds) -> Terms {
+    let mut terms = asking(now);
+    let mut other = terms.grants[0].clone();
+    other.category = Category::Traf;
+    terms.grants.push(other);
+    terms
+}
+
 /// A record of A's registrar that a cheat in its place writes behind the head, with an officer's order.
 fn cheat(county: &mut County, id: &str, grantee: Grantee, consents: Vec<Bytes>) -> Push {
+    cheat_all(county, id, vec![grantee], consents)
+}
+
+fn cheat_all(county: &mut County, id: &str, grantees: Vec<Grantee>, consents: Vec<Bytes>) -> Push {
     let officer = officer(county, A);
-    let log = access(county, A, id);
+    // A itself need not know of it.
+    let log = access(county, B, id);
     let head = log.records.last().expect("a head");
     let order =
-        Order { document: document(id), officer, act: OrderAct::Grant(vec![grantee.clone()]), at: county.now.wall, nonce: Nonce([1; 16]) };
+        Order { document: document(id), officer, act: OrderAct::Grant(grantees.clone()), at: county.now.wall, nonce: Nonce([1; 16]) };
     let order = sealed(order, &County::key(A));
     let kind = match consents.is_empty() {
-        true => RecordKind::Grant(vec![grantee], order),
-        false => RecordKind::GrantWith(vec![grantee], order, consents),
+        true => RecordKind::Grant(grantees, order),
+        false => RecordKind::GrantWith(grantees, order, consents),
     };
     let directory = county.nodes[A].core.directory();
     let appointment = directory.bureau(&county.nodes[A].id).expect("known").appointments().next().expect("one").id();
@@ -726,6 +1067,58 @@ fn cheat(county: &mut County, id: &str, grantee: Grantee, consents: Vec<Bytes>) 
         cursor: None,
         openings: None,
     }
+}
+
+#[test]
+fn a_thousand_ends_in_a_strangers_document_cost_the_holder_nothing() {
+    let (mut county, id) = written();
+    county.agree(B, C, usual(county.now.wall));
+    county.pass(30);
+    let now = county.now.wall;
+    // Nobody knows these bureaus; and one real partner of the holder is let in anew, each time for a little longer.
+    let strangers = |from: u64| {
+        (0..200)
+            .map(move |n: u8| Grantee { until: Some(now.plus(from + u64::from(n))), ..Grantee::plain(BureauId([n; 32]), Verb::Read, None) })
+    };
+    let push = cheat_all(&mut county, &id, strangers(10).collect(), Vec::new());
+    county.bring(A, B, &Message::Push(push));
+    assert_eq!(access(&mut county, B, &id).holders.len(), 201, "itself and they");
+    let epoch = county.nodes[B].core.policy_epoch();
+    county.heard = Some(Vec::new());
+    for _ in 0..240 {
+        county.pass(1);
+    }
+    assert_eq!(county.nodes[B].core.policy_epoch(), epoch, "nothing that concerns anybody here ended");
+    let said =
+        county.heard.take().expect("on").into_iter().filter(|(from, _, message)| *from == B && matches!(message, Message::Equality { .. }));
+    assert!(said.count() <= 4, "views are as they were");
+}
+
+#[test]
+fn ends_of_partners_are_compared_once_a_minute() {
+    let (mut county, id) = written();
+    county.agree(B, C, usual(county.now.wall));
+    county.pass(30);
+    let now = county.now.wall;
+    let ids: Vec<String> = (0..60).map(|n| county.open_case(A, &[B], &format!("case {n}"), "text")).collect();
+    county.pass(30);
+    for (n, id) in ids.iter().enumerate() {
+        let until = now.plus(60 + n as u64);
+        let grantee = Grantee { until: Some(until), ..Grantee::plain(county.nodes[C].id, Verb::Read, None) };
+        let push = cheat(&mut county, id, grantee, Vec::new());
+        county.bring(A, B, &Message::Push(push));
+    }
+    county.run();
+    let epoch = county.nodes[B].core.policy_epoch();
+    county.heard = Some(Vec::new());
+    for _ in 0..120 {
+        county.pass(1);
+    }
+    assert_eq!(county.nodes[B].core.policy_epoch(), epoch, "nothing was on its way");
+    let heard = county.heard.take().expect("on");
+    let said = heard.into_iter().filter(|(from, to, message)| *from == B && *to == C && matches!(message, Message::Equality { .. }));
+    assert!(said.count() <= 6, "once a minute and no more");
+    let _ = id;
 }
 
 #[test]

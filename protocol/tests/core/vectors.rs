@@ -464,6 +464,7 @@ fn consent(document: accord_protocol::id::DocumentId, until: Option<u64>) -> Sea
         officer: by.officers[0].id,
         at: START,
         nonce: Nonce([6; 16]),
+        ask: None,
     };
     seal(consent, &[by.officers[0].seed])
 }

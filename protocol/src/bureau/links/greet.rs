@@ -52,6 +52,7 @@ impl Bureau {
         link.tips_sent = false;
         link.evidence.clear();
         link.shown.clear();
+        link.told.clear();
         link.unsure.append(&mut link.in_flight);
         let over = link.unsure.len().saturating_sub(limits::UNSURE_MAX);
         link.unsure.drain(..over);

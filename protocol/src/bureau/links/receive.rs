@@ -335,11 +335,9 @@ impl Bureau {
             Some(before) => self.links.iter().filter(|(_, link)| self.in_view(turn, link, before)).map(|(id, _)| *id).collect(),
             None => BTreeSet::new(),
         };
-        let ends = (before.map(Summary::ends).unwrap_or_default(), summary.ends());
+        let ends = (before.map(|before| self.ends_of(before)).unwrap_or_default(), self.ends_of(&summary));
         self.documents.insert(document, summary);
-        if self.onward.note_ends(document, &ends.0, &ends.1) {
-            self.next_policy = self.next_policy_change(turn.effective);
-        }
+        self.onward.note_ends(document, &ends.0, &ends.1, turn.effective);
         let summary = &self.documents[&document];
         let concerned: BTreeSet<LinkId> = self
             .links

@@ -172,15 +172,17 @@ impl Bureau {
         terms: &GrantTerms,
     ) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Order)?;
-        let id = self.ask_to_answer(turn, id)?;
+        let id = self.ask_to_answer(id, |kept| kept.is_open(turn.stamp), turn.stamp)?;
         let kept = &self.onward.asks[&id];
+        self.asker_speaks(turn, kept)?;
         if !kept.is_onward() {
             return Err(refused("consent_answers_it").with("id", id.short()));
         }
         let (wanted, via) = (kept.wanted(), kept.row.partner);
         let (document, recipient) = (wanted.document, wanted.recipient);
         let (recipient_name, asked) = (wanted.recipient_name.to_owned(), wanted.verb);
-        let purpose = if terms.purpose.trim().is_empty() { wanted.purpose.to_owned() } else { purpose_of(&terms.purpose)? };
+        // What the asker told us is for us: those who wrote hear of it only what our officer says.
+        let purpose = purpose_of(&terms.purpose)?;
         let verb = verb.map_or(Ok(asked), verb_of)?;
         if !asked.includes(verb) {
             return Err(Refused::new(RefusedKind::Misuse, "more_than_asked").with("verb", asked.word()));
@@ -270,12 +272,16 @@ impl Bureau {
         }
         let order = self.order(turn, by, document, OrderAct::Grant(vec![wish.grantee.clone()]))?;
         let recipient = wish.grantee.bureau;
-        self.drop_pending(turn, |pending| pending.row.document == document && pending.grantee.bureau == recipient);
+        let mut kept = None;
         if complete {
             self.write_grant(turn, document, (wish.grantee, order), needed, wish.ask)?;
         } else {
-            view.pending = self.wait_for(turn, by, wish, order, needed)?.to_string();
+            let waits = self.wait_for(turn, by, wish, order, needed)?;
+            view.pending = waits.to_string();
+            kept = Some(waits);
         }
+        // It takes the place of an earlier one only once it stands itself.
+        self.drop_pending(turn, |id, pending| Some(*id) != kept && pending.row.document == document && pending.grantee.bureau == recipient);
         Ok(View::Sending(view))
     }
 
@@ -340,8 +346,19 @@ impl Bureau {
                 && wanted.document == *document
                 && wanted.recipient == grantee.bureau
         };
+        let log = self.bodies.get(document).map(DocState::log);
+        let cut_at = log.and_then(|log| {
+            let cut = *log.rights().parted.get(&grantee.bureau)?;
+            Some(log.get(&cut)?.record.as_ref()?.body().at)
+        });
         let serves = |kept: &Kept| {
             let body = kept.consent.as_ref()?.body();
+            // Nobody's word for ever: it serves while its ask runs or the order that waits for it, and not for who was cut since.
+            let named = || self.onward.pending.values().any(|p| p.is_open() && p.row.asks.contains(&kept.ask.id()));
+            let in_time = (turn.stamp < kept.row.lapses || named()) && cut_at.is_none_or(|at| at <= kept.row.heard);
+            if kept.refusal.is_some() || !in_time || !self.still_speaks(turn, &body.officer) {
+                return None;
+            }
             let lasts = body.until.is_none_or(|until| turn.effective < until);
             let good = body.verb.includes(grantee.verb) && tlp <= body.tlp && lasts && !is_spent(&kept.consent.as_ref()?.id());
             kept.row.consent.clone().filter(|_| good)
@@ -469,6 +486,9 @@ impl Bureau {
         let pending = &self.onward.pending[id];
         let (document, grantee) = (pending.row.document, pending.grantee.clone());
         let (order, ask) = (pending.row.order.clone(), pending.row.ask);
+        if ask.and_then(|ask| self.onward.asks.get(&ask)).is_some_and(|kept| self.asker_speaks(turn, kept).is_err()) {
+            return;
+        }
         if self.settle_all(turn, &document).is_err() || !self.still_grantable(turn, &document, &grantee) {
             return;
         }
@@ -494,24 +514,54 @@ impl Bureau {
         let Some(pending) = self.onward.pending.get_mut(id) else { return };
         (pending.row.outcome, pending.row.ended) = (Some(outcome), Some(turn.stamp));
         let (document, recipient, officer) = (pending.row.document, pending.grantee.bureau, pending.officer);
+        let asks = pending.row.asks.clone();
         self.store_pending(turn, id);
+        self.close_asks(turn, &asks, false);
         self.account(turn, outcome.word(), Some(document), Some(recipient), Some(officer), &id.short());
         self.event(turn, "onward", Some(document), Some(recipient), outcome.word());
     }
 
     /// Forgets orders that wait: another one, a cut or a no takes their place.
-    pub(super) fn drop_pending(&mut self, turn: &mut Turn, which: impl Fn(&Pending) -> bool) -> usize {
-        let gone: Vec<StatementId> = self.onward.pending.iter().filter(|(_, p)| p.is_open() && which(p)).map(|(id, _)| *id).collect();
+    pub(super) fn drop_pending(&mut self, turn: &mut Turn, which: impl Fn(&StatementId, &Pending) -> bool) -> usize {
+        let gone: Vec<StatementId> = self.onward.pending.iter().filter(|(id, p)| p.is_open() && which(id, p)).map(|(id, _)| *id).collect();
         for id in &gone {
-            self.onward.pending.remove(id);
+            let pending = self.onward.pending.remove(id);
             turn.remove(Table::Onward, &key(PENDING, id));
+            self.close_asks(turn, &pending.map(|pending| pending.row.asks).unwrap_or_default(), true);
         }
         gone.len()
     }
-    /// Forgets orders that would let a bureau in.
-    pub(in crate::bureau) fn withdraw_grants(&mut self, turn: &mut Turn, document: DocumentId, recipient: BureauId) -> usize {
-        self.drop_pending(turn, |pending| pending.row.document == document && pending.grantee.bureau == recipient)
+
+    /// Asks of ours that no open order waits for any more are told no longer, and what still comes in answer serves for nothing. A consent
+    /// already given serves for another order until its ask lapses, unless the order was withdrawn.
+    fn close_asks(&mut self, turn: &mut Turn, asks: &[StatementId], withdrawn: bool) {
+        let named: BTreeSet<StatementId> =
+            self.onward.pending.values().filter(|p| p.is_open()).flat_map(|p| p.row.asks.iter().copied()).collect();
+        for id in asks.iter().filter(|id| !named.contains(*id)) {
+            let Some(kept) = self.onward.asks.get_mut(id).filter(|kept| !kept.is_onward() && !kept.row.theirs) else { continue };
+            let over = kept.row.record.is_some() || kept.row.lapses <= turn.stamp;
+            if !over && (withdrawn || kept.consent.is_none()) {
+                kept.row.lapses = turn.stamp;
+                self.store_ask(turn, id);
+            }
+        }
     }
+
+    /// Forgets orders that would let a bureau in, or another one by way of it.
+    pub(in crate::bureau) fn withdraw_grants(&mut self, turn: &mut Turn, document: DocumentId, bureau: BureauId) -> usize {
+        self.drop_pending(turn, |_, pending| {
+            pending.row.document == document && (pending.grantee.bureau == bureau || pending.grantee.via == Some(bureau))
+        })
+    }
+
+    /// Ends every order that waits: the store was put back, and what took them back since is not known here.
+    pub(in crate::bureau) fn lapse_orders(&mut self, turn: &mut Turn) {
+        let open: Vec<StatementId> = self.onward.pending.iter().filter(|(_, p)| p.is_open()).map(|(id, _)| *id).collect();
+        for id in open {
+            self.end_pending(turn, &id, Outcome::Lapsed);
+        }
+    }
+
     /// Whether an order waits that would let a bureau in.
     pub(in crate::bureau) fn grant_waits(&self, document: &DocumentId, recipient: &BureauId) -> bool {
         self.onward.pending.values().any(|p| p.is_open() && p.row.document == *document && p.grantee.bureau == *recipient)

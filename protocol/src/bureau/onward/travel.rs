@@ -23,7 +23,10 @@ impl Bureau {
         self.forget_asks(turn);
         let now = turn.stamp;
         let lapses = self.onward.asks.values().map(|kept| kept.row.lapses).chain(self.onward.pending.values().map(|p| p.row.lapses));
-        self.onward.due = lapses.flat_map(|at| [at, at.plus(limits::ONWARD_KEPT_S)]).filter(|at| *at > now).min();
+        let kept = [0, limits::ONWARD_LAPSED_KEPT_S, limits::ONWARD_KEPT_S];
+        let lapses = lapses.flat_map(|at| kept.map(|after| at.plus(after))).filter(|at| *at > now).min();
+        let open = self.onward.asks.values().any(|kept| now < kept.row.lapses && kept.row.record.is_none());
+        self.onward.due = lapses.into_iter().chain(open.then(|| now.plus(limits::ONWARD_AGAIN_S))).min();
         let own = self.identity.bureau;
         for id in self.live_links(|peer| peer != own) {
             self.tell_asks(turn, id);
@@ -34,7 +37,10 @@ impl Bureau {
     fn forget_asks(&mut self, turn: &mut Turn) {
         let now = turn.stamp;
         let old = |lapses: WallSeconds| now >= lapses.plus(limits::ONWARD_KEPT_S);
-        let asks: Vec<StatementId> = self.onward.asks.iter().filter(|(_, kept)| old(kept.row.lapses)).map(|(id, _)| *id).collect();
+        // What nobody answered is of no use to anybody soon after: a partner can send many of them.
+        let unanswered = |kept: &Kept| kept.word(now) == "lapsed" && now >= kept.row.lapses.plus(limits::ONWARD_LAPSED_KEPT_S);
+        let gone = |kept: &Kept| old(kept.row.lapses) || unanswered(kept);
+        let asks: Vec<StatementId> = self.onward.asks.iter().filter(|(_, kept)| gone(kept)).map(|(id, _)| *id).collect();
         for id in asks {
             self.onward.asks.remove(&id);
             turn.remove(Table::Onward, &key(ASK, &id));
@@ -48,6 +54,13 @@ impl Bureau {
 
     /// Sends on one link our asks that wait for an answer and our answers that may not have arrived, once a session each.
     fn tell_asks(&mut self, turn: &mut Turn, id: LinkId) {
+        // What was told and left out there for a passing reason, as a share used up, gets through the next time.
+        if let Some(link) = self.links.get_mut(&id)
+            && turn.now.mono >= link.told_since.plus(limits::ONWARD_AGAIN_S * 1_000)
+        {
+            link.told_since = turn.now.mono;
+            link.told.clear();
+        }
         let link = &self.links[&id];
         let Some(peer) = link.bureau() else { return };
         if self.mode(turn, link) != Mode::Full || self.silence(&peer).is_some() {
@@ -56,17 +69,22 @@ impl Bureau {
         let now = turn.stamp;
         let mut due: Vec<(StatementId, CertificateId, Bytes)> = Vec::new();
         for (ask, kept) in self.onward.asks.iter().filter(|(_, kept)| kept.row.partner == peer && now < kept.row.lapses) {
+            // Each names a document: where its category does not cross, nothing about it does.
+            if self.crosses(turn, &peer, &kept.wanted().document).is_err() {
+                continue;
+            }
             if !kept.row.theirs && kept.is_open(now) {
                 due.push((*ask, kept.ask.officer(), kept.row.ask.clone()));
                 // The asker's own consent comes behind its ask.
                 due.extend(kept.consent.as_ref().map(|c| (c.id(), c.body().officer, Bytes(c.sealed().to_bytes()))));
             } else if kept.row.theirs && kept.row.record.is_none() {
                 due.extend(kept.refusal.as_ref().map(|r| (r.id(), r.body().officer, Bytes(r.sealed().to_bytes()))));
-                let answer = kept.consent.as_ref().filter(|_| !kept.is_onward());
+                // A no takes back a consent that no record holds yet.
+                let answer = kept.consent.as_ref().filter(|_| !kept.is_onward() && kept.refusal.is_none());
                 due.extend(answer.map(|c| (c.id(), c.body().officer, Bytes(c.sealed().to_bytes()))));
             }
         }
-        due.retain(|(statement, ..)| !self.links[&id].shown.contains(statement));
+        due.retain(|(statement, officer, _)| !self.links[&id].told.contains(statement) && self.still_speaks(turn, officer));
         if due.is_empty() {
             return;
         }
@@ -78,8 +96,22 @@ impl Bureau {
             self.send(turn, id, &Message::Onward(items), true);
         }
         if let Some(link) = self.links.get_mut(&id) {
-            link.shown.extend(due.into_iter().map(|(statement, ..)| statement));
+            link.told.extend(due.into_iter().map(|(statement, ..)| statement));
         }
+    }
+
+    /// Whether documents of this one's category cross between us and a partner now.
+    fn crosses(&self, turn: &Turn, peer: &BureauId, document: &DocumentId) -> Result<(), String> {
+        let summary = self.documents.get(document).ok_or("no such document")?;
+        access::carries(&self.book, self.identity.bureau, *peer, summary.category, turn.effective)
+            .map_err(|refusal| format!("{} {}", refusal.word(), refusal.cites()))
+    }
+
+    /// Whether an officer's seal on an ask or an answer still counts where no record holds it: one revoked since, or under a disputed root,
+    /// says nothing any more. One whose certificate merely ended said it while it was good.
+    pub(super) fn still_speaks(&self, turn: &Turn, officer: &CertificateId) -> bool {
+        use accord_keys::directory::CertStanding::{Disputed, Revoked, Unknown};
+        !matches!(self.directory.standing(officer, turn.stamp), Revoked(_) | Disputed | Unknown)
     }
 
     /// Asks and answers that came over a link.
@@ -103,6 +135,9 @@ impl Bureau {
             return Ok(());
         }
         statement.sealed_for(&self.directory, from).map_err(|e| e.to_string())?;
+        if !self.still_speaks(turn, &statement.officer()) {
+            return Err("sealed by a revoked officer".into());
+        }
         match statement {
             OnwardStatement::Ask(ask) => self.hear_ask(turn, from, ask),
             OnwardStatement::ConsentAsk(ask) => self.hear_consent_ask(turn, from, ask),
@@ -156,6 +191,8 @@ impl Bureau {
         if !theirs {
             return Err("no document of theirs that others wrote in".into());
         }
+        self.crosses(turn, &from, &document)?;
+        self.make_place(turn, from, body)?;
         self.has_room_for_ask(turn, from)?;
         let lapses = body.lapses().min(turn.stamp.plus(limits::ONWARD_ANSWER_S_MAX));
         let said = format!("{} {}", ask.id().short(), body.recipient.short());
@@ -165,14 +202,54 @@ impl Bureau {
         Ok(())
     }
 
+    /// A second ask of one owner about one recipient: it takes the place of one that is still open, and is not heard where a consent lies
+    /// ready that covers it. Two consents for one recipient are a blank cheque.
+    fn make_place(&mut self, turn: &mut Turn, from: BureauId, body: &ConsentAsk) -> Result<(), String> {
+        let now = turn.stamp;
+        let same = |kept: &Kept| {
+            let wanted = kept.wanted();
+            kept.row.partner == from
+                && kept.row.theirs
+                && !kept.is_onward()
+                && wanted.document == body.document
+                && wanted.recipient == body.recipient
+                && kept.row.record.is_none()
+                && now < kept.row.lapses
+        };
+        let covers = |kept: &Kept| {
+            kept.refusal.is_none()
+                && kept.consent.as_ref().is_some_and(|consent| {
+                    let given = consent.body();
+                    let lasts = given.until.is_none_or(|until| body.until.is_some_and(|asked| asked <= until));
+                    given.verb.includes(body.verb) && body.tlp <= given.tlp && lasts
+                })
+        };
+        if self.onward.asks.values().any(|kept| same(kept) && covers(kept)) {
+            return Err("consented already".into());
+        }
+        let open: Vec<StatementId> =
+            self.onward.asks.iter().filter(|(_, kept)| same(kept) && kept.is_open(now)).map(|(id, _)| *id).collect();
+        for id in open {
+            if let Some(kept) = self.onward.asks.get_mut(&id) {
+                kept.row.lapses = now;
+            }
+            self.store_ask(turn, &id);
+        }
+        Ok(())
+    }
+
     fn hear_consent(&mut self, turn: &mut Turn, from: BureauId, consent: Verified<Consent>) -> Result<(), String> {
         let body = consent.body();
         if body.contributor != from {
             return Err("another bureau's consent".into());
         }
+        self.crosses(turn, &from, &body.document)?;
         let now = turn.stamp;
         let answers = |kept: &Kept| {
             let wanted = kept.wanted();
+            if body.ask.is_some_and(|ask| ask != kept.ask.id()) {
+                return false;
+            }
             // It serves for what was asked: no less of it, no shorter.
             let enough = body.verb.includes(wanted.verb)
                 && wanted.tlp.is_none_or(|tlp| tlp <= body.tlp)
@@ -203,7 +280,7 @@ impl Bureau {
         if kept.refusal.as_ref().is_some_and(|known| known.id() == refusal.id()) {
             return Ok(());
         }
-        if !kept.is_open(turn.stamp) {
+        if !kept.takes_a_no(turn.stamp) {
             return Err("answers nothing that is open".into());
         }
         let document = kept.wanted().document;
@@ -249,13 +326,18 @@ impl Bureau {
         answered
             .retain(|(id, _)| self.onward.asks.get(id).is_some_and(|kept| kept.wanted().document == document && kept.row.record.is_none()));
         // At each of these grants, since a cut behind one hides it; and at the head, since what settles our part may come later.
-        let mut without: BTreeSet<(RecordId, BureauId)> = BTreeSet::new();
+        let mut without: BTreeMap<RecordId, BTreeSet<BureauId>> = BTreeMap::new();
         if state.contributors().contains_key(&own) {
-            let then = grants.iter().filter_map(|(record, _)| Some(std::sync::Arc::clone(&state.log().get(record)?.rights)));
-            for rights in then.chain([state.log().rights()]) {
-                without.extend(access::let_in_without(&state.facts(&rights), &own).into_iter().map(|(bureau, record)| (record, bureau)));
+            let log = state.log();
+            let light = |record: &RecordId| log.get(record).map_or_else(|| log.tlp(), crate::access::log::Entry::tlp);
+            let then = grants.iter().filter_map(|(record, _)| Some(std::sync::Arc::clone(&log.get(record)?.rights)));
+            for rights in then.chain([log.rights()]) {
+                for (bureau, record) in access::let_in_without(&state.facts(&rights), &own, light) {
+                    without.entry(record).or_default().insert(bureau);
+                }
             }
         }
+        let owner = state.owner();
         for (id, record) in answered {
             let partner = self.onward.asks[&id].row.partner;
             let was_open = self.onward.asks[&id].is_onward() && !self.onward.asks[&id].row.theirs;
@@ -264,15 +346,30 @@ impl Bureau {
                 self.event(turn, "onward", Some(document), Some(partner), "granted");
             }
         }
-        for (record, bureau) in without {
-            if self.onward.without.contains_key(&(document, record, bureau)) {
-                continue;
-            }
-            self.onward.without.insert((document, record, bureau), turn.stamp);
+        self.alarm(turn, document, owner, without);
+    }
+
+    /// Keeps one alarm for each record that passed our consent over, and says so once for all that came together. An owner that writes such
+    /// records by the thousand gets no more than its share: the rest is in its log, sealed by it.
+    fn alarm(&mut self, turn: &mut Turn, document: DocumentId, owner: BureauId, without: BTreeMap<RecordId, BTreeSet<BureauId>>) {
+        let known = |record: &RecordId| {
+            let all = (document, *record, BureauId([0; 32]))..=(document, *record, BureauId([255; 32]));
+            self.onward.without.range(all).next().is_some()
+        };
+        let new: Vec<(RecordId, BureauId)> =
+            without.iter().filter(|(record, _)| !known(record)).filter_map(|(record, who)| Some((*record, *who.first()?))).collect();
+        let of_owner = |document: &DocumentId| self.documents.get(document).is_some_and(|summary| summary.owner == owner);
+        let kept = self.onward.without.keys().filter(|(document, ..)| of_owner(document)).count();
+        let room = limits::ALARMS_PER_OWNER_MAX.saturating_sub(kept);
+        let Some((record, bureau)) = new.first().copied().filter(|_| room > 0) else { return };
+        for (record, bureau) in new.iter().take(room) {
+            self.onward.without.insert((document, *record, *bureau), turn.stamp);
             let row = [&[WITHOUT], document.0.as_slice(), &record.0, &bureau.0].concat();
             turn.put(Table::Onward, &row, turn.stamp.0.to_be_bytes().to_vec());
-            self.account(turn, "grant_without_consent", Some(document), Some(bureau), None, &record.short());
-            self.event(turn, "grant_without_consent", Some(document), Some(bureau), &record.short());
         }
+        let whom: BTreeSet<BureauId> = new.iter().flat_map(|(record, _)| &without[record]).copied().collect();
+        let said = format!("{} {} {}", record.short(), new.len(), whom.len());
+        self.account(turn, "grant_without_consent", Some(document), Some(bureau), None, &said);
+        self.event(turn, "grant_without_consent", Some(document), Some(bureau), &said);
     }
 }
