@@ -390,7 +390,7 @@ fn a_conclusion_by_crossing_against_a_no_gives_nothing_in_whatever_order_it_come
     let now = START.plus(60);
     assert_eq!(book(&[&crossing]).in_force(pair, now).len(), 1);
     for (by, declined) in [(1, &ours), (0, &theirs)] {
-        let no = decline(&world, by, declined.offer());
+        let no = decline(world, by, declined.offer());
         assert_eq!(book(&[&no]).accepted_by(&ours.offer()), None, "bureau {by}");
         let (first, last) = (book(&[&no, &crossing]), book(&[&crossing, &no]));
         assert_eq!(first.policy(pair, now), last.policy(pair, now), "bureau {by}");
@@ -400,9 +400,9 @@ fn a_conclusion_by_crossing_against_a_no_gives_nothing_in_whatever_order_it_come
         }
     }
     // What an officer accepted by name stands.
-    let accept = crate::exchange::accept(&world, 1, ours.offer(), 0);
-    let by_name = conclude(&world, 0, &accept);
-    let no = decline(&world, 1, ours.offer());
+    let accept = crate::exchange::accept(world, 1, ours.offer(), 0);
+    let by_name = conclude(world, 0, &accept);
+    let no = decline(world, 1, ours.offer());
     assert_eq!(book(&[&accept, &by_name, &no]).in_force(pair, now).len(), 1);
 }
 
