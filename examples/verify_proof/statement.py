@@ -27,6 +27,7 @@ def bureaus(directory):
 def members(directory, log, document):
     named = {log.genesis[1]} | {signed[0] for signed in document.signed.values()}
     named |= {record[3] for record in log.records if record} | {order[1] for order in log.orders if order}
+    named |= {officer for consents in log.consents for _, officer in consents}
     for certificate in sorted(named):
         member = directory.members[certificate]
         yield {
@@ -40,7 +41,7 @@ def members(directory, log, document):
 
 
 def relied_on(log, known):
-    grantees = log.genesis[7] + [one for record in log.records if record and record[5][0] == 3 for one in record[5][1]]
+    grantees = log.genesis[7] + [one for record in log.records if record and record[5][0] in (3, 11) for one in record[5][1]]
     for agreement in sorted({grantee[2] for grantee in grantees if 2 in grantee}):
         entry = known.get(agreement)
         offer = entry["offer"] if entry else {0: b"", 1: b"", 2: 0, 4: {0: "", 2: 0, 3: 0}}
@@ -85,7 +86,7 @@ def records(log):
         match kind:
             case [1, _, tips] | [2, tips] | [9, tips, _]:
                 said["tips"] = [hexed(tip) for tip in tips]
-            case [3, grantees, _]:
+            case [3, grantees, _] | [11, grantees, _, _]:
                 said["grantees"] = [grantee(one) for one in grantees]
             case [4, subject, verbs, frontier, strict, _]:
                 who = [hexed(part) if isinstance(part, bytes) else part for part in subject[1:]]

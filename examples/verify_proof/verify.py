@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 import change as automerge
 
 ROOT, CERTIFICATE, REVOCATION, APPOINTMENT = 0x0101, 0x0102, 0x0103, 0x0104
-OFFER, ACCEPT, CONCLUDE, GENESIS, RECORD, ORDER, TIP = 0x0201, 0x0202, 0x0203, 0x0301, 0x0302, 0x0303, 0x0304
+OFFER, ACCEPT, CONCLUDE, DECLINE = 0x0201, 0x0202, 0x0203, 0x0204
+GENESIS, RECORD, ORDER, TIP, CONSENT = 0x0301, 0x0302, 0x0303, 0x0304, 0x0306
 LINE = 0x0406
 SIGN_AGREEMENT, CREATE, WRITE, PUBLISH, OFFICERS_ORDER, ISSUE, REGISTER = 1, 3, 4, 6, 7, 128, 129
 KINDS = {1: "bulletin", 2: "draft", 3: "case"}
@@ -26,7 +27,7 @@ MEMBERS = {1: "node", 2: "laptop", 3: "officer", 4: "service"}
 VERBS = ["read", "append", "request"]
 TLP = ["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]
 CATEGORIES = "CRIM.SERIES CRIM.CHECK CRIM.WANTED CRIM.MODUS CRIM.PROP PERS.MISSING TRAF FIRE.HAZ FIRE.AID FORCE.AID EVENT.SAFETY ENV MKT ANALYSIS ADMIN".split()
-RECORDS = {1: "adopt", 2: "anchor", 3: "grant", 4: "cut", 5: "void", 6: "reclassify", 7: "erase", 8: "end", 9: "admit"}
+RECORDS = {1: "adopt", 2: "anchor", 3: "grant", 4: "cut", 5: "void", 6: "reclassify", 7: "erase", 8: "end", 9: "admit", 11: "grant"}
 SUBJECTS = ["bureau", "key", "certificate", "seat", "unit", "issuer", "root"]
 ENDS = {1: "retention", 2: "disown"}
 ACTS = {1: "draft", 2: "publish", 3: "open", 4: "note", 5: "finding", 6: "minutes"}
@@ -177,26 +178,28 @@ class Log:
     """The access log: what each record gives and takes on the way from the genesis."""
 
     ORDERED = {3: lambda k: [0, k[1]], 4: lambda k: [1, k[1], k[2], k[4]], 5: lambda k: [3, k[1], k[2]], 6: lambda k: [4, k[1], k[2]],
-               7: lambda k: [5, k[1]], 8: lambda k: [6, k[1]], 9: lambda k: [2, k[1]]}  # fmt: skip
+               7: lambda k: [5, k[1]], 8: lambda k: [6, k[1]], 9: lambda k: [2, k[1]], 11: lambda k: [0, k[1]]}  # fmt: skip
 
     def __init__(self, directory, genesis):
         self.directory, self.genesis, self.document = directory, genesis.body, genesis.id
         self.owner = self.genesis[0]
         directory.sealed_by(genesis, self.genesis[1], self.owner, PUBLISH if self.genesis[2] == 1 else CREATE)
-        self.ids, self.records, self.orders = [genesis.id], [None], [None]
+        self.ids, self.records, self.orders, self.consents = [genesis.id], [None], [None], [[]]
         self.tlp, self.cuts, self.voided, self.ended, self.number = self.genesis[6], [], {}, None, ""
         held, denied = {}, set()
-        self.grant(held, denied, self.genesis[7])
+        self.grant(held, denied, self.genesis[7], self.genesis[9])
         self.rights = [(held, denied)]
 
     def index(self, record):
         return self.ids.index(record) if record in self.ids else None
 
     @staticmethod
-    def grant(held, denied, grantees):
+    def grant(held, denied, grantees, at):
         for grantee in grantees:
             denied -= {entry for entry in denied if entry[0] == (0, grantee[0])}
             old = held.get(grantee[0])
+            if old and old[2][2] is not None and at >= old[2][2]:
+                old = None  # its time was over: it comes anew
             conditions = tuple(grantee.get(n) for n in (3, 4, 5, 6))
             outlasts = old and (old[0] == 1 or grantee[1] == old[0]) and (old[0] != grantee[1] or old[2] == conditions)
             if not outlasts:
@@ -213,8 +216,9 @@ class Log:
         need(appointed and appointed[0] == self.owner and appointed[2] == body[3], "not the registrar of that appointment")
         self.directory.sealed_by(sealed, body[3], self.owner, REGISTER)
         self.orders.append(self.order(body[5]))
+        self.consents.append(self.consented(body[5]))
         held, denied = dict(self.rights[-1][0]), set(self.rights[-1][1])
-        self.apply(sealed.id, body[5], held, denied)
+        self.apply(sealed.id, body[5], body[6], held, denied)
         self.ids.append(sealed.id)
         self.records.append(body)
         self.rights.append((held, denied))
@@ -223,15 +227,33 @@ class Log:
         if kind[0] not in self.ORDERED:
             return None
         machine = self.genesis[4] > 1 and (kind[0] == 4 or kind[:2] == [8, 1])
-        if kind[-1] == b"" and machine:
+        embedded = kind[2] if kind[0] == 11 else kind[-1]
+        if embedded == b"" and machine:
             return None
-        order = Sealed(kind[-1], self.directory.network, (ORDER,))
+        order = Sealed(embedded, self.directory.network, (ORDER,))
         need(order.body[0] == self.document and order.body[2] == self.ORDERED[kind[0]](kind), "the order says something else")
         self.directory.sealed_by(order, order.body[1], self.owner, OFFICERS_ORDER)
         need(order.id not in [known[0] for known in self.orders if known], "one order, two records")
         return (order.id, order.body[1])
 
-    def apply(self, record, kind, held, denied):
+    def consented(self, kind):
+        """The consents a grant embeds, as (id, officer): each by an officer of who wrote, for this document and one let in here, used once."""
+        if kind[0] != 11:
+            return []
+        need(1 <= len(kind[3]) <= 64 and kind[3] == sorted(set(kind[3])), "consents must be present, ascending and bounded")
+        used, said, out = {known[0] for line in self.consents for known in line}, set(), []
+        for data in kind[3]:
+            consent = Sealed(data, self.directory.network, (CONSENT,))
+            body = consent.body
+            need(body[0] == self.document and body[2] in [grantee[0] for grantee in kind[1]], "a consent to something else")
+            need(body[1] != body[2] and body[3] in (0, 1) and len(consent.signers) == 1, "a consent")
+            self.directory.sealed_by(consent, body[6], body[1], OFFICERS_ORDER)
+            need((body[1], body[2]) not in said and consent.id not in used, "a consent counts once")
+            said.add((body[1], body[2]))
+            out.append((consent.id, body[6]))
+        return out
+
+    def apply(self, record, kind, at, held, denied):
         def cut(subject, verbs, frontier):
             self.cuts.append((record, subject, frontier))
             if subject[0] == 0 and 0 in verbs:
@@ -243,8 +265,8 @@ class Log:
         match kind:
             case [1, number, _]:
                 self.number = number
-            case [3, grantees, _]:
-                self.grant(held, denied, grantees)
+            case [3, grantees, _] | [11, grantees, _, _]:
+                self.grant(held, denied, grantees, at)
             case [4, subject, verbs, frontier, _, _]:
                 cut(subject, verbs, {line[0]: line[1] for line in frontier})
             case [5, changes, _, _]:
@@ -368,25 +390,61 @@ class Document:
 
 
 def agreements(directory, statements):
-    """The agreements in the file, each sealed by an officer of either side; concluded by the offerer's registrar."""
+    """The agreements in the file, each sealed by an officer of either side; concluded by the offerer's registrar with the other side's accept,
+    or with an equal offer of the other side under the same compact that crossed it, unless one of the two was declined."""
     out = {}
     for data in statements:
-        sealed = Sealed(data, directory.network, (OFFER, ACCEPT, CONCLUDE))
+        sealed = Sealed(data, directory.network, (OFFER, ACCEPT, DECLINE, CONCLUDE))
         body = sealed.body
         if sealed.kind == OFFER:
             directory.sealed_by(sealed, body[7], body[0], SIGN_AGREEMENT)
-            need((body[2] == 1) == (3 not in body) and (body[2] == 1 or out.get(body[3], {}).get("concluded")), "the version before")
-            out[sealed.id] = {"offer": body, "accept": None, "concluded": False}
+            need((body[2] == 1) == (3 not in body) and (body[2] == 1 or out.get(body[3], {}).get("named")), "the version before")
+            out.setdefault(sealed.id, {"offer": body, "accept": None, "declined": False, "named": None})
             continue
         entry = out.get(body[0])
         need(entry, "a statement about an offer that is not in the file")
+        if sealed.kind == CONCLUDE:
+            crossed = body[1] in out and crosses(entry["offer"], out[body[1]]["offer"])
+            need(body[1] == entry["accept"] or crossed, "conclusion")
+            need((entry["offer"][0], body[3], body[2]) in directory.appointments.values(), "conclusion")
+            directory.sealed_by(sealed, body[2], entry["offer"][0], REGISTER)
+            entry["named"] = body[1]
+            continue
+        directory.sealed_by(sealed, body[1], entry["offer"][1], SIGN_AGREEMENT)
         if sealed.kind == ACCEPT:
-            directory.sealed_by(sealed, body[1], entry["offer"][1], SIGN_AGREEMENT)
             entry["accept"] = sealed.id
         else:
-            need((entry["offer"][0], body[3], body[2]) in directory.appointments.values() and body[1] == entry["accept"], "conclusion")
-            directory.sealed_by(sealed, body[2], entry["offer"][0], REGISTER)
-            entry["concluded"] = True
+            entry["declined"] = True
+    for entry in out.values():
+        crossed = out.get(entry["named"])
+        entry["concluded"] = bool(entry["named"]) and not (crossed and (entry["declined"] or crossed["declined"]))
+    return out
+
+
+def crosses(one, other):
+    """Whether two offers are the same under one compact, each made to the other side while the other one could still be accepted."""
+    apart = one[0] == other[1] and one[1] == other[0] and one[2] == other[2] and one.get(3) == other.get(3)
+    in_time = one[5] < other[6] and other[5] < one[6]
+    return apart and in_time and names_compact(one[4]) and one[4] == mirrored(other[4])
+
+
+def names_compact(terms):
+    return 13 in terms.get(6, {})
+
+
+def mirrored(terms):
+    """The same terms as the other side would offer them."""
+    turned = {0: 1, 1: 0, 2: 2}
+    out = terms | {4: [grant | {0: turned[grant[0]]} for grant in terms[4]]}
+    if 6 in terms:
+        annex = dict(terms[6])
+        if 6 in annex:
+            annex[6] = [liaison | {0: turned[liaison[0]]} for liaison in annex[6]]
+        if 7 in annex:
+            annex[7] = sorted(({0: pair[1], 1: pair[0]} for pair in annex[7]), key=lambda pair: (pair[0], pair[1]))
+        if 10 in annex:
+            annex[10] = {0: annex[10][1], 1: annex[10][0]}
+        out[6] = annex
     return out
 
 

@@ -210,6 +210,9 @@ pub const RECEIPTS_DUE: usize = 64;
 pub const RECEIPTS_QUIET_MS: u64 = 10_000;
 /// Lines of a pair's ledger in one message. Back-pressure.
 pub const LINES_PER_MESSAGE: usize = 64;
+/// Lines of its own that one partner states within a day, taken here; the rest comes with a later greeting. Back-pressure: documents come by the
+/// thousand and are receipted together, work on ours one line each.
+pub const LINES_PER_DAY: u64 = 8_192;
 /// Contradicting lines of one partner kept as proof. Back-pressure: two prove the fault.
 pub const LINE_FORKS_MAX: usize = 8;
 /// Largest cursor kept for a peer, bytes. Back-pressure; ours are a fifth of it.

@@ -139,9 +139,18 @@ impl AgreementBook {
         let entry = self.entries.get(id)?;
         let crossing = || {
             let pair = self.pairs.get(&entry.pair())?;
-            pair.entries.iter().find(|other| self.crosses(entry, other)).map(|other| StatementId(other.0))
+            // A no to either of the two is no to what they would have come to.
+            let open = |other: &&AgreementId| self.entries[*other].decline.is_none() && self.crosses(entry, other);
+            pair.entries.iter().filter(|_| entry.decline.is_none()).find(open).map(|other| StatementId(other.0))
         };
         entry.accept.as_ref().map(Verified::id).or_else(crossing)
+    }
+
+    /// Whether an offer was concluded with an equal one of the other side though one of the two was declined: that binds nobody. It depends on
+    /// what was said, not on the order in which it was heard; the version number stays spent, so that nothing older comes back.
+    pub fn is_void(&self, entry: &Entry) -> bool {
+        let crossed = entry.conclude.as_ref().and_then(|conclude| self.entries.get(&AgreementId(conclude.body().accept.0)));
+        crossed.is_some_and(|other| entry.decline.is_some() || other.decline.is_some())
     }
 
     /// One offer by id.
@@ -280,11 +289,11 @@ impl AgreementBook {
         self.concluded(pair).map(|entry| entry.offer.body().version).max().unwrap_or(0)
     }
 
-    /// The concluded version a new offer of the pair has to follow: of several the lower bureau's, then the lowest id.
+    /// The concluded version a new offer of the pair has to follow: of several one that binds, the lower bureau's, then the lowest id.
     pub fn newest_concluded(&self, pair: Pair) -> Option<&Entry> {
         let version = self.newest_version(pair);
         let newest = self.concluded(pair).filter(|entry| entry.offer.body().version == version);
-        newest.min_by_key(|entry| (entry.offer.body().offerer, entry.id()))
+        newest.min_by_key(|entry| (self.is_void(entry), entry.offer.body().offerer, entry.id()))
     }
 
     fn concluded(&self, pair: Pair) -> impl Iterator<Item = &Entry> {

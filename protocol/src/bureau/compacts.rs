@@ -92,7 +92,7 @@ impl Bureau {
             _ => draft.name.trim().to_owned(),
         };
         let family = before.map(|id| self.compacts.family(&id));
-        if self.compacts.all().any(|(id, other)| other.name == name && Some(self.compacts.family(&id)) != family) {
+        if self.families_of_ours(&name).into_iter().any(|other| Some(other) != family) {
             return Err(refused("compact_name_taken").with("name", name));
         }
         let compact = Compact {
@@ -229,10 +229,13 @@ impl Bureau {
         let common = &self.compacts.get(&id).expect("resolved above").terms;
         terms.text_hash = common.text_hash;
         terms.annex.get_or_insert_default().compact = Some(id);
-        if !dry_run {
-            self.tell_compact(turn, id, &BTreeSet::from([bureau]));
+        // What is refused tells nobody anything; what is offered comes behind the compact it names.
+        let foreseen = self.offer_terms(turn, &by, true, bureau, terms.clone())?;
+        if dry_run {
+            return Ok(foreseen);
         }
-        self.offer_terms(turn, &by, dry_run, bureau, terms)
+        self.tell_compact(turn, id, &BTreeSet::from([bureau]));
+        self.offer_terms(turn, &by, false, bureau, terms)
     }
 
     /// A compact by name or by id. A name means the newest version our officers wrote or signed; where a newer one waits and the word is to be
@@ -241,10 +244,11 @@ impl Bureau {
         let word = word.trim();
         let lower = word.to_ascii_lowercase();
         let mut matching: Vec<CompactId> = Vec::new();
-        for family in self.families_named(word) {
+        let ours = self.families_of_ours(word);
+        // What is to be sealed must be meant exactly; otherwise a name that somebody else uses too means ours.
+        for family in if exactly || ours.is_empty() { self.families_named(word) } else { ours } {
             let versions = self.compacts.versions(&family);
-            let ours = |(id, compact): &&(CompactId, &Compact)| compact.initiator == self.identity.bureau || self.we_signed(id);
-            let signed = versions.iter().rev().find(ours);
+            let signed = versions.iter().rev().find(|(id, compact)| self.is_of_ours(id, compact));
             match signed.filter(|_| !exactly) {
                 Some((id, _)) => matching.push(*id),
                 None => matching.extend(
@@ -268,12 +272,22 @@ impl Bureau {
         self.compacts.all().filter(|(_, compact)| compact.name == name).map(|(id, _)| self.compacts.family(&id)).collect()
     }
 
+    /// As [`Self::families_named`], by the names of versions that our officers wrote or signed: the names others gave bind nobody here.
+    fn families_of_ours(&self, name: &str) -> BTreeSet<CompactId> {
+        let named = self.compacts.all().filter(|(id, compact)| compact.name == name && self.is_of_ours(id, compact));
+        named.map(|(id, _)| self.compacts.family(&id)).collect()
+    }
+
+    fn is_of_ours(&self, id: &CompactId, compact: &Compact) -> bool {
+        compact.initiator == self.identity.bureau || self.we_signed(id)
+    }
+
     /// Whom `compact:NAME` means: exactly those with whom our own pair is in force under it, in whatever version. A roster is a claim of its
     /// writer, and membership nobody can claim.
     pub(super) fn addressed(&self, turn: &Turn, word: &str) -> Result<Addressed, Refused> {
         let word = word.trim();
         let lower = word.to_ascii_lowercase();
-        let mut families = self.families_named(word);
+        let mut families = self.families_of_ours(word);
         if families.is_empty() && lower.len() >= PREFIX_MIN {
             let by_id = self.compacts.all().map(|(id, _)| id).filter(|id| id.to_string().starts_with(&lower));
             families = by_id.map(|id| self.compacts.family(&id)).collect();
@@ -334,7 +348,7 @@ impl Bureau {
         let own = self.identity.bureau;
         let pair = Pair::of(own, *bureau);
         let newest = self.book.newest_concluded(pair);
-        if let Some((signed, _)) = newest.and_then(|entry| self.under(entry).ok()) {
+        if let Some((signed, _)) = newest.filter(|entry| !self.book.is_void(entry)).and_then(|entry| self.under(entry).ok()) {
             let version = self.compacts.get(&signed).map_or(0, |compact| compact.version);
             if signed == id {
                 return Next::Leave("signed");

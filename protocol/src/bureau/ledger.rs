@@ -66,6 +66,8 @@ struct Pairing {
     due: Option<MonoMillis>,
     denied: u64,
     references: Vec<u64>,
+    /// How many of their lines were taken on which of our days: since the start of this node.
+    came: (u32, u64),
 }
 
 /// See the module.
@@ -369,6 +371,7 @@ impl Bureau {
     /// Lines a peer brought: its own, and ours that it kept.
     pub(super) fn ledger_came(&mut self, turn: &mut Turn, peer: &Peer, lines: Vec<Verified<Line>>) {
         let (own, partner) = (self.identity.bureau, peer.bureau());
+        let today = day_of(turn.stamp);
         for line in lines {
             let direction = match (line.body().from, line.body().to) {
                 (from, to) if from == own && to == partner => OURS,
@@ -382,9 +385,17 @@ impl Bureau {
             let (id, n, bytes) = (line.id(), line.body().n, line.sealed().to_bytes());
             let daily = matches!(line.body().says, Says::Daily(_));
             let pairing = self.ledgers.pairs.entry(partner).or_default();
+            if pairing.came.0 != today {
+                pairing.came = (today, 0);
+            }
+            if direction == THEIRS && n > pairing.theirs.len() && pairing.came.1 >= limits::LINES_PER_DAY {
+                self.account(turn, "ledger_refused", None, Some(partner), None, "too many lines within a day");
+                break;
+            }
             let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
             match chain.take(line) {
                 Ok(Taken::New) => {
+                    pairing.came.1 += u64::from(direction == THEIRS);
                     turn.put(Table::Ledger, &key(&partner, direction, n), bytes);
                     if daily && direction == THEIRS {
                         pairing.open.countersign = Some(id);
@@ -412,10 +423,14 @@ impl Bureau {
     /// Of each partner the newest day of ours that it countersigned.
     pub(super) fn countersigned(&self) -> Vec<CountersignedView> {
         let of = |partner: &BureauId, pairing: &Pairing| {
+            let ours = pairing
+                .ours
+                .lines()
+                .filter_map(|line| if let Says::Daily(daily) = &line.body().says { Some((line.id(), daily)) } else { None });
+            let days: BTreeMap<StatementId, &Daily> = ours.collect();
             pairing.theirs.lines().rev().find_map(|theirs| {
                 let Says::Countersign { line } = &theirs.body().says else { return None };
-                let ours = pairing.ours.lines().rev().find(|ours| ours.id() == *line)?;
-                let Says::Daily(daily) = &ours.body().says else { return None };
+                let daily = days.get(line)?;
                 Some(CountersignedView {
                     partner: partner.to_string(),
                     name: self.name_of(partner),

@@ -89,6 +89,15 @@ impl Bureau {
             return Err(OpenError::Foreign);
         }
 
+        let mut partners: BTreeMap<BureauId, PartnerRow> = BTreeMap::new();
+        for (key, value) in take(Table::Partners) {
+            partners.insert(BureauId(id("partners", &key)?), read("partners", &value)?);
+        }
+        // What people decided about rival roots is no statement: it is said again.
+        for root in partners.values().filter_map(|row| row.root) {
+            directory.confirm_root(&root);
+        }
+
         let mut book = AgreementBook::new(identity.bureau);
         let mut statements: Vec<_> = Vec::new();
         for (_, bytes) in take(Table::Agreements) {
@@ -131,10 +140,6 @@ impl Bureau {
             .and_then(|v| <[u8; 16]>::try_from(v.as_slice()).ok())
             .ok_or_else(|| RowError { table: "local", why: "no index id".into() })?;
 
-        let mut partners: BTreeMap<BureauId, PartnerRow> = BTreeMap::new();
-        for (key, value) in take(Table::Partners) {
-            partners.insert(BureauId(id("partners", &key)?), read("partners", &value)?);
-        }
         let mut officers: BTreeMap<String, OfficerRow> = BTreeMap::new();
         for (_, value) in take(Table::Officers) {
             let row: OfficerRow = read("officers", &value)?;

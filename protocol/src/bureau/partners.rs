@@ -10,7 +10,7 @@ use accord_keys::seal::{Sealed, Verified};
 use super::Bureau;
 use super::rows::{PartnerRow, write};
 use super::turn::Turn;
-use crate::id::BureauId;
+use crate::id::{BureauId, StatementId};
 use crate::step::{AllowedPeer, Table};
 use crate::view::{Refused, RefusedKind, View};
 use crate::wire::IdentityStatement;
@@ -126,13 +126,25 @@ impl Bureau {
         let mut certificates: Vec<_> = read.certificates().to_vec();
         // Issuers before what they issued: a chain is root, issuer, member.
         certificates.sort_by_key(|c| matches!(c.body().issuer, accord_keys::certificate::Issuer::Member(_)));
-        let statements = roots
+        let foreign = |e| Refused::new(RefusedKind::Refused, "foreign_card").with("why", e);
+        let newest = roots.last().map(Verified::root_id);
+        for root in roots {
+            self.learn_identity(turn, IdentityStatement::Root(root)).map_err(foreign)?;
+        }
+        // Of rival roots the one whose code was read out goes on.
+        if let Some(root) = newest.filter(|_| heard.is_some() && self.directory.is_frozen(&bureau)) {
+            std::sync::Arc::make_mut(&mut self.directory).confirm_root(&root);
+            row.root = Some(root);
+            turn.step.directory_changed = true;
+            self.account(turn, "root_confirmed", None, Some(bureau), Some(by.certificate), &StatementId(root.0).short());
+            self.policy_changed(turn, Some(bureau));
+        }
+        let statements = certificates
             .into_iter()
-            .map(IdentityStatement::Root)
-            .chain(certificates.into_iter().map(IdentityStatement::Certificate))
+            .map(IdentityStatement::Certificate)
             .chain(read.appointments().iter().cloned().map(IdentityStatement::Appointment));
         for statement in statements {
-            self.learn_identity(turn, statement).map_err(|e| Refused::new(RefusedKind::Refused, "foreign_card").with("why", e))?;
+            self.learn_identity(turn, statement).map_err(foreign)?;
         }
         self.learn_contact(turn, read.contact().clone());
         if let Some(alias) = alias {

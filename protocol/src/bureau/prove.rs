@@ -8,9 +8,9 @@ use accord_keys::seal::Verified;
 
 use super::Bureau;
 use super::turn::Turn;
-use crate::access::log::{Log, RecordKind};
+use crate::access::log::{Grantee, Log};
 use crate::agreement::exchange::Entry;
-use crate::id::{AgreementId, BureauId, Bytes, CertificateId, DocumentId, PublicKey, StatementId};
+use crate::id::{AgreementId, BureauId, Bytes, CertificateId, PublicKey, StatementId};
 use crate::intake::{DocState, Item};
 use crate::ledger::Says;
 use crate::proof::{ProofError, ProofFile};
@@ -73,7 +73,7 @@ impl Bureau {
             segments.push(Bytes(bytes));
         }
         let agreements = if full { self.agreements_of(log, &mut named) } else { Vec::new() };
-        let receipts = self.receipts_of(&state.id(), full, &mut named);
+        let receipts = self.receipts_of(log, full, &mut named);
         ProofFile {
             network: self.identity.network,
             document: state.id(),
@@ -86,11 +86,20 @@ impl Bureau {
         }
     }
 
-    /// The receipts of a document. A line that names other documents as well tells their ids: it goes along only with everything else.
-    fn receipts_of(&self, document: &DocumentId, full: bool, named: &mut Named) -> Option<Vec<Bytes>> {
-        let mut lines = self.receipt_lines(document);
+    /// The newest receipt each bureau that ever held the document stated to each other one. A line that names other documents as well tells
+    /// their ids, and any line opens a hidden audience: these go along only with everything else.
+    fn receipts_of(&self, log: &Log, full: bool, named: &mut Named) -> Option<Vec<Bytes>> {
+        if log.is_hidden() && !full {
+            return None;
+        }
+        let mut held: BTreeSet<BureauId> = log.openings().map(|opening| opening.bureau).collect();
+        held.insert(log.genesis().body().owner);
+        held.extend(grantees_of(log).map(|grantee| grantee.bureau));
+        let mut lines = self.receipt_lines(&log.document());
+        lines.retain(|line| held.contains(&line.body().from));
         lines.retain(|line| full || matches!(&line.body().says, Says::Receipts(receipts) if receipts.len() == 1));
-        lines.sort_by_key(|line| (line.body().from, line.body().to, line.body().n, line.id()));
+        lines.sort_by_key(|line| (line.body().from, line.body().to, std::cmp::Reverse(line.body().n), line.id()));
+        lines.dedup_by_key(|line| (line.body().from, line.body().to));
         let key = |id: &CertificateId| self.directory.certificate(id).map(|certificate| certificate.body().key);
         for line in &lines {
             let body = line.body();
@@ -104,13 +113,8 @@ impl Bureau {
 
     /// The agreements the log relied on with the versions before them, oldest first, each as offer, accept, conclusion.
     fn agreements_of(&self, log: &Log, named: &mut Named) -> Vec<Bytes> {
-        let granted = log.entries().into_iter().flat_map(|(_, entry)| match entry.record.as_ref().map(|record| &record.body().kind) {
-            Some(RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..)) => grantees.clone(),
-            None => log.genesis().body().audience.clone(),
-            Some(_) => Vec::new(),
-        });
         let mut chain: BTreeSet<(u32, AgreementId)> = BTreeSet::new();
-        let mut open: Vec<AgreementId> = granted.filter_map(|grantee| grantee.agreement).collect();
+        let mut open: Vec<AgreementId> = grantees_of(log).filter_map(|grantee| grantee.agreement).collect();
         while let Some(id) = open.pop() {
             let Some(offer) = self.book.get(&id).map(|entry| entry.offer.body()) else { continue };
             if chain.insert((offer.version, id)) {
@@ -119,13 +123,24 @@ impl Bureau {
         }
         let mut out = Vec::new();
         for (_, id) in chain {
-            let Some(Entry { offer, accept, conclude, .. }) = self.book.get(&id) else { continue };
+            let Some(Entry { offer, accept, decline, conclude, .. }) = self.book.get(&id) else { continue };
+            // Of two equal offers that crossed, one is the accept of the other: it stands in the file before the conclusion that names it.
+            let crossed = conclude.as_ref().and_then(|conclude| self.book.get(&AgreementId(conclude.body().accept.0)));
             named.certificates.insert(offer.body().officer);
             named.bureaus.extend([offer.body().offerer, offer.body().acceptor]);
             out.push(Bytes(offer.sealed().to_bytes()));
             if let Some(accept) = accept {
                 named.certificates.insert(accept.body().officer);
                 out.push(Bytes(accept.sealed().to_bytes()));
+            }
+            if let Some(Entry { offer, .. }) = crossed {
+                named.certificates.insert(offer.body().officer);
+                out.push(Bytes(offer.sealed().to_bytes()));
+            }
+            // A no makes such a conclusion void.
+            for decline in crossed.into_iter().flat_map(|other| [decline, &other.decline]).flatten() {
+                named.certificates.insert(decline.body().officer);
+                out.push(Bytes(decline.sealed().to_bytes()));
             }
             if let Some(conclude) = conclude {
                 let (registrar, epoch) = (conclude.body().registrar, conclude.body().epoch);
@@ -182,4 +197,12 @@ impl Bureau {
             .map(Bytes)
             .collect()
     }
+}
+
+/// Everybody any record of a log let in, again wherever that happened again.
+fn grantees_of(log: &Log) -> impl Iterator<Item = Grantee> {
+    log.entries().into_iter().flat_map(|(_, entry)| match &entry.record {
+        Some(record) => record.body().kind.grantees().to_vec(),
+        None => log.genesis().body().audience.clone(),
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use accord_keys::id::RootId;
 use minicbor::{Decode, Encode};
 
 use crate::access::Facts;
@@ -51,6 +52,9 @@ pub struct PartnerRow {
     /// Sums stayed unequal after a repair.
     #[n(5)]
     pub divergent: bool,
+    /// The root version people decided for, among rivals, by reading its checking code.
+    #[n(6)]
+    pub root: Option<RootId>,
 }
 
 /// An officer of our bureau.

@@ -125,7 +125,7 @@ pub struct AgreementStated {
     pub from: u64,
     /// See `from`.
     pub to: u64,
-    /// Whether the offerer's registrar concluded it.
+    /// Whether the offerer's registrar concluded it, and not by crossing against a no.
     pub concluded: bool,
 }
 
@@ -444,7 +444,7 @@ impl Proof {
                 title: offer.terms.title.clone(),
                 from: offer.terms.from.0,
                 to: offer.terms.to.0,
-                concluded: entry.conclude.is_some(),
+                concluded: entry.conclude.is_some() && !self.book.is_void(entry),
             }
         };
         cited.into_iter().map(stated).collect()

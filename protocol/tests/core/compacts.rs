@@ -295,6 +295,118 @@ fn before_anything_is_signed_a_deviation_is_left_to_a_look_of_its_own() {
 }
 
 #[test]
+fn a_deviation_for_a_bureau_off_the_roster_tells_it_nothing_of_the_compact() {
+    let mut county = County::new(3);
+    let wanted = usual(county.now.wall);
+    let id = written(&mut county, &[1], wanted.clone());
+    let partner = county.nodes[2].name.clone();
+    let deviate = Command::CompactDeviate { id, partner, terms: wanted };
+    assert_eq!(refused(&mut county, 0, deviate).code, "not_under_compact");
+    county.run();
+    assert_eq!(county.nodes[2].accounts.iter().filter(|line| line.kind == "compact_refused").count(), 0, "it was shown to it");
+}
+
+#[test]
+fn a_name_addresses_and_blocks_only_where_our_officers_wrote_or_signed_it() {
+    let (mut county, _) = signed(3);
+    let wanted = usual(county.now.wall);
+    // One on the roster writes an amendment under another name, and a compact of its own under a third.
+    let renamed =
+        CompactDraft { name: "Flood compact".to_owned(), terms: wanted.clone(), roster: Vec::new(), previous: Some(NAME.to_owned()) };
+    let second = compact(county.ask(2, Command::CompactNew(renamed)));
+    let fresh = CompactDraft { name: "Lake compact".to_owned(), ..draft(&county, &[0, 1], wanted.clone()) };
+    county.ask(2, Command::CompactNew(fresh));
+    county.run();
+    assert_eq!(status(&mut county, 0, &second.id).name, "Flood compact", "it is known here, and not signed");
+    assert_eq!(refused(&mut county, 0, publish("compact:Flood compact")).code, "unknown_compact");
+    assert_eq!(reached(&mut county, 0, "compact:River compact").0, names(&county, &[1, 2]));
+    for name in ["Flood compact", "Lake compact"] {
+        let ours = CompactDraft { name: name.to_owned(), ..draft(&county, &[1], wanted.clone()) };
+        let made = compact(county.ask(0, Command::CompactNew(ours)));
+        assert_eq!(status(&mut county, 0, name).id, made.id, "ours is meant");
+    }
+    let again = draft(&county, &[1], wanted);
+    assert_eq!(refused(&mut county, 0, Command::CompactNew(again)).code, "compact_name_taken");
+    // Once signed its name counts.
+    county.run();
+    sign(&mut county, 1, &second.id);
+    sign(&mut county, 2, &second.id);
+    county.run();
+    county.pass(30);
+    assert_eq!(reached(&mut county, 1, "compact:Flood compact").0, names(&county, &[0, 2]), "both versions are one compact");
+}
+
+#[test]
+fn a_no_to_an_offer_stands_until_somebody_accepts_by_name() {
+    for (one, other) in [(0, 1), (1, 0)] {
+        let mut county = County::new(2);
+        let wanted = usual(county.now.wall);
+        let id = written(&mut county, &[1], wanted);
+        sign(&mut county, one, &id);
+        county.run();
+        let View::Agreements { agreements } = county.ask(other, Command::AgreementList) else { panic!() };
+        let offer = agreements.into_iter().find(|agreement| agreement.standing == "offered_to_us").expect("heard").id;
+        county.ask(other, Command::AgreementDecline { id: offer, reason: "not now".to_owned() });
+        county.run();
+        assert_eq!(pair_of(&status(&mut county, one, &id), &county, other).next, "declined");
+        // Who said no thinks better of it: its own offer is a new one, and the declined one is no seal on it.
+        let done = pair_of(&sign(&mut county, other, &id), &county, one).done;
+        assert_eq!(done, "offered");
+        county.run();
+        for (at, with) in [(one, other), (other, one)] {
+            assert_eq!(pair_of(&status(&mut county, at, &id), &county, with).standing, "none", "bureau {at} of {one}, {other}");
+        }
+        assert_eq!(pair_of(&sign(&mut county, one, &id), &county, other).done, "accepted");
+        county.run();
+        for (at, with) in [(one, other), (other, one)] {
+            assert_eq!(pair_of(&status(&mut county, at, &id), &county, with).standing, "in_force", "bureau {at} of {one}, {other}");
+        }
+    }
+}
+
+#[test]
+fn a_conclusion_by_crossing_against_a_no_gives_nothing_in_whatever_order_it_comes() {
+    use crate::exchange::{conclude, decline};
+    let world = crate::world::world();
+    let offer = |from: usize, to: usize| {
+        let (one, other) = (&world.bureaus[from], &world.bureaus[to]);
+        let terms = named(&usual(START), &"c0".repeat(32));
+        let (at, expires, officer, nonce) = (START, START.plus(DAY), one.officers[0].id, Nonce([9; 16]));
+        let offer = Offer { offerer: one.id, acceptor: other.id, version: 1, previous: None, terms, at, expires, officer, nonce };
+        AgreementStatement::Offer(crate::world::verified(offer, &[one.officers[0].seed]))
+    };
+    let (ours, theirs) = (offer(0, 1), offer(1, 0));
+    let node = world.bureaus[0].node;
+    let body = Conclude { offer: ours.offer(), accept: theirs.id(), registrar: node.id, epoch: 1, at: START.plus(2) };
+    let crossing = AgreementStatement::Conclude(crate::world::verified(body, &[node.seed]));
+    let pair = Pair::of(world.bureaus[0].id, world.bureaus[1].id);
+    let book = |order: &[&AgreementStatement]| {
+        let mut book = AgreementBook::new(world.bureaus[0].id);
+        for statement in [&ours, &theirs].into_iter().chain(order.iter().copied()) {
+            assert_eq!(book.learn(&world.directory, statement.clone()), Ok(true));
+        }
+        book
+    };
+    let now = START.plus(60);
+    assert_eq!(book(&[&crossing]).in_force(pair, now).len(), 1);
+    for (by, declined) in [(1, &ours), (0, &theirs)] {
+        let no = decline(world, by, declined.offer());
+        assert_eq!(book(&[&no]).accepted_by(&ours.offer()), None, "bureau {by}");
+        let (first, last) = (book(&[&no, &crossing]), book(&[&crossing, &no]));
+        assert_eq!(first.policy(pair, now), last.policy(pair, now), "bureau {by}");
+        for book in [first, last] {
+            assert!(book.in_force(pair, now).is_empty(), "bureau {by}");
+            assert_eq!(book.newest_version(pair), 1, "its number is spent: nothing older comes back");
+        }
+    }
+    // What an officer accepted by name stands.
+    let accept = crate::exchange::accept(world, 1, ours.offer(), 0);
+    let by_name = conclude(world, 0, &accept);
+    let no = decline(world, 1, ours.offer());
+    assert_eq!(book(&[&accept, &by_name, &no]).in_force(pair, now).len(), 1);
+}
+
+#[test]
 fn suspending_one_pair_leaves_the_others_and_takes_it_off_the_address() {
     let (mut county, id) = signed(4);
     let agreement = pair_of(&status(&mut county, 0, &id), &county, 2).agreement;

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use accord_keys::armour::decode_base64;
-use accord_protocol::id::Bytes;
-use accord_protocol::input::Command;
+use accord_keys::seal::Sealed;
+use accord_protocol::agreement::Onward;
+use accord_protocol::id::{Bytes, Digest, DocumentId, RecordId};
+use accord_protocol::input::{Command, CompactDraft, Draft, GrantTerms, NewAsk};
+use accord_protocol::ledger::{Line, ReceiptLine, Says};
 use accord_protocol::limits;
 use accord_protocol::proof::{MAGIC, Proof, ProofError, ProofFile, ProofStatement, VERSION};
 use accord_protocol::view::{DocumentView, ProofView, View};
+use accord_protocol::wire::Message;
 
 use crate::county::{County, usual};
 
@@ -186,6 +190,137 @@ fn receipts_say_who_had_it_and_are_nothing_without_who_sealed_them() {
 }
 
 #[test]
+fn the_proof_of_a_hidden_audience_opens_it_only_where_everything_is_asked_for() {
+    let mut county = County::new(3);
+    let now = county.now.wall;
+    county.agree(0, 1, usual(now));
+    county.agree(0, 2, usual(now));
+    let text = Draft { title: "t".to_owned(), text: "x".to_owned(), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
+    let text = Draft { subkind: "notice".to_owned(), ..text };
+    let to = [1, 2].map(|at: usize| county.nodes[at].name.clone()).to_vec();
+    let View::Sending(sent) = county.ask(0, Command::BulletinPublish { draft: None, text: Some(text), to, open: false }) else { panic!() };
+    county.run();
+    county.pass(900);
+    for at in 0..3 {
+        let (short, whole) = (export(&mut county, at, &sent.id, false).0, export(&mut county, at, &sent.id, true).0);
+        assert_eq!(states(&short).expect("stands").receipts, [], "bureau {at}");
+        assert!(!states(&whole).expect("stands").receipts.is_empty(), "bureau {at}");
+        for reader in [1, 2] {
+            let named = county.nodes[reader].id.0;
+            assert!(!short.windows(32).any(|window| window == named), "bureau {at} names reader {reader}");
+        }
+    }
+}
+
+#[test]
+fn only_the_newest_receipt_of_each_bureau_goes_along() {
+    let (mut county, id) = plain();
+    for text in ["One more.", "And one more.", "And the last."] {
+        county.note(0, &id, text);
+        county.pass(900);
+    }
+    let stated = states(&export(&mut county, 0, &id, true).0).expect("stands");
+    let mut pairs: Vec<(String, String)> = stated.receipts.iter().map(|receipt| (receipt.by.clone(), receipt.to.clone())).collect();
+    let all = pairs.len();
+    pairs.dedup();
+    assert_eq!((all, pairs.len()), (2, 2), "one of each side: {:?}", stated.receipts);
+    let partner = county.nodes[1].id.to_string();
+    let newest = stated.receipts.iter().find(|receipt| receipt.by == partner).expect("it stated what it holds");
+    assert_eq!(newest.entry, stated.entry);
+}
+
+#[test]
+fn what_a_bureau_states_that_never_held_it_is_no_receipt_and_it_states_only_so_much_a_day() {
+    let mut county = County::new(3);
+    let now = county.now.wall;
+    county.agree(0, 1, usual(now));
+    county.agree(0, 2, usual(now));
+    let id = county.open_case(0, &[1], "Series of thefts", "Three cases in one night.");
+    county.pass(900);
+    let document = DocumentId::from_hex(&id).expect("an id");
+    let stranger = county.nodes[2].identity.clone();
+    let network = accord_keys::id::NetworkId::named("county");
+    let mut previous = Digest([0; 32]);
+    let lines: Vec<Bytes> = (1..=limits::LINES_PER_DAY + 8)
+        .map(|n| {
+            let receipt = ReceiptLine { document, entry: Digest([7; 32]), head: RecordId(document.0), at: now };
+            let (from, to) = (stranger.bureau, county.nodes[0].id);
+            let says = Says::Receipts(vec![receipt]);
+            let line = Line { from, to, n, previous, says, at: now, certificate: stranger.certificate };
+            let sealed = Sealed::seal(&network, line, &[stranger.signer.as_ref()]).expect("well formed");
+            previous = Digest(sealed.id(&network).0);
+            Bytes(sealed.to_bytes())
+        })
+        .collect();
+    let bring = |county: &mut County| {
+        for page in lines.chunks(limits::LINES_PER_MESSAGE) {
+            county.hand(2, 0, &Message::Ledger(page.to_vec()));
+        }
+        let partner = county.nodes[2].name.clone();
+        let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner }) else { panic!("a ledger") };
+        ledger.theirs
+    };
+    assert_eq!(bring(&mut county), limits::LINES_PER_DAY);
+    assert_eq!(bring(&mut county), limits::LINES_PER_DAY);
+    let (bytes, _) = export(&mut county, 0, &id, true);
+    let stated = states(&bytes).expect("stands");
+    assert!(stated.receipts.iter().all(|receipt| receipt.by != stranger.bureau.to_string()) && !stated.receipts.is_empty());
+    county.pass(86_400);
+    assert_eq!(bring(&mut county), limits::LINES_PER_DAY + 8, "the rest comes another day");
+}
+
+/// One signed text for both, so that their equal offers cross; B wrote in A's case, asked A to let C in and consented; A let it in.
+fn asked_under_a_crossed_compact() -> (County, String) {
+    let mut county = County::new(3);
+    let now = county.now.wall;
+    let mut wanted = usual(now);
+    wanted.grants[0].onward = Onward::Ask;
+    let roster = vec![county.nodes[1].name.clone()];
+    let draft = CompactDraft { name: "River compact".to_owned(), terms: wanted, roster, previous: None };
+    let View::Compact(made) = county.ask(0, Command::CompactNew(draft)) else { panic!("a compact") };
+    county.run();
+    for at in [0, 1] {
+        county.ask(at, Command::CompactSign { id: made.id.clone() });
+    }
+    county.run();
+    county.agree(1, 2, usual(now));
+    county.link(0, 2, false);
+    let id = county.open_case(0, &[1], "Series of thefts", "Three cases in one night.");
+    county.note(1, &id, "The same tool marks in our county.");
+    county.pass(900);
+    let wish = NewAsk {
+        id: id.clone(),
+        recipient: county.nodes[2].name.clone(),
+        verb: "append".to_owned(),
+        purpose: "the same series over there".to_owned(),
+        urgency: "routine".to_owned(),
+        answer_by: None,
+    };
+    let View::Onward(asked) = county.ask(1, Command::OnwardAsk(wish)) else { panic!("an ask") };
+    county.run();
+    county.ask(0, Command::OnwardGrant { id: asked.asks[0].id.clone(), verb: None, terms: GrantTerms::default() });
+    county.run();
+    county.note(2, &id, "And the same van was seen here.");
+    county.pass(900);
+    (county, id)
+}
+
+#[test]
+fn a_proof_holds_both_offers_where_equal_ones_that_crossed_are_the_agreement() {
+    let (mut county, id) = asked_under_a_crossed_compact();
+    for at in [0, 1] {
+        let (bytes, _) = export(&mut county, at, &id, true);
+        let file = ProofFile::from_bytes(&bytes).expect("reads");
+        let proof = states(&bytes).unwrap_or_else(|error| panic!("bureau {at}: {error}"));
+        let crossed: Vec<_> = proof.agreements.iter().filter(|agreement| agreement.whole && agreement.concluded).collect();
+        assert_eq!((crossed.len(), file.agreements.len()), (1, 3), "both offers and the conclusion");
+        assert!(proof.entries.iter().any(|entry| entry.text.starts_with("And the same van")));
+        let grant = proof.records.iter().find(|record| record.kind == "grant").expect("it was let in");
+        assert_eq!(grant.grantees[0].via, county.nodes[1].id.to_string());
+    }
+}
+
+#[test]
 fn a_revoked_member_is_named_as_such_and_its_words_stay() {
     let (mut county, id) = plain();
     county.ask(1, Command::OfficerReset { name: crate::county::OFFICER.to_owned() });
@@ -307,6 +442,7 @@ fn vectors_of_proofs_are_read_for_ever() {
             ("held", with_cut(), true),
             ("ruled", with_rulings(), true),
             ("receipts", plain(), false),
+            ("onward", asked_under_a_crossed_compact(), true),
         ] {
             let path = folder().join(format!("{name}.proof"));
             if !path.exists() {

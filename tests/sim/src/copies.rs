@@ -122,6 +122,7 @@ impl World {
             bureau: node.bureau,
             laptop: node.laptop,
             identity: node.identity.clone(),
+            root: node.root.clone(),
             transport: node.transport,
             disk: node.disk.clone(),
             core: None,

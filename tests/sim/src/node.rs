@@ -123,6 +123,8 @@ pub struct Node {
     pub laptop: bool,
     /// Who it is.
     pub identity: Identity,
+    /// The root key of its bureau, where the bureau was founded on it.
+    pub root: Option<Arc<SecretKey>>,
     /// Its transport key.
     pub transport: TransportKey,
     /// Its disk.

@@ -2,7 +2,7 @@
 //!
 //! Written apart from the core: it decodes stored statements and applies DESIGN §4 and §5 in the plainest way, without asking
 //! `access::check`, `AgreementBook`, `Log` or `intake`. It knows exactly these exceptions to P1: an answer to a frame names the document the
-//! frame named; the log up to a bureau's own cut goes to that bureau.
+//! frame named; the log up to a bureau's own cut goes to that bureau; asks onward and for consent go between owner and reader or writer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -427,6 +427,18 @@ impl Oracle {
             }
             // A receipt names the document whose push it answers.
             Some(Message::Ledger(_)) => self.named.contains(&(to.bureau, from.bureau, *document)),
+            // Asking tells: a reader asks the owner, the owner asks whoever wrote in it, be it cut meanwhile; and they answer each other.
+            Some(Message::Onward(_)) => {
+                let Some(log) = log_of(from, document) else { return false };
+                let wrote = |bureau: BureauId| {
+                    from.disk.items(document).iter().any(|(_, body)| match Item::from_bytes(body) {
+                        Some(Item::Segment(bytes)) => written_by(from, &bytes) == Some(bureau),
+                        _ => false,
+                    })
+                };
+                log.genesis.owner == to.bureau
+                    || (log.genesis.owner == from.bureau && (wrote(to.bureau) || log.ever_held().contains(&to.bureau)))
+            }
             _ => false,
         }
     }

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use accord_keys::appointment::Appointment;
+use accord_keys::certificate::{Issuer, MemberCertificate};
+use accord_keys::root::RootStatement;
+use accord_keys::seal::Sealed;
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
 use accord_protocol::bureau::{FoundPlan, Identity, LaptopPlan, found, found_laptop};
@@ -104,24 +108,80 @@ impl World {
         };
         let identity =
             Identity { network: self.network, bureau: founded.bureau, certificate: founded.certificate, signer, cursor_key: self.secret() };
-        let n = self.add_node(name, founded.bureau, false, identity, transport, &founded.writes);
+        let disk = self.disk_with(&founded.writes);
+        let n = self.add_node(name, founded.bureau, false, identity, transport, disk);
+        self.nodes[n].root = Some(Arc::new(root));
         self.log_in(n, "值班员");
         n
     }
 
-    fn add_node(
-        &mut self,
-        name: &str,
-        bureau: BureauId,
-        laptop: bool,
-        identity: Identity,
-        transport: TransportKey,
-        writes: &[accord_protocol::step::Write],
-    ) -> usize {
+    /// A new device takes a home node's place, with its disk and officers: the root certifies it and appoints it for the next epoch. The old
+    /// one hears of it and goes on as it can.
+    pub fn replace_home(&mut self, old: usize, name: &str, epoch: u32) -> usize {
+        let (signer, transport) = (Arc::new(self.key()), self.transport());
+        let hpke = HpkeSecret::from_seed(self.secret()).public();
+        let (identity, at) = (self.nodes[old].identity.clone(), WallSeconds(self.wall()));
+        let Some(root) = self.nodes[old].root.clone() else { self.fail("no bureau was founded here") };
+        let Some(directory) = self.nodes[old].core.as_ref().map(|core| core.directory()) else { self.fail("the old node runs") };
+        let Some(before) = directory.certificate(&identity.certificate).map(|c| c.body().clone()) else { self.fail("it is certified") };
+        let Some(newest) = directory.bureau(&identity.bureau).map(|record| record.head()) else { self.fail("its bureau is known") };
+        let serial: [u8; 16] = self.rng.random();
+        let body = MemberCertificate {
+            key: signer.public(),
+            transport: Some(transport),
+            hpke: Some(hpke),
+            serial,
+            issuer: Issuer::Root(newest),
+            ..before
+        };
+        let seal = "a root key seals";
+        let certificate = Sealed::seal(&self.network, body, &[root.as_ref()]).expect(seal);
+        let id = CertificateId(certificate.id(&self.network).0);
+        let appointment = Appointment { bureau: identity.bureau, epoch, registrar: id, at, root: newest };
+        let appointment = Sealed::seal(&self.network, appointment, &[root.as_ref()]).expect(seal);
+        for bytes in [certificate.to_bytes(), appointment.to_bytes()] {
+            if let Err(why) = self.ask(old, Command::Install { bytes }) {
+                self.fail(&format!("not installed: {why:?}"));
+            }
+        }
+        let identity = Identity { certificate: id, signer, ..identity };
+        self.oracle.copied(&self.nodes[old], self.nodes.len());
+        let disk = self.nodes[old].disk.clone();
+        let new = self.add_node(name, identity.bureau, false, identity, transport, disk);
+        self.nodes[new].officers = self.nodes[old].officers.clone();
+        self.nodes[new].root = Some(root);
+        self.restart(new);
+        new
+    }
+
+    /// The next version of a bureau's root: new keys, sealed by the old and the new one. Answers its bytes and the new key.
+    pub fn next_root(&mut self, n: usize) -> (Vec<u8>, Arc<SecretKey>) {
+        let new = Arc::new(self.key());
+        let Some(old) = self.nodes[n].root.clone() else { self.fail("no bureau was founded here") };
+        let Some(directory) = self.nodes[n].core.as_ref().map(|core| core.directory()) else { self.fail("the node runs") };
+        let Some(record) = directory.bureau(&self.nodes[n].bureau) else { self.fail("its bureau is known") };
+        let before = record.head_statement();
+        let created = WallSeconds(self.wall());
+        let body = RootStatement {
+            version: before.version + 1,
+            previous: Some(record.head()),
+            keys: vec![new.public()],
+            created,
+            ..before.clone()
+        };
+        let sealed = Sealed::seal(&self.network, body, &[old.as_ref(), new.as_ref()]).expect("both seal");
+        (sealed.to_bytes(), new)
+    }
+
+    fn disk_with(&self, writes: &[accord_protocol::step::Write]) -> Disk {
         let mut disk = Disk::default();
         if let Err(why) = disk.commit(writes) {
             self.fail(&why);
         }
+        disk
+    }
+
+    fn add_node(&mut self, name: &str, bureau: BureauId, laptop: bool, identity: Identity, transport: TransportKey, disk: Disk) -> usize {
         self.nodes.push(Node {
             instance: self.nodes.len(),
             skew: None,
@@ -134,6 +194,7 @@ impl World {
             bureau,
             laptop,
             identity,
+            root: None,
             transport,
             disk,
             core: None,
@@ -209,7 +270,8 @@ impl World {
             signer: device,
             cursor_key: self.secret(),
         };
-        let n = self.add_node(name, founded.bureau, true, identity, transport, &founded.writes);
+        let disk = self.disk_with(&founded.writes);
+        let n = self.add_node(name, founded.bureau, true, identity, transport, disk);
         self.unlock(n, Officer { name: welcome.officer_name.clone(), certificate: welcome.officer, key: officer });
         n
     }

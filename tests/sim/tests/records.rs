@@ -355,3 +355,87 @@ fn a_registrar_that_sees_its_log_forked_names_all_heads_and_goes_on() {
     world.run(30_000);
     same(&mut world, &thread, &[a, b, c, laptop]);
 }
+
+#[test]
+fn a_registrar_is_replaced_by_appointment_and_the_new_one_goes_on_with_every_log() {
+    let mut world = World::new(111);
+    let [a, b, _, laptop] = world.county();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    let new = world.replace_home(a, "甲局新机", 2);
+    world.run(20_000);
+    assert!(!world.status(a).registrar && world.status(new).registrar, "one of two");
+    world.write_note(a, &thread).expect("the old one is a node like any other");
+    world.write_note(b, &thread).expect("the partner goes on");
+    world.run(60_000);
+    let log = accord_sim::oracle::log_of(&world.nodes[b], &thread).expect("held");
+    let by_new = log.records.values().filter(|record| record.registrar == world.nodes[new].identity.certificate).count();
+    assert!(by_new > 0 && log.heads(&thread).len() == 1, "records of the new one behind those of the old");
+    world.cut_access(new, &thread, b, false).expect("it decides");
+    world.run(20_000);
+    same(&mut world, &thread, &[a, new, laptop]);
+    world.write_note(b, &thread).expect_err("cut");
+}
+
+#[test]
+fn a_root_that_was_rotated_twice_while_a_partner_was_offline_for_months_is_learnt_in_order() {
+    let mut world = World::new(113);
+    let [a, b, c, _] = world.county();
+    world.part(a, b);
+    for _ in 0..2 {
+        world.run(40 * DAY * 1_000);
+        let (bytes, key) = world.next_root(a);
+        world.ask(a, Command::Install { bytes }).expect("sealed by the old and the new");
+        world.nodes[a].root = Some(key);
+    }
+    world.run(60_000);
+    let version = |world: &World, n: usize| {
+        let directory = world.nodes[n].core.as_ref().expect("runs").directory();
+        directory.bureau(&world.nodes[0].bureau).map(|record| record.head_statement().version)
+    };
+    assert_eq!(world.nodes[a].bureau, world.nodes[0].bureau);
+    assert_eq!((version(&world, a), version(&world, b), version(&world, c)), (Some(3), Some(1), Some(3)));
+    world.join_again(a, b);
+    world.run(60_000);
+    assert_eq!(version(&world, b), Some(3), "both steps, in one greeting");
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, b, pact);
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.write_note(b, &thread).expect("b takes part");
+    world.run(20_000);
+    same(&mut world, &thread, &[a, b]);
+}
+
+#[test]
+fn rival_roots_freeze_a_bureau_until_its_checking_code_is_read_out_again() {
+    let mut world = World::new(114);
+    let [a, b, _, _] = world.county();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    let (ours, key) = world.next_root(a);
+    // Whoever has the old key can make another.
+    let (theirs, _) = world.next_root(a);
+    world.ask(a, Command::Install { bytes: ours }).expect("installed");
+    world.nodes[a].root = Some(key);
+    world.run(10_000);
+    assert!(world.inject(a, b, Message::Statements(vec![Bytes(theirs)]).encode()));
+    world.run(5_000);
+    let frozen = |world: &World| world.nodes[b].core.as_ref().expect("runs").directory().is_frozen(&world.nodes[a].bureau);
+    assert!(frozen(&world), "two say that they are the next");
+    world.write_note(a, &thread).expect("written at home");
+    world.run(120_000);
+    let entries = |world: &mut World| view(world, b, &thread).entries.len();
+    let before = entries(&mut world);
+    world.restart(b);
+    world.run(60_000);
+    assert!(frozen(&world) && entries(&mut world) == before, "nothing of it is taken, also after a restart");
+    let View::Card(card) = world.ask(a, Command::CardShow).expect("its card") else { panic!("a card") };
+    let unheard = Command::PartnerAdd { card: card.text.clone(), checking_code: None, alias: None };
+    world.ask(b, unheard).expect("a card alone");
+    assert!(frozen(&world), "decides nothing");
+    let heard = Command::PartnerAdd { card: card.text, checking_code: Some(card.checking_code), alias: None };
+    world.ask(b, heard).expect("read out on the phone");
+    world.run(120_000);
+    assert!(!frozen(&world), "decided");
+}

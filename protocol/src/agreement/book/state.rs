@@ -159,16 +159,21 @@ impl AgreementBook {
         }
         // Of crossing offers the lower bureau's stands, also if both were concluded.
         for entries in versions.values_mut() {
+            if entries.iter().any(|entry| !self.is_void(entry)) {
+                entries.retain(|entry| !self.is_void(entry));
+            }
             let lowest = entries.iter().map(|entry| entry.offer.body().offerer).min();
             entries.retain(|entry| Some(entry.offer.body().offerer) == lowest);
         }
-        let mut lifted = lifted(book, &versions, now);
+        let mut lifted = lifted(book, versions.values().filter(|entries| !entries.iter().any(|entry| self.is_void(entry))), now);
         lifted.extend(&self.assumed_lifted);
         state.suspensions = book.suspensions.values().filter(|s| !lifted.contains(&s.id())).collect();
         state.notices = book.notices.values().filter(|s| !lifted.contains(&s.id())).collect();
         // A newer version that has begun replaces an older one even after the newer one ended.
         let current = versions.into_values().rev().find(|entries| entries.iter().any(|entry| entry.has_begun(now)));
         state.current = current.unwrap_or_default();
+        // A void one replaces and gives nothing.
+        state.current.retain(|entry| !self.is_void(entry));
         state.settle(now);
         if state.suspended_whole().is_some() {
             state.reach = Reach::Nothing;
@@ -188,6 +193,9 @@ impl AgreementBook {
                 (None, None) if now >= offer.expires => Standing::Lapsed,
                 (None, None) => Standing::Offered,
             });
+        }
+        if self.is_void(entry) {
+            return Some(Standing::Declined);
         }
         if !entry.has_begun(now) {
             return Some(Standing::NotYet);
@@ -316,10 +324,10 @@ impl PairState<'_> {
 }
 
 /// Suspensions and notices lifted by an accepted resume, or by a version that has begun; of one concluded more than once, by all of them.
-fn lifted(book: &PairBook, versions: &BTreeMap<u32, Vec<&Entry>>, now: WallSeconds) -> BTreeSet<StatementId> {
+fn lifted<'a>(book: &PairBook, versions: impl Iterator<Item = &'a Vec<&'a Entry>>, now: WallSeconds) -> BTreeSet<StatementId> {
     let accepted = book.resumes.values().filter(|resumption| resumption.accept.is_some());
     let mut out: BTreeSet<StatementId> = accepted.flat_map(|resumption| resumption.resume.body().lifts.iter().copied()).collect();
-    for entries in versions.values() {
+    for entries in versions {
         let Some((first, others)) = entries.split_first() else { continue };
         if entries.iter().all(|entry| entry.has_begun(now)) {
             let agreed = |id: &&StatementId| others.iter().all(|other| other.offer.body().terms.lifts().contains(id));

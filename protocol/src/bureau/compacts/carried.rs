@@ -39,11 +39,17 @@ impl Bureau {
         let own = from == self.identity.bureau;
         for compact in compacts {
             let (id, initiator) = (CompactId(compact.id().0), compact.body().initiator);
-            if let Some(link) = self.links.get_mut(&link) {
-                link.shown.insert(StatementId(id.0));
-            }
             let why = if own || self.has_room_for_compact(&id, &initiator) {
-                match self.learn_compact(turn, compact) {
+                // What it brought it need not be shown; what is not taken here may yet come from elsewhere.
+                let shown = self.links.get_mut(&link).is_some_and(|link| link.shown.insert(StatementId(id.0)));
+                let learnt = self.learn_compact(turn, compact);
+                if learnt.is_err()
+                    && shown
+                    && let Some(link) = self.links.get_mut(&link)
+                {
+                    link.shown.remove(&StatementId(id.0));
+                }
+                match learnt {
                     Ok(true) => {
                         self.account(turn, "compact_heard", None, Some(initiator), None, &id.short());
                         self.event(turn, "compact", None, Some(initiator), "heard");
@@ -77,7 +83,9 @@ impl Bureau {
     fn show_compact(&mut self, turn: &mut Turn, link: LinkId, id: CompactId) {
         let Some(peer) = self.links.get(&link).and_then(crate::bureau::links::Link::bureau) else { return };
         let shown = StatementId(id.0);
-        let Some(sealed) = self.compacts.sealed(&id).filter(|_| !self.links[&link].shown.contains(&shown)) else { return };
+        let own = self.identity.bureau;
+        let due = |compact: &Compact| (peer == own || compact.holds(&peer)) && !self.links[&link].shown.contains(&shown);
+        let Some(sealed) = self.compacts.sealed(&id).filter(|sealed| due(sealed.body())) else { return };
         let (bytes, officer) = (Bytes(sealed.sealed().to_bytes()), sealed.body().officer);
         let evidence = self.with_grounds([officer], peer, &BTreeSet::new()).into_iter().map(|(_, bytes)| bytes).collect();
         self.send_statements(turn, link, evidence);

@@ -98,7 +98,8 @@ impl Bureau {
             Some(named) => self.compacts.get(&named).is_some() && self.compacts.family(&named) == family || named == id,
             None => false,
         };
-        if let Some(entry) = current.or_else(|| self.book.newest_concluded(pair)).filter(|entry| of_family(entry)) {
+        let concluded = || self.book.newest_concluded(pair).filter(|entry| !self.book.is_void(entry));
+        if let Some(entry) = current.or_else(concluded).filter(|entry| of_family(entry)) {
             let running = current.is_some();
             let offer = entry.offer.body();
             view.agreement = entry.id().to_string();
