@@ -166,6 +166,14 @@ impl LogModel {
         let first = sets.next().unwrap_or_default();
         sets.fold(first, |all, more| all.intersection(&more).copied().collect())
     }
+    /// Whether a record lets a bureau in by way of another: that one hands the document on, and tells of the cut.
+    pub fn handed_on(&self, via: BureauId, to: BureauId) -> bool {
+        let granted = self.records.values().filter_map(|r| match &r.kind {
+            RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => Some(grantees),
+            _ => None,
+        });
+        granted.flatten().any(|grantee| grantee.bureau == to && grantee.via == Some(via))
+    }
     /// Bureaus the log ever let in.
     pub fn ever_held(&self) -> BTreeSet<BureauId> {
         let granted = self.records.values().filter_map(|r| match &r.kind {
@@ -422,7 +430,7 @@ impl Oracle {
                 self.given.contains(&(*document, to.bureau))
                     && push.genesis.is_none()
                     && push.segments.is_empty()
-                    && log.genesis.owner == from.bureau
+                    && (log.genesis.owner == from.bureau || log.handed_on(from.bureau, to.bureau))
                     && push.records.iter().all(|bytes| own_cut_follows(&log, document, to.bureau, &bytes.0, &from.identity.network))
             }
             // A receipt names the document whose push it answers.
