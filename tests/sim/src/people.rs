@@ -406,6 +406,18 @@ impl World {
         Ok(document)
     }
 
+    /// One bureau with an agreement of so many days with each of two others, which do not know each other.
+    pub fn star(&mut self, days: u64) -> [usize; 3] {
+        let [a, b, c] = ["甲局", "乙局", "丙局"].map(|name| self.bureau(name));
+        for other in [b, c] {
+            self.introduce(a, other, true);
+            self.run(5_000);
+            let pact = terms(self.wall(), days * 24 * 3_600, usual_grants());
+            self.agree(a, other, pact);
+        }
+        [a, b, c]
+    }
+
     /// Publishes a bulletin.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use accord_protocol::input::Command;
 use accord_protocol::view::{LedgerDiffView, LedgerView, View};
-use accord_sim::people::{terms, usual_grants};
 use accord_sim::world::World;
 
 const DAY: u64 = 24 * 3_600;
@@ -10,13 +9,7 @@ const SERIES: &str = "CRIM.SERIES";
 
 fn star(seed: u64) -> (World, [usize; 3]) {
     let mut world = World::new(seed);
-    let [a, b, c] = ["甲局", "乙局", "丙局"].map(|name| world.bureau(name));
-    for other in [b, c] {
-        world.introduce(a, other, true);
-        world.run(5_000);
-        let pact = terms(world.wall(), 300 * DAY, usual_grants());
-        world.agree(a, other, pact);
-    }
+    let [a, b, c] = world.star(300);
     world.introduce(b, c, true);
     world.run(20_000);
     (world, [a, b, c])

@@ -14,13 +14,7 @@ const SERIES: &str = "CRIM.SERIES";
 /// Two partners that have an agreement with the first bureau and got something from it.
 fn star(seed: u64) -> (World, [usize; 3]) {
     let mut world = World::new(seed);
-    let [a, b, c] = ["甲局", "乙局", "丙局"].map(|name| world.bureau(name));
-    for other in [b, c] {
-        world.introduce(a, other, true);
-        world.run(5_000);
-        let pact = terms(world.wall(), 30 * DAY, usual_grants());
-        world.agree(a, other, pact);
-    }
+    let [a, b, c] = world.star(30);
     world.publish(a, &[b, c], SERIES).expect("published");
     world.run(20_000);
     (world, [a, b, c])
