@@ -269,6 +269,11 @@ impl PassBook {
     pub fn newest(&self, issuer: &BureauId, holder: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
         self.passes.get(&(*issuer, *holder))?.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))
     }
+    /// From when the newest pass from `issuer` to `holder` that has begun runs: what replaces it must run from later on, since of two that
+    /// run from the same second nobody could say which one came second.
+    pub fn newest_begins(&self, issuer: &BureauId, holder: &BureauId, now: WallSeconds) -> Option<WallSeconds> {
+        self.passes.get(&(*issuer, *holder))?.iter().map(|pass| pass.body().from).find(|from| *from <= now)
+    }
     /// The newest running pass from `issuer` to `holder` that names a bureau.
     pub fn newest_for(&self, issuer: &BureauId, holder: &BureauId, named: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
         let mut begun = self.passes.get(&(*issuer, *holder))?.iter().filter(|pass| pass.body().from <= now);

@@ -129,7 +129,8 @@ impl Bureau {
             }
             let shown_to: Vec<BureauId> = in_force.iter().filter(|other| *other != holder).take(limits::PASS_SHOWN_MAX).copied().collect();
             let (lines, ends) = self.pass_lines(holder, now);
-            let from = begins(now);
+            let after = self.passes.newest_begins(&own, holder, now).map(|from| from.plus(1));
+            let from = after.map_or(begins(now), |after| after.max(begins(now)));
             let until = ends.min(WallSeconds(from.0 + limits::PASS_LIFE_S_MAX));
             if lines.is_empty() || until <= now {
                 continue;

@@ -18,6 +18,7 @@ mod log;
 mod naive;
 mod onward;
 mod pacts;
+mod passes;
 mod proof;
 mod records;
 mod restricted;
