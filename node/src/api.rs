@@ -23,7 +23,7 @@ use crate::doctor::Ports;
 use crate::handle::Handle;
 use crate::keystore::KeyFolder;
 use crate::keystore::officers::Attempts;
-use crate::swarm::SwarmCommand;
+use crate::swarm::{SwarmCommand, Traffic};
 
 pub use routes::router;
 
@@ -80,6 +80,8 @@ pub struct Inner {
     pub members: Members,
     /// The network, for probes.
     pub swarm: mpsc::Sender<SwarmCommand>,
+    /// Bytes and frames over all links.
+    pub traffic: Arc<Traffic>,
     /// Where we listen, as it turned out.
     pub ports: Arc<Ports>,
     /// The settings in force.
