@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const LONG: Duration = Duration::from_secs(1_800);
 /// Pause between two looks while setting up. Nothing is measured then.
 const LOOK: Duration = Duration::from_millis(10);
+/// No event for so long: there are none left.
+const QUIET: Duration = Duration::from_millis(500);
 /// Events that may wait to be looked at.
 const EVENTS_MAX: usize = 65_536;
 
@@ -201,14 +203,6 @@ impl Daemon {
         Ok(Events { events, aside: VecDeque::new() })
     }
 
-    /// Ends it at once, as a power cut would.
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-
     /// Bytes and frames over its links since its start.
     ///
     /// # Errors
@@ -294,6 +288,12 @@ impl Events {
             RecvTimeoutError::Timeout => "an awaited event did not come".into(),
             RecvTimeoutError::Disconnected => "the event stream ended".into(),
         })
+    }
+
+    /// Waits until nothing comes any more, and forgets it all.
+    pub fn settle(&mut self) {
+        while self.events.recv_timeout(QUIET).is_ok() {}
+        self.aside.clear();
     }
 
     /// Forgets everything that came so far.

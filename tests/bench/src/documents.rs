@@ -128,3 +128,24 @@ pub fn write(network: &NetworkId, writers: &[Writer; 2], shape: &Shape, n: usize
     }
     Ok(out)
 }
+
+/// The segments of each writer as one run under its last signature, as they may travel: it commits to all before it.
+pub fn joined(document: &Document) -> Vec<(Segment, MemberCertificate)> {
+    let mut runs: Vec<(Segment, MemberCertificate)> = Vec::new();
+    for (segment, member) in &document.segments {
+        match runs.iter_mut().find(|(run, _)| run.certificate == segment.certificate && run.life == segment.life) {
+            None => runs.push((segment.clone(), member.clone())),
+            Some((run, _)) => {
+                run.changes.extend(segment.changes.iter().cloned());
+                for cited in &segment.cited {
+                    match run.cited.last_mut() {
+                        Some(last) if last.record == cited.record => last.count += cited.count,
+                        _ => run.cited.push(cited.clone()),
+                    }
+                }
+                run.signature = segment.signature.clone();
+            }
+        }
+    }
+    runs
+}

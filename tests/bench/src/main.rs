@@ -2,12 +2,15 @@
 //!
 //! ## Usage
 //! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER]`; without a
-//! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`. Beside the limits of the machine alone: `latency`, `publish`, `rules`,
+//! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`, `latency`, `admit`,
+//! `store`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
 //! `wire`, `journal`, `policy`. `docs/BENCHMARKS.md` explains the figures.
 
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 
+mod admit;
 mod county;
+mod delivery;
 mod documents;
 mod figures;
 mod first_sync;
@@ -15,15 +18,19 @@ mod journal;
 mod latency;
 mod limits;
 mod machine;
+mod memory;
 mod offline;
 mod policy;
 mod publish;
 mod reconnect;
 mod relay;
+mod repair;
 mod report;
 mod rules;
 mod samod_peer;
+mod stores;
 mod sync_peer;
+mod thread;
 mod wire;
 mod workload;
 mod world;
@@ -48,15 +55,21 @@ enum Measure {
     Alone(fn(&Plan) -> Result<Table, Failed>),
 }
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 14] = [
     ("journal", Measure::Alone(journal::measure)),
     ("rules", Measure::Alone(rules::measure)),
     ("wire", Measure::Alone(wire::measure)),
     ("publish", Measure::Alone(publish::measure)),
-    ("latency", Measure::Alone(latency::measure)),
+    ("delivery", Measure::Alone(delivery::measure)),
     ("policy", Measure::Alone(policy::measure)),
     ("first-sync", Measure::Beside(first_sync::measure)),
     ("reconnect", Measure::Beside(reconnect::measure)),
+    ("admit", Measure::Beside(admit::measure)),
+    ("store", Measure::Beside(stores::measure)),
+    ("latency", Measure::Beside(latency::measure)),
+    ("repair", Measure::Beside(repair::measure)),
+    ("thread", Measure::Beside(thread::measure)),
+    ("memory", Measure::Beside(memory::measure)),
 ];
 
 const USAGE: &str =

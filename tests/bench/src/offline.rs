@@ -59,6 +59,9 @@ pub struct Filled {
     pub seconds: f64,
 }
 
+/// What goes out, and the answer to a command.
+type Heard = (Vec<Send>, Option<Result<View, Failed>>);
+
 /// What stands in for the laptop that brings the documents: a device of the same bureau, with its own core and no store.
 struct Laptop {
     core: Bureau,
@@ -92,7 +95,7 @@ impl Offline {
     }
 
     /// One input, as the driver gives it.
-    fn handle(&mut self, input: Input) -> Result<(Vec<Send>, Option<Result<View, Failed>>), Failed> {
+    fn handle(&mut self, input: Input) -> Result<Heard, Failed> {
         let missing = self.core.needs(&input);
         if !missing.is_empty() {
             self.flush()?;

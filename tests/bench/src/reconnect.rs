@@ -174,7 +174,8 @@ fn beside(plan: &Plan, report: &mut Report, raw: &[Vec<Vec<u8>>], changed: usize
     report.ratios.note("seconds_vs_samod", cost.seconds / seconds);
     report.ratios.note("bytes_vs_samod", bytes / cost.bytes as f64);
     if samod_documents != documents {
-        report.say(format!("samod was given {samod_documents} documents only (--full-peers gives it all), so its ratios are lower bounds."));
+        report
+            .say(format!("samod was given {samod_documents} documents only (--full-peers gives it all), so its ratios are lower bounds."));
     }
     Ok(())
 }

@@ -19,8 +19,15 @@ impl Figures {
         }
     }
 
+    /// Adds all figures of another.
+    pub fn take(&mut self, other: &Figures) {
+        for (name, values) in &other.0 {
+            values.iter().for_each(|value| self.note(name, *value));
+        }
+    }
+
     /// The runs of a figure, in order.
-    pub fn of(&self, name: &str) -> &[f64] {
+    fn of(&self, name: &str) -> &[f64] {
         self.0.iter().find(|(known, _)| known == name).map_or(&[], |(_, values)| values)
     }
 
