@@ -410,7 +410,11 @@ pub fn day_between(earlier: f64, later: f64) -> f64 {
     if later < earlier { later + 86_400.0 - earlier } else { later - earlier }
 }
 
-fn free_port() -> Result<u16, Failed> {
+/// A port nobody uses now.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16, Failed> {
     for _ in 0..64 {
         let tcp = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         let port = tcp.local_addr()?.port();

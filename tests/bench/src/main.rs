@@ -3,7 +3,7 @@
 //! ## Usage
 //! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER]`; without a
 //! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`, `latency`, `admit`,
-//! `store`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
+//! `store`, `fanout`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
 //! `wire`, `journal`, `policy`. `docs/BENCHMARKS.md` explains the figures.
 
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
@@ -12,6 +12,7 @@ mod admit;
 mod county;
 mod delivery;
 mod documents;
+mod fanout;
 mod figures;
 mod first_sync;
 mod journal;
@@ -28,6 +29,7 @@ mod repair;
 mod report;
 mod rules;
 mod samod_peer;
+mod sinks;
 mod stores;
 mod sync_peer;
 mod thread;
@@ -55,7 +57,7 @@ enum Measure {
     Alone(fn(&Plan) -> Result<Table, Failed>),
 }
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 15] = [
     ("journal", Measure::Alone(journal::measure)),
     ("rules", Measure::Alone(rules::measure)),
     ("wire", Measure::Alone(wire::measure)),
@@ -67,6 +69,7 @@ const SCENARIOS: [Scenario; 14] = [
     ("admit", Measure::Beside(admit::measure)),
     ("store", Measure::Beside(stores::measure)),
     ("latency", Measure::Beside(latency::measure)),
+    ("fanout", Measure::Beside(fanout::measure)),
     ("repair", Measure::Beside(repair::measure)),
     ("thread", Measure::Beside(thread::measure)),
     ("memory", Measure::Beside(memory::measure)),

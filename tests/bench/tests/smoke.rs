@@ -74,7 +74,12 @@ fn what_runs_in_one_process_stands_beside_its_peers() {
     let peers = ["sled_fdatasync", "redb", "sqlite_wal_full"];
     beside("store", &["batches_per_s", "read_p50_us", "reopen_ms"], &peers, &["batches_per_s_vs_bare", "disk_vs_live"]);
     beside("repair", &["bytes", "round_trips"], &["negentropy"], &["bytes_vs_negentropy"]);
-    beside("thread", &["cold_seconds", "merge_warm_seconds"], &["automerge_load"], &["cold_vs_automerge_load", "merge_warm_vs_automerge_load"]);
+    beside(
+        "thread",
+        &["cold_seconds", "merge_warm_seconds"],
+        &["automerge_load"],
+        &["cold_vs_automerge_load", "merge_warm_vs_automerge_load"],
+    );
 }
 
 #[test]
