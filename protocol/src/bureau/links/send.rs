@@ -234,6 +234,10 @@ impl Bureau {
                 Item::Opening(bytes) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
             }
         }
+        // A page rests on the pages before it and on nothing behind it: within it runs may be joined.
+        for push in pushes.iter_mut().filter(|push| push.segments.len() > 1) {
+            push.segments = self.bodies[&document].joined(std::mem::take(&mut push.segments));
+        }
         let reached = {
             let link = self.links.get_mut(&id).expect("present while pumping");
             link.sent.insert(document, newest);
