@@ -267,10 +267,11 @@ impl Bureau {
             let link = self.links.get_mut(&id).expect("present while pumping");
             push.mark = link.next_mark;
             link.next_mark += 1;
-            let bytes = Message::Push(push.clone()).encode();
+            let (version, mark) = (link.version, push.mark);
+            let bytes = Message::Push(push).encode_for(version);
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = at + 1 == count;
-            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last, parting: false });
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
