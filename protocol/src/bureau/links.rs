@@ -130,6 +130,8 @@ pub struct Link {
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
     pub(in crate::bureau) show_back: bool,
+    /// The wire version both ends speak.
+    version: u8,
 }
 
 impl Link {
@@ -166,6 +168,7 @@ impl Link {
             told_since: now,
             shown: BTreeSet::new(),
             show_back: false,
+            version: wire::OLDEST,
         }
     }
     /// Whether a bureau is at the other end.

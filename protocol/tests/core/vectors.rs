@@ -734,6 +734,15 @@ fn vectors_of_messages_are_frozen() {
 }
 
 #[test]
+fn vectors_of_packed_pushes_are_frozen() {
+    let (_, message) = messages().into_iter().find(|(name, _)| *name == "push").expect("there");
+    let packed = message.encode_for(3);
+    assert_eq!(packed[..2], [3, 18]);
+    let line = format!("{{\"message\": \"{}\", \"packed\": \"{}\"}}", hex::encode(message.encode()), hex::encode(packed));
+    check("packed.json", &file("the push of messages.json for a node of wire version 3", &[("pushes", vec![line])]));
+}
+
+#[test]
 fn vectors_of_view_entries_and_sums_are_frozen() {
     let world = world();
     let Sample { story, .. } = sample();

@@ -164,7 +164,7 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn hello(&mut self, turn: &mut Turn, id: LinkId, hello: Hello, statements: Vec<wire::IdentityStatement>) {
-        if hello.network != self.identity.network || hello.version < wire::VERSION {
+        if hello.network != self.identity.network || hello.version < wire::OLDEST {
             return self.refuse_link(turn, id, Reason::Incompatible);
         }
         for statement in statements.into_iter().filter(|statement| !matches!(statement, wire::IdentityStatement::ClockReset(_))) {
@@ -187,6 +187,7 @@ impl Bureau {
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
+        link.version = hello.version.min(wire::VERSION);
         link.base = reached.base;
         link.walked = reached.walked;
         link.busy(turn.now.mono);

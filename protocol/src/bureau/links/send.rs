@@ -234,6 +234,10 @@ impl Bureau {
                 Item::Opening(bytes) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
             }
         }
+        // A page rests on the pages before it and on nothing behind it: within it runs may be joined.
+        for push in pushes.iter_mut().filter(|push| push.segments.len() > 1) {
+            push.segments = self.bodies[&document].joined(std::mem::take(&mut push.segments));
+        }
         let reached = {
             let link = self.links.get_mut(&id).expect("present while pumping");
             link.sent.insert(document, newest);
@@ -263,10 +267,11 @@ impl Bureau {
             let link = self.links.get_mut(&id).expect("present while pumping");
             push.mark = link.next_mark;
             link.next_mark += 1;
-            let bytes = Message::Push(push.clone()).encode();
+            let (version, mark) = (link.version, push.mark);
+            let bytes = Message::Push(push).encode_for(version);
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = at + 1 == count;
-            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last, parting: false });
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
