@@ -811,6 +811,16 @@ impl DocState {
     pub fn contributors(&self) -> &BTreeMap<BureauId, u32> {
         &self.contributors
     }
+    /// The lowest index of the records that a bureau's work here cites, of what is stored up to a sequence: what it knew of when it wrote.
+    pub fn first_cited_by(&self, bureau: &BureauId, until: u64) -> Option<u32> {
+        let by = |segment: &Segment| {
+            let actor = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
+            self.actors.get(&actor).is_some_and(|actor| actor.member.bureau == *bureau)
+        };
+        let kept = self.segments.iter().filter(|kept| kept.seq <= until && by(&kept.segment));
+        let cited = kept.flat_map(|kept| &kept.segment.cited).filter_map(|run| self.log.get(&run.record));
+        cited.map(|entry| entry.index).min()
+    }
     /// What an access decision needs, with rights taken from [`Log::rights`].
     pub fn facts<'a>(&'a self, rights: &'a Rights) -> Facts<'a> {
         let genesis = self.log.genesis().body();

@@ -91,6 +91,10 @@ pub struct Hello {
     /// How much of the pair's ledger the sender holds; not between devices of one bureau.
     #[n(9)]
     pub ledger: Option<LedgerCounts>,
+    /// Digest of the roots, appointments and revocations of its own bureau that the sender knows. Who knows others of them says them back: a
+    /// store put back may have forgotten them.
+    #[n(10)]
+    pub lasting: Option<Digest>,
 }
 
 /// Lines of a pair's ledger, by direction.

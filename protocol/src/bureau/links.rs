@@ -180,6 +180,10 @@ impl Link {
     pub fn has_declined(&self, document: &DocumentId) -> bool {
         self.declined.contains(document)
     }
+    /// Up to which sequence of ours everything went to the other end.
+    pub fn walked(&self) -> u64 {
+        self.walked
+    }
     /// The other end, once it said hello.
     pub fn bureau(&self) -> Option<BureauId> {
         self.peer.map(|peer| peer.bureau)
@@ -202,7 +206,8 @@ impl Link {
         let quiet = waiting.then(|| self.quiet_since.plus(limits::QUIET_MS));
         [quiet, self.cursor_due].into_iter().flatten().filter(|at| *at > now).min()
     }
-    fn busy(&mut self, now: MonoMillis) {
+    /// Something was said or done: it is not quiet, and what was compared may have changed.
+    pub(in crate::bureau) fn busy(&mut self, now: MonoMillis) {
         self.quiet_since = now;
         self.compared = false;
     }

@@ -672,6 +672,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         statements: statements.clone(),
         version: 1,
         ledger: Some(LedgerCounts { mine: 3, yours: 2 }),
+        lasting: None,
     };
     let first = Hello { cursor: None, your_root: None, ledger: None, statements: vec![], ..hello.clone() };
     let agreement = seal(offer(1, None), &[own.officers[0].seed]);

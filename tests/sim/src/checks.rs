@@ -278,6 +278,10 @@ impl World {
                 if lacking > 0 {
                     return Err(format!("I8: {} lacks {lacking} lasting statements of {}", other.name, one.name));
                 }
+                let forgot = crate::oracle::lasting(other, one.bureau).difference(&crate::oracle::lasting(one, one.bureau)).count();
+                if forgot > 0 {
+                    return Err(format!("I8: {} forgot {forgot} lasting statements of its own, which {} knows", one.name, other.name));
+                }
                 if a < b && one.bureau != other.bureau {
                     let known = |node: &Node| {
                         let papers = node.papers();

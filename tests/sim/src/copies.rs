@@ -80,9 +80,14 @@ impl World {
             }
             let confirm =
                 |alone: bool, pair: Option<String>| Command::StoreConfirm { missing: "自备份以来的记录".into(), alone, pair };
-            if !self.status(n).catching_up.is_empty() && self.ask(n, confirm(healed, None)).is_ok() {
-                self.figures.count("faults", "store-confirmed");
-                self.nodes[n].unconfirmed = false;
+            if !self.status(n).catching_up.is_empty() {
+                // With the officer's word records may be written, at once.
+                let before = std::mem::take(&mut self.nodes[n].unconfirmed);
+                if self.ask(n, confirm(healed, None)).is_ok() {
+                    self.figures.count("faults", "store-confirmed");
+                } else {
+                    self.nodes[n].unconfirmed = before;
+                }
             }
             if !healed {
                 continue;
@@ -97,13 +102,14 @@ impl World {
         self.weather.crash = crash;
     }
 
-    /// After a restore an officer may be without the key that was made since: then the older one does, which the copy brought back. Whoever
-    /// is without any gets a new one, if somebody else can give it.
+    /// After a restore an officer may be without the key that was made since: then the older one does, which the copy brought back, but only
+    /// until a partner says what became of it. So it serves to make new ones, for whoever is without any too.
     fn officers_again(&mut self, n: usize, keys: Vec<Officer>) {
         let works = |world: &mut Self, officer: &Officer| {
             let Officer { name, certificate, key } = officer.clone();
             matches!(world.try_ask(n, Command::Unlock { name, certificate, signer: key }), Some(Ok(_)))
         };
+        let mut lacking: Vec<String> = Vec::new();
         for at in 0..self.nodes[n].officers.len() {
             let officer = self.nodes[n].officers[at].clone();
             if works(self, &officer) {
@@ -113,12 +119,13 @@ impl World {
                 && works(self, older)
             {
                 self.nodes[n].officers[at] = older.clone();
+                lacking.push(officer.name.clone());
             }
         }
         let names: Vec<String> = self.nodes[n].officers.iter().map(|officer| officer.name.clone()).collect();
         for name in names {
             let known = self.nodes[n].officers.iter().find(|officer| officer.name == name).cloned();
-            let lacks = known.is_some_and(|officer| !works(self, &officer));
+            let lacks = lacking.contains(&name) || known.is_some_and(|officer| !works(self, &officer));
             if lacks && !self.nodes[n].laptop && matches!(self.try_ask(n, Command::OfficerReset { name: name.clone() }), Some(Ok(_))) {
                 self.nodes[n].officers.retain(|officer| officer.name != name);
                 self.log_in(n, &name);

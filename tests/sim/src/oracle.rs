@@ -84,7 +84,7 @@ impl LogModel {
         seen
     }
     /// The records on the way to every head: where grants count.
-    fn common(&self) -> BTreeSet<RecordId> {
+    pub fn common(&self) -> BTreeSet<RecordId> {
         let followed: BTreeSet<RecordId> = self.records.values().flat_map(parents).collect();
         let heads = self.records.keys().filter(|id| !followed.contains(id));
         let mut ways = heads.map(|head| self.way_to(*head).into_iter().map(|(id, _)| id).collect::<BTreeSet<_>>());
@@ -186,7 +186,9 @@ impl LogModel {
             let mut held = self.genesis.audience.iter().any(|grantee| grantee.bureau == bureau) || self.opened.contains(&bureau);
             for (id, record) in self.way_to(cut.previous) {
                 held = match &record.kind {
-                    RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => held || grantees.iter().any(|g| g.bureau == bureau),
+                    RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
+                        held || grantees.iter().any(|g| g.bureau == bureau)
+                    }
                     // What the other branches took away is carried over.
                     RecordKind::Continue(..) => {
                         let way = self.before(record.previous);
