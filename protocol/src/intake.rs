@@ -9,7 +9,7 @@ mod held;
 mod shown;
 mod why;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use accord_keys::certificate::MemberCertificate;
@@ -24,7 +24,7 @@ use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, 
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
-use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId};
+use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, NetworkId, RecordId};
 use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
@@ -164,6 +164,16 @@ struct Kept {
     hashes: Arc<[ChangeHash]>,
 }
 
+/// A segment on its way in.
+struct Run<'a> {
+    checked: &'a CheckedSegment,
+    group: Group,
+    /// Its first change that has no place yet.
+    next: usize,
+    placed: bool,
+    stopped: Option<Intake>,
+}
+
 /// One act with who made it and whether it is settled.
 #[derive(Clone, Debug)]
 pub struct ShownAct {
@@ -250,6 +260,7 @@ impl DocState {
     pub fn load(directory: &Directory, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<Self, LoadError> {
         let mut state: Option<Self> = None;
         let mut learnt = BTreeMap::new();
+        let mut segments = Vec::new();
         for (seq, bytes) in items {
             learnt.extend(Item::learnt(&bytes).map(|at| (seq, at)));
             let fail = |why: String| LoadError::Item { document, seq, why };
@@ -281,12 +292,13 @@ impl DocState {
                 (Item::Segment(bytes), Some(state)) => {
                     let segment = segment::decode(bytes).map_err(|e| fail(e.to_string()))?;
                     let checked = segment::check_stored(segment).map_err(|e| fail(e.to_string()))?;
-                    state.learn_segment(directory, checked.clone());
                     state.keep_segment(seq, &checked);
+                    segments.push(checked);
                 }
             }
         }
         let mut state = state.ok_or(LoadError::NoGenesis(document))?;
+        state.learn_segments(directory, segments);
         state.learnt = learnt;
         state.fresh.clear(); // whatever found a place late is in the store already
         Ok(state)
@@ -357,26 +369,39 @@ impl DocState {
 
     /// Takes in one checked segment.
     pub fn learn_segment(&mut self, directory: &Directory, segment: CheckedSegment) -> Intake {
-        let (outcome, placed) = self.place(directory, &segment);
-        if placed && outcome != Intake::New {
-            self.fresh.push(Item::Segment(segment.to_bytes()));
+        self.learn_segments(directory, vec![segment]).pop().expect("one answer for one segment")
+    }
+
+    /// Takes in checked segments that came together, of whatever writers: each change finds its place as soon as what it rests on has one,
+    /// so runs of writers who answered each other need no order among them. Costs what the changes cost, however they are interleaved.
+    /// Answers in the order of the segments.
+    pub fn learn_segments(&mut self, directory: &Directory, segments: Vec<CheckedSegment>) -> Vec<Intake> {
+        let placed = self.place(directory, &segments);
+        let any = placed.iter().any(|(_, placed)| *placed);
+        let mut outcomes = Vec::with_capacity(segments.len());
+        for (segment, (outcome, placed)) in segments.into_iter().zip(placed) {
+            if placed && outcome != Intake::New {
+                self.fresh.push(Item::Segment(segment.to_bytes()));
+            }
+            if outcome == Intake::Waiting {
+                self.set_aside(segment);
+            }
+            outcomes.push(outcome);
         }
-        if outcome == Intake::Waiting {
-            self.set_aside(segment);
-        }
-        if placed {
+        if any {
             self.retry(directory);
         }
-        outcome
+        outcomes
     }
 
     /// Tries again what was kept aside: after something found a place, and when certificates became known.
     pub fn retry(&mut self, directory: &Directory) {
-        loop {
-            let mut progress = false;
-            for segment in std::mem::take(&mut self.waiting_segments) {
-                let (outcome, placed) = self.place(directory, &segment);
-                progress |= placed;
+        // One pass finds all that can be found, except where a certificate or an attestation before was missing: then the next one does.
+        while !self.waiting_segments.is_empty() {
+            let waiting = std::mem::take(&mut self.waiting_segments);
+            let outcomes = self.place(directory, &waiting);
+            let progress = outcomes.iter().any(|(_, placed)| *placed);
+            for (segment, (outcome, placed)) in waiting.into_iter().zip(outcomes) {
                 if placed {
                     self.fresh.push(Item::Segment(segment.to_bytes()));
                 }
@@ -384,7 +409,7 @@ impl DocState {
                     self.waiting_segments.push(segment);
                 }
             }
-            if !progress || self.waiting_segments.is_empty() {
+            if !progress {
                 break;
             }
         }
@@ -404,22 +429,45 @@ impl DocState {
         }
     }
 
-    /// Finds places for a segment's attestations and content; says too whether any was found.
+    /// Finds places for the attestations and the content of segments; says of each too whether any was found.
     ///
     /// Attestations count wherever their chain connects, with content or without: they are the proof of who signed what, and the same
     /// whether the content came whole, cut back to links, too early or malformed.
-    fn place(&mut self, directory: &Directory, checked: &CheckedSegment) -> (Intake, bool) {
-        let segment = checked.segment();
-        if segment.document != self.log.document() {
-            return (Intake::Malformed("segment of another document".into()), false);
+    fn place(&mut self, directory: &Directory, segments: &[CheckedSegment]) -> Vec<(Intake, bool)> {
+        let mut runs: Vec<Run<'_>> = Vec::with_capacity(segments.len());
+        let mut forked = false;
+        for checked in segments {
+            runs.push(self.place_attestations(directory, checked, &mut forked));
         }
-        let Some(member) = directory.certificate(&segment.certificate) else { return (Intake::Waiting, false) };
-        let group = Group(member.body().bureau.0);
+        let fresh = self.place_content(&mut runs);
+        let settles: BTreeSet<Order> = fresh.iter().filter_map(|hash| self.missing_tips.get(hash)).flatten().copied().collect();
+        if forked || (!settles.is_empty() && self.has_fork()) {
+            self.recompute();
+        } else if !fresh.is_empty() || runs.iter().any(|run| run.placed) {
+            for (_, _, record) in settles {
+                self.settle(record);
+            }
+            self.admit_more();
+        }
+        let outcome = |run: Run<'_>| (run.stopped.unwrap_or(if run.placed { Intake::New } else { Intake::Known }), run.placed);
+        runs.into_iter().map(outcome).collect()
+    }
+
+    /// Finds places for a segment's attestations. Where one before them is missing its content waits too.
+    fn place_attestations<'a>(&mut self, directory: &Directory, checked: &'a CheckedSegment, forked: &mut bool) -> Run<'a> {
+        let segment = checked.segment();
+        let mut run = Run { checked, group: Group([0; 32]), next: 0, placed: false, stopped: None };
+        if segment.document != self.log.document() {
+            run.stopped = Some(Intake::Malformed("segment of another document".into()));
+            return run;
+        }
+        let Some(member) = directory.certificate(&segment.certificate) else {
+            run.stopped = Some(Intake::Waiting);
+            return run;
+        };
+        run.group = Group(member.body().bureau.0);
         let actor_id = checked.actor();
-        let (mut forked, mut added) = (false, false);
-        let mut stopped = None;
-        let mut fresh = Vec::new();
-        for (at, position) in checked.positions().iter().enumerate() {
+        for position in checked.positions() {
             let known_before = position.n == 1
                 || self
                     .actors
@@ -427,7 +475,8 @@ impl DocState {
                     .and_then(|actor| actor.positions.get(&(position.n - 1)))
                     .is_some_and(|all| all.iter().any(|placed| placed.attestation == position.previous));
             if !known_before {
-                return (Intake::Waiting, false);
+                run.stopped = Some(Intake::Waiting);
+                return run;
             }
             let actor = self.actors.entry(actor_id).or_insert_with(|| Actor {
                 certificate: segment.certificate,
@@ -439,35 +488,52 @@ impl DocState {
             let here = actor.positions.entry(position.n).or_default();
             if here.iter().all(|placed| placed.attestation != position.attestation) {
                 here.push(Placed { change: position.change, cited: position.cited, attestation: position.attestation });
-                added = true;
+                run.placed = true;
                 if here.len() > 1 {
                     actor.fork_at = Some(actor.fork_at.map_or(position.n, |old| old.min(position.n)));
-                    forked = true;
+                    *forked = true;
                 }
             }
-            let content = checked.parsed().get(at).zip(segment.changes.get(at));
-            let Some((change, raw)) = content.filter(|_| stopped.is_none() && !self.index.contains(&position.change)) else { continue };
-            match self.index.check(change, group) {
-                Ok(passed) => {
-                    self.index.insert(passed);
-                    self.raw.insert(position.change, Arc::from(raw.0.as_slice()));
-                    fresh.push(position.change);
+        }
+        run
+    }
+
+    /// Finds places for the content of segments, each change after what it rests on; answers the changes that found one.
+    fn place_content(&mut self, runs: &mut [Run<'_>]) -> Vec<ChangeHash> {
+        let mut fresh = Vec::new();
+        let mut ready: VecDeque<usize> = (0..runs.len()).filter(|at| runs[*at].stopped.is_none()).collect();
+        let mut waits: BTreeMap<ChangeHash, Vec<usize>> = BTreeMap::new();
+        while let Some(at) = ready.pop_front() {
+            let run = &mut runs[at];
+            while let Some((change, raw)) = run.checked.parsed().get(run.next).zip(run.checked.segment().changes.get(run.next)) {
+                let hash = change.hash();
+                if !self.index.contains(&hash) {
+                    match self.index.check(change, run.group) {
+                        Ok(passed) => {
+                            self.index.insert(passed);
+                            self.raw.insert(hash, Arc::from(raw.0.as_slice()));
+                            fresh.push(hash);
+                            run.placed = true;
+                            ready.extend(waits.remove(&hash).into_iter().flatten());
+                        }
+                        Err(Verdict::Waiting(missing)) => {
+                            let first = missing.first().copied().expect("what waits misses something");
+                            waits.entry(first).or_default().push(at);
+                            break;
+                        }
+                        Err(Verdict::Malformed(why)) => {
+                            run.stopped = Some(Intake::Malformed(why.to_string()));
+                            break;
+                        }
+                    }
                 }
-                Err(Verdict::Waiting(_)) => stopped = Some(Intake::Waiting),
-                Err(Verdict::Malformed(why)) => stopped = Some(Intake::Malformed(why.to_string())),
+                run.next += 1;
             }
         }
-        let placed = added || !fresh.is_empty();
-        let settles: BTreeSet<Order> = fresh.iter().filter_map(|hash| self.missing_tips.get(hash)).flatten().copied().collect();
-        if forked || (!settles.is_empty() && self.has_fork()) {
-            self.recompute();
-        } else if placed {
-            for (_, _, record) in settles {
-                self.settle(record);
-            }
-            self.admit_more();
+        for at in waits.into_values().flatten() {
+            runs[at].stopped = Some(Intake::Waiting);
         }
-        (stopped.unwrap_or(if placed { Intake::New } else { Intake::Known }), placed)
+        fresh
     }
 
     fn has_fork(&self) -> bool {
@@ -678,6 +744,32 @@ impl DocState {
         out
     }
 
+    /// Segments that travel together, with those of one writer that follow each other made one: the last signature covers all before it, so
+    /// whoever takes them in verifies one for each writer instead of one for each sitting. What was signed is the same. A writer with two
+    /// changes for one position is left as it is.
+    pub fn joined(&self, segments: Vec<Bytes>) -> Vec<Bytes> {
+        let mut out: Vec<(Bytes, Option<Segment>)> = Vec::with_capacity(segments.len());
+        let mut last: BTreeMap<ActorId, usize> = BTreeMap::new();
+        for bytes in segments {
+            let Ok(segment) = segment::decode(&bytes.0) else {
+                out.push((bytes, None));
+                continue;
+            };
+            let actor = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
+            if self.actors.get(&actor).is_none_or(|actor| actor.fork_at.is_some()) {
+                out.push((bytes, None));
+                continue;
+            }
+            let before = last.get(&actor).and_then(|at| out[*at].1.as_mut());
+            if !before.is_some_and(|before| before.join(&segment)) {
+                last.insert(actor, out.len());
+                out.push((bytes, Some(segment)));
+            }
+        }
+        let encode = |(bytes, segment): (Bytes, Option<Segment>)| segment.map_or(bytes, |s| Bytes(accord_keys::canon::encode(&s)));
+        out.into_iter().map(encode).collect()
+    }
+
     /// Segments of a bureau's own writers that hold something not admitted, whole and in sequence order: offered to the owner where nothing
     /// else may go.
     pub fn held_by(&self, bureau: &BureauId) -> Vec<(u64, Item)> {
@@ -725,6 +817,20 @@ impl DocState {
             let Some(record) = &entry.record else { continue };
             out.insert(record.body().registrar);
             out.extend(record.body().kind.officers());
+        }
+        out
+    }
+
+    /// Of [`DocState::certificates`] those that whoever got the items up to `after` was given with them.
+    pub fn certificates_until(&self, after: u64, all: bool) -> BTreeSet<CertificateId> {
+        let went = |kept: &&Kept| kept.seq <= after && (all || kept.hashes.iter().any(|hash| self.admitted.contains(hash)));
+        let mut out: BTreeSet<CertificateId> = self.segments.iter().filter(went).map(|kept| kept.segment.certificate).collect();
+        if self.statements.iter().all(|(seq, _)| *seq <= after) {
+            out.insert(self.log.genesis().body().creator);
+            for record in self.log.entries().into_iter().filter_map(|(_, entry)| entry.record.as_ref()) {
+                out.insert(record.body().registrar);
+                out.extend(record.body().kind.officers());
+            }
         }
         out
     }

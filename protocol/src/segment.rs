@@ -325,6 +325,30 @@ pub fn seal_changes(
 }
 
 impl Segment {
+    /// Takes in the segment that follows in the same life of the same writer; `false` when it does not follow or both would be more than one
+    /// segment of ours holds. Whether its attestations go on from this one's last is for the caller to know.
+    pub fn join(&mut self, next: &Segment) -> bool {
+        let size =
+            |of: &Segment| of.changes.iter().map(|change| change.0.len() + 4).sum::<usize>() + (of.cited.len() + 2 * of.links.len()) * 40;
+        let follows = self.links.is_empty()
+            && (self.document, self.certificate, self.life) == (next.document, next.certificate, next.life)
+            && self.from.checked_add(self.changes.len() as u64) == Some(next.from);
+        let positions = self.changes.len() + next.changes.len() + next.links.len();
+        if !follows || positions > limits::SEGMENT_POSITIONS_MAX || size(self) + size(next) > limits::SEGMENT_BYTES_TARGET {
+            return false;
+        }
+        self.changes.extend_from_slice(&next.changes);
+        for run in &next.cited {
+            match self.cited.last_mut() {
+                Some(last) if last.record == run.record => last.count += run.count,
+                _ => self.cited.push(run.clone()),
+            }
+        }
+        self.links.clone_from(&next.links);
+        self.signature.clone_from(&next.signature);
+        true
+    }
+
     /// The same segment with content only up to position `last`; the rest becomes links, so the signature still proves the prefix.
     /// `None` when nothing would remain or nothing would change.
     pub fn shortened(&self, last: u64, hashes: &[ChangeHash]) -> Option<Segment> {

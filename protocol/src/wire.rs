@@ -29,8 +29,12 @@ use crate::ledger::Line;
 use crate::limits;
 use crate::segment::{self, CheckedSegment, Segment};
 
-/// Wire version of this build.
-pub const VERSION: u8 = 2;
+mod packed;
+
+/// Highest wire version of this build. Version 3 knows packed pushes and nothing else that is new; every other message is as in version 2.
+pub const VERSION: u8 = 3;
+/// Lowest wire version of this build: a node that was not updated yet is still spoken with.
+pub const OLDEST: u8 = 2;
 
 /// Why a partner hears no. One value for "unknown, not entitled, purged", so a question reveals nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -91,10 +95,6 @@ pub struct Hello {
     /// How much of the pair's ledger the sender holds; not between devices of one bureau.
     #[n(9)]
     pub ledger: Option<LedgerCounts>,
-    /// Digest of the roots, appointments and revocations of its own bureau that the sender knows. Who knows others of them says them back: a
-    /// store put back may have forgotten them.
-    #[n(10)]
-    pub lasting: Option<Digest>,
 }
 
 /// Lines of a pair's ledger, by direction.
@@ -137,6 +137,41 @@ pub struct Push {
     /// What opens commitments of a hidden audience: to a partner its own only.
     #[n(7)]
     pub openings: Option<Vec<Opening>>,
+}
+
+/// A [`Push`] with its segments packed.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct PackedPush {
+    /// Without segments.
+    #[n(0)]
+    push: Push,
+    /// The layout is that of `packed`.
+    #[n(1)]
+    segments: Bytes,
+}
+
+impl Push {
+    fn packed(&self) -> Option<Vec<u8>> {
+        let segments = Bytes(packed::pack(&self.document, &self.segments)?);
+        if segments.0.len() >= self.segments.iter().map(|segment| segment.0.len()).sum() {
+            return None;
+        }
+        let push = Push { segments: Vec::new(), ..self.clone() };
+        let mut out = vec![3, PACKED];
+        out.extend_from_slice(&canon::encode(&PackedPush { push, segments }));
+        (out.len() <= limits::FRAME_BYTES_MAX).then_some(out)
+    }
+}
+
+impl PackedPush {
+    fn unpacked(mut self) -> Option<Push> {
+        if !self.push.segments.is_empty() {
+            return None;
+        }
+        self.push.segments = packed::unpack(&self.push.document, &self.segments.0)?;
+        Some(self.push)
+    }
 }
 
 /// One line of a tips exchange.
@@ -331,6 +366,8 @@ const PASSES: u8 = 13;
 const ONWARD: u8 = 14;
 const LEDGER: u8 = 16;
 const COMPACTS: u8 = 17;
+/// A push whose segments are packed: the only type of version 3.
+const PACKED: u8 = 18;
 
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -339,7 +376,7 @@ pub enum WireError {
     #[error("message of {0} bytes has no header")]
     Short(usize),
     /// Another version.
-    #[error("wire version {0} is not {VERSION}")]
+    #[error("wire version {0} is not {OLDEST} to {VERSION}, or does not know this type")]
     Version(u8),
     /// Unknown type.
     #[error("message type {0} is not known")]
@@ -368,13 +405,24 @@ pub enum WireError {
     /// A seal inside does not verify.
     #[error("seal: {0}")]
     Seal(String),
+    /// Packed segments that do not unpack.
+    #[error("packed segments do not unpack")]
+    Pack,
     /// A segment inside is malformed.
     #[error("segment: {0}")]
     Segment(String),
 }
 
 impl Message {
-    /// The message's bytes.
+    /// The message's bytes for a node that speaks `version`: pushes are packed where it can read that and it makes them shorter.
+    pub fn encode_for(&self, version: u8) -> Vec<u8> {
+        match self {
+            Message::Push(push) if version >= 3 && !push.segments.is_empty() => push.packed().unwrap_or_else(|| self.encode()),
+            _ => self.encode(),
+        }
+    }
+
+    /// The message's bytes, as every version reads them.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, body) = match self {
             Message::Hello(body) => (HELLO, canon::encode(body)),
@@ -400,7 +448,7 @@ impl Message {
             Message::Welcome(body) => (WELCOME, canon::encode(body)),
         };
         let mut out = Vec::with_capacity(body.len() + 2);
-        out.extend_from_slice(&[VERSION, kind]);
+        out.extend_from_slice(&[OLDEST, kind]);
         out.extend_from_slice(&body);
         out
     }
@@ -412,11 +460,11 @@ impl Message {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let [version, kind, body @ ..] = bytes else { return Err(WireError::Short(bytes.len())) };
         let (version, kind) = (*version, *kind);
-        if version != VERSION {
+        if version != if kind == PACKED { 3 } else { OLDEST } {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
+            PACKED | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
             AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
@@ -461,8 +509,13 @@ impl Message {
                 entries(list.items.len(), limits::LINES_PER_MESSAGE)?;
                 Message::Ledger(list.items)
             }
-            PUSH => {
-                let push: Push = canon::decode(body).map_err(why)?;
+            PUSH | PACKED => {
+                let push: Push = if kind == PUSH {
+                    canon::decode(body).map_err(why)?
+                } else {
+                    let packed: PackedPush = canon::decode(body).map_err(why)?;
+                    packed.unpacked().ok_or(WireError::Pack)?
+                };
                 entries(push.openings.as_ref().map_or(0, Vec::len), limits::HIDDEN_MAX)?;
                 entries(push.evidence.len(), limits::EVIDENCE_MAX)?;
                 entries(push.records.len(), 1_024)?;

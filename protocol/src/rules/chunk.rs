@@ -122,32 +122,101 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(ChangeHash, Draft), Malformed> {
 /// The canonical bytes of a change. Total for any draft, so tests can build hostile ones.
 pub(crate) fn encode(draft: &Draft) -> Vec<u8> {
     let mut body = Vec::with_capacity(128 + draft.deps.len() * 32 + draft.ops.len() * 4);
-    put_unsigned(&mut body, draft.deps.len() as u64);
-    for dep in &draft.deps {
-        body.extend_from_slice(&dep.0);
-    }
-    put_actor(&mut body, &draft.actor);
-    put_unsigned(&mut body, draft.seq);
-    put_unsigned(&mut body, draft.start_op);
-    put_signed(&mut body, 0); // time: Automerge's clock field is never used
-    put_unsigned(&mut body, 0); // message: never used
-    put_unsigned(&mut body, draft.others.len() as u64);
-    for other in &draft.others {
-        put_actor(&mut body, other);
-    }
+    put_head(&mut body, &draft.deps, &draft.actor, draft.seq, draft.start_op, &draft.others);
     put_columns(&mut body, &draft.ops);
     wrap(&body)
 }
 
 /// Puts the chunk header in front of a body.
 pub(crate) fn wrap(body: &[u8]) -> Vec<u8> {
+    wrap_hashed(body, &hash_of(body))
+}
+
+fn wrap_hashed(body: &[u8], hash: &ChangeHash) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 16);
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&hash_of(body).0[..4]);
+    out.extend_from_slice(&hash.0[..4]);
     out.push(TYPE_CHANGE);
     put_unsigned(&mut out, body.len() as u64);
     out.extend_from_slice(body);
     out
+}
+
+/// What a change says before its operations; of these only the columns are known to be there. For packing (`wire`): whatever
+/// [`Head::read`] takes, [`Head::write`] makes again byte for byte, and neither judges it.
+#[derive(Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) hash: ChangeHash,
+    pub(crate) deps: Vec<ChangeHash>,
+    pub(crate) actor: ActorId,
+    pub(crate) seq: u64,
+    pub(crate) start_op: u64,
+    pub(crate) others: Vec<ActorId>,
+    pub(crate) columns: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// `None` unless the bytes are one whole chunk with the right checksum, without time and message.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let magic: [u8; 4] = reader.array().ok()?;
+        let checksum: [u8; 4] = reader.array().ok()?;
+        let kind = reader.byte().ok()?;
+        let length = reader.unsigned().ok()?;
+        let body = reader.take(length).ok()?;
+        let hash = hash_of(body);
+        if magic != MAGIC || kind != TYPE_CHANGE || !reader.is_empty() || hash.0[..4] != checksum {
+            return None;
+        }
+        let mut reader = Reader::new(body);
+        let mut deps = Vec::new();
+        for _ in 0..reader.unsigned().ok()? {
+            deps.push(ChangeHash(reader.array().ok()?));
+        }
+        let actor = read_actor(&mut reader).ok()?;
+        let (seq, start_op) = (reader.unsigned().ok()?, reader.unsigned().ok()?);
+        if reader.signed().ok()? != 0 || reader.unsigned().ok()? != 0 {
+            return None;
+        }
+        let mut others = Vec::new();
+        for _ in 0..reader.unsigned().ok()? {
+            others.push(read_actor(&mut reader).ok()?);
+        }
+        let columns = reader.take(reader.remaining() as u64).ok()?;
+        Some(Self { hash, deps, actor, seq, start_op, others, columns })
+    }
+
+    /// The chunk, and its hash.
+    pub(crate) fn write(
+        deps: &[ChangeHash],
+        actor: &ActorId,
+        seq: u64,
+        start_op: u64,
+        others: &[ActorId],
+        columns: &[u8],
+    ) -> (ChangeHash, Vec<u8>) {
+        let mut body = Vec::with_capacity(64 + deps.len() * 32 + others.len() * 17 + columns.len());
+        put_head(&mut body, deps, actor, seq, start_op, others);
+        body.extend_from_slice(columns);
+        let hash = hash_of(&body);
+        (hash, wrap_hashed(&body, &hash))
+    }
+}
+
+fn put_head(body: &mut Vec<u8>, deps: &[ChangeHash], actor: &ActorId, seq: u64, start_op: u64, others: &[ActorId]) {
+    put_unsigned(body, deps.len() as u64);
+    for dep in deps {
+        body.extend_from_slice(&dep.0);
+    }
+    put_actor(body, actor);
+    put_unsigned(body, seq);
+    put_unsigned(body, start_op);
+    put_signed(body, 0); // time: Automerge's clock field is never used
+    put_unsigned(body, 0); // message: never used
+    put_unsigned(body, others.len() as u64);
+    for other in others {
+        put_actor(body, other);
+    }
 }
 
 fn hash_of(body: &[u8]) -> ChangeHash {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use accord_protocol::access::log::{RecordError, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
-use accord_protocol::id::{DocumentId, RecordId};
+use accord_protocol::id::{Bytes, DocumentId, RecordId};
 use accord_protocol::intake::{DocState, Intake, Item};
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, CheckedSegment};
@@ -125,10 +125,13 @@ fn run(events: &[Event], seeds: [u64; 3], rules: u16) {
         let mut whole = relay(world, &story, &held.state, true);
         check(&story, &whole, &outcome, "relayed whole");
         assert_eq!(whole.forked_actors(), held.state.forked_actors());
+        let mut pages = travelled(world, &story, &held.state, seed);
+        check(&story, &pages, &outcome, "in pages, runs joined");
+        assert_eq!(pages.forked_actors(), held.state.forked_actors());
         let entry = held.state.entry();
-        assert_eq!((loaded.entry(), relayed.entry(), whole.entry()), (entry, entry, entry));
+        assert_eq!((loaded.entry(), relayed.entry(), whole.entry(), pages.entry()), (entry, entry, entry, entry));
         let seen = shown(&mut held.state);
-        for state in [&mut loaded, &mut relayed, &mut whole] {
+        for state in [&mut loaded, &mut relayed, &mut whole, &mut pages] {
             assert_eq!(shown(state), seen);
         }
         let same = first.get_or_insert((entry, seen.clone()));
@@ -154,6 +157,48 @@ fn relay(world: &World, story: &Story, from: &DocState, whole: bool) -> DocState
             }
         }
     }
+    held.state
+}
+
+/// What a partner has of a document that got its items in pages, as links send them: runs of one writer joined, each page at once.
+fn travelled(world: &World, story: &Story, from: &DocState, seed: u64) -> DocState {
+    let mut held = Held::of(world, story);
+    let mut dice = crate::documents::Dice(seed);
+    let most = 1 + dice.roll(12);
+    let (mut records, mut segments) = (Vec::new(), Vec::new());
+    let mut items = from.items_after(0, true).into_iter().peekable();
+    while let Some((_, item)) = items.next() {
+        match item {
+            Item::Genesis(_) | Item::Opening(_) => {}
+            Item::Record(bytes) => records.push(bytes),
+            Item::Segment(bytes) => segments.push(Bytes(bytes)),
+        }
+        if items.peek().is_some() && (records.len() + segments.len() < most) {
+            continue;
+        }
+        for bytes in records.drain(..) {
+            let record = accord_keys::seal::Sealed::from_bytes(&bytes).expect("reads").verify(&network()).expect("verifies");
+            held.take(world, Arrival::Record(Box::new(record)));
+        }
+        let page = from.joined(std::mem::take(&mut segments));
+        let check = |bytes: &Bytes| {
+            let segment = segment::decode(&bytes.0).expect("reads");
+            let certificate = world.directory.certificate(&segment.certificate).expect("known").body();
+            segment::check(&network(), certificate, segment).expect("a joined segment has its proof")
+        };
+        let checked: Vec<CheckedSegment> = page.iter().map(check).collect();
+        let outcomes = held.state.learn_segments(&world.directory, checked);
+        for (outcome, bytes) in outcomes.into_iter().zip(page) {
+            if outcome == Intake::New {
+                held.keep(Item::Segment(bytes.0));
+            }
+        }
+        for item in held.state.take_fresh() {
+            held.keep(item);
+        }
+    }
+    let loaded = DocState::load(&world.directory, story.document, held.store.clone()).expect("loads");
+    assert_eq!(loaded.entry(), held.state.entry(), "loaded");
     held.state
 }
 
@@ -460,6 +505,34 @@ fn what_waits_is_taken_in_when_what_it_waits_for_comes() {
     assert_eq!(state.take_fresh().iter().filter(|item| matches!(item, Item::Record(_))).count(), 2, "records that waited are to be kept");
     assert_eq!(state.admitted(), case.state.admitted());
     assert_eq!(state.entry(), case.state.entry());
+}
+
+#[test]
+fn two_who_answer_each_other_travel_as_two_signed_runs_and_are_taken_in_at_once() {
+    let mut case = Case::new();
+    let mut newest = case.founding();
+    case.record(|world, document| world.grant(document, &[(2, Verb::Append)]));
+    for n in 0..40 {
+        newest = case.write(if n % 2 == 0 { 2 } else { 1 }, 0, 1, &[newest]);
+    }
+    let mut state = DocState::new(&case.world.directory, case.story.genesis.clone()).expect("stands");
+    let directory = &case.world.directory;
+    for record in &case.story.records {
+        state.learn_record(directory, record.clone()).expect("stands");
+    }
+    let alone: Vec<Bytes> = case.story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect();
+    let joined = case.state.joined(alone.clone());
+    assert_eq!((alone.len(), joined.len()), (41, 3), "the founder, and each of the two once");
+    assert!(joined.iter().map(|bytes| bytes.0.len()).sum::<usize>() < alone.iter().map(|bytes| bytes.0.len()).sum::<usize>() - 38 * 150);
+    // Last first: no order is needed among them.
+    let segments = joined.iter().rev().map(|bytes| {
+        let segment = segment::decode(&bytes.0).expect("reads");
+        let certificate = directory.certificate(&segment.certificate).expect("known").body();
+        segment::check(&network(), certificate, segment).expect("the last signature covers all before it")
+    });
+    assert_eq!(state.learn_segments(directory, segments.collect()), [Intake::New, Intake::New, Intake::New]);
+    assert!(state.take_fresh().is_empty(), "each is stored once");
+    assert_eq!((state.admitted(), state.entry()), (case.state.admitted(), case.state.entry()));
 }
 
 #[test]

@@ -65,6 +65,12 @@ pub fn events() -> impl Strategy<Value = Vec<Event>> {
     story(1)
 }
 
+/// A few writers after each other, the same every time.
+pub fn some_events() -> Vec<Event> {
+    let write = |n: u8| Event::Write { member: n % 3, life: 0, bases: vec![0, n], fork: false, cites: 0, edit: n.wrapping_mul(37) };
+    (0..12).map(write).collect()
+}
+
 /// The same with a registrar that forks its log again and again.
 pub fn tangled() -> impl Strategy<Value = Vec<Event>> {
     story(6)

@@ -672,7 +672,6 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         statements: statements.clone(),
         version: 1,
         ledger: Some(LedgerCounts { mine: 3, yours: 2 }),
-        lasting: None,
     };
     let first = Hello { cursor: None, your_root: None, ledger: None, statements: vec![], ..hello.clone() };
     let agreement = seal(offer(1, None), &[own.officers[0].seed]);
@@ -732,6 +731,15 @@ fn vectors_of_messages_are_frozen() {
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
         .collect();
     check("messages.json", &file("the bureaus and the case of statements.json; cursors are opaque and made up", &[("messages", lines)]));
+}
+
+#[test]
+fn vectors_of_packed_pushes_are_frozen() {
+    let (_, message) = messages().into_iter().find(|(name, _)| *name == "push").expect("there");
+    let packed = message.encode_for(3);
+    assert_eq!(packed[..2], [3, 18]);
+    let line = format!("{{\"message\": \"{}\", \"packed\": \"{}\"}}", hex::encode(message.encode()), hex::encode(packed));
+    check("packed.json", &file("the push of messages.json for a node of wire version 3", &[("pushes", vec![line])]));
 }
 
 #[test]

@@ -26,7 +26,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_bytes_are_answered_without_panic(kind in 0u8..20, body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut bytes = vec![wire::VERSION, kind];
+        let mut bytes = vec![wire::OLDEST, kind];
         bytes.extend(&body);
         if let Ok(message) = Message::decode(&bytes) {
             prop_assert_eq!(message.encode(), bytes, "one message, one encoding");
@@ -63,14 +63,130 @@ proptest! {
     }
 }
 
+/// The same message, packed for a node of version 3.
+fn packed(message: &Message) -> Vec<u8> {
+    let bytes = message.encode_for(3);
+    assert_eq!(bytes[..2], [3, 18], "it is packed");
+    bytes
+}
+
+/// A push of version 3 around any pack.
+fn with_pack(push: &Push, pack: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![3, 18, 0xa2, 0x00];
+    bytes.extend(accord_keys::canon::encode(push));
+    bytes.push(0x01);
+    bytes.extend(accord_keys::canon::encode(&Bytes(pack.to_vec())));
+    bytes
+}
+
+fn push_of(document: DocumentId, segments: Vec<Bytes>) -> Message {
+    Message::Push(Push { document, segments, ..empty_push() })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn what_was_packed_unpacks_to_the_very_bytes(events in crate::documents::tangled(), skip in 0usize..6, cut in 0u64..4, seed in any::<u64>()) {
+        let world = world();
+        let story = Story::of(world, &events, 2);
+        let mut state = accord_protocol::intake::DocState::new(&world.directory, story.genesis.clone()).expect("stands");
+        for segment in story.single_segments() {
+            state.learn_segment(&world.directory, segment);
+        }
+        let mut dice = crate::documents::Dice(seed);
+        // Any part of a document, in any grouping, with content cut off here and there.
+        let mut segments: Vec<Bytes> = Vec::new();
+        for segment in story.single_segments().into_iter().skip(skip) {
+            if dice.roll(8) > 0 {
+                segments.push(Bytes(segment.to_bytes()));
+            }
+        }
+        if dice.roll(2) == 0 {
+            segments = state.joined(segments);
+        }
+        for bytes in &mut segments {
+            let segment = accord_protocol::segment::decode(&bytes.0).expect("reads");
+            let certificate = world.directory.certificate(&segment.certificate).expect("known").body();
+            let checked = accord_protocol::segment::check(&network(), certificate, segment).expect("stands");
+            let hashes: Vec<_> = checked.positions().iter().map(|position| position.change).collect();
+            if let Some(short) = checked.segment().shortened(checked.segment().from + cut, &hashes) {
+                *bytes = Bytes(accord_keys::canon::encode(&short));
+            }
+        }
+        let message = push_of(story.document, segments.clone());
+        let bytes = message.encode_for(3);
+        prop_assert!(bytes.len() <= message.encode().len() + 8);
+        prop_assert_eq!(Message::decode(&bytes), Ok(message.clone()));
+        prop_assert_eq!(message.encode_for(2), message.encode());
+        let twice = segments.iter().collect::<std::collections::BTreeSet<_>>().len() < segments.len();
+        let forked = !state.forked_actors().is_empty();
+        prop_assert!(segments.is_empty() || twice || forked || bytes[1] == 18, "packed");
+    }
+
+    #[test]
+    fn a_bent_pack_is_refused_or_does_not_verify(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<prop::sample::Index>()) {
+        let world = world();
+        let story = Story::of(world, &crate::documents::some_events(), 2);
+        let segments: Vec<Bytes> = story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect();
+        let message = push_of(story.document, segments);
+        let honest = packed(&message);
+        let mut bent = honest.clone();
+        let at = at.index(bent.len());
+        bent[at] ^= 1 << bit;
+        prop_assert_ne!(Message::decode(&bent), Ok(message.clone()));
+        if let Ok(Checked::Push(push)) = wire::check(&world.directory, &network(), &bent) {
+            let unknown = push.segments.iter().any(|s| matches!(s, wire::IncomingSegment::Unchecked(_)));
+            let Message::Push(sent) = &message else { unreachable!("made above") };
+            let segments = push.segments.iter().filter_map(|s| match s {
+                wire::IncomingSegment::Checked(s) => Some(s.to_bytes()),
+                wire::IncomingSegment::Unchecked(_) => None,
+            });
+            let all: Vec<Vec<u8>> = segments.collect();
+            prop_assert!(unknown || all.iter().eq(sent.segments.iter().map(|s| &s.0)), "a segment changed and still verifies");
+        }
+        prop_assert!(Message::decode(&honest[..cut.index(honest.len())]).is_err());
+    }
+
+    #[test]
+    fn any_pack_is_answered_without_panic(body in proptest::collection::vec(prop_oneof![4 => 0u8..4, 1 => any::<u8>()], 0..400)) {
+        let read = Message::decode(&with_pack(&empty_push(), &body));
+        prop_assert!(matches!(read, Ok(_) | Err(WireError::Pack | WireError::Entries(_))), "{:?}", read);
+    }
+}
+
+#[test]
+fn a_pack_cannot_say_more_than_a_frame_holds() {
+    // One segment of as many changes as a count can claim, each of one byte back: the counts are believed only as far as bytes are there.
+    let mut pack = vec![1];
+    pack.extend([7; 40]);
+    pack.push(1);
+    pack.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
+    pack.extend([9; 64]);
+    // Then changes without anything, as many as fit: every one costs what it will take.
+    pack.extend([0u8; 5].repeat(40_000));
+    assert_eq!(refused(&with_pack(&empty_push(), &pack)), WireError::Pack);
+    // A column length beyond what is there.
+    let mut pack = vec![1];
+    pack.extend([7; 40]);
+    pack.extend([1, 1, 0, 0]);
+    pack.extend([9; 64]);
+    pack.extend([0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+    assert_eq!(refused(&with_pack(&empty_push(), &pack)), WireError::Pack);
+    // Segments beside a pack.
+    let Message::Push(sent) = messages().into_iter().find(|(name, _)| *name == "push").expect("there").1 else { panic!("a push") };
+    assert_eq!(refused(&with_pack(&sent, &[0])), WireError::Pack);
+    // The same without them is well formed.
+    assert!(Message::decode(&with_pack(&empty_push(), &[0])).is_ok());
+}
+
 #[test]
 fn headers_are_checked_first() {
     assert_eq!(refused(&[]), WireError::Short(0));
     assert_eq!(refused(&[1]), WireError::Short(1));
-    assert_eq!(refused(&[wire::VERSION - 1, 5, 0]), WireError::Version(wire::VERSION - 1));
+    assert_eq!(refused(&[wire::OLDEST - 1, 5, 0]), WireError::Version(wire::OLDEST - 1));
     assert_eq!(refused(&[0, 5, 0]), WireError::Version(0));
     for unknown in [0, 100, 255] {
-        assert_eq!(refused(&[wire::VERSION, unknown, 0xa0]), WireError::Type(unknown));
+        assert_eq!(refused(&[wire::OLDEST, unknown, 0xa0]), WireError::Type(unknown));
     }
 }
 
@@ -80,7 +196,7 @@ fn sizes_are_checked_before_anything_is_read() {
         (1..=15).map(|kind| (kind, if [1, 2, 4, 11, 13, 14].contains(&kind) { limits::FRAME_BYTES_MAX } else { limits::CONTROL_BYTES_MAX }))
     {
         let mut bytes = vec![0u8; bound + 1];
-        (bytes[0], bytes[1]) = (wire::VERSION, kind);
+        (bytes[0], bytes[1]) = (wire::OLDEST, kind);
         assert_eq!(refused(&bytes), WireError::Size { kind, found: bound + 1, bound });
         bytes.pop();
         assert!(matches!(refused(&bytes), WireError::Body { .. }), "type {kind} at its bound");
@@ -92,11 +208,11 @@ fn declared_lengths_allocate_nothing() {
     // A map with key 0 whose value claims 2^63 bytes, or 2^63 entries.
     for kind in 1..=15u8 {
         for head in [0x5b, 0x7b, 0x9b, 0xbb] {
-            let mut bytes = vec![wire::VERSION, kind, 0xa1, 0x00, head];
+            let mut bytes = vec![wire::OLDEST, kind, 0xa1, 0x00, head];
             bytes.extend([0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
             assert!(matches!(refused(&bytes), WireError::Body { .. }), "type {kind}, head {head:#x}");
         }
-        let deep: Vec<u8> = [wire::VERSION, kind].into_iter().chain(std::iter::repeat_n(0x81, 60_000)).collect();
+        let deep: Vec<u8> = [wire::OLDEST, kind].into_iter().chain(std::iter::repeat_n(0x81, 60_000)).collect();
         assert!(matches!(refused(&deep), WireError::Body { .. }), "type {kind}, nested 60,000 deep");
     }
 }

@@ -106,6 +106,8 @@ impl Bureau {
             return self.decline(turn, id, document, push.mark, &why);
         }
         let mut left_unread = false;
+        let mut segments = Vec::with_capacity(push.segments.len());
+        let mut kept: Vec<(Vec<u8>, CertificateId)> = Vec::with_capacity(push.segments.len());
         for incoming in push.segments {
             let checked = match incoming {
                 IncomingSegment::Checked(checked) => checked,
@@ -134,8 +136,11 @@ impl Bureau {
                 left_unread = true;
                 continue;
             }
-            let (bytes, writer) = (checked.to_bytes(), checked.segment().certificate);
-            match state.learn_segment(&self.directory, checked) {
+            kept.push((checked.to_bytes(), checked.segment().certificate));
+            segments.push(checked);
+        }
+        for (outcome, (bytes, writer)) in state.learn_segments(&self.directory, segments).into_iter().zip(kept) {
+            match outcome {
                 Intake::New => {
                     items.push(Item::Segment(bytes));
                     writers.insert(writer);
@@ -145,8 +150,8 @@ impl Bureau {
                 // One writer's bad change is no reason to lose what others wrote behind it.
                 Intake::Malformed(why) => refused = Some(why),
             }
-            items.extend(state.take_fresh());
         }
+        items.extend(state.take_fresh());
         // What came with it may show that somebody wrote here before we came and was not asked.
         if is_new && !own_link {
             let now_known = self.may_go(turn, &state.facts(&rights), peer.bureau, self.identity.bureau);

@@ -207,7 +207,7 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let evidence = self.evidence_for(id, peer, state, permit.whole(), walk_to.is_none());
+        let evidence = self.evidence_for(id, peer, state, permit.whole(), after);
         self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
@@ -235,6 +235,10 @@ impl Bureau {
                 Item::Opening(bytes) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
             }
         }
+        // A page rests on the pages before it and on nothing behind it: within it runs may be joined.
+        for push in pushes.iter_mut().filter(|push| push.segments.len() > 1) {
+            push.segments = self.bodies[&document].joined(std::mem::take(&mut push.segments));
+        }
         let reached = {
             let link = self.links.get_mut(&id).expect("present while pumping");
             link.sent.insert(document, newest);
@@ -244,7 +248,11 @@ impl Bureau {
                     link.whole.remove(&document);
                 }
             }
-            Reached { base: link.base, walked: link.walked }
+            // Once this is there, everything is: the next walk begins behind it all, and so does what is sent of each document.
+            match link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none() {
+                true => Reached { base: self.sequence, walked: self.sequence },
+                false => Reached { base: link.base, walked: link.walked },
+            }
         };
         let transport = self.links[&id].transport;
         // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
@@ -264,10 +272,11 @@ impl Bureau {
             let link = self.links.get_mut(&id).expect("present while pumping");
             push.mark = link.next_mark;
             link.next_mark += 1;
-            let bytes = Message::Push(push.clone()).encode();
+            let (version, mark) = (link.version, push.mark);
+            let bytes = Message::Push(push).encode_for(version);
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = at + 1 == count;
-            link.in_flight.push_back(InFlight { mark: push.mark, bytes: bytes.len(), reached, document, last, parting: false });
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
@@ -360,16 +369,9 @@ impl Bureau {
         }
     }
 
-    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on. Those of
-    /// its own bureau it has, unless it `asked` for the document: then it may be a restored store that lost them.
-    pub(in crate::bureau) fn evidence_for(
-        &self,
-        id: LinkId,
-        peer: &Peer,
-        state: &DocState,
-        whole: bool,
-        asked: bool,
-    ) -> Vec<(StatementId, Bytes)> {
+    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
+    /// Those of its own bureau it has, unless the document goes from its beginning: then it may be a restored store that lost them.
+    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: u64) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
         let mut out = Vec::new();
         if state.owner() != self.identity.bureau
@@ -382,7 +384,12 @@ impl Bureau {
         }
         let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
         // Appointments rest on the registrars' certificates: those come first.
-        let mut first = self.with_grounds(state.certificates(whole), (!asked).then_some(peer.bureau), &known);
+        let mut named = state.certificates(whole);
+        if after > 0 {
+            let behind = state.certificates_until(after, whole);
+            named.retain(|certificate| !behind.contains(certificate));
+        }
+        let mut first = self.with_grounds(named, (after > 0).then_some(peer.bureau), &known);
         first.extend(out);
         let mut roots_first = first;
         roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
