@@ -132,8 +132,8 @@ pub struct Link {
     pub(in crate::bureau) show_back: bool,
     /// The wire version both ends speak.
     version: u8,
-    /// It said what it knows of its own bureau.
-    lasting_heard: bool,
+    /// See [`Link::had`].
+    had: u64,
     /// What the other side heard of us at greeting, as far as it is known to have it.
     greeting: Option<Digest>,
 }
@@ -173,7 +173,7 @@ impl Link {
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
-            lasting_heard: false,
+            had: 0,
             greeting: None,
         }
     }
@@ -189,9 +189,10 @@ impl Link {
     pub fn has_declined(&self, document: &DocumentId) -> bool {
         self.declined.contains(document)
     }
-    /// Up to which sequence of ours everything went to the other end.
-    pub fn walked(&self) -> u64 {
-        self.walked
+    /// Up to which sequence of ours the other end had everything before it wrote what comes now: on an earlier link, or when both last
+    /// compared equal on this one.
+    pub fn had(&self) -> u64 {
+        self.had
     }
     /// The other end, once it said hello.
     pub fn bureau(&self) -> Option<BureauId> {
@@ -243,6 +244,9 @@ struct CursorBody {
     /// What was said at greeting when both last compared equal: it need not be said again while it is the same.
     #[n(6)]
     greeting: Option<Digest>,
+    /// What we knew of roots, appointments and revocations of the holder's own bureau: whoever returns this once knew as much itself.
+    #[n(7)]
+    theirs: Option<Digest>,
 }
 
 impl Bureau {
@@ -296,7 +300,6 @@ impl Bureau {
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
-            Checked::Plain(Message::Lasting(theirs)) => self.lasting_came(turn, id, theirs),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 if let Some(link) = self.links.get_mut(&id) {

@@ -37,6 +37,8 @@ pub(in crate::bureau) struct Returned {
     pub greeting: Option<Digest>,
     /// See `greeting`.
     pub current: bool,
+    /// What we knew of its bureau's own roots, appointments and revocations when we gave it.
+    pub theirs: Option<Digest>,
 }
 
 impl Bureau {
@@ -60,6 +62,7 @@ impl Bureau {
             sequence: self.sequence,
             slots: self.slot_bytes(),
             greeting,
+            theirs: self.lasting(&peer.bureau),
         };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
@@ -83,7 +86,7 @@ impl Bureau {
 
     /// How far the peer got, by the cursor it returned. Without a readable one: from the start if we never reached it, else nothing is sent
     /// on its word and the comparison finds what it lacks.
-    pub(in crate::bureau) fn returned_cursor(&self, transport: &TransportKey, cursor: Option<&Bytes>) -> Returned {
+    pub(in crate::bureau) fn returned_cursor(&self, transport: &TransportKey, bureau: &BureauId, cursor: Option<&Bytes>) -> Returned {
         let opened = cursor.and_then(|bytes| {
             let (nonce, sealed) = bytes.0.split_at_checked(24)?;
             let cipher = XChaCha20Poly1305::new(&Key::from(self.identity.cursor_key));
@@ -103,13 +106,15 @@ impl Bureau {
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
         };
         let greeting = opened.as_ref().filter(|_| told.is_some()).and_then(|body| body.greeting);
-        let current = opened.as_ref().is_some_and(|body| told == Some(reached) && body.slots == self.slot_bytes());
+        let theirs = opened.as_ref().and_then(|body| body.theirs);
+        let says_all = |body: &CursorBody| body.slots == self.slot_bytes() && body.theirs == self.lasting(bureau);
+        let current = opened.as_ref().is_some_and(|body| told == Some(reached) && says_all(body));
         let memory = opened.map(|body| Recollection {
             same_index: body.index.0 == self.index_id,
             sequence: body.sequence.max(body.reached.walked),
             slots: body.slots.0.chunks_exact(4).filter_map(Slot::read).collect(),
         });
-        Returned { reached, believed, memory, greeting, current }
+        Returned { reached, believed, memory, greeting, current, theirs }
     }
 
     /// Gives a peer what it is to return in its next hello. Not while we may be an older self of ours: what it keeps then knows more.
@@ -138,6 +143,7 @@ impl Bureau {
         let greeting = (!self.links[&id].own).then(|| self.greeting(peer).digest());
         let link = self.links.get_mut(&id).expect("the caller holds it");
         let (transport, reached) = (link.transport, Reached { base: link.base, walked: link.walked });
+        link.had = link.walked;
         let heard = greeting.is_none() || link.greeting == greeting;
         if heard && self.reached.get(&transport) == Some(&reached) {
             return;

@@ -27,7 +27,7 @@ pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
         | Message::Refusal { .. }
         | Message::Cursor(_)
         | Message::Ledger(_)
-        | Message::Lasting(_) => true,
+        => true,
         Message::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
         Message::Equality { .. } | Message::Tips { .. } | Message::Passes(_) | Message::Onward(_) => false,
         Message::Join(_) | Message::Welcome(_) => false,

@@ -122,9 +122,9 @@ impl Bureau {
         statements.filter(|bytes| kept.contains(&seal::peek_type(bytes))).map(Bytes).collect()
     }
 
-    /// Digest of the roots, appointments and revocations of a bureau that are known here: what must not go backwards.
-    fn lasting(&self, bureau: &BureauId) -> Option<Digest> {
-        let record = self.directory.bureau(bureau)?;
+    /// Digest of the roots, appointments and revocations of another bureau that are known here: what must not go backwards.
+    pub(in crate::bureau) fn lasting(&self, bureau: &BureauId) -> Option<Digest> {
+        let record = self.directory.bureau(bureau).filter(|_| *bureau != self.identity.bureau)?;
         let statements = record.roots().map(seal::Verified::id).chain(record.appointments().map(seal::Verified::id));
         let ids: BTreeSet<StatementId> = statements.chain(record.revocations().map(seal::Verified::id)).collect();
         let mut hasher = blake3::Hasher::new_derive_key("accord lasting statements v1");
@@ -132,16 +132,6 @@ impl Bureau {
             hasher.update(&id.0);
         }
         Some(Digest(*hasher.finalize().as_bytes()))
-    }
-
-    /// A partner said what it knows of its own bureau: where that is not what we know, all we know is said back, once on a link.
-    pub(in crate::bureau) fn lasting_came(&mut self, turn: &mut Turn, id: LinkId, theirs: Digest) {
-        let Some(link) = self.links.get_mut(&id).filter(|link| !link.own && !link.lasting_heard) else { return };
-        link.lasting_heard = true;
-        let bureau = link.peer.expect("checked by message()").bureau;
-        if self.lasting(&bureau).is_some_and(|ours| ours != theirs) {
-            self.send_statements(turn, id, self.public_of(&bureau));
-        }
     }
 
     /// What of a bureau anybody may know, as it is known here: roots, appointments, revocations, certificates of nodes.
@@ -196,13 +186,15 @@ impl Bureau {
             return self.refuse_link(turn, id, Reason::Certificate);
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
-        let cursor::Returned { reached, believed, memory, greeting, current } = self.returned_cursor(&transport, hello.cursor.as_ref());
+        let returned = self.returned_cursor(&transport, &peer.bureau, hello.cursor.as_ref());
+        let cursor::Returned { reached, believed, memory, greeting, current, theirs } = returned;
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
         link.version = hello.version.min(wire::VERSION);
         link.base = reached.base;
         link.walked = reached.walked;
+        link.had = if believed { reached.base } else { 0 };
         link.busy(turn.now.mono);
         if told_only {
             self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");
@@ -237,6 +229,10 @@ impl Bureau {
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
         self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
+        if theirs != self.lasting(&peer.bureau) {
+            // It may be a store put back, which forgot what it revoked: it returns no cursor of the time when we knew all we know of it.
+            self.send_statements(turn, id, self.public_of(&peer.bureau));
+        }
         if let Some(counts) = hello.ledger.filter(|_| !own) {
             self.send_ledger(turn, id, &peer.bureau, &counts);
         }
@@ -269,9 +265,6 @@ impl Bureau {
         if !knows {
             self.send_statements(turn, id, greeting.statements);
             self.send_statements(turn, id, greeting.evidence);
-        }
-        if let Some(lasting) = self.lasting(&self.identity.bureau).filter(|_| !own && self.links[&id].version >= 3) {
-            self.send(turn, id, &Message::Lasting(lasting), false);
         }
         self.show_compacts(turn, id);
         if !knows {

@@ -207,7 +207,7 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let evidence = self.evidence_for(id, peer, state, permit.whole(), walk_to.map(|_| after));
+        let evidence = self.evidence_for(id, peer, state, permit.whole(), after);
         self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
@@ -369,10 +369,9 @@ impl Bureau {
         }
     }
 
-    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on. Those of
-    /// its own bureau it has, and those that went with items up to `after`; without it the receiver asked for the document: then it may be a
-    /// restored store that lost them.
-    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: Option<u64>) -> Vec<(StatementId, Bytes)> {
+    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
+    /// Those of its own bureau it has, unless the document goes from its beginning: then it may be a restored store that lost them.
+    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: u64) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
         let mut out = Vec::new();
         if state.owner() != self.identity.bureau
@@ -386,11 +385,11 @@ impl Bureau {
         let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
         // Appointments rest on the registrars' certificates: those come first.
         let mut named = state.certificates(whole);
-        if let Some(after) = after.filter(|after| *after > 0) {
+        if after > 0 {
             let behind = state.certificates_until(after, whole);
             named.retain(|certificate| !behind.contains(certificate));
         }
-        let mut first = self.with_grounds(named, after.map(|_| peer.bureau), &known);
+        let mut first = self.with_grounds(named, (after > 0).then_some(peer.bureau), &known);
         first.extend(out);
         let mut roots_first = first;
         roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
