@@ -25,7 +25,7 @@ use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, NetworkId, RecordId};
-use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
+use crate::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
@@ -698,8 +698,12 @@ impl DocState {
     }
     /// As [`DocState::keep_segment`], from bytes this document took in before.
     pub fn keep_segment_bytes(&mut self, seq: u64, bytes: &[u8]) {
-        if let Ok(checked) = segment::decode(bytes).and_then(segment::check_stored) {
-            self.keep_segment(seq, &checked);
+        // Its changes were parsed on the way in: to find them again their hashes are enough.
+        if let Ok(segment) = segment::decode(bytes) {
+            let content = segment.changes.iter().map(|raw| rules::hash_of_known(&raw.0));
+            let hashes = content.chain(segment.links.iter().map(|link| link.change)).collect();
+            self.segments.push(Kept { seq, segment: Arc::new(segment), hashes });
+            self.newest_seq = self.newest_seq.max(seq);
         }
     }
     /// Notes when the item stored under `seq` was learnt here.
