@@ -696,13 +696,11 @@ impl DocState {
         self.segments.push(Kept { seq, segment: Arc::new(checked.segment().clone()), hashes });
         self.newest_seq = self.newest_seq.max(seq);
     }
-    /// As [`DocState::keep_segment`], from bytes this document took in before.
+    /// As [`DocState::keep_segment`], from bytes this document took in before: they were checked then, and are not parsed again.
     pub fn keep_segment_bytes(&mut self, seq: u64, bytes: &[u8]) {
-        // Its changes were parsed on the way in: to find them again their hashes are enough.
         if let Ok(segment) = segment::decode(bytes) {
-            let content = segment.changes.iter().map(|raw| rules::hash_of_known(&raw.0));
-            let hashes = content.chain(segment.links.iter().map(|link| link.change)).collect();
-            self.segments.push(Kept { seq, segment: Arc::new(segment), hashes });
+            let hashes = segment.changes.iter().map(|raw| rules::hash_of_chunk(&raw.0)).chain(segment.links.iter().map(|link| link.change));
+            self.segments.push(Kept { seq, hashes: hashes.collect(), segment: Arc::new(segment) });
             self.newest_seq = self.newest_seq.max(seq);
         }
     }
@@ -920,6 +918,16 @@ impl DocState {
     /// and changes, equal wherever both are held.
     pub fn contributors(&self) -> &BTreeMap<BureauId, u32> {
         &self.contributors
+    }
+    /// The lowest index of the records that a bureau's work here cites, of what is stored up to a sequence: what it knew of when it wrote.
+    pub fn first_cited_by(&self, bureau: &BureauId, until: u64) -> Option<u32> {
+        let by = |segment: &Segment| {
+            let actor = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
+            self.actors.get(&actor).is_some_and(|actor| actor.member.bureau == *bureau)
+        };
+        let kept = self.segments.iter().filter(|kept| kept.seq <= until && by(&kept.segment));
+        let cited = kept.flat_map(|kept| &kept.segment.cited).filter_map(|run| self.log.get(&run.record));
+        cited.map(|entry| entry.index).min()
     }
     /// What an access decision needs, with rights taken from [`Log::rights`].
     pub fn facts<'a>(&'a self, rights: &'a Rights) -> Facts<'a> {

@@ -24,7 +24,7 @@ pub use ids::{ActorId, ChangeHash, Group};
 pub use index::{ChangeMeta, Checked, Index};
 
 use chunk::Op;
-pub(crate) use chunk::{Draft, Head, encode};
+pub(crate) use chunk::{Draft, Head, encode, hash_of_chunk};
 pub(crate) use leb::{Reader, put_signed, put_unsigned};
 
 /// Bytes of one change chunk, *verdict*. Leaves room for the envelope in a 256 KiB frame.
@@ -294,11 +294,6 @@ pub struct ParsedChange {
 pub fn parse(bytes: &[u8]) -> Result<ParsedChange, Malformed> {
     let (hash, draft) = chunk::read(bytes)?;
     Ok(ParsedChange { hash, draft, size: bytes.len() })
-}
-
-/// The hash of a raw change that [`parse`] accepted before; of other bytes it means nothing. Costs one SHA-256.
-pub(crate) fn hash_of_known(bytes: &[u8]) -> ChangeHash {
-    chunk::hash_of_known(bytes)
 }
 
 impl ParsedChange {

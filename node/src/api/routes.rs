@@ -30,6 +30,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/doctor", get(examine))
         .route("/v1/traffic", get(async |State(app): State<App>| axum::Json(app.traffic.view())))
         .route("/v1/clock", post(clock))
+        .route("/v1/backup", post(super::backup::create))
         .route("/v1/store/confirm", post(store_confirm))
         .route("/v1/events", get(events::page))
         .route("/v1/events/stream", get(events::stream))

@@ -24,6 +24,7 @@ use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
 use crate::failure::Failure;
 use crate::handle::Handle;
+use crate::keystore::backup_keys::{BackupRing, DAY_S, day_of};
 use crate::keystore::officers::Attempts;
 use crate::keystore::{KeyFolder, NodeKeys};
 use crate::store::{Progress, Store, StoreKey};
@@ -165,10 +166,16 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     });
     let thread = thread.map_err(|error| Failure::fault("no_runtime").because(error))?;
 
+    // Keys of old backups are forgotten by a clock others vouch for.
+    let backup_ring = BackupRing::open(&folder, &keys.store)?.map(Arc::new);
+    let forgetting = backup_ring.clone().map(|ring| tokio::spawn(forget_old_backups(ring, handle.clone(), config.backup_keep_days)));
+
     // The API.
     let app = App::new(api::Inner {
         handle: handle.clone(),
         keys: folder,
+        backup_ring,
+        backups: Arc::new(tokio::sync::Semaphore::new(1)),
         attempts: Attempts::default(),
         passphrases: tokio::sync::Semaphore::new(1),
         logins: tokio::sync::Mutex::new(()),
@@ -200,6 +207,9 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     };
 
     notify("STOPPING=1");
+    if let Some(forgetting) = forgetting {
+        forgetting.abort();
+    }
     let _ = stop_faces.send(true);
     let _ = faces.await;
     let _ = stop_driver.send(true);
@@ -218,6 +228,26 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     store.close().map_err(|error| failures::store(&store_dir, error))?;
     tracing::info!("accord stopped");
     Ok(())
+}
+
+/// Once an hour: the keys of days longer ago than `keep_days` go. A clock nobody confirmed forgets nothing.
+async fn forget_old_backups(ring: Arc<BackupRing>, handle: Handle, keep_days: u64) {
+    let mut hour = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hour.tick().await;
+        let Ok(View::Status(status)) = handle.command(Command::Status).await else { continue };
+        if !status.clock_corroborated || status.clock != "good" {
+            continue;
+        }
+        let first = day_of(status.now.saturating_sub(keep_days.saturating_mul(DAY_S)));
+        let ring = Arc::clone(&ring);
+        match tokio::task::spawn_blocking(move || ring.forget_before(first)).await {
+            Ok(Ok(true)) => tracing::info!(keep_days, "keys of old backups are forgotten; only the paper recovery key opens those now"),
+            Ok(Ok(false)) => {}
+            Ok(Err(failure)) => tracing::warn!(%failure, "keys of old backups could not be forgotten; it is tried again"),
+            Err(error) => tracing::error!(%error, "forgetting keys of old backups panicked"),
+        }
+    }
 }
 
 /// The certificates of our own bureau as the core knows them now.

@@ -51,6 +51,8 @@ pub enum Stage {
     Checkpoint,
     /// Reading the journal; in bytes.
     Journal,
+    /// Reading or writing a backup; in bytes.
+    Backup,
 }
 
 /// How far long work has come.

@@ -219,9 +219,9 @@ fn put_head(body: &mut Vec<u8>, deps: &[ChangeHash], actor: &ActorId, seq: u64, 
     }
 }
 
-/// The hash of a raw change that [`read`] accepted before: everything behind magic and checksum. Nothing is checked again.
-pub(super) fn hash_of_known(bytes: &[u8]) -> ChangeHash {
-    ChangeHash(Sha256::digest(bytes.get(MAGIC.len() + 4..).unwrap_or_default()).into())
+/// The hash of a chunk that [`read`] took before: over all but magic and checksum.
+pub(crate) fn hash_of_chunk(bytes: &[u8]) -> ChangeHash {
+    ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into())
 }
 
 fn hash_of(body: &[u8]) -> ChangeHash {

@@ -53,7 +53,6 @@ impl World {
 
     fn take_in(&mut self, bytes: &[u8], group: Group) {
         let parsed = parse(bytes).expect("written by Automerge");
-        assert_eq!(crate::rules::hash_of_known(bytes), parsed.hash());
         let engine = automerge::Change::from_bytes(bytes.to_vec()).expect("own change");
         assert_eq!(parsed.hash().0, engine.hash().0, "our hash is Automerge's");
         assert_eq!((parsed.seq(), parsed.start_op(), parsed.max_op()), (engine.seq(), engine.start_op().get(), engine.max_op()));
