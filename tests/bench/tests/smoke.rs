@@ -83,6 +83,16 @@ fn what_runs_in_one_process_stands_beside_its_peers() {
 }
 
 #[test]
+fn a_hub_serves_partners_of_which_one_is_stalled() {
+    beside(
+        "fanout",
+        &["p99_ms_1", "cpu_ms_per_partner_3", "p99_ms_one_stalled_3"],
+        &[],
+        &["cpu_per_partner_vs_single_3", "p99_one_stalled_vs_none_3"],
+    );
+}
+
+#[test]
 fn an_unknown_scenario_is_told_how_to_ask() {
     let out = Command::new(env!("CARGO_BIN_EXE_accord-bench")).arg("everything").output().expect("the program starts");
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("usage"));
