@@ -25,7 +25,7 @@ use crate::handle::Handle;
 use crate::keystore::KeyFolder;
 use crate::keystore::backup_keys::BackupRing;
 use crate::keystore::officers::Attempts;
-use crate::swarm::SwarmCommand;
+use crate::swarm::{SwarmCommand, Traffic};
 
 pub use routes::router;
 
@@ -86,6 +86,8 @@ pub struct Inner {
     pub members: Members,
     /// The network, for probes.
     pub swarm: mpsc::Sender<SwarmCommand>,
+    /// Bytes and frames over all links.
+    pub traffic: Arc<Traffic>,
     /// Where we listen, as it turned out.
     pub ports: Arc<Ports>,
     /// The settings in force.

@@ -821,6 +821,20 @@ impl DocState {
         out
     }
 
+    /// Of [`DocState::certificates`] those that whoever got the items up to `after` was given with them.
+    pub fn certificates_until(&self, after: u64, all: bool) -> BTreeSet<CertificateId> {
+        let went = |kept: &&Kept| kept.seq <= after && (all || kept.hashes.iter().any(|hash| self.admitted.contains(hash)));
+        let mut out: BTreeSet<CertificateId> = self.segments.iter().filter(went).map(|kept| kept.segment.certificate).collect();
+        if self.statements.iter().all(|(seq, _)| *seq <= after) {
+            out.insert(self.log.genesis().body().creator);
+            for record in self.log.entries().into_iter().filter_map(|(_, entry)| entry.record.as_ref()) {
+                out.insert(record.body().registrar);
+                out.extend(record.body().kind.officers());
+            }
+        }
+        out
+    }
+
     // ---- what is read ----
 
     /// The access log.

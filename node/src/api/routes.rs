@@ -28,6 +28,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/whoami", get(async |app, who| ask(app, who, Command::WhoAmI).await))
         .route("/v1/inbox", get(async |app, who| ask(app, who, Command::Inbox).await))
         .route("/v1/doctor", get(examine))
+        .route("/v1/traffic", get(async |State(app): State<App>| axum::Json(app.traffic.view())))
         .route("/v1/clock", post(clock))
         .route("/v1/backup", post(super::backup::create))
         .route("/v1/store/confirm", post(store_confirm))

@@ -56,6 +56,7 @@ impl Fake {
             logins: tokio::sync::Mutex::new(()),
             members,
             swarm,
+            traffic: Arc::default(),
             ports: Arc::default(),
             config: config.clone(),
             data: dir.path().to_path_buf(),

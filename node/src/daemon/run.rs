@@ -138,6 +138,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     // The network.
     let listen = if plan.listen.is_empty() { config.listen.clone() } else { plan.listen.clone() };
     let network = SwarmConfig { listen: listen.clone(), tap, ..SwarmConfig::default() };
+    let traffic = Arc::clone(&network.traffic);
     let (swarm, swarm_events) = swarm::start(network, &keys.transport).await.map_err(failures::swarm)?;
     let ports = Arc::new(Ports::new(listen));
     let bounds = Bounds { workers: config.verify_workers, link_bytes_max: config.link_bytes_max };
@@ -180,6 +181,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
         logins: tokio::sync::Mutex::new(()),
         members: members(known.clone(), keys.bureau),
         swarm: swarm.clone(),
+        traffic,
         ports,
         config: config.clone(),
         data: plan.data.clone(),

@@ -49,7 +49,7 @@ use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, P
 /// Bytes of items put into one push before another is begun.
 const PUSH_BYTES: usize = 160 * 1024;
 /// Plaintext bytes of every cursor: its largest body and the length before it.
-const CURSOR_BYTES: usize = 640;
+const CURSOR_BYTES: usize = 704;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
@@ -132,6 +132,8 @@ pub struct Link {
     pub(in crate::bureau) show_back: bool,
     /// The wire version both ends speak.
     version: u8,
+    /// What the other side heard of us at greeting, as far as it is known to have it.
+    greeting: Option<Digest>,
 }
 
 impl Link {
@@ -169,6 +171,7 @@ impl Link {
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
+            greeting: None,
         }
     }
     /// Whether a bureau is at the other end.
@@ -229,6 +232,9 @@ struct CursorBody {
     /// Tag and count of each pair, big-endian, padded with zeros.
     #[n(5)]
     slots: Bytes,
+    /// What was said at greeting when both last compared equal: it need not be said again while it is the same.
+    #[n(6)]
+    greeting: Option<Digest>,
 }
 
 impl Bureau {

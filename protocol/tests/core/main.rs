@@ -20,6 +20,7 @@ mod onward;
 mod pacts;
 mod passes;
 mod proof;
+mod reconnect;
 mod records;
 mod restricted;
 mod segments;

@@ -98,6 +98,7 @@ impl Bureau {
                 self.mark_divergent(turn, peer.bureau, false);
             }
             self.echoed(turn, &peer);
+            self.settled_with(turn, id, &peer);
             let shared = self.unnoted(turn, id, |_| true);
             return self.all_delivered(turn, id, shared);
         }

@@ -33,6 +33,10 @@ pub(in crate::bureau) struct Returned {
     pub believed: bool,
     /// What it remembers of us, if it could be read.
     pub memory: Option<Recollection>,
+    /// What it has of our greeting, and that the cursor says all that a new one would.
+    pub greeting: Option<Digest>,
+    /// See `greeting`.
+    pub current: bool,
 }
 
 impl Bureau {
@@ -47,19 +51,15 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, transport: &TransportKey, peer: &Peer, reached: Reached) -> Vec<u8> {
-        let mut slots = Vec::with_capacity(4 * SLOTS);
-        for slot in self.slots().into_iter().take(SLOTS) {
-            slots.extend_from_slice(&slot.tag.to_be_bytes());
-            slots.extend_from_slice(&slot.count.to_be_bytes());
-        }
-        slots.resize(4 * SLOTS, 0);
+        let greeting = self.links.values().find(|link| link.transport == *transport).and_then(|link| link.greeting);
         let body = CursorBody {
             version: 2,
             index: crate::id::Nonce(self.index_id),
             reached,
             policy: self.policy_digest(&peer.bureau, turn),
             sequence: self.sequence,
-            slots: Bytes(slots),
+            slots: self.slot_bytes(),
+            greeting,
         };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
@@ -69,6 +69,16 @@ impl Bureau {
             .encrypt(&XNonce::from(nonce), Payload { msg: &padded(&write(&body)), aad: &aad })
             .expect("a short plaintext can be encrypted");
         [nonce.as_slice(), &sealed].concat()
+    }
+
+    fn slot_bytes(&self) -> Bytes {
+        let mut slots = Vec::with_capacity(4 * SLOTS);
+        for slot in self.slots().into_iter().take(SLOTS) {
+            slots.extend_from_slice(&slot.tag.to_be_bytes());
+            slots.extend_from_slice(&slot.count.to_be_bytes());
+        }
+        slots.resize(4 * SLOTS, 0);
+        Bytes(slots)
     }
 
     /// How far the peer got, by the cursor it returned. Without a readable one: from the start if we never reached it, else nothing is sent
@@ -92,12 +102,14 @@ impl Bureau {
             (None, None) => (Reached::default(), cursor.is_none()),
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
         };
+        let greeting = opened.as_ref().filter(|_| told.is_some()).and_then(|body| body.greeting);
+        let current = opened.as_ref().is_some_and(|body| told == Some(reached) && body.slots == self.slot_bytes());
         let memory = opened.map(|body| Recollection {
             same_index: body.index.0 == self.index_id,
             sequence: body.sequence.max(body.reached.walked),
             slots: body.slots.0.chunks_exact(4).filter_map(Slot::read).collect(),
         });
-        Returned { reached, believed, memory }
+        Returned { reached, believed, memory, greeting, current }
     }
 
     /// Gives a peer what it is to return in its next hello. Not while we may be an older self of ours: what it keeps then knows more.
@@ -119,6 +131,21 @@ impl Bureau {
         if let Some(link) = self.links.get_mut(&id) {
             link.cursor_due = None;
         }
+    }
+
+    /// Both hold the same: how far the other side got, and what it heard of us at greeting, is noted here and given to it.
+    pub(in crate::bureau) fn settled_with(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
+        let greeting = (!self.links[&id].own).then(|| self.greeting(peer).digest());
+        let link = self.links.get_mut(&id).expect("the caller holds it");
+        let (transport, reached) = (link.transport, Reached { base: link.base, walked: link.walked });
+        let heard = greeting.is_none() || link.greeting == greeting;
+        if heard && self.reached.get(&transport) == Some(&reached) {
+            return;
+        }
+        link.greeting = greeting;
+        link.cursor_due = Some(turn.now.mono);
+        self.reached.insert(transport, reached);
+        turn.put(Table::Acknowledged, &transport.0, write(&reached));
     }
 
     /// Keeps what a peer gave us, to return it.

@@ -183,7 +183,7 @@ impl Bureau {
             return self.refuse_link(turn, id, Reason::Certificate);
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
-        let cursor::Returned { reached, believed, memory } = self.returned_cursor(&transport, hello.cursor.as_ref());
+        let cursor::Returned { reached, believed, memory, greeting, current } = self.returned_cursor(&transport, hello.cursor.as_ref());
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
@@ -223,48 +223,49 @@ impl Bureau {
         self.recollect(turn, &peer, memory);
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
-        self.greet(turn, id, &peer, own);
+        self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
         if let Some(counts) = hello.ledger.filter(|_| !own) {
             self.send_ledger(turn, id, &peer.bureau, &counts);
         }
     }
 
-    /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair.
-    pub(in crate::bureau) fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool) {
-        let mut agreements: Vec<Bytes> = Vec::new();
-        // Before anything it could acknowledge: who acknowledged something has a cursor to return.
-        self.hand_cursor(turn, id);
-        self.send_statements(turn, id, self.public_statements(own));
-        if own {
-            let mut batch: Vec<Bytes> = Vec::new();
-            let mut size = 0;
-            let others: Vec<BureauId> = self.directory.bureaus().map(|b| b.id()).filter(|b| *b != self.identity.bureau).collect();
-            for bureau in others {
-                let contacts = self.contacts.values().filter(|c| c.body().bureau == bureau).map(|c| c.sealed().to_bytes());
-                let statements: Vec<Vec<u8>> = self.directory.statements(&bureau).into_iter().chain(contacts).collect();
-                for bytes in statements {
-                    size += bytes.len();
-                    batch.push(Bytes(bytes));
-                    if size > PUSH_BYTES || batch.len() >= 500 {
-                        self.send(turn, id, &Message::Statements(std::mem::take(&mut batch)), false);
-                        size = 0;
-                    }
-                }
-                agreements.extend(self.book.statements_with(bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes));
-            }
-            if !batch.is_empty() {
-                self.send(turn, id, &Message::Statements(batch), false);
-            }
-        } else {
-            agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
-        }
-        let pairs: Vec<Pair> = match own {
-            true => self.book.pairs().collect(),
-            false => vec![Pair::of(self.identity.bureau, peer.bureau)],
+    /// What a partner hears first.
+    pub(in crate::bureau) fn greeting(&self, peer: &Peer) -> Greeting {
+        let agreements = self.book.statements_with(peer.bureau, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes).collect();
+        let officers: Vec<CertificateId> = self.book.officers_of(Pair::of(self.identity.bureau, peer.bureau)).into_iter().collect();
+        Greeting { statements: self.public_statements(false), evidence: self.agreement_evidence(officers), agreements }
+    }
+
+    /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair. A partner that
+    /// `heard` the same when both last compared equal is not told again, and keeps its cursor if that is `current`.
+    fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool, heard: Option<Digest>, current: bool) {
+        let greeting = match own {
+            true => self.greeting_of_own(),
+            false => self.greeting(peer),
         };
-        let officers: Vec<crate::id::CertificateId> = pairs.into_iter().flat_map(|pair| self.book.officers_of(pair)).collect();
-        self.send_statements(turn, id, self.agreement_evidence(officers));
+        let knows = !own && heard == Some(greeting.digest());
+        if knows && let Some(link) = self.links.get_mut(&id) {
+            link.greeting = heard;
+        }
+        // Before anything it could acknowledge: who acknowledged something has a cursor to return.
+        if knows && current && !self.memory.is_catching() {
+            self.memory.handed(peer.certificate);
+        } else {
+            self.hand_cursor(turn, id);
+        }
+        if !knows {
+            self.send_statements(turn, id, greeting.statements);
+            self.send_statements(turn, id, greeting.evidence);
+        }
         self.show_compacts(turn, id);
+        if !knows {
+            self.send_agreements(turn, id, greeting.agreements);
+        }
+        self.passes_dirty = true;
+        self.onward.dirty = true;
+    }
+
+    fn send_agreements(&self, turn: &mut Turn, id: LinkId, agreements: Vec<Bytes>) {
         let mut page = Vec::new();
         let mut size = 0;
         for bytes in agreements {
@@ -278,7 +279,39 @@ impl Bureau {
         if !page.is_empty() {
             self.send(turn, id, &Message::Agreements(page), false);
         }
-        self.passes_dirty = true;
-        self.onward.dirty = true;
+    }
+
+    /// What our own devices hear: everything known of other bureaus too.
+    fn greeting_of_own(&self) -> Greeting {
+        let mut greeting = Greeting { statements: self.public_statements(true), evidence: Vec::new(), agreements: Vec::new() };
+        for other in self.directory.bureaus().map(|b| b.id()).filter(|b| *b != self.identity.bureau) {
+            let contacts = self.contacts.values().filter(|c| c.body().bureau == other).map(|c| c.sealed().to_bytes());
+            greeting.statements.extend(self.directory.statements(&other).into_iter().chain(contacts).map(Bytes));
+            greeting.agreements.extend(self.book.statements_with(other, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes));
+        }
+        let officers: Vec<CertificateId> = self.book.pairs().flat_map(|pair| self.book.officers_of(pair)).collect();
+        greeting.evidence = self.agreement_evidence(officers);
+        greeting
+    }
+}
+
+/// What goes first on a link, in the order in which it can be learnt.
+pub(in crate::bureau) struct Greeting {
+    statements: Vec<Bytes>,
+    evidence: Vec<Bytes>,
+    agreements: Vec<Bytes>,
+}
+
+impl Greeting {
+    pub fn digest(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("accord greeting v1");
+        for part in [&self.statements, &self.evidence, &self.agreements] {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            for bytes in part {
+                hasher.update(&(bytes.0.len() as u64).to_be_bytes());
+                hasher.update(&bytes.0);
+            }
+        }
+        Digest(*hasher.finalize().as_bytes())
     }
 }

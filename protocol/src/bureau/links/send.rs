@@ -206,7 +206,7 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let evidence = self.evidence_for(id, peer, state, permit.whole());
+        let evidence = self.evidence_for(id, peer, state, permit.whole(), after);
         self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
@@ -247,7 +247,11 @@ impl Bureau {
                     link.whole.remove(&document);
                 }
             }
-            Reached { base: link.base, walked: link.walked }
+            // Once this is there, everything is: the next walk begins behind it all, and so does what is sent of each document.
+            match link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none() {
+                true => Reached { base: self.sequence, walked: self.sequence },
+                false => Reached { base: link.base, walked: link.walked },
+            }
         };
         let transport = self.links[&id].transport;
         // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
@@ -365,7 +369,7 @@ impl Bureau {
     }
 
     /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
-    pub(in crate::bureau) fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool) -> Vec<(StatementId, Bytes)> {
+    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: u64) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
         let mut out = Vec::new();
         if state.owner() != self.identity.bureau
@@ -378,7 +382,12 @@ impl Bureau {
         }
         let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
         // Appointments rest on the registrars' certificates: those come first.
-        let mut first = self.with_grounds(state.certificates(whole), peer.bureau, &known);
+        let mut named = state.certificates(whole);
+        if after > 0 {
+            let behind = state.certificates_until(after, whole);
+            named.retain(|certificate| !behind.contains(certificate));
+        }
+        let mut first = self.with_grounds(named, peer.bureau, &known);
         first.extend(out);
         let mut roots_first = first;
         roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
