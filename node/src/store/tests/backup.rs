@@ -98,6 +98,9 @@ fn a_backup_holds_the_moment_it_was_begun_at_whatever_is_written_meanwhile() {
     let mut out = Vec::new();
     let mut seq = 100;
     let mut later = model.clone();
+    let between = [item(9, 99, b"after the snapshot, before a byte of it was read")];
+    store.commit(&between).expect("commit");
+    later.commit(&between);
     let done = snapshot.write(&label(), &kit(), &mut |bytes| {
         // Entries, a new document, and the destruction of one that is in the backup.
         seq += 1;
