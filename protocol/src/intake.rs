@@ -25,7 +25,7 @@ use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, NetworkId, RecordId};
-use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
+use crate::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
@@ -696,10 +696,12 @@ impl DocState {
         self.segments.push(Kept { seq, segment: Arc::new(checked.segment().clone()), hashes });
         self.newest_seq = self.newest_seq.max(seq);
     }
-    /// As [`DocState::keep_segment`], from bytes this document took in before.
+    /// As [`DocState::keep_segment`], from bytes this document took in before: they were checked then, and are not parsed again.
     pub fn keep_segment_bytes(&mut self, seq: u64, bytes: &[u8]) {
-        if let Ok(checked) = segment::decode(bytes).and_then(segment::check_stored) {
-            self.keep_segment(seq, &checked);
+        if let Ok(segment) = segment::decode(bytes) {
+            let hashes = segment.changes.iter().map(|raw| rules::hash_of_chunk(&raw.0)).chain(segment.links.iter().map(|link| link.change));
+            self.segments.push(Kept { seq, hashes: hashes.collect(), segment: Arc::new(segment) });
+            self.newest_seq = self.newest_seq.max(seq);
         }
     }
     /// Notes when the item stored under `seq` was learnt here.
@@ -916,6 +918,16 @@ impl DocState {
     /// and changes, equal wherever both are held.
     pub fn contributors(&self) -> &BTreeMap<BureauId, u32> {
         &self.contributors
+    }
+    /// The lowest index of the records that a bureau's work here cites, of what is stored up to a sequence: what it knew of when it wrote.
+    pub fn first_cited_by(&self, bureau: &BureauId, until: u64) -> Option<u32> {
+        let by = |segment: &Segment| {
+            let actor = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
+            self.actors.get(&actor).is_some_and(|actor| actor.member.bureau == *bureau)
+        };
+        let kept = self.segments.iter().filter(|kept| kept.seq <= until && by(&kept.segment));
+        let cited = kept.flat_map(|kept| &kept.segment.cited).filter_map(|run| self.log.get(&run.record));
+        cited.map(|entry| entry.index).min()
     }
     /// What an access decision needs, with rights taken from [`Log::rights`].
     pub fn facts<'a>(&'a self, rights: &'a Rights) -> Facts<'a> {

@@ -25,6 +25,9 @@ pub const RECORDS_MAX: u32 = 65_536;
 pub const RECORDS_RESERVED: u32 = 4_096;
 /// Bureaus in one genesis audience or grant record. Verdict; fits a control frame.
 pub const AUDIENCE_MAX: usize = 256;
+/// Bureaus that the genesis and the grants on the way to one record may name. Verdict: every holder keeps them all and asks of each whose
+/// consent it needs; a province has some hundred.
+pub const BUREAUS_PER_LOG_MAX: usize = 1_024;
 /// Commitments of a hidden audience. Verdict; as many as an open one.
 pub const HIDDEN_MAX: usize = AUDIENCE_MAX;
 /// Consents in one grant. Verdict; with an order they fit a sealed payload.

@@ -31,7 +31,7 @@ use crate::segment::{self, CheckedSegment, Segment};
 
 mod packed;
 
-/// Highest wire version of this build. Version 3 knows packed pushes and nothing else that is new; every other message is as in version 2.
+/// Highest wire version of this build. New in version 3 are packed pushes and `lasting`; every other message is as in version 2.
 pub const VERSION: u8 = 3;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
@@ -239,6 +239,9 @@ pub enum Message {
         /// A random reference both sides log.
         reference: u64,
     },
+    /// Digest of the roots, appointments and revocations of its own bureau that the sender knows; once, after the hello. Who knows others of
+    /// them says them back: a store put back may have forgotten them. From version 3 on.
+    Lasting(Digest),
     /// Relay passes: from their issuer to the holder, and from the holder to bureaus they name.
     Passes(Vec<Bytes>),
     /// Asks onward, asks for consent, and answers to both, of this pair.
@@ -299,6 +302,12 @@ struct List {
 struct WantBody {
     #[n(0)]
     document: DocumentId,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct LastingBody {
+    #[n(0)]
+    digest: Digest,
 }
 #[derive(Encode, Decode)]
 #[cbor(map)]
@@ -366,8 +375,15 @@ const PASSES: u8 = 13;
 const ONWARD: u8 = 14;
 const LEDGER: u8 = 16;
 const COMPACTS: u8 = 17;
-/// A push whose segments are packed: the only type of version 3.
+/// A push whose segments are packed. Of version 3.
 const PACKED: u8 = 18;
+/// Of version 3.
+const LASTING: u8 = 19;
+
+/// The version byte of a message: that of the first version that knew its type.
+fn version_of(kind: u8) -> u8 {
+    if matches!(kind, PACKED | LASTING) { 3 } else { OLDEST }
+}
 
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -443,12 +459,13 @@ impl Message {
             Message::Cursor(cursor) => (CURSOR, canon::encode(&CursorMessage { cursor: cursor.clone() })),
             Message::Passes(items) => (PASSES, canon::encode(&List { items: items.clone() })),
             Message::Onward(items) => (ONWARD, canon::encode(&List { items: items.clone() })),
+            Message::Lasting(digest) => (LASTING, canon::encode(&LastingBody { digest: *digest })),
             Message::Want(document) => (WANT, canon::encode(&WantBody { document: *document })),
             Message::Join(body) => (JOIN, canon::encode(body)),
             Message::Welcome(body) => (WELCOME, canon::encode(body)),
         };
         let mut out = Vec::with_capacity(body.len() + 2);
-        out.extend_from_slice(&[OLDEST, kind]);
+        out.extend_from_slice(&[version_of(kind), kind]);
         out.extend_from_slice(&body);
         out
     }
@@ -460,12 +477,12 @@ impl Message {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let [version, kind, body @ ..] = bytes else { return Err(WireError::Short(bytes.len())) };
         let (version, kind) = (*version, *kind);
-        if version != if kind == PACKED { 3 } else { OLDEST } {
+        if version != version_of(kind) {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
             PACKED | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
-            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
+            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | LASTING => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -540,6 +557,7 @@ impl Message {
                 let body: RefusalBody = canon::decode(body).map_err(why)?;
                 Message::Refusal { reason: body.reason, reference: body.reference }
             }
+            LASTING => Message::Lasting(canon::decode::<LastingBody>(body).map_err(why)?.digest),
             WANT => Message::Want(canon::decode::<WantBody>(body).map_err(why)?.document),
             CURSOR => Message::Cursor(canon::decode::<CursorMessage>(body).map_err(why)?.cursor),
             JOIN => Message::Join(canon::decode(body).map_err(why)?),

@@ -472,8 +472,8 @@ fn lacking(book: &AgreementBook, lack: Lack, one: BureauId, other: BureauId, cat
 /// The owner's log lets the bureau read, within the limits its record sets.
 fn let_in<'a>(facts: &Facts<'a>, bureau: &BureauId, now: WallSeconds) -> Result<&'a Held, Refusal> {
     let Some(held) = facts.rights.bureaus.get(bureau).filter(|held| held.verb.includes(Verb::Read)) else {
-        return Err(match facts.rights.parted.get(bureau) {
-            Some(record) => Refusal::Cut { document: facts.document, bureau: *bureau, record: *record },
+        return Err(match facts.rights.parted(bureau) {
+            Some(record) => Refusal::Cut { document: facts.document, bureau: *bureau, record },
             None => Refusal::NotInLog { document: facts.document, bureau: *bureau, verb: Verb::Read },
         });
     };
@@ -611,10 +611,10 @@ impl Parting {
 
 /// Whether `from` has to tell `to` of its cut: the owner does, and the bureau by way of which it had come, to which alone it may be linked.
 pub fn parting(facts: &Facts<'_>, from: BureauId, to: BureauId) -> Option<Parting> {
-    let tells = facts.owner == from || facts.rights.parted_via.get(&to) == Some(&from);
+    let tells = facts.owner == from || facts.rights.parted_via(&to) == Some(from);
     let gone = tells && from != to && !facts.rights.bureaus.contains_key(&to);
-    let cut = facts.rights.parted.get(&to).filter(|_| gone)?;
-    Some(Parting { document: facts.document, to, cut: *cut })
+    let cut = facts.rights.parted(&to).filter(|_| gone)?;
+    Some(Parting { document: facts.document, to, cut })
 }
 
 /// Whether the owner could let `to` in with `verb` today: for `--dry-run` and before a genesis or grant is sealed.

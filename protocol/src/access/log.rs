@@ -11,6 +11,7 @@ mod genesis;
 mod order;
 mod record;
 mod rights;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,11 +24,13 @@ pub use genesis::{Genesis, Grantee, Kind, Life, RULES};
 pub use order::{Order, OrderAct};
 pub use record::{EndKind, FrontierLine, Record, RecordError, RecordKind, Subject};
 pub use rights::{Held, Rights};
+pub use shared::SharedMap;
 
 use super::audience::Opening;
 use super::consent;
 use crate::agreement::{Tlp, Verb};
 use crate::id::{BureauId, Digest, DocumentId, RecordId, StatementId};
+use crate::limits;
 use crate::rules::{ActorId, ChangeHash};
 use fork::{Extension, Forked};
 
@@ -42,6 +45,8 @@ pub struct Entry {
     pub previous: Option<RecordId>,
     /// Rights as of here.
     pub rights: Arc<Rights>,
+    /// Bureaus named by a grant on the way to here, hidden ones not among them.
+    named: SharedMap<BureauId, ()>,
     /// Traffic light on the way to here.
     tlp: Tlp,
     /// Epoch of the registrar that wrote it; 0 for the genesis.
@@ -139,8 +144,18 @@ impl Log {
         let document = DocumentId(genesis.id().0);
         let mut rights = Rights::default();
         rights.grant(&body.audience, (RecordId(document.0), 0), body.at, &[]);
-        let entry =
-            Entry { record: None, index: 0, previous: None, rights: Arc::new(rights), tlp: body.tlp, epoch: 0, height: 0, children: 0 };
+        let named = body.audience.iter().map(|grantee| (grantee.bureau, ())).collect();
+        let entry = Entry {
+            record: None,
+            index: 0,
+            previous: None,
+            rights: Arc::new(rights),
+            named,
+            tlp: body.tlp,
+            epoch: 0,
+            height: 0,
+            children: 0,
+        };
         let newest = RecordId(document.0);
         let entries = BTreeMap::from([(newest, entry)]);
         Ok(Self {
@@ -220,6 +235,7 @@ impl Log {
         }
         let epoch = self.sealed_by_registrar(directory, &record)?;
         self.fits(&record, previous, epoch)?;
+        let named = self.named_with(&body.kind, previous)?;
         // Orders and consents, each of which stands once.
         let mut spent: Vec<StatementId> = self.ordered(directory, &record)?.into_iter().collect();
         spent.extend(self.consented(directory, &record)?);
@@ -227,6 +243,7 @@ impl Log {
             index: body.index,
             previous: Some(body.previous),
             rights: Arc::clone(&previous.rights),
+            named,
             tlp: if let RecordKind::Reclassify(tlp, ..) = &body.kind { *tlp } else { previous.tlp },
             epoch,
             height: 0,
@@ -274,6 +291,20 @@ impl Log {
             return bad("a record of an older appointment follows one of a newer");
         }
         Ok(())
+    }
+
+    /// The bureaus named on the way to a record: so many and no more, each of them costs every holder of the document.
+    fn named_with(&self, kind: &RecordKind, previous: &Entry) -> Result<SharedMap<BureauId, ()>, RecordError> {
+        let mut named = previous.named.clone();
+        for grantee in kind.grantees() {
+            if !named.contains_key(&grantee.bureau) {
+                named.insert(grantee.bureau, ());
+            }
+        }
+        if named.len() > limits::BUREAUS_PER_LOG_MAX {
+            return Err(RecordError::Malformed("a log names only so many bureaus"));
+        }
+        Ok(named)
     }
 
     fn insert(&mut self, id: RecordId, mut entry: Entry, spent: Vec<StatementId>) -> Learned {

@@ -272,8 +272,8 @@ impl Bureau {
                 out.push(ground);
                 out.extend(self.grounds_of_grant(known, bureau, &held.record));
             }
-            None => match rights.parted.get(&bureau) {
-                Some(cut) => out.push(self.record_ground(known, cut, "cut")),
+            None => match rights.parted(&bureau) {
+                Some(cut) => out.push(self.record_ground(known, &cut, "cut")),
                 None => out.push(GroundView { kind: "never_named".to_owned(), ..GroundView::default() }),
             },
         }

@@ -132,6 +132,8 @@ pub struct Link {
     pub(in crate::bureau) show_back: bool,
     /// The wire version both ends speak.
     version: u8,
+    /// It said what it knows of its own bureau.
+    lasting_heard: bool,
     /// What the other side heard of us at greeting, as far as it is known to have it.
     greeting: Option<Digest>,
 }
@@ -171,6 +173,7 @@ impl Link {
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
+            lasting_heard: false,
             greeting: None,
         }
     }
@@ -185,6 +188,10 @@ impl Link {
     /// Whether the other end declined a document on this link.
     pub fn has_declined(&self, document: &DocumentId) -> bool {
         self.declined.contains(document)
+    }
+    /// Up to which sequence of ours everything went to the other end.
+    pub fn walked(&self) -> u64 {
+        self.walked
     }
     /// The other end, once it said hello.
     pub fn bureau(&self) -> Option<BureauId> {
@@ -208,7 +215,8 @@ impl Link {
         let quiet = waiting.then(|| self.quiet_since.plus(limits::QUIET_MS));
         [quiet, self.cursor_due].into_iter().flatten().filter(|at| *at > now).min()
     }
-    fn busy(&mut self, now: MonoMillis) {
+    /// Something was said or done: it is not quiet, and what was compared may have changed.
+    pub(in crate::bureau) fn busy(&mut self, now: MonoMillis) {
         self.quiet_since = now;
         self.compared = false;
     }
@@ -288,6 +296,7 @@ impl Bureau {
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
+            Checked::Plain(Message::Lasting(theirs)) => self.lasting_came(turn, id, theirs),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 if let Some(link) = self.links.get_mut(&id) {

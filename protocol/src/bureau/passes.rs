@@ -255,6 +255,8 @@ impl Bureau {
     pub(super) fn show_passes_back(&mut self, turn: &mut Turn, id: LinkId) {
         let Some(link) = self.links.get_mut(&id).filter(|link| !link.show_back) else { return };
         link.show_back = true;
+        // The other end says back what it knows once it hears by what we count.
+        link.busy(turn.now.mono);
         self.show_passes(turn, id);
     }
 
@@ -292,7 +294,7 @@ impl Bureau {
             if *issuer != own && *issuer != peer {
                 let given: BTreeSet<StatementId> =
                     self.links[&id].evidence.iter().copied().chain(evidence.iter().map(|(id, _): &(StatementId, Bytes)| *id)).collect();
-                evidence.extend(self.with_grounds([*registrar], peer, &given));
+                evidence.extend(self.with_grounds([*registrar], Some(peer), &given));
                 let appointments = self.directory.bureau(issuer).into_iter().flat_map(|record| record.appointments().map(Verified::id));
                 evidence.extend(
                     appointments.filter(|id| !given.contains(id)).filter_map(|id| Some((id, Bytes(self.directory.statement_bytes(&id)?)))),

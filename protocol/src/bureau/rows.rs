@@ -290,14 +290,14 @@ impl Summary {
             })
             .collect();
         let parted_seq = rights
-            .parted
-            .iter()
+            .all_parted()
+            .into_iter()
             .map(|(bureau, record)| {
                 let same = before.and_then(|b| {
-                    let unchanged = b.rights.parted.get(bureau) == Some(record);
-                    b.parted_seq.get(bureau).copied().filter(|_| unchanged)
+                    let unchanged = b.rights.parted(&bureau) == Some(record);
+                    b.parted_seq.get(&bureau).copied().filter(|_| unchanged)
                 });
-                (*bureau, same.unwrap_or(seq))
+                (bureau, same.unwrap_or(seq))
             })
             .collect();
         // What the founding change says never changes, so it is read once.
@@ -402,13 +402,13 @@ impl Summary {
             ended: self.ended.then_some(true),
             parted: self
                 .rights
-                .parted
-                .iter()
+                .all_parted()
+                .into_iter()
                 .map(|(bureau, record)| PartedRow {
-                    bureau: *bureau,
-                    record: *record,
-                    parted_seq: self.parted_seq.get(bureau).copied().unwrap_or(0),
-                    via: self.rights.parted_via.get(bureau).copied(),
+                    bureau,
+                    record,
+                    parted_seq: self.parted_seq.get(&bureau).copied().unwrap_or(0),
+                    via: self.rights.parted_via(&bureau),
                 })
                 .collect(),
             hidden: Some(self.hidden).filter(|hidden| *hidden),
@@ -441,8 +441,7 @@ impl Summary {
         }
         let mut parted_seq = BTreeMap::new();
         for parted in row.parted {
-            rights.parted.insert(parted.bureau, parted.record);
-            rights.parted_via.extend(parted.via.map(|via| (parted.bureau, via)));
+            rights.note_parted(parted.bureau, parted.record, parted.via);
             parted_seq.insert(parted.bureau, parted.parted_seq);
         }
         Ok(Self {

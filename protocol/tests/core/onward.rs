@@ -1226,3 +1226,25 @@ fn onward_on_a_thread_others_wrote_in_asks_them_too_and_explain_cites_it_all() {
     assert_eq!(kinds, ["agreement", "clause", "granted", "via", "onward_ask", "consent", "consent"], "{way:?}");
     assert_eq!(view.answer, "yes");
 }
+
+#[test]
+fn an_owner_that_grants_before_it_anchors_is_noticed_and_one_that_could_not_know_is_not() {
+    let (mut county, id) = written();
+    assert_eq!(access(&mut county, B, &id).records.last().expect("a head").kind, "adopt", "nothing of B is settled yet");
+    let grantee = Grantee::plain(county.nodes[C].id, Verb::Read, None);
+    let push = cheat(&mut county, &id, grantee, Vec::new());
+    county.bring(A, B, &Message::Push(push));
+    assert_eq!(accounts(&county, B, "grant_without_consent"), 1, "the owner had what B wrote");
+
+    let (mut county, id) = written();
+    let thread = county.open_case(A, &[B], "another", "the owner's words");
+    county.link(A, B, false);
+    county.note(B, &thread, "written where the owner does not see it");
+    let partner = county.nodes[C].name.clone();
+    county.ask(A, Command::AccessGrant { id: thread, partner, verb: "read".to_owned(), terms: GrantTerms::default() });
+    county.link(A, B, true);
+    county.pass(60);
+    assert_eq!(accounts(&county, B, "grant_without_consent"), 0);
+    assert_eq!(accounts(&county, C, "grant_without_consent"), 0);
+    drop(id);
+}

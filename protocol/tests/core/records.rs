@@ -182,7 +182,7 @@ fn disowning_may_be_record_one_and_retention_may_not() {
     let first = RecordId(bench.document.0);
     let end = bench.then(first, RecordKind::End(EndKind::Disown, order));
     assert!(bench.log.rights().bureaus.is_empty());
-    assert_eq!(bench.log.rights().parted.get(&world().bureaus[1].id), Some(&end), "the audience is told the log's end");
+    assert_eq!(bench.log.rights().parted(&world().bureaus[1].id), Some(end), "the audience is told the log's end");
 }
 
 #[test]
@@ -475,4 +475,37 @@ fn bounds_of_the_new_records_and_orders_are_kept_where_they_are_sealed() {
     fits(OrderAct::Void(most.0.clone(), most.1.clone()), &|order| RecordKind::Void(most.0.clone(), most.1.clone(), order));
     let most = bureaus(limits::AUDIENCE_MAX);
     fits(OrderAct::Reclassify(Tlp::Red, most.clone()), &|order| RecordKind::Reclassify(Tlp::Red, most.clone(), order));
+}
+
+#[test]
+fn a_log_names_so_many_bureaus_and_no_more_also_one_that_forgot_its_first() {
+    for rules in [1, 2] {
+        let mut bench = Bench::of(rules);
+        let strangers = |from: usize, count: usize| -> Vec<Grantee> {
+            let id = |n: usize| BureauId(*blake3::hash(&n.to_be_bytes()).as_bytes());
+            let mut all: Vec<Grantee> = (from..from + count).map(|n| Grantee::plain(id(n), Verb::Read, None)).collect();
+            all.sort();
+            all
+        };
+        let grant = |bench: &mut Bench, grantees: Vec<Grantee>| {
+            let order = bench.order(OrderAct::Grant(grantees.clone()));
+            RecordKind::Grant(grantees, order)
+        };
+        let mut at = bench.adopt;
+        // One is in the genesis, and cut: a bureau named once is named for good.
+        let gone = world().bureaus[1].id;
+        let order = bench.order(OrderAct::Cut(Subject::Bureau(gone), vec![Verb::Read, Verb::Append], true));
+        at = bench.then(at, RecordKind::Cut(Subject::Bureau(gone), vec![Verb::Read, Verb::Append], vec![], true, order));
+        let pages = (limits::BUREAUS_PER_LOG_MAX - 1).div_ceil(limits::AUDIENCE_MAX);
+        for page in 0..pages {
+            let count = limits::AUDIENCE_MAX.min(limits::BUREAUS_PER_LOG_MAX - 1 - page * limits::AUDIENCE_MAX);
+            let kind = grant(&mut bench, strangers(page * limits::AUDIENCE_MAX, count));
+            at = bench.then(at, kind);
+        }
+        let more = grant(&mut bench, strangers(limits::BUREAUS_PER_LOG_MAX, 1));
+        bench.refused(at, more, "only so many bureaus");
+        let again = grant(&mut bench, strangers(7, 3));
+        bench.then(at, again);
+        assert_eq!(bench.log.rights().bureaus.len(), limits::BUREAUS_PER_LOG_MAX - 1, "rules {rules}");
+    }
 }

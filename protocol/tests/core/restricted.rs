@@ -85,6 +85,7 @@ fn word(message: &Message) -> &'static str {
         Message::Agreements(_) => "agreements",
         Message::Ledger(_) => "ledger",
         Message::Cursor(_) => "cursor",
+        Message::Lasting(_) => "lasting",
         Message::Ack(_) => "ack",
         Message::Want(_) => "want",
         Message::Declined { .. } => "declined",
@@ -117,7 +118,7 @@ fn texts(county: &mut County, at: usize, id: &str) -> Vec<String> {
 #[test]
 fn without_an_agreement_in_force_one_set_is_spoken_whatever_the_two_have_and_do() {
     // use, what owner and partner may say at most; what both must have said for the table to mean anything.
-    let always = ["hello", "statements", "agreements", "ledger", "cursor", "ack", "want", "declined"];
+    let always = ["hello", "statements", "agreements", "ledger", "cursor", "lasting", "ack", "want", "declined"];
     for how in RESTRICTED {
         let (mut county, case) = county(how);
         county.heard = Some(Vec::new());

@@ -278,6 +278,10 @@ impl World {
                 if lacking > 0 {
                     return Err(format!("I8: {} lacks {lacking} lasting statements of {}", other.name, one.name));
                 }
+                let forgot = crate::oracle::lasting(other, one.bureau).difference(&crate::oracle::lasting(one, one.bureau)).count();
+                if forgot > 0 {
+                    return Err(format!("I8: {} forgot {forgot} lasting statements of its own, which {} knows", one.name, other.name));
+                }
                 if a < b && one.bureau != other.bureau {
                     let known = |node: &Node| {
                         let papers = node.papers();
@@ -305,8 +309,11 @@ impl World {
             return Ok(());
         }
         let Some(truth) = self.show(node, document) else {
-            // Only where nobody but the crashed creator ever had it.
-            return Err(format!("I6: the owner's node does not hold {document:?}"));
+            // A store put back, or the end of a copy, may leave it with others; where the pair is stopped it does not come home before that ends.
+            return match (0..self.nodes.len()).find(|n| self.may_bring_home(*n, node, document)) {
+                Some(n) => Err(format!("I6: the owner's node does not hold {document:?}, which {} may bring", self.nodes[n].name)),
+                None => Ok(()),
+            };
         };
         for n in 0..self.nodes.len() {
             if n == node || self.nodes[n].retired || self.nodes[n].hostile {
@@ -348,6 +355,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether a node holds a document and may hand it to its owner's node.
+    fn may_bring_home(&self, n: usize, owner: usize, document: &DocumentId) -> bool {
+        let node = &self.nodes[n];
+        if n == owner || node.retired || node.hostile || !self.connected(n, owner) || !self.holds(n, document) {
+            return false;
+        }
+        let home = self.nodes[owner].bureau;
+        node.bureau == home || (self.both_agree(n, owner) && entitles(node, document, home, &[self.own_time(n)]))
     }
 
     /// A node's own idea of now, as it states it.

@@ -8,13 +8,19 @@ use accord_protocol::step::{Table, Write};
 use accord_protocol::view::View;
 use rand::Rng;
 
-use crate::node::Node;
+use crate::node::{Node, Officer};
 use crate::world::World;
 
 impl World {
+    /// Copies a device's disk and key files aside.
+    pub fn back_up(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        node.backup = Some((node.disk.clone(), node.officers.clone()));
+    }
+
     /// Puts a device's disk back to its copy, marked as restored the way a backup is, and starts it.
     pub fn restore(&mut self, n: usize) {
-        let Some(copy) = self.nodes[n].backup.take() else { return };
+        let Some((copy, keys)) = self.nodes[n].backup.take() else { return };
         self.crash(n);
         self.note(|world| format!("the disk of {} is put back", world.nodes[n].name));
         self.nodes[n].disk = copy;
@@ -27,13 +33,13 @@ impl World {
         self.oracle.restored(&self.nodes[n]);
         self.watch.restored(&self.nodes[n]);
         self.boot(n);
-        self.officers_again(n);
+        self.officers_again(n, keys);
     }
 
     /// Puts a home node's disk back to its copy. With `says_so` the place knows that it is a restore, as one from a backup or on another
     /// machine does; else it is a snapshot of the machine that says nothing.
     pub fn put_back(&mut self, n: usize, says_so: bool) {
-        let Some(copy) = self.nodes[n].backup.take() else { return };
+        let Some((copy, keys)) = self.nodes[n].backup.take() else { return };
         let crash = std::mem::take(&mut self.weather.crash);
         self.crash(n);
         self.note(|world| format!("the disk of {} is put back{}", world.nodes[n].name, if says_so { ", which it knows" } else { "" }));
@@ -46,7 +52,7 @@ impl World {
         self.oracle.restored(&self.nodes[n]);
         self.watch.restored(&self.nodes[n]);
         self.boot(n);
-        self.officers_again(n);
+        self.officers_again(n, keys);
         self.weather.crash = crash;
     }
 
@@ -74,9 +80,14 @@ impl World {
             }
             let confirm =
                 |alone: bool, pair: Option<String>| Command::StoreConfirm { missing: "自备份以来的记录".into(), alone, pair };
-            if !self.status(n).catching_up.is_empty() && self.ask(n, confirm(healed, None)).is_ok() {
-                self.figures.count("faults", "store-confirmed");
-                self.nodes[n].unconfirmed = false;
+            if !self.status(n).catching_up.is_empty() {
+                // With the officer's word records may be written, at once.
+                let before = std::mem::take(&mut self.nodes[n].unconfirmed);
+                if self.ask(n, confirm(healed, None)).is_ok() {
+                    self.figures.count("faults", "store-confirmed");
+                } else {
+                    self.nodes[n].unconfirmed = before;
+                }
             }
             if !healed {
                 continue;
@@ -91,15 +102,31 @@ impl World {
         self.weather.crash = crash;
     }
 
-    /// After a restore an officer may be without the key that was made since.
-    fn officers_again(&mut self, n: usize) {
+    /// After a restore an officer may be without the key that was made since: then the older one does, which the copy brought back, but only
+    /// until a partner says what became of it. So it serves to make new ones, for whoever is without any too.
+    fn officers_again(&mut self, n: usize, keys: Vec<Officer>) {
+        let works = |world: &mut Self, officer: &Officer| {
+            let Officer { name, certificate, key } = officer.clone();
+            matches!(world.try_ask(n, Command::Unlock { name, certificate, signer: key }), Some(Ok(_)))
+        };
+        let mut lacking: Vec<String> = Vec::new();
+        for at in 0..self.nodes[n].officers.len() {
+            let officer = self.nodes[n].officers[at].clone();
+            if works(self, &officer) {
+                continue;
+            }
+            if let Some(older) = keys.iter().find(|key| key.name == officer.name && key.certificate != officer.certificate)
+                && works(self, older)
+            {
+                self.nodes[n].officers[at] = older.clone();
+                lacking.push(officer.name.clone());
+            }
+        }
         let names: Vec<String> = self.nodes[n].officers.iter().map(|officer| officer.name.clone()).collect();
         for name in names {
-            let works = self.nodes[n].officers.iter().find(|o| o.name == name).cloned().is_some_and(|o| {
-                let command = Command::Unlock { name: o.name, certificate: o.certificate, signer: o.key };
-                matches!(self.try_ask(n, command), Some(Ok(_)))
-            });
-            if !works && !self.nodes[n].laptop && matches!(self.try_ask(n, Command::OfficerReset { name: name.clone() }), Some(Ok(_))) {
+            let known = self.nodes[n].officers.iter().find(|officer| officer.name == name).cloned();
+            let lacks = lacking.contains(&name) || known.is_some_and(|officer| !works(self, &officer));
+            if lacks && !self.nodes[n].laptop && matches!(self.try_ask(n, Command::OfficerReset { name: name.clone() }), Some(Ok(_))) {
                 self.nodes[n].officers.retain(|officer| officer.name != name);
                 self.log_in(n, &name);
             }

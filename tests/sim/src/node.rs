@@ -109,8 +109,8 @@ pub struct Node {
     pub skew: Option<Skew>,
     /// Breaks the rules on purpose; nothing is promised to it.
     pub hostile: bool,
-    /// An older copy of its disk.
-    pub backup: Option<Disk>,
+    /// An older copy of its disk, with the officers' key files that lay beside it.
+    pub backup: Option<(Disk, Vec<Officer>)>,
     /// The device it is a second copy of.
     pub cloned_from: Option<usize>,
     /// Taken out of service; it is not started again.

@@ -84,7 +84,7 @@ impl LogModel {
         seen
     }
     /// The records on the way to every head: where grants count.
-    fn common(&self) -> BTreeSet<RecordId> {
+    pub fn common(&self) -> BTreeSet<RecordId> {
         let followed: BTreeSet<RecordId> = self.records.values().flat_map(parents).collect();
         let heads = self.records.keys().filter(|id| !followed.contains(id));
         let mut ways = heads.map(|head| self.way_to(*head).into_iter().map(|(id, _)| id).collect::<BTreeSet<_>>());
@@ -173,6 +173,33 @@ impl LogModel {
             _ => None,
         });
         granted.flatten().any(|grantee| grantee.bureau == to && grantee.via == Some(via))
+    }
+    /// Records that took reading away from a bureau which the log let in up to there.
+    fn own_cuts(&self, bureau: BureauId) -> Vec<RecordId> {
+        let takes = |record: &Record| match &record.kind {
+            RecordKind::Cut(Subject::Bureau(b), verbs, ..) => *b == bureau && verbs.contains(&Verb::Read),
+            RecordKind::Reclassify(_, narrowed, _) => narrowed.contains(&bureau),
+            RecordKind::End(..) => true,
+            _ => false,
+        };
+        let let_in_before = |cut: &Record| {
+            let mut held = self.genesis.audience.iter().any(|grantee| grantee.bureau == bureau) || self.opened.contains(&bureau);
+            for (id, record) in self.way_to(cut.previous) {
+                held = match &record.kind {
+                    RecordKind::Grant(grantees, _) | RecordKind::GrantWith(grantees, ..) => {
+                        held || grantees.iter().any(|g| g.bureau == bureau)
+                    }
+                    // What the other branches took away is carried over.
+                    RecordKind::Continue(..) => {
+                        let way = self.before(record.previous);
+                        held && !self.before(id).difference(&way).filter_map(|at| self.records.get(at)).any(takes)
+                    }
+                    _ => held && !takes(record),
+                };
+            }
+            held
+        };
+        self.records.iter().filter(|(_, record)| takes(record) && let_in_before(record)).map(|(id, _)| *id).collect()
     }
     /// Bureaus the log ever let in.
     pub fn ever_held(&self) -> BTreeSet<BureauId> {
@@ -431,7 +458,7 @@ impl Oracle {
                     && push.genesis.is_none()
                     && push.segments.is_empty()
                     && (log.genesis.owner == from.bureau || log.handed_on(from.bureau, to.bureau))
-                    && push.records.iter().all(|bytes| own_cut_follows(&log, document, to.bureau, &bytes.0, &from.identity.network))
+                    && push.records.iter().all(|bytes| own_cut_follows(&log, to.bureau, &bytes.0, &from.identity.network))
             }
             // A receipt names the document whose push it answers.
             Some(Message::Ledger(_)) => self.named.contains(&(to.bureau, from.bureau, *document)),
@@ -519,25 +546,12 @@ fn written_by(node: &Node, bytes: &[u8]) -> Option<BureauId> {
     Some(Sealed::<MemberCertificate>::from_bytes(row).ok()?.claimed().bureau)
 }
 
-/// Whether a record is a bureau's own cut or stands before it.
-fn own_cut_follows(log: &LogModel, document: &DocumentId, bureau: BureauId, bytes: &[u8], network: &NetworkId) -> bool {
+/// Whether a record is one that took a bureau's access away while the log let it in, or stands before such a one: the log up to its own cut.
+/// A cut that a healed log carries over from the branch it left is told like any other; what follows a cut is not.
+fn own_cut_follows(log: &LogModel, bureau: BureauId, bytes: &[u8], network: &NetworkId) -> bool {
     let Ok(sealed) = Sealed::<Record>::from_bytes(bytes) else { return false };
     let id = RecordId(sealed.id(network).0);
-    if !log.ever_held().contains(&bureau) {
-        return false;
-    }
-    log.heads(document).into_iter().any(|head| {
-        let way = log.way_to(head);
-        let place = way.iter().position(|(at, _)| *at == id);
-        let takes = |record: &Record| match &record.kind {
-            RecordKind::Cut(Subject::Bureau(b), verbs, ..) => *b == bureau && verbs.contains(&Verb::Read),
-            RecordKind::Reclassify(_, narrowed, _) => narrowed.contains(&bureau),
-            RecordKind::End(..) => true,
-            _ => false,
-        };
-        let cut = way.iter().rposition(|(_, record)| takes(record));
-        place.zip(cut).is_some_and(|(place, cut)| place <= cut)
-    })
+    log.own_cuts(bureau).into_iter().any(|cut| log.before(cut).contains(&id))
 }
 
 /// Roots, appointments and revocations of a bureau that a disk holds: what must never be lost sight of.

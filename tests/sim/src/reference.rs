@@ -122,7 +122,9 @@ impl Reading<'_> {
     fn decide(&self) -> Admitted {
         let mut out = Admitted { known: self.changes.keys().copied().collect(), ..Admitted::default() };
         let mut records: Vec<(&RecordId, &Record)> = self.log.records.iter().collect();
-        records.sort_by_key(|(id, record)| (record.index, **id));
+        // Where anchors contradict each other, the branch that goes on stands.
+        let common = self.log.common();
+        records.sort_by_key(|(id, record)| (!common.contains(id), record.index, **id));
         for (_, record) in records {
             for tip in record.kind.anchors() {
                 let past = self.past(tip);

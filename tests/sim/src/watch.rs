@@ -160,3 +160,13 @@ impl Watch {
         Ok(())
     }
 }
+
+/// What a device's account says it refused or was refused, for the trace.
+pub fn refusals(writes: &[Write]) -> Vec<String> {
+    let lines = writes.iter().filter_map(|write| match write {
+        Write::Account(line) => canon::decode::<AccountLine>(line).ok(),
+        _ => None,
+    });
+    let refused = lines.filter(|line| line.kind.starts_with("refused") || line.kind.starts_with("declined"));
+    refused.map(|line| format!("{} {:?} {:?}: {}", line.kind, line.document, line.bureau, line.detail)).collect()
+}

@@ -372,6 +372,9 @@ impl World {
         if let Err(why) = self.watch.committed(&self.nodes[n], writes, self.now) {
             self.fail(&why);
         }
+        for line in crate::watch::refusals(writes) {
+            self.note(|world| format!("{} notes {line}", world.nodes[n].name));
+        }
     }
 
     /// Commits and tells what a turn caused.

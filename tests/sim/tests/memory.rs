@@ -5,6 +5,7 @@ use accord_protocol::input::Command;
 use accord_protocol::step::{Table, Write};
 use accord_protocol::view::{Refused, View};
 use accord_sim::disk::Disk;
+use accord_sim::oracle::{lasting, log_of};
 use accord_sim::people::{terms, usual_grants};
 use accord_sim::world::World;
 
@@ -209,4 +210,67 @@ fn two_nodes_on_one_store_are_noticed_by_what_a_partner_heard_from_the_other() {
     world.boot(b);
     world.run(20_000);
     assert!(world.status(a).catching_up.contains(&"cloned".to_owned()), "{:?}", world.status(a).catching_up);
+}
+
+/// Puts an older disk back under the first bureau, an officer of which states what is missing once all partners were heard.
+fn put_back_and_confirm(world: &mut World, n: usize, disk: Disk) {
+    put_back(world, n, disk);
+    world.run(30_000);
+    assert_eq!(world.status(n).catching_up, ["restored"], "its partners return cursors that are ahead");
+    confirm(world, n, false, None).expect("all partners were heard");
+    world.run(60_000);
+}
+
+#[test]
+fn a_document_of_an_officer_whom_a_restore_forgot_comes_home() {
+    let (mut world, [a, b, c]) = star(65);
+    let old = world.nodes[a].disk.clone();
+    let first = world.nodes[a].officers[0].clone();
+    let add =
+        Command::OfficerAdd {
+            name: "新人".into(), seats: Vec::new(), capabilities: vec!["create".into(), "write".into(), "order".into()]
+        };
+    world.ask(a, add).expect("added");
+    world.log_in(a, "新人");
+    world.nodes[a].officers.retain(|officer| officer.name == "新人");
+    world.ask(a, Command::Lock { name: Some(first.name.clone()) }).expect("goes home");
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened by the new one");
+    world.run(20_000);
+    assert!(world.holds(b, &thread));
+    world.nodes[a].officers = vec![first];
+    put_back_and_confirm(&mut world, a, old);
+    assert!(world.holds(a, &thread), "its readers bring it back, and with it whose work it is");
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn readers_of_a_hidden_audience_give_the_owner_back_what_a_restore_forgot() {
+    let (mut world, [a, b, c]) = star(66);
+    let old = world.nodes[a].disk.clone();
+    let hidden = world.publish(a, &[b], SERIES).expect("published, for whom it may concern");
+    world.run(20_000);
+    assert!(world.holds(b, &hidden) && !world.holds(c, &hidden));
+    put_back_and_confirm(&mut world, a, old);
+    assert!(world.holds(a, &hidden));
+    let opened = |world: &World| log_of(&world.nodes[a], &hidden).expect("held").opened;
+    assert_eq!(opened(&world).into_iter().collect::<Vec<_>>(), [world.nodes[b].bureau], "the reader gave back what opens its place");
+    world.heal();
+    world.check_healed();
+    assert!(!world.holds(c, &hidden));
+}
+
+#[test]
+fn partners_tell_a_restored_bureau_what_it_revoked_itself() {
+    let (mut world, [a, b, _]) = star(67);
+    let old = world.nodes[a].disk.clone();
+    world.ask(a, Command::OfficerReset { name: "值班员".into() }).expect("reset: the old key is lost");
+    world.run(20_000);
+    let own = world.nodes[a].bureau;
+    let before = lasting(&world.nodes[b], own);
+    put_back(&mut world, a, old);
+    assert!(!lasting(&world.nodes[a], own).is_superset(&before), "it forgot the revocation");
+    world.run(30_000);
+    assert_eq!(lasting(&world.nodes[a], own), before);
+    assert_eq!(confirm(&mut world, a, false, None).expect_err("the key that was revoked signs nothing").code, "certificate_not_good");
 }

@@ -1,27 +1,31 @@
 //! Rights as of one record: what grants gave and what was taken away on the way from the genesis to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use accord_keys::certificate::{Capability, MemberCertificate};
 use accord_keys::time::WallSeconds;
 
+use super::shared::SharedMap;
 use super::{Grantee, RecordKind, Subject};
 use crate::access::consent::{Consent, Consented};
 use crate::agreement::{Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
 
-/// Rights as of one record: what grants gave and cuts took on the way from the genesis to it.
+/// Rights as of one record: what grants gave and cuts took on the way from the genesis to it. Every record of a log has its own: copies
+/// share what they have in common, and a record costs what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     /// Bureaus that hold the document, with the record that let them in.
-    pub bureaus: BTreeMap<BureauId, Held>,
-    /// Bureaus that held it until a cut, with that cut: they are told the log up to it, and nothing after.
-    pub parted: BTreeMap<BureauId, RecordId>,
-    /// Of those the ones that had come by way of another bureau: that one tells them.
-    pub parted_via: BTreeMap<BureauId, BureauId>,
+    pub bureaus: SharedMap<BureauId, Held>,
+    /// Bureaus that held it until a cut, with that cut.
+    parted: SharedMap<BureauId, RecordId>,
+    /// Of those the ones that had come by way of another bureau.
+    parted_via: SharedMap<BureauId, BureauId>,
     /// The record that ended the document.
     pub ended: Option<RecordId>,
-    denied: BTreeSet<(Subject, Verb)>,
+    /// Bureaus that held it when it ended: parted by that record.
+    until_end: SharedMap<BureauId, Held>,
+    denied: SharedMap<(Subject, Verb), ()>,
 }
 
 /// What one bureau holds.
@@ -95,7 +99,32 @@ impl Held {
 impl Rights {
     /// Whether a cut took this verb from this very member, its key, seat, unit or bureau.
     pub fn denies(&self, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
-        self.denied.iter().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate))
+        self.denied.keys().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate))
+    }
+
+    /// The record by which a bureau that held the document lost it: it is told the log up to that, and nothing after.
+    pub fn parted(&self, bureau: &BureauId) -> Option<RecordId> {
+        self.ended.filter(|_| self.until_end.contains_key(bureau)).or_else(|| self.parted.get(bureau).copied())
+    }
+    /// All such bureaus with that record.
+    pub fn all_parted(&self) -> BTreeMap<BureauId, RecordId> {
+        let at_end = self.ended.into_iter().flat_map(|end| self.until_end.keys().map(move |bureau| (*bureau, end)));
+        self.parted.iter().map(|(bureau, record)| (*bureau, *record)).chain(at_end).collect()
+    }
+    /// The bureau by way of which one had come that lost the document: that one tells it.
+    pub fn parted_via(&self, bureau: &BureauId) -> Option<BureauId> {
+        match self.until_end.get(bureau) {
+            Some(held) => held.via,
+            None => self.parted_via.get(bureau).copied(),
+        }
+    }
+    /// Notes that a bureau lost the document by a record, and by way of whom it had come.
+    pub fn note_parted(&mut self, bureau: BureauId, record: RecordId, via: Option<BureauId>) {
+        self.parted.insert(bureau, record);
+        match via {
+            Some(via) => self.parted_via.insert(bureau, via),
+            None => drop(self.parted_via.remove(&bureau)),
+        }
     }
 
     /// Whether the holder of this certificate may do `verb`. The owner bureau's members need `write` to append and nothing to read. Nobody
@@ -121,7 +150,10 @@ impl Rights {
 
     pub(super) fn grant(&mut self, grantees: &[Grantee], (record, index): (RecordId, u32), since: WallSeconds, consents: &[Consent]) {
         for grantee in grantees {
-            self.denied.retain(|(subject, _)| *subject != Subject::Bureau(grantee.bureau));
+            for verb in [Verb::Read, Verb::Append, Verb::Request] {
+                self.denied.remove(&(Subject::Bureau(grantee.bureau), verb));
+            }
+            self.until_end.remove(&grantee.bureau);
             self.parted.remove(&grantee.bureau);
             self.parted_via.remove(&grantee.bureau);
             // One that holds it still was there all the time; one whose time was over comes anew.
@@ -143,8 +175,9 @@ impl Rights {
         let loses_read = verbs.contains(&Verb::Read);
         if let Subject::Bureau(bureau) = subject {
             if loses_read {
-                if let Some(held) = self.bureaus.remove(bureau) {
-                    self.part(*bureau, &held, record);
+                if let Some(via) = self.bureaus.get(bureau).map(|held| held.via) {
+                    self.bureaus.remove(bureau);
+                    self.note_parted(*bureau, record, via);
                 }
             } else if verbs.contains(&Verb::Append)
                 && let Some(held) = self.bureaus.get_mut(bureau)
@@ -152,17 +185,9 @@ impl Rights {
                 held.verb = Verb::Read;
             }
         }
-        self.denied.extend(verbs.iter().map(|verb| (subject.clone(), *verb)));
+        self.denied.extend(verbs.iter().map(|verb| ((subject.clone(), *verb), ())));
         if loses_read {
-            self.denied.insert((subject.clone(), Verb::Append));
-        }
-    }
-
-    fn part(&mut self, bureau: BureauId, held: &Held, record: RecordId) {
-        self.parted.insert(bureau, record);
-        match held.via {
-            Some(via) => drop(self.parted_via.insert(bureau, via)),
-            None => drop(self.parted_via.remove(&bureau)),
+            self.denied.insert((subject.clone(), Verb::Append), ());
         }
     }
 
@@ -176,10 +201,12 @@ impl Rights {
                 }
             }
             RecordKind::End(..) => {
-                for (bureau, held) in std::mem::take(&mut self.bureaus) {
-                    self.part(bureau, &held, record);
+                let held = std::mem::take(&mut self.bureaus);
+                if self.ended.is_none() {
+                    (self.ended, self.until_end) = (Some(record), held);
+                } else {
+                    held.iter().for_each(|(bureau, held)| self.note_parted(*bureau, record, held.via));
                 }
-                self.ended = self.ended.or(Some(record));
             }
             _ => {}
         }
@@ -187,12 +214,84 @@ impl Rights {
 
     /// What both of two heads give: the rights of a log that forked.
     pub(super) fn both(&self, other: &Self) -> Self {
+        let parted: SharedMap<BureauId, RecordId> = self.all_parted().into_iter().chain(other.all_parted()).collect();
+        let via = |bureau: &BureauId| {
+            let last = if other.parted(bureau).is_some() { other } else { self };
+            last.parted_via(bureau).or_else(|| self.parted_via(bureau))
+        };
         Self {
             bureaus: self.bureaus.iter().filter_map(|(b, held)| Some((*b, held.weaker(other.bureaus.get(b)?)))).collect(),
-            parted: self.parted.iter().chain(&other.parted).map(|(b, r)| (*b, *r)).collect(),
-            parted_via: self.parted_via.iter().chain(&other.parted_via).map(|(b, via)| (*b, *via)).collect(),
+            parted_via: parted.keys().filter_map(|bureau| Some((*bureau, via(bureau)?))).collect(),
+            parted,
             ended: self.ended.into_iter().chain(other.ended).min(),
-            denied: self.denied.union(&other.denied).cloned().collect(),
+            until_end: SharedMap::default(),
+            denied: self.denied.iter().chain(&other.denied).map(|(key, ())| (key.clone(), ())).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::access::log::EndKind;
+    use crate::id::Bytes;
+
+    fn bureau(n: u32) -> BureauId {
+        BureauId(*blake3::hash(&n.to_be_bytes()).as_bytes())
+    }
+
+    fn id(n: u32) -> RecordId {
+        RecordId(bureau(n).0)
+    }
+
+    /// Where the nodes of these rights lie in memory.
+    fn nodes<'a>(all: impl IntoIterator<Item = &'a Rights>) -> usize {
+        let mut seen = BTreeSet::new();
+        for rights in all {
+            rights.bureaus.note_nodes(&mut seen);
+            rights.parted.note_nodes(&mut seen);
+            rights.parted_via.note_nodes(&mut seen);
+            rights.until_end.note_nodes(&mut seen);
+            rights.denied.note_nodes(&mut seen);
+        }
+        seen.len()
+    }
+
+    #[test]
+    fn rights_of_all_records_of_a_log_cost_what_the_records_say() {
+        let mut rights = Rights::default();
+        let mut kept = Vec::new();
+        for n in 0..1_000 {
+            rights.grant(&[Grantee::plain(bureau(n), Verb::Read, None)], (id(n), n), WallSeconds(1), &[]);
+            kept.push(rights.clone());
+        }
+        let granted = nodes(&kept);
+        assert!(granted < 20 * 1_000, "{granted} nodes for a thousand grants");
+        for n in 0..1_000 {
+            let subject = if n % 2 == 0 { Subject::Bureau(bureau(n)) } else { Subject::Certificate(CertificateId(bureau(n).0)) };
+            rights.take(&RecordKind::Cut(subject, vec![Verb::Read], Vec::new(), false, Bytes(Vec::new())), id(2_000 + n));
+            kept.push(rights.clone());
+        }
+        let cut = nodes(&kept);
+        assert!(cut < granted + 60 * 1_000, "{cut} nodes for a thousand cuts more");
+        assert_eq!((rights.bureaus.len(), rights.all_parted().len()), (500, 500));
+    }
+
+    #[test]
+    fn a_thousand_ends_on_as_many_branches_copy_nobody() {
+        let mut rights = Rights::default();
+        let all: Vec<Grantee> = (0..1_000).map(|n| Grantee::plain(bureau(n), Verb::Read, None)).collect();
+        rights.grant(&all, (id(0), 1), WallSeconds(1), &[]);
+        let end = |n: u32| {
+            let mut ended = rights.clone();
+            ended.take(&RecordKind::End(EndKind::Disown, Bytes(Vec::new())), id(n));
+            ended
+        };
+        let ends: Vec<Rights> = (1..1_000).map(end).collect();
+        assert_eq!(nodes(&ends), nodes([&rights]));
+        assert!(ends.iter().all(|ended| ended.bureaus.is_empty() && ended.all_parted().len() == 1_000));
+        assert_eq!(ends[6].parted(&bureau(3)), Some(id(7)));
     }
 }

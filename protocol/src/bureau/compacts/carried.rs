@@ -87,7 +87,7 @@ impl Bureau {
         let due = |compact: &Compact| (peer == own || compact.holds(&peer)) && !self.links[&link].shown.contains(&shown);
         let Some(sealed) = self.compacts.sealed(&id).filter(|sealed| due(sealed.body())) else { return };
         let (bytes, officer) = (Bytes(sealed.sealed().to_bytes()), sealed.body().officer);
-        let evidence = self.with_grounds([officer], peer, &BTreeSet::new()).into_iter().map(|(_, bytes)| bytes).collect();
+        let evidence = self.with_grounds([officer], Some(peer), &BTreeSet::new()).into_iter().map(|(_, bytes)| bytes).collect();
         self.send_statements(turn, link, evidence);
         self.send(turn, link, &Message::Compacts(vec![bytes]), false);
         if let Some(link) = self.links.get_mut(&link) {

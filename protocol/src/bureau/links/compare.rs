@@ -72,8 +72,12 @@ impl Bureau {
         if self.silence(&peer.bureau).is_some() {
             return;
         }
-        // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits.
+        // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits. Its word may be the last it says, so
+        // that ours follows at the next quiet moment.
         if turn.now.mono < link.equality_heard.plus(limits::QUIET_MS / 4) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.busy(turn.now.mono);
+            }
             return;
         }
         if let Some(link) = self.links.get_mut(&id) {

@@ -122,23 +122,39 @@ impl Bureau {
         statements.filter(|bytes| kept.contains(&seal::peek_type(bytes))).map(Bytes).collect()
     }
 
+    /// Digest of the roots, appointments and revocations of a bureau that are known here: what must not go backwards.
+    fn lasting(&self, bureau: &BureauId) -> Option<Digest> {
+        let record = self.directory.bureau(bureau)?;
+        let statements = record.roots().map(seal::Verified::id).chain(record.appointments().map(seal::Verified::id));
+        let ids: BTreeSet<StatementId> = statements.chain(record.revocations().map(seal::Verified::id)).collect();
+        let mut hasher = blake3::Hasher::new_derive_key("accord lasting statements v1");
+        for id in ids {
+            hasher.update(&id.0);
+        }
+        Some(Digest(*hasher.finalize().as_bytes()))
+    }
+
+    /// A partner said what it knows of its own bureau: where that is not what we know, all we know is said back, once on a link.
+    pub(in crate::bureau) fn lasting_came(&mut self, turn: &mut Turn, id: LinkId, theirs: Digest) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.own && !link.lasting_heard) else { return };
+        link.lasting_heard = true;
+        let bureau = link.peer.expect("checked by message()").bureau;
+        if self.lasting(&bureau).is_some_and(|ours| ours != theirs) {
+            self.send_statements(turn, id, self.public_of(&bureau));
+        }
+    }
+
+    /// What of a bureau anybody may know, as it is known here: roots, appointments, revocations, certificates of nodes.
+    fn public_of(&self, bureau: &BureauId) -> Vec<Bytes> {
+        let statements = self.directory.statements(bureau).into_iter();
+        statements.filter(|bytes| is_public(bytes)).map(Bytes).collect()
+    }
+
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
     /// Officers' and laptops' certificates go to our own devices here, and elsewhere only as evidence.
     pub(in crate::bureau) fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
-        let mut out: Vec<Bytes> = Vec::new();
-        for bytes in self.directory.statements(&self.identity.bureau) {
-            let is_certificate = seal::peek_type(&bytes) == Some(StatementType::Certificate.number());
-            // How wrong our clocks were is nobody else's matter.
-            let inner = seal::peek_type(&bytes) == Some(StatementType::ClockReset.number());
-            let public = !inner && !is_certificate
-                || is_certificate && {
-                    accord_keys::seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(&bytes)
-                        .is_ok_and(|sealed| sealed.claimed().kind == MemberKind::Node)
-                };
-            if public || to_own {
-                out.push(Bytes(bytes));
-            }
-        }
+        let own = self.directory.statements(&self.identity.bureau).into_iter();
+        let mut out: Vec<Bytes> = own.filter(|bytes| to_own || is_public(bytes)).map(Bytes).collect();
         out.extend(self.contacts.values().filter(|c| c.body().bureau == self.identity.bureau).map(|c| Bytes(c.sealed().to_bytes())));
         out
     }
@@ -146,12 +162,9 @@ impl Bureau {
     /// Passes a new statement of our bureau on to those who may hear it.
     pub(in crate::bureau) fn tell_statement(&mut self, turn: &mut Turn, bytes: &[u8]) {
         let own = self.identity.bureau;
-        let private = seal::peek_type(bytes) == Some(StatementType::Certificate.number())
-            && accord_keys::seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(bytes)
-                .is_ok_and(|sealed| sealed.claimed().kind != MemberKind::Node);
-        let private = private || seal::peek_type(bytes) == Some(StatementType::ClockReset.number());
         let message = Message::Statements(vec![Bytes(bytes.to_vec())]);
-        for link in self.live_links(|peer| peer == own || !private) {
+        let public = is_public(bytes);
+        for link in self.live_links(|peer| peer == own || public) {
             self.send(turn, link, &message, false);
         }
     }
@@ -257,6 +270,9 @@ impl Bureau {
             self.send_statements(turn, id, greeting.statements);
             self.send_statements(turn, id, greeting.evidence);
         }
+        if let Some(lasting) = self.lasting(&self.identity.bureau).filter(|_| !own && self.links[&id].version >= 3) {
+            self.send(turn, id, &Message::Lasting(lasting), false);
+        }
         self.show_compacts(turn, id);
         if !knows {
             self.send_agreements(turn, id, greeting.agreements);
@@ -313,5 +329,18 @@ impl Greeting {
             }
         }
         Digest(*hasher.finalize().as_bytes())
+    }
+}
+
+/// Whether a statement of a bureau is for everybody. Officers' and laptops' certificates are not, and how wrong its clocks were is nobody
+/// else's matter.
+fn is_public(bytes: &[u8]) -> bool {
+    match seal::peek_type(bytes).and_then(StatementType::from_number) {
+        Some(StatementType::ClockReset) => false,
+        Some(StatementType::Certificate) => {
+            let sealed = seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(bytes);
+            sealed.is_ok_and(|sealed| sealed.claimed().kind == MemberKind::Node)
+        }
+        _ => true,
     }
 }

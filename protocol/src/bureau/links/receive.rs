@@ -45,8 +45,9 @@ impl Bureau {
         let mut waiting = false;
         let mut refused: Option<String> = None;
         for opening in &push.openings {
-            // Of a hidden audience a partner opens to us our own place and nobody else's.
-            if (own_link || opening.bureau == self.identity.bureau) && state.learn_opening(opening) {
+            // Of a hidden audience a partner opens to us our own place; of an audience of ours its own, and nobody else's.
+            let its_own = opening.bureau == peer.bureau && state.owner() == self.identity.bureau;
+            if (own_link || opening.bureau == self.identity.bureau || its_own) && state.learn_opening(opening) {
                 items.push(Item::Opening(opening.to_bytes()));
             }
         }
@@ -85,7 +86,7 @@ impl Bureau {
             Ok(_) => None,
         };
         if let Some(why) = no {
-            let told_of_cut = !is_new && push.segments.is_empty() && rights.parted.contains_key(&self.identity.bureau);
+            let told_of_cut = !is_new && push.segments.is_empty() && rights.parted(&self.identity.bureau).is_some();
             if !is_new {
                 self.bodies.insert(document, state);
                 if !items.is_empty() {

@@ -182,10 +182,11 @@ impl Bureau {
             }
         }
         let (link, state) = (&self.links[&id], &self.bodies[&document]);
-        // What opens a hidden audience goes to that reader alone.
+        // What opens a place in a hidden audience goes to that reader alone, and from it back to the owner, who may have lost it.
         if !link.own {
+            let reader = if state.owner() == peer.bureau { self.identity.bureau } else { peer.bureau };
             items.retain(|(_, item)| match item {
-                Item::Opening(bytes) => Opening::from_bytes(bytes).is_some_and(|opening| opening.bureau == peer.bureau),
+                Item::Opening(bytes) => Opening::from_bytes(bytes).is_some_and(|opening| opening.bureau == reader),
                 _ => true,
             });
         }
@@ -206,7 +207,7 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let evidence = self.evidence_for(id, peer, state, permit.whole(), after);
+        let evidence = self.evidence_for(id, peer, state, permit.whole(), walk_to.map(|_| after));
         self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<Push> = Vec::new();
         let mut size = usize::MAX;
@@ -306,7 +307,7 @@ impl Bureau {
         let (Some(parting), Some(state)) = (parting, self.bodies.get(&document)) else { return self.passed(id, document, walk_to) };
         let records = state.log().up_to(&parting.cut());
         let officers: Vec<CertificateId> = records.iter().flat_map(|record| record.body().kind.officers()).collect();
-        let evidence = self.with_grounds(officers, peer.bureau, &self.links[&id].evidence);
+        let evidence = self.with_grounds(officers, Some(peer.bureau), &self.links[&id].evidence);
         let mut pages: Vec<Vec<Bytes>> = vec![Vec::new()];
         let mut size = 0;
         for bytes in records.into_iter().map(|record| record.sealed().to_bytes()) {
@@ -368,8 +369,10 @@ impl Bureau {
         }
     }
 
-    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
-    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: u64) -> Vec<(StatementId, Bytes)> {
+    /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on. Those of
+    /// its own bureau it has, and those that went with items up to `after`; without it the receiver asked for the document: then it may be a
+    /// restored store that lost them.
+    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: Option<u64>) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
         let mut out = Vec::new();
         if state.owner() != self.identity.bureau
@@ -383,11 +386,11 @@ impl Bureau {
         let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
         // Appointments rest on the registrars' certificates: those come first.
         let mut named = state.certificates(whole);
-        if after > 0 {
+        if let Some(after) = after.filter(|after| *after > 0) {
             let behind = state.certificates_until(after, whole);
             named.retain(|certificate| !behind.contains(certificate));
         }
-        let mut first = self.with_grounds(named, peer.bureau, &known);
+        let mut first = self.with_grounds(named, after.map(|_| peer.bureau), &known);
         first.extend(out);
         let mut roots_first = first;
         roots_first.sort_by_key(|(_, bytes)| match seal::peek_type(&bytes.0).and_then(StatementType::from_number) {
@@ -398,11 +401,12 @@ impl Bureau {
         roots_first
     }
 
-    /// Sealed certificates with what they rest on, in an order that can be learnt, without those of `to` and those already given.
+    /// Sealed certificates with what they rest on, in an order that can be learnt, without those of a bureau that has them and those already
+    /// given.
     pub(in crate::bureau) fn with_grounds(
         &self,
         certificates: impl IntoIterator<Item = CertificateId>,
-        to: BureauId,
+        has: Option<BureauId>,
         given: &BTreeSet<StatementId>,
     ) -> Vec<(StatementId, Bytes)> {
         let mut roots: Vec<StatementId> = Vec::new();
@@ -412,7 +416,7 @@ impl Bureau {
             let Some(known) = self.directory.certificate(&certificate) else { continue };
             let bureau = known.body().bureau;
             // Our own devices hear of our members at greeting, and here once more: what they lack they could not show.
-            if bureau == to && to != self.identity.bureau {
+            if has == Some(bureau) && bureau != self.identity.bureau {
                 continue;
             }
             if bureau != self.identity.bureau

@@ -348,7 +348,7 @@ impl Bureau {
         };
         let log = self.bodies.get(document).map(DocState::log);
         let cut_at = log.and_then(|log| {
-            let cut = *log.rights().parted.get(&grantee.bureau)?;
+            let cut = log.rights().parted(&grantee.bureau)?;
             Some(log.get(&cut)?.record.as_ref()?.body().at)
         });
         let serves = |kept: &Kept| {

@@ -109,7 +109,7 @@ impl Bureau {
         let rights = &self.documents.get(document)?.rights;
         let about = |kept: &&Kept| kept.wanted().document == *document;
         let claims = self.onward.asks.values().filter(about).map(|kept| (kept.wanted().recipient, kept.wanted().recipient_name));
-        let known = rights.bureaus.keys().chain(rights.parted.keys()).map(|bureau| (*bureau, ""));
+        let known = rights.bureaus.keys().copied().chain(rights.all_parted().into_keys()).map(|bureau| (bureau, ""));
         let meant = |(bureau, claim): &(BureauId, &str)| {
             (lower.len() >= PREFIX_MIN && bureau.to_string().starts_with(&lower)) || self.name_or_claim(bureau, claim).0 == word
         };

@@ -8,6 +8,7 @@ use accord_keys::seal::Sealed;
 use super::*;
 use crate::access::log::{Record, RecordKind};
 use crate::bureau::links::Mode;
+use crate::id::TransportKey;
 use crate::input::LinkId;
 use crate::intake::Item;
 use crate::wire::Message;
@@ -88,7 +89,7 @@ impl Bureau {
         if due.is_empty() {
             return;
         }
-        let evidence = self.with_grounds(due.iter().map(|(_, officer, _)| *officer), peer, &self.links[&id].evidence);
+        let evidence = self.with_grounds(due.iter().map(|(_, officer, _)| *officer), Some(peer), &self.links[&id].evidence);
         self.send_evidence(turn, id, evidence);
         for page in due.chunks(limits::ONWARD_PAGE) {
             let items = page.iter().map(|(.., bytes)| bytes.clone()).collect();
@@ -337,7 +338,21 @@ impl Bureau {
                 }
             }
         }
+        // An owner that lets a bureau in before it anchors what we wrote settles it later: what we handed to it before, citing an older record
+        // than the grant, it had. Asked of the records that came alone: later ones do not make an older one worse.
         let owner = state.owner();
+        if let Some(cited) = state.first_cited_by(&own, self.sent_to(&owner)) {
+            let mut wrote = state.contributors().clone();
+            wrote.entry(own).and_modify(|settled| *settled = cited.min(*settled)).or_insert(cited);
+            let log = state.log();
+            for (record, entry) in grants.iter().filter_map(|(record, _)| Some((record, log.get(record)?))) {
+                let facts = access::Facts { contributors: &wrote, ..state.facts(&entry.rights) };
+                let by_it = access::let_in_without(&facts, &own, |_| entry.tlp()).into_iter().filter(|(_, by)| by == record);
+                for (bureau, record) in by_it {
+                    without.entry(record).or_default().insert(bureau);
+                }
+            }
+        }
         for (id, record) in answered {
             let partner = self.onward.asks[&id].row.partner;
             let was_open = self.onward.asks[&id].is_onward() && !self.onward.asks[&id].row.theirs;
@@ -347,6 +362,17 @@ impl Bureau {
             }
         }
         self.alarm(turn, document, owner, without);
+    }
+
+    /// Up to which sequence of ours everything went to some node of a bureau.
+    fn sent_to(&self, bureau: &BureauId) -> u64 {
+        let now = self.links.values().filter(|link| link.is_with(bureau)).map(crate::bureau::links::Link::walked);
+        let of_it = |transport: &TransportKey| {
+            let mut devices = self.directory.all_by_transport(transport);
+            devices.any(|id| self.directory.certificate(&id).is_some_and(|certificate| certificate.body().bureau == *bureau))
+        };
+        let before = self.reached.iter().filter(|(transport, _)| of_it(transport)).map(|(_, reached)| reached.base);
+        now.chain(before).max().unwrap_or(0)
     }
 
     /// Keeps one alarm for each record that passed our consent over, and says so once for all that came together. An owner that writes such

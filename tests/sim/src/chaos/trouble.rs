@@ -103,8 +103,7 @@ impl World {
         let devices: Vec<usize> = (0..self.nodes.len()).filter(|n| self.nodes[*n].laptop).collect();
         let Some(n) = devices.choose(&mut self.rng).copied() else { return };
         if self.nodes[n].backup.is_none() {
-            let copy = self.nodes[n].disk.clone();
-            self.nodes[n].backup = Some(copy);
+            self.back_up(n);
             return;
         }
         self.figures.count("faults", "restore");
@@ -124,8 +123,7 @@ impl World {
         let homes: Vec<usize> = (0..self.nodes.len()).filter(|n| !self.nodes[*n].laptop && self.nodes[*n].cloned_from.is_none()).collect();
         let Some(n) = homes.choose(&mut self.later).copied() else { return };
         if self.nodes[n].backup.is_none() {
-            let copy = self.nodes[n].disk.clone();
-            self.nodes[n].backup = Some(copy);
+            self.back_up(n);
             return;
         }
         let says_so = self.later.random_bool(0.5);
