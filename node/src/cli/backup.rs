@@ -90,7 +90,7 @@ fn create(cx: &Context, file: &Path, passphrase_file: Option<&Path>) -> Result<(
     let mut bar = Bar::new(cx, cx.words.say("backup.creating"));
     let mut show = |landing: &Landing| {
         let (done, total) = landing.progress();
-        bar.to(Progress { stage: Stage::Backup, done, total });
+        bar.to(Progress { stage: Stage::Backup, done, total, items: 0 });
     };
     let fetched = cx.client()?.fetch("/v1/backup", |bytes| {
         landing.take(bytes).map_err(failed)?;

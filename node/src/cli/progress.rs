@@ -1,9 +1,10 @@
 //! How far long work has come: a bar for a person, lines of JSON on standard error for a program.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use crate::store::{Progress, Stage};
@@ -37,7 +38,8 @@ impl Bar {
         if !cx.out.person() {
             return Self::None;
         }
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{msg} {wide_bar} {prefix}{percent}% {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
         Self::Drawn(ProgressBar::new(0).with_style(style).with_message(words.to_owned()))
     }
 
@@ -48,19 +50,23 @@ impl Bar {
             Stage::Journal => "journal",
             Stage::Backup => "backup",
         };
-        self.on(stage, progress.done, progress.total);
+        self.on(stage, progress.done, progress.total, progress.items);
     }
 
     pub(super) fn at(&mut self, done: u64, total: u64) {
-        self.on("reading", done, total);
+        self.on("reading", done, total, 0);
     }
 
-    fn on(&mut self, stage: &'static str, done: u64, total: u64) {
+    fn on(&mut self, stage: &'static str, done: u64, total: u64, items: u64) {
         match self {
             Self::None => {}
             Self::Drawn(bar) => {
                 bar.set_length(total);
                 bar.set_position(done);
+                // How many items are read is worth more than how many bytes to who waits.
+                if items > 0 {
+                    bar.set_prefix(format!("{items} "));
+                }
             }
             Self::Lines { stage: at, began, told } => {
                 let now = now();
@@ -70,7 +76,9 @@ impl Bar {
                 }
                 if fresh || done >= total || now.duration_since(*told) >= EVERY {
                     *told = now;
-                    eprint_line(stage, done, total, left(now.duration_since(*began), done, total));
+                    // Nobody reading is no failure.
+                    let left = left(now.duration_since(*began), done, total);
+                    let _ = writeln!(std::io::stderr().lock(), "{}", line(stage, done, total, items, left));
                 }
             }
         }
@@ -91,14 +99,16 @@ fn left(passed: Duration, done: u64, total: u64) -> Option<u64> {
     Some((passed.as_secs_f64() * (total - done) as f64 / done as f64).ceil() as u64)
 }
 
-fn eprint_line(stage: &str, done: u64, total: u64, seconds_left: Option<u64>) {
-    use std::io::Write as _;
+/// One line for a program.
+fn line(stage: &str, done: u64, total: u64, items: u64, seconds_left: Option<u64>) -> Value {
     let mut line = json!({ "stage": stage, "done": done, "total": total });
+    if items > 0 {
+        line["items"] = json!(items);
+    }
     if let Some(seconds) = seconds_left {
         line["seconds_left"] = json!(seconds);
     }
-    // Nobody reading is no failure.
-    let _ = writeln!(std::io::stderr().lock(), "{}", json!({ "progress": line }));
+    json!({ "progress": line })
 }
 
 #[cfg(test)]
@@ -115,5 +125,12 @@ mod tests {
         check(100, 50, 200, None);
         check(10_000, 0, 200, None);
         check(10_000, 5, 0, None);
+    }
+
+    #[test]
+    fn a_line_for_programs_says_what_is_known_and_no_more() {
+        let check = |found: Value, expect: &str| assert_eq!(found.to_string(), expect);
+        check(line("journal", 5, 9, 3, Some(2)), r#"{"progress":{"done":5,"items":3,"seconds_left":2,"stage":"journal","total":9}}"#);
+        check(line("backup", 5, 9, 0, None), r#"{"progress":{"done":5,"stage":"backup","total":9}}"#);
     }
 }

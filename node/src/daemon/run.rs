@@ -24,7 +24,7 @@ use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
 use crate::failure::Failure;
 use crate::handle::Handle;
-use crate::keystore::backup_keys::{BackupRing, DAY_S, day_of};
+use crate::keystore::backup_keys::{BackupRing, keeps_from};
 use crate::keystore::officers::Attempts;
 use crate::keystore::{KeyFolder, NodeKeys};
 use crate::store::{Progress, Store, StoreKey};
@@ -34,6 +34,10 @@ use crate::{telemetry, verify};
 
 /// Links get this long to take what is queued and hear goodbye, seconds.
 const GOODBYE_S_MAX: u64 = 5;
+/// How often keys of old backups are looked for, seconds.
+const FORGET_EVERY_S: u64 = 3_600;
+/// The same while nobody vouches for the clock, seconds.
+const FORGET_AGAIN_S: u64 = 600;
 /// How often a long start says how far it is, in reports of the store.
 const PROGRESS_EVERY: u64 = 64;
 
@@ -230,23 +234,24 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     Ok(())
 }
 
-/// Once an hour: the keys of days longer ago than `keep_days` go. A clock nobody confirmed forgets nothing.
+/// Once an hour: the keys of days longer ago than `keep_days` go. While nobody vouches for the clock it is asked again sooner.
 async fn forget_old_backups(ring: Arc<BackupRing>, handle: Handle, keep_days: u64) {
-    let mut hour = tokio::time::interval(Duration::from_secs(3_600));
     loop {
-        hour.tick().await;
-        let Ok(View::Status(status)) = handle.command(Command::Status).await else { continue };
-        if !status.clock_corroborated || status.clock != "good" {
-            continue;
+        let mut wait_s = FORGET_EVERY_S;
+        if let Ok(View::Status(status)) = handle.command(Command::Status).await {
+            let first = keeps_from(status.now, keep_days, status.clock_corroborated && status.clock == "good");
+            let ring = Arc::clone(&ring);
+            match tokio::task::spawn_blocking(move || first.map_or(Ok(false), |first| ring.forget_before(first))).await {
+                Ok(Ok(true)) => tracing::info!(keep_days, "keys of old backups are forgotten; only the paper recovery key opens those now"),
+                Ok(Ok(false)) => {}
+                Ok(Err(failure)) => tracing::warn!(%failure, "keys of old backups could not be forgotten; it is tried again"),
+                Err(error) => tracing::error!(%error, "forgetting keys of old backups panicked"),
+            }
+            if first.is_none() {
+                wait_s = FORGET_AGAIN_S;
+            }
         }
-        let first = day_of(status.now.saturating_sub(keep_days.saturating_mul(DAY_S)));
-        let ring = Arc::clone(&ring);
-        match tokio::task::spawn_blocking(move || ring.forget_before(first)).await {
-            Ok(Ok(true)) => tracing::info!(keep_days, "keys of old backups are forgotten; only the paper recovery key opens those now"),
-            Ok(Ok(false)) => {}
-            Ok(Err(failure)) => tracing::warn!(%failure, "keys of old backups could not be forgotten; it is tried again"),
-            Err(error) => tracing::error!(%error, "forgetting keys of old backups panicked"),
-        }
+        tokio::time::sleep(Duration::from_secs(wait_s)).await;
     }
 }
 

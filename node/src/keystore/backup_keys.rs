@@ -48,6 +48,11 @@ pub fn day_of(unix: u64) -> u32 {
     u32::try_from(unix / DAY_S).unwrap_or(u32::MAX)
 }
 
+/// The first day whose key stays when those of `keep_days` do; `None` while nobody vouches for the clock, which then forgets nothing.
+pub fn keeps_from(now: u64, keep_days: u64, vouched: bool) -> Option<u32> {
+    vouched.then(|| day_of(now.saturating_sub(keep_days.saturating_mul(DAY_S))))
+}
+
 impl BackupKeys {
     /// A chain that begins on `day` with these random bytes.
     pub fn begin(day: u32, key: [u8; 32]) -> Self {
@@ -220,6 +225,13 @@ mod tests {
         let later = first.on(102).expect("two days on");
         assert_eq!(hex::encode(later.key), "1f9b9bd0e88075ef9bab0d355c180b412b7f904ee126ce2fb008d4bd5901af28");
         assert_eq!(hex::encode(*later.file_key(&[9; 16])), "32122801615b82acd48eacf16d0f4dea6e057b72e4f659f18de207d07f525710");
+    }
+
+    #[test]
+    fn days_are_forgotten_by_a_clock_that_others_vouch_for_and_by_no_other() {
+        assert_eq!(keeps_from(200 * DAY_S + 5, 90, true), Some(110));
+        assert_eq!(keeps_from(200 * DAY_S, u64::MAX, true), Some(0));
+        assert_eq!(keeps_from(9_000 * DAY_S, 1, false), None);
     }
 
     #[test]

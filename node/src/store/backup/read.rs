@@ -111,7 +111,7 @@ pub fn examine(source: &dyn Source, progress: &mut dyn FnMut(Progress)) -> Resul
                 wrap.extend_from_slice(&piece);
             }
             at += piece.len() as u64;
-            progress(Progress { stage: Stage::Backup, done: at, total: have });
+            progress(Progress { stage: Stage::Backup, done: at, total: have, items: 0 });
         }
         let mut check = [0; CHECK as usize];
         exactly(source, at, &mut check)?;
@@ -261,7 +261,7 @@ impl Backup<'_> {
                 disk.append(&name, &piece).map_err(StoreError::io("writing", &name))?;
                 at += piece.len() as u64;
                 done += piece.len() as u64;
-                progress(Progress { stage: Stage::Backup, done, total });
+                progress(Progress { stage: Stage::Backup, done, total, items: 0 });
             }
             if *hasher.finalize().as_bytes() != part.check {
                 return Err(BackupError::damaged(part.at, "the file changed while it was read"));

@@ -118,6 +118,29 @@ fn a_backup_holds_the_moment_it_was_begun_at_whatever_is_written_meanwhile() {
 }
 
 #[test]
+fn what_is_appended_to_the_same_file_right_after_the_snapshot_is_not_in_the_backup() {
+    let temporary = scratch();
+    let (_, mut store, mut model) = filled(&temporary.path().join("index"));
+    // Several batches fit into one journal file, so most of these rounds end in the middle of one.
+    for seq in 50..56 {
+        let batch = [put(Table::Local, b"before", &[seq])];
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+        let snapshot = store.snapshot().expect("open");
+        let after = [put(Table::Local, b"after", &[seq])];
+        store.commit(&after).expect("commit");
+        let mut out = Vec::new();
+        let done = snapshot.write(&label(), &kit(), &mut |bytes| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        });
+        done.expect("written");
+        assert_eq!(restored(&out, &[]), model, "round {seq}");
+        model.commit(&after);
+    }
+}
+
+#[test]
 fn every_flipped_byte_and_every_cut_is_told_and_nothing_panics() {
     let temporary = scratch();
     let disk = Arc::new(MemoryDisk::default());
