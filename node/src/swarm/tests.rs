@@ -384,7 +384,7 @@ async fn chatter(node: &mut Node, frames: usize) -> Story {
 async fn what_leaves_one_node_is_counted_as_what_comes_to_the_other() {
     for over in [Over::Quic, Over::Tcp] {
         let traffic: Arc<Traffic> = Arc::default();
-        let (mut one, link, mut two, _) = pair(SwarmConfig { traffic: traffic.clone(), ..only(over) }).await;
+        let (one, link, mut two, _) = pair(SwarmConfig { traffic: traffic.clone(), ..only(over) }).await;
         one.send(link, &noise(1, 60_000)).await;
         one.send(link, &[7; 60_000]).await;
         two.frame().await;
