@@ -25,7 +25,7 @@ use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, NetworkId, RecordId};
-use crate::rules::{ActorId, ChangeHash, Group, Index, Verdict};
+use crate::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
@@ -696,10 +696,12 @@ impl DocState {
         self.segments.push(Kept { seq, segment: Arc::new(checked.segment().clone()), hashes });
         self.newest_seq = self.newest_seq.max(seq);
     }
-    /// As [`DocState::keep_segment`], from bytes this document took in before.
+    /// As [`DocState::keep_segment`], from bytes this document took in before: they were checked then, and are not parsed again.
     pub fn keep_segment_bytes(&mut self, seq: u64, bytes: &[u8]) {
-        if let Ok(checked) = segment::decode(bytes).and_then(segment::check_stored) {
-            self.keep_segment(seq, &checked);
+        if let Ok(segment) = segment::decode(bytes) {
+            let hashes = segment.changes.iter().map(|raw| rules::hash_of_chunk(&raw.0)).chain(segment.links.iter().map(|link| link.change));
+            self.segments.push(Kept { seq, hashes: hashes.collect(), segment: Arc::new(segment) });
+            self.newest_seq = self.newest_seq.max(seq);
         }
     }
     /// Notes when the item stored under `seq` was learnt here.

@@ -186,10 +186,6 @@ impl Link {
     pub fn has_declined(&self, document: &DocumentId) -> bool {
         self.declined.contains(document)
     }
-    /// Up to which sequence of ours everything went to the other end.
-    pub fn walked(&self) -> u64 {
-        self.walked
-    }
     /// The other end, once it said hello.
     pub fn bureau(&self) -> Option<BureauId> {
         self.peer.map(|peer| peer.bureau)

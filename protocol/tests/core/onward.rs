@@ -1230,6 +1230,7 @@ fn onward_on_a_thread_others_wrote_in_asks_them_too_and_explain_cites_it_all() {
 #[test]
 fn an_owner_that_grants_before_it_anchors_is_noticed_and_one_that_could_not_know_is_not() {
     let (mut county, id) = written();
+    county.pass(3);
     assert_eq!(access(&mut county, B, &id).records.last().expect("a head").kind, "adopt", "nothing of B is settled yet");
     let grantee = Grantee::plain(county.nodes[C].id, Verb::Read, None);
     let push = cheat(&mut county, &id, grantee, Vec::new());

@@ -8,7 +8,6 @@ use accord_keys::seal::Sealed;
 use super::*;
 use crate::access::log::{Record, RecordKind};
 use crate::bureau::links::Mode;
-use crate::id::TransportKey;
 use crate::input::LinkId;
 use crate::intake::Item;
 use crate::wire::Message;
@@ -341,7 +340,7 @@ impl Bureau {
         // An owner that lets a bureau in before it anchors what we wrote settles it later: what we handed to it before, citing an older record
         // than the grant, it had. Asked of the records that came alone: later ones do not make an older one worse.
         let owner = state.owner();
-        if let Some(cited) = state.first_cited_by(&own, self.sent_to(&owner)) {
+        if let Some(cited) = state.first_cited_by(&own, self.had_by(&owner)) {
             let mut wrote = state.contributors().clone();
             wrote.entry(own).and_modify(|settled| *settled = cited.min(*settled)).or_insert(cited);
             let log = state.log();
@@ -364,15 +363,10 @@ impl Bureau {
         self.alarm(turn, document, owner, without);
     }
 
-    /// Up to which sequence of ours everything went to some node of a bureau.
-    fn sent_to(&self, bureau: &BureauId) -> u64 {
-        let now = self.links.values().filter(|link| link.is_with(bureau)).map(crate::bureau::links::Link::walked);
-        let of_it = |transport: &TransportKey| {
-            let mut devices = self.directory.all_by_transport(transport);
-            devices.any(|id| self.directory.certificate(&id).is_some_and(|certificate| certificate.body().bureau == *bureau))
-        };
-        let before = self.reached.iter().filter(|(transport, _)| of_it(transport)).map(|(_, reached)| reached.base);
-        now.chain(before).max().unwrap_or(0)
+    /// Up to which sequence of ours some node of a bureau had everything before it wrote what comes now. What it merely acknowledged since
+    /// may have crossed with that.
+    fn had_by(&self, bureau: &BureauId) -> u64 {
+        self.links.values().filter(|link| link.is_with(bureau)).map(crate::bureau::links::Link::had).max().unwrap_or(0)
     }
 
     /// Keeps one alarm for each record that passed our consent over, and says so once for all that came together. An owner that writes such
