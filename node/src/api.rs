@@ -4,6 +4,7 @@
 //! Answers are [`View`](accord_protocol::view::View)s, failures `application/problem+json` ([`crate::failure::Problem`]). Query parameters
 //! of every route: `as=PERSON[/SEAT]`, `dry_run=true`; others are refused.
 
+mod backup;
 mod bodies;
 mod events;
 mod extract;
@@ -22,8 +23,9 @@ use crate::config::Config;
 use crate::doctor::Ports;
 use crate::handle::Handle;
 use crate::keystore::KeyFolder;
+use crate::keystore::backup_keys::BackupRing;
 use crate::keystore::officers::Attempts;
-use crate::swarm::SwarmCommand;
+use crate::swarm::{SwarmCommand, Traffic};
 
 pub use routes::router;
 
@@ -70,6 +72,10 @@ pub struct Inner {
     pub handle: Handle,
     /// The key files.
     pub keys: KeyFolder,
+    /// Keys of backups; `None` where there is no recovery key.
+    pub backup_ring: Option<Arc<BackupRing>>,
+    /// One backup at a time.
+    pub backups: Arc<tokio::sync::Semaphore>,
     /// Wrong passphrases lately.
     pub attempts: Attempts,
     /// One passphrase at a time: each costs 64 MiB while it is tried.
@@ -80,6 +86,8 @@ pub struct Inner {
     pub members: Members,
     /// The network, for probes.
     pub swarm: mpsc::Sender<SwarmCommand>,
+    /// Bytes and frames over all links.
+    pub traffic: Arc<Traffic>,
     /// Where we listen, as it turned out.
     pub ports: Arc<Ports>,
     /// The settings in force.

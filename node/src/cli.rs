@@ -8,6 +8,7 @@
 mod access;
 mod agreement;
 mod ask;
+mod backup;
 mod bulletin;
 mod card;
 mod case;
@@ -26,6 +27,7 @@ mod officer;
 mod onward;
 mod output;
 mod partner;
+mod progress;
 mod proof;
 mod render;
 mod root;
@@ -85,6 +87,8 @@ enum Verb {
     Status,
     Doctor,
     Demo(demo::Demo),
+    #[command(subcommand)]
+    Backup(backup::BackupVerb),
     #[command(subcommand)]
     Clock(clock::ClockVerb),
     #[command(subcommand)]
@@ -194,6 +198,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Status) => status::status(&cx),
         Some(Verb::Doctor) => status::doctor(&cx),
         Some(Verb::Demo(args)) => demo::run(args, &cx),
+        Some(Verb::Backup(verb)) => backup::run(verb, &cx),
         Some(Verb::Clock(verb)) => clock::run(verb, &cx),
         Some(Verb::Ledger(verb)) => ledger::run(verb, &cx),
         Some(Verb::Login(args)) => officer::login(args, &cx),

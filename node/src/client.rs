@@ -129,6 +129,26 @@ impl Client {
         })
     }
 
+    /// Asks `path` for a file and hands its bytes to `each` as they come. There is no bound on the time: a medium may be slow.
+    ///
+    /// # Errors
+    /// What the daemon answered, that it could not be reached or went away, and what `each` answers.
+    pub fn fetch(&self, path: &str, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let answer = self.send(Method::POST, path, None, false).await?;
+            if !answer.status().is_success() {
+                return Err(self.problem(answer).await);
+            }
+            let mut body = answer.into_body();
+            while let Some(frame) = body.frame().await {
+                if let Ok(bytes) = frame.map_err(|error| self.silent(error))?.into_data() {
+                    each(&bytes)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>, dry_run: bool) -> Result<T, Failure> {
         let work = async {
             let answer = self.send(method, path, body, dry_run).await?;

@@ -44,6 +44,8 @@ pub struct Config {
     pub link_bytes_max: usize,
     /// Disk kept free, bytes: below it `doctor` warns and writes are refused.
     pub disk_reserve_bytes: u64,
+    /// Days after which this node can no longer open a backup by itself.
+    pub backup_keep_days: u64,
 }
 
 /// What kind of value a key takes.
@@ -223,6 +225,14 @@ pub const KEYS: &[Key] = &[
         get: |c| c.disk_reserve_bytes.to_string(),
         set: |c, v| c.disk_reserve_bytes = v.count(),
     },
+    Key {
+        path: "backup.keep_days",
+        default: "90",
+        doc: "Days, 1 to 3650, after which this node forgets the key of a backup; from then on only the paper recovery key opens it. Not shorter than               the oldest backup you keep, not longer than what is purged may stay readable.",
+        kind: Kind::Count { min: 1, max: 3650 },
+        get: |c| c.backup_keep_days.to_string(),
+        set: |c, v| c.backup_keep_days = v.count(),
+    },
 ];
 
 /// Why the configuration cannot be used. Lines count from 1.
@@ -301,6 +311,7 @@ impl Default for Config {
             verify_workers: 0,
             link_bytes_max: 16 * 1024 * 1024,
             disk_reserve_bytes: 64 * 1024 * 1024,
+            backup_keep_days: 90,
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod failures;
 mod init;
 mod join;
 mod notify;
+pub(crate) mod restore;
 mod run;
 mod tap;
 mod unlock;
@@ -204,6 +205,14 @@ impl Building {
         crate::keystore::make_folder(&at)?;
         crate::keystore::write_private(&at.join(BUILDING_MARKER), b"a node is being made here; not yet in use\n")?;
         Ok(Self { at, data: data.to_path_buf() })
+    }
+
+    /// Takes away what was built so far, so that a failure leaves nothing half made.
+    fn abandon(self) {
+        let gone = clear(&self.at, None).and_then(|()| std::fs::remove_dir_all(&self.at));
+        if let Err(error) = gone {
+            tracing::warn!(path = %self.at.display(), %error, "a half-made folder stays; the next try clears it");
+        }
     }
 
     /// Moves what was built into place, durably; `keys/node.keys`, which makes a folder a node, comes last.

@@ -417,6 +417,11 @@ impl Driver {
                     let _ = reply.send(account);
                 }
             }
+            Ask::Snapshot { reply } => {
+                if let Ok(snapshot) = self.parts.store.snapshot() {
+                    let _ = reply.send(snapshot);
+                }
+            }
             Ask::Dump { reply } => self.pending.push_back(Work::Dump(reply)),
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::driver::Clock;
 use crate::failure::Failure;
 use crate::store::Account;
+use crate::store::backup::Snapshot;
 
 /// Commands that wait for the driver; more callers wait their turn.
 pub const COMMANDS_MAX: usize = 256;
@@ -32,6 +33,11 @@ pub enum Ask {
     Account {
         /// Where the reader goes.
         reply: oneshot::Sender<Account>,
+    },
+    /// The store as it stands on disk, for a backup.
+    Snapshot {
+        /// Where it goes.
+        reply: oneshot::Sender<Snapshot>,
     },
     /// Everything the store holds, decrypted: for `accord demo` only.
     Dump {
@@ -87,6 +93,16 @@ impl Handle {
     pub async fn account(&self) -> Result<Account, Failure> {
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask::Account { reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))
+    }
+
+    /// The store as it stands on disk, for a backup.
+    ///
+    /// # Errors
+    /// `stopping` when the daemon is on its way down.
+    pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Snapshot { reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
         answer.await.map_err(|_| Failure::unreachable("stopping"))
     }
 

@@ -4,6 +4,7 @@
 //! durably before it is used. A file or folder others may read is refused with the command that corrects it: a key that lay open is no
 //! key. Nothing here prompts, logs a secret or keeps a passphrase.
 
+pub mod backup_keys;
 pub mod officers;
 mod private;
 
@@ -16,6 +17,7 @@ use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::failure::Failure;
+use backup_keys::BackupKeys;
 
 pub use private::{check_private, make_folder, random, write_private};
 
@@ -75,6 +77,9 @@ pub struct Recovery {
     /// Key of the cursors we give partners.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub cursor: [u8; 32],
+    /// First of the dated keys of backups; absent in what was wrapped before there were any.
+    #[n(3)]
+    backup: Option<BackupKeys>,
 }
 
 /// What a laptop has before its certificates.
@@ -147,6 +152,53 @@ impl KeyFolder {
         Ok(Self { dir, cost })
     }
 
+    /// Opens a folder of key files that lies elsewhere: a copy kept on a medium.
+    ///
+    /// # Errors
+    /// `key_file_missing` when it holds no node's keys; `key_file_open` when others may enter it.
+    pub fn elsewhere(dir: &Path, cost: KdfParams) -> Result<Self, Failure> {
+        let node = dir.join("node.keys");
+        if !node.exists() {
+            return Err(Failure::misuse("key_file_missing").with("path", node.display()).with("folder", dir.display()));
+        }
+        check_private(dir)?;
+        Ok(Self { dir: dir.to_path_buf(), cost })
+    }
+
+    /// What a backup takes along, as it lies here: the node's keys and the officers', all sealed by passphrases. Names are relative to the data
+    /// folder. The root key is not among them: it does not belong on this machine.
+    ///
+    /// # Errors
+    /// `key_file_unreadable`.
+    pub fn sealed_files(&self) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Failure> {
+        let unreadable =
+            |path: &Path, error: std::io::Error| Failure::misuse("key_file_unreadable").with("path", path.display()).because(error);
+        let get = |path: &Path| std::fs::read(path).map(Zeroizing::new).map_err(|error| unreadable(path, error));
+        let mut files = vec![("keys/node.keys".to_owned(), get(&self.dir.join("node.keys"))?)];
+        let officers = self.dir.join("officers");
+        for entry in std::fs::read_dir(&officers).map_err(|error| unreadable(&officers, error))? {
+            let path = entry.map_err(|error| unreadable(&officers, error))?.path();
+            if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".key")) {
+                files.push((format!("keys/officers/{name}"), get(&path)?));
+            }
+        }
+        files.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(files)
+    }
+
+    /// The wrap for the paper recovery key as it lies here; `None` where there is none.
+    ///
+    /// # Errors
+    /// `key_file_unreadable`.
+    pub fn recovery_wrap(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let path = self.dir.join("recovery.wrap");
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::misuse("key_file_unreadable").with("path", path.display()).because(error)),
+        }
+    }
+
     /// The file of the root key of a data folder, until it is moved to a stick.
     pub fn root_file(data: &Path) -> PathBuf {
         data.join("keys/root.key")
@@ -188,14 +240,16 @@ impl KeyFolder {
         read_signing(path, "root", passphrase)
     }
 
-    /// Wraps store and cursor key under a new paper recovery key, and answers that key.
+    /// Wraps store key, cursor key and a new chain of backup keys that begins on `day` under a new paper recovery key, and answers that key.
     ///
     /// # Errors
     /// A failed write.
-    pub fn write_recovery(&self, keys: &NodeKeys) -> Result<RecoveryKey, Failure> {
+    pub fn write_recovery(&self, keys: &NodeKeys, day: u32) -> Result<RecoveryKey, Failure> {
         let path = self.dir.join("recovery.wrap");
         let paper = RecoveryKey::from_bytes(random()?);
-        let plain = Zeroizing::new(canon::encode(&Recovery { version: 1, store: keys.store, cursor: keys.cursor }));
+        let chain = BackupKeys::begin(day, random()?);
+        self.write_backup_keys(&chain, &keys.store)?;
+        let plain = Zeroizing::new(canon::encode(&Recovery { version: 1, store: keys.store, cursor: keys.cursor, backup: Some(chain) }));
         let sealed = keyfile::wrap_secret(&plain, paper.expose(), &random()?, &random()?)
             .map_err(|error| Failure::fault("key_file_unsealed").with("path", path.display()).because(error))?;
         write_private(&path, &sealed)?;
@@ -210,6 +264,21 @@ impl KeyFolder {
         let path = self.dir.join("recovery.wrap");
         let recovery: Recovery = read(&path, |sealed| keyfile::unwrap_secret(sealed, paper.expose()))?;
         if recovery.version == 1 { Ok(recovery) } else { Err(newer(&path, recovery.version)) }
+    }
+
+    /// Opens a wrap that lies elsewhere, for instance in the backup `path`, with the key on paper.
+    ///
+    /// # Errors
+    /// `backup_key` for another key; `backup_damaged`; `key_file_newer`.
+    pub fn open_recovery(wrap: &[u8], paper: &RecoveryKey, path: &Path) -> Result<Recovery, Failure> {
+        let damaged = || Failure::refused("backup_damaged").with("path", path.display()).with("offset", 0);
+        let plain = keyfile::unwrap_secret(wrap, paper.expose()).map_err(|error| match error {
+            KeyFileError::WrongKey => Failure::refused("backup_key").with("path", path.display()),
+            KeyFileError::Version(found) => newer(path, found.into()),
+            other => damaged().because(other),
+        })?;
+        let recovery: Recovery = canon::decode(&plain).map_err(|error| damaged().because(error))?;
+        if recovery.version == 1 { Ok(recovery) } else { Err(newer(path, recovery.version)) }
     }
 
     /// Seals and writes keys a laptop is about to ask certificates for, as `name` in the folder.
@@ -381,7 +450,7 @@ pub(crate) mod tests {
     fn the_recovery_key_on_paper_opens_store_and_cursors() {
         let data = tempfile::tempdir().expect("a temporary folder");
         let folder = KeyFolder::create(data.path(), cheap()).expect("a new folder");
-        let paper = folder.write_recovery(&node_keys()).expect("written");
+        let paper = folder.write_recovery(&node_keys(), 20_000).expect("written");
         let typed = RecoveryKey::from_groups(&paper.to_groups()).expect("the groups just printed");
         let recovery = folder.read_recovery(&typed).expect("the key on paper");
         assert_eq!((recovery.store, recovery.cursor), ([4; 32], [5; 32]));

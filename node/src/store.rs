@@ -7,6 +7,7 @@
 //! One process opens a store at a time. After [`StoreError::Fatal`] the process must end: a new start reads what is really on the disk.
 
 mod account;
+pub mod backup;
 mod batch;
 mod bytes;
 mod checkpoint;
@@ -350,6 +351,15 @@ impl Store {
     pub fn account(&self) -> Result<Account, StoreError> {
         self.usable()?;
         Ok(Account::new(self.setting.disk.clone(), self.journal.keys().clone(), self.state.place))
+    }
+
+    /// The store as it stands now, for a backup that another thread makes while this one goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`] once the store stopped.
+    pub fn snapshot(&self) -> Result<backup::Snapshot, StoreError> {
+        self.usable()?;
+        Ok(backup::Snapshot::new(self.setting.disk.clone(), self.keyring.clone(), self.state))
     }
 
     /// Hands out everything that can still be decrypted: keys and values of tables, items, auditors' lines. For looking whether

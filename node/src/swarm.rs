@@ -25,6 +25,7 @@ mod mux;
 mod redial;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod transport;
 
 use std::{
@@ -45,6 +46,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use addresses::AddressError;
 pub use codec::Garbage;
 pub use limits::Limits;
+pub use traffic::{Traffic, TrafficView};
 
 /// One link, unique for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -386,11 +388,13 @@ pub struct SwarmConfig {
     pub limits: Limits,
     /// Watches what leaves: for tests and demonstrations of what does not.
     pub tap: Option<Tap>,
+    /// Where bytes and frames are counted.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Default for SwarmConfig {
     fn default() -> Self {
-        Self { listen: Vec::new(), quic: true, tcp: true, limits: Limits::default(), tap: None }
+        Self { listen: Vec::new(), quic: true, tcp: true, limits: Limits::default(), tap: None, traffic: Arc::default() }
     }
 }
 

@@ -385,6 +385,7 @@ impl Bureau {
             Command::ClockCorrect { confirm } => self.clock_correct(turn, person, confirm),
             Command::LedgerShow { partner } => self.ledger_show(&partner),
             Command::LedgerDiff { partner, month } => self.ledger_diff(&partner, &month),
+            Command::BackupNote => Ok(self.backup_note(turn, dry_run)),
             Command::StoreConfirm { missing, alone, pair } => self.store_confirm(turn, person, dry_run, &missing, alone, pair.as_deref()),
             Command::OfficerAdd { name, seats, capabilities } => self.officer_add(turn, person, name, seats, capabilities),
             Command::OfficerReset { name } => self.officer_reset(turn, person, &name),

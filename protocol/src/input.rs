@@ -105,6 +105,8 @@ pub enum Command {
         /// `YYYY-MM`, in China.
         month: String,
     },
+    /// Notes in the account that a backup of the store is made; the making is the node's.
+    BackupNote,
     /// After a restore: an officer states what is missing, and the node acts again.
     StoreConfirm {
         /// In words, for the account; at most [`crate::limits::STATED_BYTES_MAX`] bytes.

@@ -24,7 +24,7 @@ pub use ids::{ActorId, ChangeHash, Group};
 pub use index::{ChangeMeta, Checked, Index};
 
 use chunk::Op;
-pub(crate) use chunk::{Draft, Head, encode};
+pub(crate) use chunk::{Draft, Head, encode, hash_of_chunk};
 pub(crate) use leb::{Reader, put_signed, put_unsigned};
 
 /// Bytes of one change chunk, *verdict*. Leaves room for the envelope in a 256 KiB frame.

@@ -31,7 +31,7 @@ use crate::segment::{self, CheckedSegment, Segment};
 
 mod packed;
 
-/// Highest wire version of this build. Version 3 knows packed pushes and nothing else that is new; every other message is as in version 2.
+/// Highest wire version of this build. New in version 3 are packed pushes; every other message is as in version 2.
 pub const VERSION: u8 = 3;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
@@ -369,6 +369,11 @@ const COMPACTS: u8 = 17;
 /// A push whose segments are packed: the only type of version 3.
 const PACKED: u8 = 18;
 
+/// The version byte of a message: that of the first version that knew its type.
+fn version_of(kind: u8) -> u8 {
+    if kind == PACKED { 3 } else { OLDEST }
+}
+
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum WireError {
@@ -448,7 +453,7 @@ impl Message {
             Message::Welcome(body) => (WELCOME, canon::encode(body)),
         };
         let mut out = Vec::with_capacity(body.len() + 2);
-        out.extend_from_slice(&[OLDEST, kind]);
+        out.extend_from_slice(&[version_of(kind), kind]);
         out.extend_from_slice(&body);
         out
     }
@@ -460,7 +465,7 @@ impl Message {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let [version, kind, body @ ..] = bytes else { return Err(WireError::Short(bytes.len())) };
         let (version, kind) = (*version, *kind);
-        if version != if kind == PACKED { 3 } else { OLDEST } {
+        if version != version_of(kind) {
             return Err(WireError::Version(version));
         }
         let bound = match kind {

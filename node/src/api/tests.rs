@@ -49,11 +49,14 @@ impl Fake {
         let app = App::new(Inner {
             handle,
             keys: KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder"),
+            backup_ring: None,
+            backups: Arc::new(tokio::sync::Semaphore::new(1)),
             attempts: Attempts::default(),
             passphrases: tokio::sync::Semaphore::new(1),
             logins: tokio::sync::Mutex::new(()),
             members,
             swarm,
+            traffic: Arc::default(),
             ports: Arc::default(),
             config: config.clone(),
             data: dir.path().to_path_buf(),
@@ -67,7 +70,7 @@ impl Fake {
             while let Some(ask) = asks.recv().await {
                 match ask {
                     Ask::Command { person, dry_run, command, reply } => drop(reply.send(core(person, dry_run, *command))),
-                    Ask::Account { .. } => unreachable!("no test of the routes reads a store"),
+                    Ask::Account { .. } | Ask::Snapshot { .. } => unreachable!("no test of the routes reads a store"),
                     Ask::Dump { reply } => drop(reply.send(vec![vec![0, 255], b"x".to_vec()])),
                 }
             }

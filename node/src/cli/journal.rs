@@ -153,7 +153,7 @@ fn run_export(export: &Export, cx: &Context) -> Result<(), Failure> {
     let mut sheet: Option<Sheet<'_>> = None;
     let mut failed = None;
     let mut whole = false;
-    let mut bar = super::store::Bar::new(cx, cx.words.say("journal.reading"));
+    let mut bar = super::progress::Bar::new(cx, cx.words.say("journal.reading"));
     client.lines(&path, |text| {
         if failed.is_some() {
             return;
@@ -200,7 +200,7 @@ fn offline(export: &Export, since: Option<u64>, until: Option<u64>, cx: &Context
     let folder = KeyFolder::open(&data, KdfParams::default())?;
     let passphrase = ask::passphrase(cx, export.passphrase_file.as_deref(), cx.words.say("prompt.node_passphrase"))?;
     let key = StoreKey::new(folder.read_node(&passphrase)?.store);
-    let mut bar = super::store::Bar::new(cx, cx.words.say("journal.reading"));
+    let mut bar = super::progress::Bar::new(cx, cx.words.say("journal.reading"));
     let (store, _) =
         Store::open(&dir, &key, &mut |progress| bar.at(progress.done, progress.total)).map_err(|error| failures::store(&dir, error))?;
     let filter = Filter {

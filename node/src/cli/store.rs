@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use accord_keys::keyfile::KdfParams;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::progress::Bar;
 use super::sending::{Ask, act_and_tell};
 use super::{Context, ask};
 use crate::daemon::failures;
@@ -76,36 +76,6 @@ pub(super) fn run(verb: StoreVerb, cx: &Context) -> Result<(), Failure> {
     match report.damage.len() {
         0 => Ok(()),
         count => Err(Failure::refused("store_damaged").with("count", count)),
-    }
-}
-
-/// A progress bar for a person; nothing otherwise.
-pub(super) struct Bar(Option<ProgressBar>);
-
-impl Bar {
-    pub(super) fn new(cx: &Context, words: &str) -> Self {
-        if !cx.out.person() || cx.globals.quiet {
-            return Self(None);
-        }
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}%").unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self(Some(ProgressBar::new(0).with_style(style).with_message(words.to_owned())))
-    }
-
-    fn to(&mut self, progress: Progress) {
-        self.at(progress.done, progress.total);
-    }
-
-    pub(super) fn at(&mut self, done: u64, total: u64) {
-        if let Some(bar) = &self.0 {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        if let Some(bar) = self.0.take() {
-            bar.finish_and_clear();
-        }
     }
 }
 

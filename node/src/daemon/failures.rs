@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::driver::DriverError;
 use crate::failure::Failure;
 use crate::store::StoreError;
+use crate::store::backup::BackupError;
 use crate::swarm::SwarmError;
 
 /// A configuration that cannot be used: exit 2, with its line.
@@ -59,6 +60,28 @@ pub(crate) fn store(dir: &Path, error: StoreError) -> Failure {
         StoreError::Io { .. } => Failure::fault("disk_failed").with("cause", &error),
     };
     failure.with("path", dir.display()).because(error)
+}
+
+/// A backup was not made, read or restored.
+pub(crate) fn backup(file: &Path, error: BackupError) -> Failure {
+    let error = match error {
+        BackupError::Store(error) => return store(file, error),
+        other => other,
+    };
+    let failure = match &error {
+        BackupError::Foreign => Failure::refused("backup_foreign"),
+        BackupError::Newer { found, known } => Failure::misuse("backup_newer").with("found", found).with("known", known),
+        BackupError::Truncated { have, want } => Failure::refused("backup_truncated").with("have", have).with("want", want),
+        BackupError::Damaged { at, what } => Failure::refused("backup_damaged").with("offset", at).with("what", what),
+        BackupError::WrongKey => Failure::refused("backup_key"),
+        BackupError::NoRoom { free, needed } => Failure::fault("backup_no_room").with("free", free).with("needed", needed),
+        BackupError::Exists => Failure::misuse("file_exists"),
+        BackupError::Gone => Failure::unreachable("stopping"),
+        BackupError::Io { action: "reading" | "measuring", .. } => Failure::misuse("file_unreadable"),
+        BackupError::Io { .. } => Failure::misuse("file_not_written"),
+        BackupError::Store(error) => Failure::fault("disk_failed").with("cause", error),
+    };
+    failure.with("path", file.display()).because(error)
 }
 
 /// The network did not start.

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{Building, InitPlan, StartSheet, failures, make_store, settings};
 use crate::driver::Clock;
 use crate::failure::Failure;
+use crate::keystore::backup_keys::day_of;
 use crate::keystore::{KeyFolder, NodeKeys, check_passphrase, random};
 use crate::swarm;
 
@@ -75,7 +76,7 @@ pub fn init_told(plan: InitPlan, tell: impl FnOnce(&StartSheet) -> Result<(), Fa
         folder.make_officer(&plan.officer, passphrase, |_| false)?;
     }
     folder.write_root(&root_seed, &plan.root_passphrase)?;
-    let paper = folder.write_recovery(&keys)?;
+    let paper = folder.write_recovery(&keys, day_of(clock.now().wall.0))?;
     folder.write_node(&keys, &plan.node_passphrase)?;
     settings(&building.at, &plan.listen)?;
     let sheet = StartSheet {

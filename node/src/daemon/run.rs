@@ -24,6 +24,7 @@ use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
 use crate::failure::Failure;
 use crate::handle::Handle;
+use crate::keystore::backup_keys::{BackupRing, keeps_from};
 use crate::keystore::officers::Attempts;
 use crate::keystore::{KeyFolder, NodeKeys};
 use crate::store::{Progress, Store, StoreKey};
@@ -33,6 +34,10 @@ use crate::{telemetry, verify};
 
 /// Links get this long to take what is queued and hear goodbye, seconds.
 const GOODBYE_S_MAX: u64 = 5;
+/// How often keys of old backups are looked for, seconds.
+const FORGET_EVERY_S: u64 = 3_600;
+/// The same while nobody vouches for the clock, seconds.
+const FORGET_AGAIN_S: u64 = 600;
 /// How often a long start says how far it is, in reports of the store.
 const PROGRESS_EVERY: u64 = 64;
 
@@ -137,6 +142,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     // The network.
     let listen = if plan.listen.is_empty() { config.listen.clone() } else { plan.listen.clone() };
     let network = SwarmConfig { listen: listen.clone(), tap, ..SwarmConfig::default() };
+    let traffic = Arc::clone(&network.traffic);
     let (swarm, swarm_events) = swarm::start(network, &keys.transport).await.map_err(failures::swarm)?;
     let ports = Arc::new(Ports::new(listen));
     let bounds = Bounds { workers: config.verify_workers, link_bytes_max: config.link_bytes_max };
@@ -164,15 +170,22 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     });
     let thread = thread.map_err(|error| Failure::fault("no_runtime").because(error))?;
 
+    // Keys of old backups are forgotten by a clock others vouch for.
+    let backup_ring = BackupRing::open(&folder, &keys.store)?.map(Arc::new);
+    let forgetting = backup_ring.clone().map(|ring| tokio::spawn(forget_old_backups(ring, handle.clone(), config.backup_keep_days)));
+
     // The API.
     let app = App::new(api::Inner {
         handle: handle.clone(),
         keys: folder,
+        backup_ring,
+        backups: Arc::new(tokio::sync::Semaphore::new(1)),
         attempts: Attempts::default(),
         passphrases: tokio::sync::Semaphore::new(1),
         logins: tokio::sync::Mutex::new(()),
         members: members(known.clone(), keys.bureau),
         swarm: swarm.clone(),
+        traffic,
         ports,
         config: config.clone(),
         data: plan.data.clone(),
@@ -198,6 +211,9 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     };
 
     notify("STOPPING=1");
+    if let Some(forgetting) = forgetting {
+        forgetting.abort();
+    }
     let _ = stop_faces.send(true);
     let _ = faces.await;
     let _ = stop_driver.send(true);
@@ -216,6 +232,27 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     store.close().map_err(|error| failures::store(&store_dir, error))?;
     tracing::info!("accord stopped");
     Ok(())
+}
+
+/// Once an hour: the keys of days longer ago than `keep_days` go. While nobody vouches for the clock it is asked again sooner.
+async fn forget_old_backups(ring: Arc<BackupRing>, handle: Handle, keep_days: u64) {
+    loop {
+        let mut wait_s = FORGET_EVERY_S;
+        if let Ok(View::Status(status)) = handle.command(Command::Status).await {
+            let first = keeps_from(status.now, keep_days, status.clock_corroborated && status.clock == "good");
+            let ring = Arc::clone(&ring);
+            match tokio::task::spawn_blocking(move || first.map_or(Ok(false), |first| ring.forget_before(first))).await {
+                Ok(Ok(true)) => tracing::info!(keep_days, "keys of old backups are forgotten; only the paper recovery key opens those now"),
+                Ok(Ok(false)) => {}
+                Ok(Err(failure)) => tracing::warn!(%failure, "keys of old backups could not be forgotten; it is tried again"),
+                Err(error) => tracing::error!(%error, "forgetting keys of old backups panicked"),
+            }
+            if first.is_none() {
+                wait_s = FORGET_AGAIN_S;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(wait_s)).await;
+    }
 }
 
 /// The certificates of our own bureau as the core knows them now.

@@ -66,6 +66,12 @@ fn settle_on(data: &Path, store: &mut Store, machine: Option<[u8; 32]>) -> Resul
     Ok(suspicion)
 }
 
+/// What makes a store that comes out of a backup say so at its first start: the suspicion, and no mark of the place it was made at.
+pub(super) fn restored() -> Vec<Write> {
+    let away = |key: &[u8]| Write::Put { table: Table::Local, key: key.to_vec(), value: None };
+    vec![note_suspicion(Suspicion::Restored), away(START), away(MACHINE)]
+}
+
 /// What the system calls this machine, as a digest that tells nothing else; `None` where it has no such name.
 fn machine() -> Option<[u8; 32]> {
     let id = std::fs::read_to_string("/etc/machine-id").ok()?;

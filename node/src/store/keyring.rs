@@ -165,6 +165,19 @@ impl Keyring {
         Ok(Self { store, under, ring, epoch, generation, through, keys, purged, condemned: BTreeSet::new(), dirty: false, scrub: false })
     }
 
+    /// Reads the bytes of a keyring that lies elsewhere.
+    ///
+    /// # Errors
+    /// As [`Keyring::load`].
+    pub fn from_bytes(bytes: &[u8], key: &StoreKey) -> Result<Self, StoreError> {
+        Self::parse(FILE, bytes, key)
+    }
+
+    /// Its bytes, to lie elsewhere.
+    pub fn to_bytes(&self, random: &mut Random) -> Result<Vec<u8>, StoreError> {
+        self.encode(random)
+    }
+
     /// Documents that have a key.
     pub fn documents(&self) -> impl Iterator<Item = &DocumentId> {
         self.keys.keys()

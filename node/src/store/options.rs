@@ -51,6 +51,8 @@ pub enum Stage {
     Checkpoint,
     /// Reading the journal; in bytes.
     Journal,
+    /// Reading or writing a backup; in bytes.
+    Backup,
 }
 
 /// How far long work has come.
@@ -62,6 +64,8 @@ pub struct Progress {
     pub done: u64,
     /// Units in all, 0 if not known.
     pub total: u64,
+    /// Items of documents met so far; 0 where none are looked at.
+    pub items: u64,
 }
 
 /// Whether the index was believed.

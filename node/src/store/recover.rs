@@ -314,7 +314,7 @@ impl Opening<'_> {
             }
             done += met.place.end - met.place.start;
             if met.place.seq.is_multiple_of(256) {
-                progress(Progress { stage: Stage::Journal, done, total });
+                progress(Progress { stage: Stage::Journal, done, total, items: 0 });
             }
             if met.place.seq <= start.place.seq {
                 return Ok(true);
@@ -335,7 +335,7 @@ impl Opening<'_> {
                 _ => self.set_aside(index, why),
             }));
         }
-        progress(Progress { stage: Stage::Journal, done: total, total });
+        progress(Progress { stage: Stage::Journal, done: total, total, items: 0 });
         let known = self.witness.max(start.place.seq);
         if self.mode == Mode::Start && end.head.seq < known {
             let what = format!("the journal ends at batch {}, yet batch {known} was acknowledged", end.head.seq);
@@ -380,7 +380,7 @@ impl Opening<'_> {
             return Err(Failed::Base { why: format!("no {name}"), telling: false });
         };
         let mut index = self.empty()?;
-        let mut tell = |done| progress(Progress { stage: Stage::Checkpoint, done, total });
+        let mut tell = |done| progress(Progress { stage: Stage::Checkpoint, done, total, items: 0 });
         match checkpoint::load(disk, name, &mut index, &self.checkpoint_key, &self.keys.store, &mut tell) {
             Ok((state, digest)) => {
                 index.apply(&index::Rows::new(), &state, &mut self.random)?;
@@ -414,7 +414,7 @@ impl Opening<'_> {
         if index.is_bloated() {
             return Err(self.set_aside(index, "the index had grown far beyond its rows".to_owned()));
         }
-        let counted = index.recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows }));
+        let counted = index.recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows, items: 0 }));
         match counted {
             Ok(tally) if tally == state.tally => {}
             Ok(tally) => {

@@ -151,7 +151,7 @@ pub fn take(
         let name = journal::file_name(number);
         total += disk.len(&name).map_err(StoreError::io("measuring", &name))?.unwrap_or(0);
     }
-    let mut tell = |done| progress(Progress { stage: Stage::Journal, done, total });
+    let mut tell = |done, items| progress(Progress { stage: Stage::Journal, done, total, items });
     for number in 1..=last {
         survey.file(disk, keys, keyring, through, number, number == last, &mut tell)?;
     }
@@ -178,7 +178,7 @@ impl Survey {
         through: u64,
         number: u64,
         is_last: bool,
-        tell: &mut dyn FnMut(u64),
+        tell: &mut dyn FnMut(u64, u64),
     ) -> Result<(), StoreError> {
         let name = journal::file_name(number);
         let mut found = FileSurvey { number, whole_header: false, present: false, continues: None, parts: Vec::new() };
@@ -216,7 +216,7 @@ impl Survey {
                     self.whole(&mut file, keyring, through, &name, at, len, &head, &batch)?;
                     found.enter(run(at, len, &head, &batch));
                     at += len;
-                    tell(before + at);
+                    tell(before + at, self.report.items);
                     continue;
                 }
                 Ok(_) => "a frame of another place in the journal".to_owned(),

@@ -1,5 +1,6 @@
 //! What the store promises, tried on a real folder and on a disk that loses power.
 
+mod backup;
 mod damage;
 mod memory;
 mod model;

@@ -33,7 +33,7 @@ use tokio::{
 
 use super::{
     AllowedPeer, DialProblem, DownReason, LinkId, OutFrame, Over, ProbeOutcome, RefusedReason, SwarmCommand, SwarmConfig, SwarmError,
-    SwarmEvent, Tap,
+    SwarmEvent, Tap, Traffic,
     addresses::{self, Address, AddressError},
     behaviour::{ControlEvent, Node, NodeEvent},
     bucket::{Bucket, TooManyAttempts},
@@ -66,6 +66,7 @@ pub(super) struct Hub {
     enabled: Vec<Over>,
     limits: Arc<Limits>,
     tap: Option<Tap>,
+    traffic: Arc<Traffic>,
     commands: mpsc::Receiver<SwarmCommand>,
     events: mpsc::Sender<SwarmEvent>,
     outbox: mpsc::Sender<SwarmEvent>,
@@ -177,6 +178,7 @@ impl Hub {
             refusals: Bucket::full(REFUSED_BURST, Instant::now()),
             limits: Arc::new(config.limits),
             tap: config.tap,
+            traffic: config.traffic,
             commands,
             events,
             outbox,
@@ -606,6 +608,7 @@ impl Hub {
             events: self.events.clone(),
             limits: self.limits.clone(),
             tap: self.tap.clone(),
+            traffic: Arc::clone(&self.traffic),
         };
         let task = self.link_tasks.spawn(link.run());
         self.tasks.insert(task.id(), id);

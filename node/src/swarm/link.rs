@@ -31,7 +31,7 @@ use tokio::{
 };
 
 use super::{
-    DownReason, LinkId, OutFrame, Over, SwarmEvent, Tap,
+    DownReason, LinkId, OutFrame, Over, SwarmEvent, Tap, Traffic,
     bucket::Bucket,
     codec::{self, HEADER_BYTES, Header},
     limits::{FRAME_OVERHEAD_BYTES, Limits},
@@ -105,15 +105,17 @@ pub(super) struct Link<S> {
     pub(super) events: mpsc::Sender<SwarmEvent>,
     pub(super) limits: Arc<Limits>,
     pub(super) tap: Option<Tap>,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Runs the link to its end.
     pub(super) async fn run(self) -> Ended {
-        let Self { id, peer, outgoing, address, over, stream, frames, queued, mut ending, after, done, events, limits, tap } = self;
+        let Self { id, peer, outgoing, address, over, stream, frames, queued, mut ending, after, done, events, limits, tap, traffic } =
+            self;
         let (read, write) = stream.split();
-        let mut reader = Reader::new(id, read, events.clone(), limits.clone());
-        let mut writer = Writer::new(id, peer, write, frames, queued, events.clone(), limits.clone(), tap);
+        let mut reader = Reader::new(id, read, events.clone(), limits.clone(), Arc::clone(&traffic));
+        let mut writer = Writer::new(id, peer, write, frames, queued, events.clone(), limits.clone(), tap, traffic);
         let mut announced = false;
         let started = Instant::now();
         let mut end = tokio::select! {
@@ -176,13 +178,14 @@ struct Reader<S> {
     stream: BufReader<ReadHalf<S>>,
     events: mpsc::Sender<SwarmEvent>,
     limits: Arc<Limits>,
+    traffic: Arc<Traffic>,
     /// At least one frame with content has come.
     content: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
-    fn new(link: LinkId, stream: ReadHalf<S>, events: mpsc::Sender<SwarmEvent>, limits: Arc<Limits>) -> Self {
-        Self { link, stream: BufReader::with_capacity(READ_AHEAD_BYTES, stream), events, limits, content: false }
+    fn new(link: LinkId, stream: ReadHalf<S>, events: mpsc::Sender<SwarmEvent>, limits: Arc<Limits>, traffic: Arc<Traffic>) -> Self {
+        Self { link, stream: BufReader::with_capacity(READ_AHEAD_BYTES, stream), events, limits, traffic, content: false }
     }
 
     /// Delivers frames until the link cannot go on.
@@ -257,11 +260,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
                 Err(_) => return Err(DownReason::TooSlow),
             }
         }
+        self.traffic.came(length);
         Ok(bytes)
     }
 
     async fn hand_over(&mut self, bytes: Vec<u8>) -> Result<(), DownReason> {
         self.content = true;
+        self.traffic.frame_came();
         self.events.send(SwarmEvent::Frame { link: self.link, bytes }).await.map_err(|_| DownReason::Stopped)
     }
 
@@ -301,6 +306,7 @@ struct Writer<S> {
     events: mpsc::Sender<SwarmEvent>,
     limits: Arc<Limits>,
     tap: Option<Tap>,
+    traffic: Arc<Traffic>,
     /// The frame on its way, until its first byte is handed over.
     next: Option<OutFrame>,
     /// Its wire form.
@@ -321,8 +327,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         events: mpsc::Sender<SwarmEvent>,
         limits: Arc<Limits>,
         tap: Option<Tap>,
+        traffic: Arc<Traffic>,
     ) -> Self {
-        Self { link, peer, stream, frames, queued, events, limits, tap, next: None, wire: Vec::new(), written: 0, dropped: 0 }
+        Self { link, peer, stream, frames, queued, events, limits, tap, traffic, next: None, wire: Vec::new(), written: 0, dropped: 0 }
     }
 
     /// Sends frames until the link cannot go on.
@@ -382,7 +389,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 Some(0) => return Err(lost(&io::ErrorKind::WriteZero.into())),
                 Some(bytes) => {
                     self.written += bytes;
+                    self.traffic.went(bytes);
                     if let Some(frame) = self.next.take() {
+                        self.traffic.frame_went();
                         if let Some(tap) = &self.tap {
                             tap(&self.peer, &frame.bytes);
                         }

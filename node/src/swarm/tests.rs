@@ -381,6 +381,22 @@ async fn chatter(node: &mut Node, frames: usize) -> Story {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_leaves_one_node_is_counted_as_what_comes_to_the_other() {
+    for over in [Over::Quic, Over::Tcp] {
+        let traffic: Arc<Traffic> = Arc::default();
+        let (mut one, link, mut two, _) = pair(SwarmConfig { traffic: traffic.clone(), ..only(over) }).await;
+        one.send(link, &noise(1, 60_000)).await;
+        one.send(link, &[7; 60_000]).await;
+        two.frame().await;
+        two.frame().await;
+        let counted = traffic.view();
+        assert_eq!((counted.frames_out, counted.frames_in), (2, 2));
+        assert_eq!(counted.bytes_out, counted.bytes_in);
+        assert!((60_000..62_000).contains(&counted.bytes_out), "compressed, with headers: {counted:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_whose_gate_has_closed_is_dropped_and_reported() {
     let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let tapped = seen.clone();

@@ -132,6 +132,8 @@ pub struct Link {
     pub(in crate::bureau) show_back: bool,
     /// The wire version both ends speak.
     version: u8,
+    /// See [`Link::had`].
+    had: u64,
     /// What the other side heard of us at greeting, as far as it is known to have it.
     greeting: Option<Digest>,
 }
@@ -171,6 +173,7 @@ impl Link {
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
+            had: 0,
             greeting: None,
         }
     }
@@ -185,6 +188,11 @@ impl Link {
     /// Whether the other end declined a document on this link.
     pub fn has_declined(&self, document: &DocumentId) -> bool {
         self.declined.contains(document)
+    }
+    /// Up to which sequence of ours the other end had everything before it wrote what comes now: on an earlier link, or when both last
+    /// compared equal on this one.
+    pub fn had(&self) -> u64 {
+        self.had
     }
     /// The other end, once it said hello.
     pub fn bureau(&self) -> Option<BureauId> {

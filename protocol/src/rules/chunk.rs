@@ -219,6 +219,11 @@ fn put_head(body: &mut Vec<u8>, deps: &[ChangeHash], actor: &ActorId, seq: u64, 
     }
 }
 
+/// The hash of a chunk that [`read`] took before: over all but magic and checksum.
+pub(crate) fn hash_of_chunk(bytes: &[u8]) -> ChangeHash {
+    ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into())
+}
+
 fn hash_of(body: &[u8]) -> ChangeHash {
     let mut head = vec![TYPE_CHANGE];
     put_unsigned(&mut head, body.len() as u64);

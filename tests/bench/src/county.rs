@@ -9,18 +9,24 @@ use std::time::{Duration, Instant};
 
 use accord_node::client::{Client, escape};
 use accord_node::daemon::{self, InitPlan, RunPlan};
-use accord_protocol::view::{AgreementView, EventView, View};
+use accord_node::swarm::TrafficView;
+use accord_protocol::view::{AgreementView, EventView, StatusView, View};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::Failed;
+use crate::offline::{Filled, Offline};
 
 /// Passphrase of every key: the stores hold nothing real.
-const PASSPHRASE: &str = "bench only, nothing real";
+pub const PASSPHRASE: &str = "bench only, nothing real";
 /// How long anything may take to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long moving all documents may take.
+pub const LONG: Duration = Duration::from_secs(1_800);
 /// Pause between two looks while setting up. Nothing is measured then.
 const LOOK: Duration = Duration::from_millis(10);
+/// No event for so long: there are none left.
+const QUIET: Duration = Duration::from_millis(500);
 /// Events that may wait to be looked at.
 const EVENTS_MAX: usize = 65_536;
 
@@ -47,7 +53,8 @@ impl Over {
 pub struct Daemon {
     /// What it calls itself.
     pub name: String,
-    data: PathBuf,
+    /// Its data folder.
+    pub data: PathBuf,
     listen: String,
     child: Option<Child>,
     client: Client,
@@ -72,20 +79,26 @@ pub fn run_node(data: &str, listen: &str) -> Result<(), Failed> {
 }
 
 impl Daemon {
-    fn found(dir: &Path, name: &str, over: Over, unit_code: &str) -> Result<Self, Failed> {
+    /// Founds a bureau and starts it. Others reach it at `contact`, or where it listens.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn found(dir: &Path, name: &str, over: Over, unit_code: &str, contact: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Failed> {
         let port = free_port()?;
+        let reached = contact(port).unwrap_or(port);
         let data = dir.join(unit_code);
-        let listen = match over {
+        let place = |port: u16| match over {
             Over::Quic => format!("/ip4/127.0.0.1/udp/{port}/quic-v1"),
             Over::Tcp => format!("/ip4/127.0.0.1/tcp/{port}"),
         };
+        let listen = place(port);
         let secret = || Zeroizing::new(PASSPHRASE.to_owned());
         daemon::init(InitPlan {
             data: data.clone(),
             network: "bench".to_owned(),
             unit_code: unit_code.to_owned(),
             name: name.to_owned(),
-            addresses: vec![listen.clone()],
+            addresses: vec![place(reached)],
             listen: vec![listen.clone()],
             phone: "000-0000000".to_owned(),
             officer: "officer".to_owned(),
@@ -105,11 +118,36 @@ impl Daemon {
     /// # Errors
     /// When it does not come up.
     pub fn start(&mut self) -> Result<(), Failed> {
+        self.spawn()?;
+        self.answering(PATIENCE)?;
+        self.login()
+    }
+
+    /// Starts the process and lets nobody in.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn spawn(&mut self) -> Result<(), Failed> {
         let log = File::options().create(true).append(true).open(self.data.join("log"))?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("node").arg(&self.data).arg(&self.listen);
         self.child = Some(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?);
-        until("a daemon to answer", || Ok(self.client.get::<View>("/v1/status").is_ok()))?;
+        Ok(())
+    }
+
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn answering(&self, patience: Duration) -> Result<(), Failed> {
+        until_within("a daemon to answer", patience, || Ok(self.client.get::<View>("/v1/whoami").is_ok()))
+    }
+
+    /// Logs its officer in.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn login(&self) -> Result<(), Failed> {
         self.client.post::<View>("/v1/login", &json!({ "name": "officer", "passphrase": PASSPHRASE }), false)?;
         Ok(())
     }
@@ -163,6 +201,34 @@ impl Daemon {
             });
         });
         Ok(Events { events, aside: VecDeque::new() })
+    }
+
+    /// Bytes and frames over its links since its start.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn traffic(&self) -> Result<TrafficView, Failed> {
+        Ok(self.client.get("/v1/traffic")?)
+    }
+
+    /// What it holds.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn status(&self) -> Result<StatusView, Failed> {
+        match self.get("/v1/status")? {
+            View::Status(status) => Ok(status),
+            other => Err(format!("expected a status, found {other:?}").into()),
+        }
+    }
+
+    /// When its newest link came up, as its log says: seconds of the day, UTC.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn link_up_at(&self) -> Result<Option<f64>, Failed> {
+        let log = std::fs::read_to_string(self.data.join("log"))?;
+        Ok(log.lines().rev().find(|line| line.contains("link up")).and_then(second_of_day))
     }
 
     /// Asks.
@@ -224,6 +290,12 @@ impl Events {
         })
     }
 
+    /// Waits until nothing comes any more, and forgets it all.
+    pub fn settle(&mut self) {
+        while self.events.recv_timeout(QUIET).is_ok() {}
+        self.aside.clear();
+    }
+
     /// Forgets everything that came so far.
     pub fn forget(&mut self) {
         while self.events.try_recv().is_ok() {}
@@ -237,8 +309,16 @@ impl Pair {
     /// # Errors
     /// When a step fails.
     pub fn agreed(dir: &Path, over: Over) -> Result<Self, Failed> {
-        let a = Daemon::found(dir, "河东县公安局", over, "330101")?;
-        let b = Daemon::found(dir, "河西县消防大队", over, "330102")?;
+        let a = Daemon::found(dir, "河东县公安局", over, "330101", |_| None)?;
+        let b = Daemon::found(dir, "河西县消防大队", over, "330102", |_| None)?;
+        Self::agree(a, b)
+    }
+
+    /// Two founded bureaus exchange cards and sign an agreement.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn agree(a: Daemon, b: Daemon) -> Result<Self, Failed> {
         for (reader, owner) in [(&a, &b), (&b, &a)] {
             let View::Card(card) = owner.get("/v1/card")? else { return Err("no card".into()) };
             reader.post("/v1/partners", &json!({ "card": card.text, "checking_code": card.checking_code }))?;
@@ -261,6 +341,21 @@ impl Pair {
         b.post(&format!("/v1/agreements/{}/accept", escape(&id)), &json!({}))?;
         until("the agreement to be in force", || Ok(stands(&a, "in_force")? && stands(&b, "in_force")?))?;
         Ok(Self { a, b })
+    }
+
+    /// Lets the writer's officers write `count` documents, see [`Offline::fill`]. Both are stopped then.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn fill(&mut self, count: usize, kept: usize) -> Result<Filled, Failed> {
+        for name in ["first", "second"] {
+            self.a.post("/v1/officers", &json!({ "name": name, "seats": ["liaison"], "capabilities": ["create", "write"] }))?;
+        }
+        let invited: Value = self.a.client.post("/v1/devices", &json!({ "officer": "officer" }), false)?;
+        let code = invited["code"].as_str().ok_or("no code")?;
+        self.a.stop()?;
+        self.b.stop()?;
+        Offline::open(&self.a.data)?.fill(code, count, kept)
     }
 
     /// Stops both.
@@ -296,7 +391,30 @@ pub fn folder_bytes(dir: &Path) -> Result<u64, Failed> {
     Ok(bytes)
 }
 
-fn free_port() -> Result<u16, Failed> {
+/// Seconds of the day at the beginning of a log line.
+fn second_of_day(line: &str) -> Option<f64> {
+    let time = line.split_once('T')?.1.split_once('Z')?.0;
+    let mut parts = time.split(':').map(str::parse::<f64>);
+    let (hours, minutes, seconds) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    Some(hours * 3_600.0 + minutes * 60.0 + seconds)
+}
+
+/// Seconds of the day, UTC, now: what [`Daemon::link_up_at`] is compared with.
+pub fn day_now() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    since % 86_400.0
+}
+
+/// Seconds between two moments of a day; the later one may be in the next.
+pub fn day_between(earlier: f64, later: f64) -> f64 {
+    if later < earlier { later + 86_400.0 - earlier } else { later - earlier }
+}
+
+/// A port nobody uses now.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16, Failed> {
     for _ in 0..64 {
         let tcp = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         let port = tcp.local_addr()?.port();
@@ -307,8 +425,16 @@ fn free_port() -> Result<u16, Failed> {
     Err("no free port".into())
 }
 
-fn until(what: &str, mut look: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
-    let end = Instant::now() + PATIENCE;
+fn until(what: &str, look: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    until_within(what, PATIENCE, look)
+}
+
+/// Looks again and again until it is so.
+///
+/// # Errors
+/// When it is not so in time, or a look fails.
+pub fn until_within(what: &str, patience: Duration, mut look: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    let end = Instant::now() + patience;
     while Instant::now() < end {
         if look()? {
             return Ok(());

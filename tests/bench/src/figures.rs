@@ -82,7 +82,7 @@ pub fn p50_p99(mut values: Vec<f64>) -> (f64, f64) {
 }
 
 /// Three significant digits, thousands with separators.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     if value >= 1_000.0 {
         let digits = format!("{value:.0}");
         let mut out = String::new();

@@ -89,6 +89,25 @@ pub fn processor_us(process: u32) -> f64 {
     tasks.flatten().filter_map(run_ns).sum::<u64>() as f64 / 1_000.0
 }
 
+/// Processor time of a process with all its threads, those that ended too, seconds; 0 if the kernel does not say. Steps of 10 ms.
+pub fn processor_s(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: state is field 3, user and system time are 14 and 15, in hundredths.
+    let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+    let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(14) + ticks(15)) / 100.0
+}
+
+/// Resident memory of a process now, and the most it ever had, MiB.
+pub fn memory_mb(process: u32) -> (f64, f64) {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let of = |name: &str| -> f64 {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).unwrap_or(0.0) / 1_024.0
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +124,17 @@ mod tests {
     #[test]
     fn this_process_has_run_for_some_time() {
         assert!(processor_us(std::process::id()) > 0.0);
+        let (now, most) = memory_mb(std::process::id());
+        assert!(now > 0.5 && most >= now);
+        // A tenth of a second of work is seen.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < std::time::Duration::from_millis(200) {
+            std::hint::black_box(quantity());
+        }
+        assert!(processor_s(std::process::id()) >= 0.01);
+    }
+
+    fn quantity() -> u64 {
+        (0..1_000u64).fold(7, |sum, n| sum.rotate_left(5) ^ n)
     }
 }

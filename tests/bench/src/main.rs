@@ -1,20 +1,38 @@
 //! `accord-bench`: what accord costs, each figure beside the physical limit of the same machine in the same run.
 //!
 //! ## Usage
-//! `cargo run --release -p accord-bench -- SCENARIO.. [--json] [--quick] [--repeats N] [--dir FOLDER]` with scenarios `latency`, `publish`,
-//! `rules`, `wire`, `journal`, or `all`. `docs/BENCHMARKS.md` explains the figures.
+//! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER]`; without a
+//! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`, `latency`, `admit`,
+//! `store`, `fanout`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
+//! `wire`, `journal`, `policy`. `docs/BENCHMARKS.md` explains the figures.
 
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 
+mod admit;
 mod county;
+mod delivery;
+mod documents;
+mod fanout;
 mod figures;
+mod first_sync;
 mod journal;
 mod latency;
 mod limits;
 mod machine;
+mod memory;
+mod offline;
 mod policy;
 mod publish;
+mod reconnect;
+mod relay;
+mod repair;
+mod report;
 mod rules;
+mod samod_peer;
+mod sinks;
+mod stores;
+mod sync_peer;
+mod thread;
 mod wire;
 mod workload;
 mod world;
@@ -25,36 +43,68 @@ use std::process::ExitCode;
 
 use figures::Table;
 use machine::Machine;
+use report::Report;
 
 /// Whatever went wrong: a benchmark stops at the first failure.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// One scenario.
-type Scenario = (&'static str, fn(&Plan) -> Result<Table, Failed>);
+type Scenario = (&'static str, Measure);
 
-const SCENARIOS: [Scenario; 6] = [
-    ("journal", journal::measure),
-    ("rules", rules::measure),
-    ("wire", wire::measure),
-    ("publish", publish::measure),
-    ("latency", latency::measure),
-    ("policy", policy::measure),
+/// What it gives: ours beside peers, or rows beside the limits of the machine.
+enum Measure {
+    Beside(fn(&Plan) -> Result<Report, Failed>),
+    Alone(fn(&Plan) -> Result<Table, Failed>),
+}
+
+const SCENARIOS: [Scenario; 15] = [
+    ("journal", Measure::Alone(journal::measure)),
+    ("rules", Measure::Alone(rules::measure)),
+    ("wire", Measure::Alone(wire::measure)),
+    ("publish", Measure::Alone(publish::measure)),
+    ("delivery", Measure::Alone(delivery::measure)),
+    ("policy", Measure::Alone(policy::measure)),
+    ("first-sync", Measure::Beside(first_sync::measure)),
+    ("reconnect", Measure::Beside(reconnect::measure)),
+    ("admit", Measure::Beside(admit::measure)),
+    ("store", Measure::Beside(stores::measure)),
+    ("latency", Measure::Beside(latency::measure)),
+    ("fanout", Measure::Beside(fanout::measure)),
+    ("repair", Measure::Beside(repair::measure)),
+    ("thread", Measure::Beside(thread::measure)),
+    ("memory", Measure::Beside(memory::measure)),
 ];
 
-const USAGE: &str = "usage: accord-bench SCENARIO.. [--json] [--quick] [--repeats N] [--dir FOLDER]
-scenarios: latency publish rules wire journal policy all";
+const USAGE: &str =
+    "usage: accord-bench SCENARIO.. [--docs N] [--json] [--quick] [--repeats N] [--peer-docs N | --full-peers] [--dir FOLDER]";
+
+fn usage() -> Failed {
+    let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+    format!("{USAGE}\nscenarios: {} all", names.join(" ")).into()
+}
 
 /// How much is measured, and where.
 struct Plan {
     quick: bool,
     repeats: Option<usize>,
     dir: PathBuf,
+    /// `--docs`.
+    docs: Option<usize>,
+    /// `--peer-docs`: most documents a peer is given whose cost grows faster than their number.
+    peer_docs: Option<usize>,
+    /// `--full-peers`: every peer is given everything, however long it takes.
+    full_peers: bool,
 }
 
 impl Plan {
     /// `full`, or with `--quick` only so many that everything is walked through once.
     fn count<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// How many documents: as asked, else `full`, or with `--quick` `quick`.
+    fn documents(&self, full: usize, quick: usize) -> usize {
+        self.docs.unwrap_or(self.count(full, quick)).max(1)
     }
 
     /// How often a measurement is repeated.
@@ -66,6 +116,11 @@ impl Plan {
     fn folder(&self) -> Result<tempfile::TempDir, Failed> {
         Ok(tempfile::Builder::new().prefix("accord-bench-").tempdir_in(&self.dir)?)
     }
+}
+
+/// Seconds since a moment.
+fn seconds(begun: std::time::Instant) -> f64 {
+    begun.elapsed().as_secs_f64()
 }
 
 /// Prints a line.
@@ -92,7 +147,7 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[&str]) -> Result<(), Failed> {
-    let mut plan = Plan { quick: false, repeats: None, dir: std::env::temp_dir() };
+    let mut plan = Plan { quick: false, repeats: None, dir: std::env::temp_dir(), docs: None, peer_docs: None, full_peers: false };
     let mut json = false;
     let mut wanted: Vec<&str> = Vec::new();
     let mut words = words.iter();
@@ -100,15 +155,18 @@ fn run(words: &[&str]) -> Result<(), Failed> {
         match *word {
             "--json" => json = true,
             "--quick" => plan.quick = true,
-            "--repeats" => plan.repeats = Some(words.next().ok_or(USAGE)?.parse()?),
-            "--dir" => plan.dir = PathBuf::from(words.next().ok_or(USAGE)?),
+            "--full-peers" => plan.full_peers = true,
+            "--repeats" => plan.repeats = Some(number(words.next())?),
+            "--docs" => plan.docs = Some(number(words.next())?),
+            "--peer-docs" => plan.peer_docs = Some(number(words.next())?),
+            "--dir" => plan.dir = PathBuf::from(words.next().ok_or_else(usage)?),
             "all" => wanted.extend(SCENARIOS.iter().map(|(name, _)| name)),
             name if SCENARIOS.iter().any(|(known, _)| *known == name) => wanted.push(name),
-            _ => return Err(USAGE.into()),
+            _ => return Err(usage()),
         }
     }
     if wanted.is_empty() {
-        return Err(USAGE.into());
+        return Err(usage());
     }
     let machine = Machine::look(&plan.dir);
     for warning in machine.warnings() {
@@ -118,11 +176,25 @@ fn run(words: &[&str]) -> Result<(), Failed> {
         say(&format!("{}\n", machine.text()))?;
     }
     for (name, measure) in SCENARIOS {
-        if wanted.contains(&name) {
-            let table = measure(&plan).map_err(|failed| format!("{name}: {failed}"))?;
-            let text = if json { serde_json::to_string(&serde_json::json!({ "machine": machine, "table": table }))? } else { table.text() };
-            say(&text)?;
+        if !wanted.contains(&name) {
+            continue;
+        }
+        let failed = |failed: Failed| format!("{name}: {failed}");
+        match measure {
+            Measure::Alone(measure) => {
+                let table = measure(&plan).map_err(failed)?;
+                let text = if json { serde_json::json!({ "machine": machine, "table": table }).to_string() } else { table.text() };
+                say(&text)?;
+            }
+            Measure::Beside(measure) => {
+                let report = measure(&plan).map_err(failed)?;
+                say(&if json { report.json() } else { report.text() })?;
+            }
         }
     }
     Ok(())
+}
+
+fn number(word: Option<&&str>) -> Result<usize, Failed> {
+    word.and_then(|word| word.parse().ok()).ok_or_else(usage)
 }

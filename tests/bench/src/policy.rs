@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::county::{Over, Pair};
 use crate::figures::{Table, p50_p99};
 use crate::world::{START_S, World};
-use crate::{Failed, Plan, latency, workload};
+use crate::{Failed, Plan, delivery, workload};
 
 /// Partners of the bureau that decides: a region.
 const PARTNERS: u8 = 60;
@@ -254,12 +254,12 @@ fn waiting(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     let dir = plan.folder()?;
     let pair = Pair::agreed(dir.path(), Over::Quic)?;
     let (mut at_a, mut at_b) = (pair.a.events()?, pair.b.events()?);
-    let threads = latency::open_threads(&pair, &mut at_a, &mut at_b, 2)?;
+    let threads = delivery::open_threads(&pair, &mut at_a, &mut at_b, 2)?;
     let (long, small) = (threads[0].clone(), vec![threads[1].clone()]);
     for n in 0..changes {
         pair.a.post(&format!("/v1/cases/{long}/entries"), &json!({ "kind": "note", "text": workload::entry(n) }))?;
     }
-    let [_, idle, _] = latency::edit(&pair, &small, edits, &mut at_a, &mut at_b)?;
+    let [_, idle, _] = delivery::edit(&pair, &small, edits, &mut at_a, &mut at_b)?;
     let (other, mut rounds) = (pair.a.client()?, 0_u32);
     let stop = std::sync::atomic::AtomicBool::new(false);
     let busy = std::thread::scope(|scope| -> Result<Vec<f64>, Failed> {
@@ -274,7 +274,7 @@ fn waiting(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
             }
             Ok::<_, String>(())
         });
-        let measured = latency::edit(&pair, &small, edits, &mut at_a, &mut at_b);
+        let measured = delivery::edit(&pair, &small, edits, &mut at_a, &mut at_b);
         stop.store(true, std::sync::atomic::Ordering::Release);
         cutter.join().map_err(|_| "the cutter died")??;
         let [_, busy, _] = measured?;

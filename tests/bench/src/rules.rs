@@ -6,38 +6,20 @@ use std::time::Instant;
 
 use accord_keys::certificate::MemberCertificate;
 use accord_keys::directory::Directory;
-use accord_keys::seal::{Sealed, Verified};
 use accord_keys::secret::SecretKey;
-use accord_protocol::access::log::{Genesis, Kind, Life};
-use accord_protocol::act::ActKind;
-use accord_protocol::agreement::{Category, Tlp};
 use accord_protocol::content::Content;
-use accord_protocol::id::{CertificateId, Digest, DocumentId, NetworkId, Nonce, RecordId};
+use accord_protocol::id::{CertificateId, NetworkId};
 use accord_protocol::input::Command;
 use accord_protocol::intake::{DocState, Intake};
 use accord_protocol::rules;
-use accord_protocol::segment::{self, CheckedSegment, Segment, Tip};
-use accord_protocol::time::WallSeconds;
+use accord_protocol::segment::{self, CheckedSegment, Segment};
 use accord_protocol::view::View;
 
+use crate::documents::{self, Document, Shape, Writer};
 use crate::figures::Table;
-use crate::workload::{self, CHANGES};
+use crate::workload::CHANGES;
 use crate::world::World;
 use crate::{Failed, Plan};
-
-/// An officer who writes.
-struct Writer {
-    certificate: CertificateId,
-    member: MemberCertificate,
-    key: Arc<SecretKey>,
-}
-
-/// A document of the workload.
-struct Document {
-    genesis: Verified<Genesis>,
-    segments: Vec<(Segment, MemberCertificate)>,
-    raw: Vec<Vec<u8>>,
-}
 
 /// What one repeat gave, microseconds per change.
 #[derive(Default)]
@@ -66,11 +48,12 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
         "single: one segment and so one signature per change, officers in turn. joined: two segments of ten changes, one officer each.",
     );
     let (network, directory, writers) = officers()?;
+    let shape = |per_segment| Shape { per_segment, ..Shape::single() };
     let mut single = Vec::new();
     let mut joined = Vec::new();
     for n in 0..documents {
-        single.push(write(&network, &directory, &writers, n, 1)?);
-        joined.push(write(&network, &directory, &writers, n, CHANGES / 2)?);
+        single.push(documents::write(&network, &writers, &shape(1), n)?);
+        joined.push(documents::write(&network, &writers, &shape(CHANGES / 2), n)?);
     }
     let changes = (documents * CHANGES) as f64;
     let raw_bytes: usize = single.iter().flat_map(|d| &d.raw).map(Vec::len).sum();
@@ -128,7 +111,7 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
 }
 
 /// Checks, then admits all segments; microseconds per change of each.
-fn take_in(network: &NetworkId, directory: &Directory, documents: &[Document], changes: f64) -> Result<(f64, f64), Failed> {
+pub fn take_in(network: &NetworkId, directory: &Directory, documents: &[Document], changes: f64) -> Result<(f64, f64), Failed> {
     let incoming: Vec<Vec<(Segment, &MemberCertificate)>> =
         documents.iter().map(|d| d.segments.iter().map(|(segment, member)| (segment.clone(), member)).collect()).collect();
     let mut checked: Vec<Vec<CheckedSegment>> = Vec::with_capacity(incoming.len());
@@ -161,7 +144,7 @@ fn take_in(network: &NetworkId, directory: &Directory, documents: &[Document], c
 }
 
 /// Microseconds of one strict check of a signature over 32 bytes.
-fn verify_strict(key: &SecretKey, count: usize) -> Result<f64, Failed> {
+pub fn verify_strict(key: &SecretKey, count: usize) -> Result<f64, Failed> {
     use ed25519_dalek::Signer as _;
     let signing = ed25519_dalek::SigningKey::from_bytes(&key.expose_seed());
     let messages: Vec<[u8; 32]> = (0..count as u64).map(|n| [n.to_be_bytes(); 4].concat().try_into().unwrap_or([0; 32])).collect();
@@ -176,7 +159,7 @@ fn verify_strict(key: &SecretKey, count: usize) -> Result<f64, Failed> {
 }
 
 /// A bureau with two officers who may write.
-fn officers() -> Result<(NetworkId, Arc<Directory>, [Writer; 2]), Failed> {
+pub fn officers() -> Result<(NetworkId, Arc<Directory>, [Writer; 2]), Failed> {
     let mut world = World::agreed()?;
     let second = Arc::new(SecretKey::from_seed([99; 32]));
     let capabilities = ["create", "write"].map(str::to_owned).to_vec();
@@ -193,64 +176,4 @@ fn officers() -> Result<(NetworkId, Arc<Directory>, [Writer; 2]), Failed> {
     };
     let writers = [writer(world.members[0].officer, Arc::clone(&world.members[0].key))?, writer(certificate, second)?];
     Ok((world.network, directory, writers))
-}
-
-/// Writes document `n` with so many changes per segment; the officers take turns.
-fn write(network: &NetworkId, directory: &Directory, writers: &[Writer; 2], n: usize, per_segment: usize) -> Result<Document, Failed> {
-    let owner = writers[0].member.bureau;
-    let mut nonce = [0; 16];
-    nonce[..8].copy_from_slice(&(n as u64).to_be_bytes());
-    let lives = [Life([1; 8]), Life([2; 8])];
-    let genesis = Genesis {
-        owner,
-        creator: writers[0].certificate,
-        kind: Kind::Case,
-        schema: 1,
-        rules: 1,
-        category: Category::CrimSeries,
-        tlp: Tlp::Amber,
-        audience: Vec::new(),
-        life: lives[0],
-        at: WallSeconds(1_900_000_000),
-        nonce: Nonce(nonce),
-        hidden: None,
-    };
-    let genesis = Sealed::seal(network, genesis, &[writers[0].key.as_ref()])?.verify(network)?;
-    let document = DocumentId(genesis.id().0);
-    DocState::new(directory, genesis.clone())?;
-    let actors = [0, 1].map(|who| segment::actor_id(&writers[who].certificate, &document, &lives[who]));
-    let opening = workload::act(n, ActKind::Open, "串案通报", "").to_bytes();
-    let (mut content, first) = Content::found(actors[0], &[opening], &workload::text(n))?;
-    let mut tips = [Tip { n: 0, attestation: Digest([0; 32]) }; 2];
-    let mut out = Document { genesis, segments: Vec::new(), raw: Vec::new() };
-    let mut batch: Vec<Vec<u8>> = vec![first];
-    for change in 1..=CHANGES {
-        let who = (change - 1) / per_segment % 2;
-        if batch.len() == per_segment {
-            let hashes: Vec<_> = batch.iter().map(|raw| rules::parse(raw).map(|parsed| parsed.hash())).collect::<Result<_, _>>()?;
-            out.raw.extend(batch.iter().cloned());
-            let writer = &writers[who];
-            let sealed = segment::seal_changes(
-                network,
-                writer.key.as_ref(),
-                document,
-                writer.certificate,
-                lives[who],
-                tips[who],
-                std::mem::take(&mut batch),
-                &hashes,
-                RecordId(document.0),
-            )?;
-            let checked = segment::check(network, &writer.member, sealed.clone())?;
-            let last = checked.positions().last().ok_or("an empty segment")?;
-            tips[who] = Tip { n: last.n, attestation: last.attestation };
-            out.segments.push((sealed, writer.member.clone()));
-        }
-        if change < CHANGES {
-            let next = change / per_segment % 2;
-            let length = content.text_len()?;
-            batch.extend(content.edit(actors[next], &workload::edits(change, length))?);
-        }
-    }
-    Ok(out)
 }

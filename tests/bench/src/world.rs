@@ -54,12 +54,15 @@ pub struct Member {
     /// Its officer's key.
     pub key: Arc<SecretKey>,
     name: String,
+    identity: Identity,
     transport: TransportKey,
     directory: Arc<Directory>,
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     /// Stored parts of documents, in sequence order.
     pub items: BTreeMap<DocumentId, Vec<(u64, Vec<u8>)>>,
     sent: VecDeque<(LinkId, Vec<u8>)>,
+    /// Highest sequence of what was lost.
+    highest: u64,
     commands: u64,
 }
 
@@ -73,6 +76,8 @@ pub struct World {
     pub counted: Counted,
     /// The longest a core took for one input since this was last set to 0, seconds.
     pub slowest: f64,
+    /// Turns of conversations since this was last set to 0: frames in a row from one side are one.
+    pub turns: u64,
     seeds: u64,
     mono: u64,
     links: u64,
@@ -102,8 +107,17 @@ impl World {
             n => format!("第{n}县公安局"),
         };
         let members = (1..=bureaus).map(|n| member(network, n, &name(n))).collect::<Result<Vec<_>, _>>()?;
-        let mut world =
-            Self { members, network, counted: Counted::default(), slowest: 0.0, seeds: 0, mono: 0, links: 0, ends: BTreeMap::new() };
+        let mut world = Self {
+            members,
+            network,
+            counted: Counted::default(),
+            slowest: 0.0,
+            turns: 0,
+            seeds: 0,
+            mono: 0,
+            links: 0,
+            ends: BTreeMap::new(),
+        };
         for at in 0..world.members.len() {
             world.enrol(at)?;
         }
@@ -194,6 +208,20 @@ impl World {
         answer.map_err(|refused| format!("refused: {} {:?}", refused.code, refused.params).into())
     }
 
+    /// Opens a member's core anew from what its disk would hold.
+    ///
+    /// # Errors
+    /// When that is no state of a bureau.
+    pub fn reopen(&mut self, at: usize) -> Result<(), Failed> {
+        let now = Now { mono: MonoMillis(self.mono), wall: WallSeconds(START_S + self.mono / 1_000) };
+        let member = &mut self.members[at];
+        let stored = member.rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
+        member.core = Bureau::open(now, member.identity.clone(), stored).map_err(|error| error.to_string())?;
+        member.core.raise_sequence(member.items.values().flatten().map(|(seq, _)| *seq).max().unwrap_or(0).max(member.highest));
+        member.directory = member.core.directory();
+        Ok(())
+    }
+
     /// Ends every link.
     ///
     /// # Errors
@@ -232,9 +260,16 @@ impl World {
     /// # Errors
     /// As [`World::connect`].
     pub fn exchange(&mut self) -> Result<(), Failed> {
+        let mut speaks = None;
         for _ in 0..FRAMES_MAX {
-            let next = self.members.iter_mut().enumerate().find_map(|(at, member)| Some((at, member.sent.pop_front()?)));
+            // Who speaks says all it has to say.
+            let order = speaks.into_iter().chain(0..self.members.len());
+            let next = order.into_iter().find_map(|at: usize| Some((at, self.members[at].sent.pop_front()?)));
             let Some((from, (link, bytes))) = next else { return Ok(()) };
+            if speaks != Some(from) {
+                self.turns += 1;
+                speaks = Some(from);
+            }
             let Some(ends) = self.ends.get(&link) else { continue };
             let to = if ends[0] == from { ends[1] } else { ends[0] };
             self.count(&bytes);
@@ -302,6 +337,18 @@ impl Member {
         self.items.values().map(Vec::len).sum()
     }
 
+    /// Documents listed.
+    pub fn documents(&self) -> usize {
+        self.rows.keys().filter(|(table, _)| *table == Table::Documents).count()
+    }
+
+    /// Loses a document without a trace, as a damaged disk might.
+    pub fn lose(&mut self, document: &DocumentId) {
+        let highest = self.items.remove(document).and_then(|items| items.last().map(|(seq, _)| *seq));
+        self.highest = self.highest.max(highest.unwrap_or(0));
+        self.rows.remove(&(Table::Documents, document.0.to_vec()));
+    }
+
     /// Values of one table, as a disk would hold them.
     pub fn rows(&self, table: Table) -> impl Iterator<Item = &Vec<u8>> {
         self.rows.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)
@@ -342,17 +389,19 @@ fn member(network: NetworkId, n: u8, name: &str) -> Result<Member, Failed> {
     let identity = Identity { network, bureau: founded.bureau, certificate: founded.certificate, signer: node, cursor_key: seed(4) };
     let stored = rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
     let now = Now { mono: MonoMillis(0), wall: WallSeconds(START_S) };
-    let core = Bureau::open(now, identity, stored).map_err(|error| error.to_string())?;
+    let core = Bureau::open(now, identity.clone(), stored).map_err(|error| error.to_string())?;
     Ok(Member {
         directory: core.directory(),
         core,
         officer: founded.certificate,
         key: Arc::new(SecretKey::from_seed(seed(5))),
         name: name.to_owned(),
+        identity,
         transport,
         rows,
         items: BTreeMap::new(),
         sent: VecDeque::new(),
+        highest: 0,
         commands: 0,
     })
 }

@@ -8,6 +8,7 @@
 
 mod api;
 mod audit;
+mod backup;
 mod clocks;
 mod compact;
 mod harness;

@@ -68,12 +68,16 @@ struct Outcome {
 
 /// Plays the story until the disk fails for good. `None` if the store was never made.
 fn play(disk: &Arc<MemoryDisk>, index: &Path, context: &str) -> Option<Outcome> {
+    play_steps(&story(), disk, index, context)
+}
+
+fn play_steps(steps: &[Step], disk: &Arc<MemoryDisk>, index: &Path, context: &str) -> Option<Outcome> {
     let mut store = recover::create(setting(disk, index, 1), &key()).ok()?;
     let mut model = Model::default();
     let mut boot = 1;
-    for step in story() {
+    for step in steps {
         let mut after = model.clone();
-        let result = match &step {
+        let result = match step {
             Step::Commit(writes) => {
                 after.commit(writes);
                 store.commit(writes)
@@ -221,4 +225,51 @@ fn every_prefix_of_an_unsynced_batch_opens_as_if_it_had_never_been_or_as_whole()
             std::fs::remove_dir_all(index).expect("remove");
         }
     }
+}
+
+/// One of the few things that happen to a store; `seq` keeps item sequences rising.
+fn letter(number: usize, seq: u64) -> Step {
+    match number {
+        0 => Step::Commit(vec![item(3, seq, b"small"), put(Table::Local, b"a", &seq.to_be_bytes())]),
+        // Longer than a journal file: the next batch begins another.
+        1 => Step::Commit(vec![item(2, seq, &[seq as u8; 4_500]), put(Table::Documents, &[2; 32], b"summary")]),
+        2 => Step::Commit(vec![remove(Table::Local, b"a"), Write::Account(b"line".to_vec())]),
+        3 => Step::Purge(1),
+        4 => Step::Kill,
+        _ => Step::Restart,
+    }
+}
+
+/// Every run of a few steps there is, with the power cut at every operation of the last one: the earlier ones are cut in shorter runs.
+/// Two steps by default; `ACCORD_WORKLOAD_STEPS=3` for the long run.
+#[test]
+fn after_every_short_run_of_steps_a_power_cut_anywhere_costs_nothing_acknowledged() {
+    const LETTERS: usize = 6;
+    let length = std::env::var("ACCORD_WORKLOAD_STEPS").ok().map_or(2, |text| text.parse().expect("a number"));
+    let mut cuts = 0;
+    for run in 0..LETTERS.pow(length) {
+        let word: Vec<usize> = (0..length).map(|place| run / LETTERS.pow(place) % LETTERS).collect();
+        // Something to purge and to reopen is always there.
+        let mut steps = vec![Step::Commit(vec![item(1, 1, b"first"), put(Table::Local, b"b", b"1")])];
+        steps.extend(word.iter().enumerate().map(|(place, number)| letter(*number, place as u64 + 2)));
+        let operations = |steps: &[Step]| {
+            let temporary = scratch();
+            let disk = Arc::new(MemoryDisk::default());
+            play_steps(steps, &disk, &temporary.path().join("index"), "without a fault").expect("made");
+            disk.operations()
+        };
+        let (before, all) = (operations(&steps[..steps.len() - 1]), operations(&steps));
+        for at in before + 1..=all {
+            let temporary = scratch();
+            let disk = Arc::new(MemoryDisk::failing(at, Fault::Cut));
+            let context = format!("steps {word:?}, cut at operation {at} of {all}");
+            let outcome = play_steps(&steps, &disk, &temporary.path().join("index"), &context).expect("made");
+            let mut random = SmallRng::seed_from_u64(at);
+            for survives in [Survives::Nothing, Survives::Everything, Survives::Parts] {
+                check(disk.image(survives, &mut random), &outcome, None, &format!("{context}\n{survives:?}\n{}", disk.log()));
+                cuts += 1;
+            }
+        }
+    }
+    assert!(cuts > 300, "{cuts} cuts");
 }

@@ -143,6 +143,7 @@ impl Bureau {
         let greeting = (!self.links[&id].own).then(|| self.greeting(peer).digest());
         let link = self.links.get_mut(&id).expect("the caller holds it");
         let (transport, reached) = (link.transport, Reached { base: link.base, walked: link.walked });
+        link.had = link.walked;
         let heard = greeting.is_none() || link.greeting == greeting;
         if heard && self.reached.get(&transport) == Some(&reached) {
             return;

@@ -194,6 +194,7 @@ impl Bureau {
         link.version = hello.version.min(wire::VERSION);
         link.base = reached.base;
         link.walked = reached.walked;
+        link.had = if believed { reached.base } else { 0 };
         link.busy(turn.now.mono);
         if told_only {
             self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");

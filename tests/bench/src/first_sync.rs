@@ -1,0 +1,164 @@
+//! `first-sync`: a partner that holds nothing gets everything, beside samod over TCP and `automerge::sync` in one process.
+
+use std::time::{Duration, Instant};
+
+use crate::county::{LONG, Over, Pair, day_between, day_now, until_within};
+use crate::machine::{memory_mb, processor_s};
+use crate::report::Report;
+use crate::workload::CHANGES;
+use crate::{Failed, Plan, limits, samod_peer, sync_peer};
+
+/// Documents samod is given unless everything is asked for: its cost grows with their square.
+const SAMOD_DOCUMENTS: usize = 1_000;
+/// Most documents that are held in this process for `automerge::sync`: 24 KiB each, on both sides.
+const IN_PROCESS_MAX: usize = 20_000;
+/// What samod took for so many documents on a machine of this kind, `--full-peers` measures it anew: seconds.
+const SAMOD_RECORDED: (usize, f64) = (10_000, 384.0);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What one first sync of ours cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ours {
+    /// Seconds from the link, after its handshake, until the partner holds everything durably.
+    pub seconds: f64,
+    /// Processor seconds of both daemons.
+    pub cpu_seconds: f64,
+    /// Bytes from the writer to the partner, and back.
+    pub bytes_out: u64,
+    /// See `bytes_out`.
+    pub bytes_in: u64,
+    /// Most memory of the writer and of the partner, MiB.
+    pub peak_out_mb: f64,
+    /// See `peak_out_mb`.
+    pub peak_in_mb: f64,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When a daemon or a peer fails.
+pub fn measure(plan: &Plan) -> Result<Report, Failed> {
+    let documents = plan.documents(10_000, 12);
+    let mut report = Report::new("first-sync", documents);
+    report.say("Two daemons as processes over TCP + TLS on loopback, both stores encrypted and durable; documents by two officers, one signature per change.");
+    report.say("seconds: from the link, after its handshake, until the partner's API says that it holds every change, written and synced.");
+    report.say("bytes: on the control stream, after compression, before TLS. cpu_seconds: both daemons.");
+    let samod_documents = if plan.full_peers { documents } else { documents.min(plan.peer_docs.unwrap_or(SAMOD_DOCUMENTS)) };
+    for _ in 0..plan.repeats(1) {
+        report.runs += 1;
+        let dir = plan.folder()?;
+        let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
+        let filled = pair.fill(documents, documents.min(IN_PROCESS_MAX))?;
+        let ours = first_sync(&mut pair, documents)?;
+        pair.stop()?;
+        let rate = documents as f64 / ours.seconds;
+        note(&mut report, &ours, documents);
+        report.limits.note("raw_bytes", filled.raw_bytes as f64);
+        report.limits.note("segment_bytes", filled.segment_bytes as f64);
+        report.limits.note("filling_seconds", filled.seconds);
+        report.limits.note("append_fdatasync_p50_ms", crate::figures::p50_p99(limits::durable_appends(dir.path(), 65_536, 100)?).0 / 1e3);
+        drop(dir);
+
+        if filled.raw.len() == documents {
+            let mut sides = sync_peer::Sides::new(&filled.raw)?;
+            let saved = sides.saved();
+            let cost = sides.exchange()?;
+            drop(sides);
+            let peer = report.peer("automerge_sync");
+            peer.note("seconds", cost.seconds);
+            peer.note("documents_per_s", documents as f64 / cost.seconds);
+            peer.note("bytes_out", cost.there as f64);
+            peer.note("bytes_in", cost.back as f64);
+            report.limits.note("save_bytes", saved as f64);
+            report.ratios.note("documents_per_s_vs_automerge_sync", rate * cost.seconds / documents as f64);
+            report.ratios.note("bytes_vs_save", (ours.bytes_out + ours.bytes_in) as f64 / saved as f64);
+        }
+
+        let samod = samod_peer::Pair::new(&filled.raw[..samod_documents.min(filled.raw.len())])?;
+        let cost = samod.first_sync()?;
+        samod.stop();
+        let peer = report.peer("samod");
+        peer.note("documents", samod_documents as f64);
+        peer.note("seconds", cost.seconds);
+        peer.note("documents_per_s", samod_documents as f64 / cost.seconds);
+        peer.note("cpu_seconds", cost.cpu_seconds);
+        peer.note("bytes", cost.bytes as f64);
+        if samod_documents == documents {
+            report.ratios.note("documents_per_s_vs_samod", rate * cost.seconds / documents as f64);
+        } else {
+            // At equal numbers: ours once more, as small.
+            let dir = plan.folder()?;
+            let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
+            pair.fill(samod_documents, 0)?;
+            let small = first_sync(&mut pair, samod_documents)?;
+            pair.stop()?;
+            report.ours.note(&format!("seconds_{samod_documents}"), small.seconds);
+            report.ratios.note(&format!("documents_per_s_vs_samod_at_{samod_documents}"), cost.seconds / small.seconds);
+            if documents == SAMOD_RECORDED.0 {
+                report.peer("samod_recorded").note("seconds", SAMOD_RECORDED.1);
+                report.ratios.note("documents_per_s_vs_samod_recorded", SAMOD_RECORDED.1 / ours.seconds);
+            }
+        }
+    }
+    if samod_documents != documents {
+        report.say(format!(
+            "samod was given {samod_documents} documents, ours once more as many for the ratio; --full-peers gives it all {documents}. samod_recorded: 10,000 took it 384 s on a machine of this kind."
+        ));
+    }
+    Ok(report)
+}
+
+fn note(report: &mut Report, ours: &Ours, documents: usize) {
+    let figures = &mut report.ours;
+    figures.note("seconds", ours.seconds);
+    figures.note("documents_per_s", documents as f64 / ours.seconds);
+    figures.note("cpu_seconds", ours.cpu_seconds);
+    figures.note("bytes_out", ours.bytes_out as f64);
+    figures.note("bytes_in", ours.bytes_in as f64);
+    figures.note("rss_mb", ours.peak_in_mb);
+    figures.note("sender_rss_mb", ours.peak_out_mb);
+}
+
+/// Both daemons are stopped and the writer holds `documents`: starts them and waits until the partner holds them too.
+///
+/// # Errors
+/// When it does not come to an end.
+pub fn first_sync(pair: &mut Pair, documents: usize) -> Result<Ours, Failed> {
+    pair.a.spawn()?;
+    pair.a.answering(LONG)?;
+    if pair.a.status()?.documents != documents as u64 {
+        return Err("the writer does not hold what was written".into());
+    }
+    let (a, before) = (pair.a.process(), pair.a.traffic()?);
+    let mut used = processor_s(a);
+    let begun = Instant::now();
+    let before_link = pair.a.link_up_at()?;
+    pair.b.spawn()?;
+    let b = pair.b.process();
+    until_within("a link", LONG, || Ok(pair.a.link_up_at()? != before_link))?;
+    used += processor_s(b);
+    pair.b.answering(LONG)?;
+    let changes = (documents * CHANGES) as u64;
+    loop {
+        let status = pair.b.status()?;
+        if status.documents == documents as u64 && status.changes == changes {
+            break;
+        }
+        if begun.elapsed() > LONG {
+            return Err(format!("{} of {documents} documents, {} of {changes} changes arrived", status.documents, status.changes).into());
+        }
+        std::thread::sleep(LOOK);
+    }
+    let ended = day_now();
+    let up = pair.a.link_up_at()?.ok_or("no link in the log")?;
+    let after = pair.a.traffic()?;
+    Ok(Ours {
+        seconds: day_between(up, ended),
+        cpu_seconds: processor_s(a) + processor_s(b) - used,
+        bytes_out: after.bytes_out - before.bytes_out,
+        bytes_in: after.bytes_in - before.bytes_in,
+        peak_out_mb: memory_mb(a).1,
+        peak_in_mb: memory_mb(b).1,
+    })
+}
