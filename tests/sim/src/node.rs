@@ -69,11 +69,12 @@ impl Outcome {
 /// How a device differs from this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skew {
-    /// It speaks the wire version before ours only.
+    /// It speaks a wire version before all of ours only.
     Older,
     /// It speaks a wire version after ours only.
     Newer,
-    /// It lets message types pass that the first builds did not have.
+    /// It speaks the oldest wire version that we still speak, says so in its hello, and lets message types pass that the first builds did not
+    /// have.
     Deaf,
 }
 
@@ -81,7 +82,7 @@ impl Skew {
     /// The wire version it says it speaks, if another than ours.
     pub fn version(self) -> Option<u8> {
         match self {
-            Skew::Older => Some(accord_protocol::wire::VERSION - 1),
+            Skew::Older => Some(accord_protocol::wire::OLDEST - 1),
             Skew::Newer => Some(accord_protocol::wire::VERSION + 1),
             Skew::Deaf => None,
         }
