@@ -230,6 +230,8 @@ impl Bureau {
             vec![body.holder]
         };
         let had_word = self.passes.newest(&issuer, &holder, turn.effective).is_some();
+        let could =
+            self.passes.newest_for(&issuer, &holder, &own, turn.effective).map(|pass| pass.body().lines.clone()).unwrap_or_default();
         if !self.passes.learn(&self.directory, pass, messenger, turn.effective)? {
             return Ok(false);
         }
@@ -244,6 +246,16 @@ impl Bureau {
         }
         self.passes_dirty = true;
         self.next_policy = self.next_policy_change(turn.effective);
+        // What waits to go to the holder by the pass that was replaced must not go by it.
+        let can = self.passes.newest_for(&issuer, &holder, &own, turn.effective).map(|pass| pass.body());
+        let still = |line: &PassLine| {
+            can.is_some_and(|can| {
+                can.lines.iter().any(|l| (l.category, l.verb) == (line.category, line.verb) && line.tlp_ceiling <= l.tlp_ceiling)
+            })
+        };
+        if !could.iter().all(still) {
+            self.policy_changed(turn, Some(holder));
+        }
         for partner in opens {
             self.compare_anew(turn, Some(partner));
         }

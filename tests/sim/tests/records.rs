@@ -333,6 +333,9 @@ fn a_registrar_that_sees_its_log_forked_names_all_heads_and_goes_on() {
     world.grant_access(a, &thread, c, "read").expect("granted");
     world.run(20_000);
     let other = rival(&world, a, &thread);
+    // The longest branch goes on: what it granted stands.
+    world.grant_access(a, &thread, c, "append").expect("granted");
+    world.run(20_000);
     let push = Push {
         mark: 1_000_000,
         document: thread,
