@@ -126,6 +126,9 @@ pub struct KeyFolder {
     cost: KdfParams,
 }
 
+/// A key file as it lies in the folder: its name and its sealed bytes.
+pub type SealedFile = (String, Zeroizing<Vec<u8>>);
+
 impl KeyFolder {
     /// Makes `keys/` and `keys/officers/`, mode 0700.
     ///
@@ -170,7 +173,7 @@ impl KeyFolder {
     ///
     /// # Errors
     /// `key_file_unreadable`.
-    pub fn sealed_files(&self) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Failure> {
+    pub fn sealed_files(&self) -> Result<Vec<SealedFile>, Failure> {
         let unreadable =
             |path: &Path, error: std::io::Error| Failure::misuse("key_file_unreadable").with("path", path.display()).because(error);
         let get = |path: &Path| std::fs::read(path).map(Zeroizing::new).map_err(|error| unreadable(path, error));
