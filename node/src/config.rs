@@ -228,7 +228,7 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "backup.keep_days",
         default: "90",
-        doc: "Days, 1 to 3650, after which this node forgets the key of a backup; from then on only the paper recovery key opens it. Not shorter than               the oldest backup you keep, not longer than what is purged may stay readable.",
+        doc: "Days, 1 to 3650, after which this node forgets the key of a backup; from then on only the paper recovery key opens it. Not shorter than the oldest backup you keep, not longer than what is purged may stay readable.",
         kind: Kind::Count { min: 1, max: 3650 },
         get: |c| c.backup_keep_days.to_string(),
         set: |c, v| c.backup_keep_days = v.count(),

@@ -29,9 +29,9 @@ use crate::ledger::Line;
 use crate::limits;
 use crate::segment::{self, CheckedSegment, Segment};
 
-mod packed;
+mod terse;
 
-/// Highest wire version of this build. New in version 3 are packed pushes; every other message is as in version 2.
+/// Highest wire version of this build. New in version 3 are terse pushes; every other message is as in version 2.
 pub const VERSION: u8 = 3;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
@@ -139,37 +139,37 @@ pub struct Push {
     pub openings: Option<Vec<Opening>>,
 }
 
-/// A [`Push`] with its segments packed.
+/// A [`Push`] with its segments terse.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct PackedPush {
+struct TersePush {
     /// Without segments.
     #[n(0)]
     push: Push,
-    /// The layout is that of `packed`.
+    /// The layout is that of `terse`.
     #[n(1)]
     segments: Bytes,
 }
 
 impl Push {
-    fn packed(&self) -> Option<Vec<u8>> {
-        let segments = Bytes(packed::pack(&self.document, &self.segments)?);
+    fn terse(&self) -> Option<Vec<u8>> {
+        let segments = Bytes(terse::write(&self.document, &self.segments)?);
         if segments.0.len() >= self.segments.iter().map(|segment| segment.0.len()).sum() {
             return None;
         }
         let push = Push { segments: Vec::new(), ..self.clone() };
-        let mut out = vec![3, PACKED];
-        out.extend_from_slice(&canon::encode(&PackedPush { push, segments }));
+        let mut out = vec![3, TERSE];
+        out.extend_from_slice(&canon::encode(&TersePush { push, segments }));
         (out.len() <= limits::FRAME_BYTES_MAX).then_some(out)
     }
 }
 
-impl PackedPush {
-    fn unpacked(mut self) -> Option<Push> {
+impl TersePush {
+    fn spelt_out(mut self) -> Option<Push> {
         if !self.push.segments.is_empty() {
             return None;
         }
-        self.push.segments = packed::unpack(&self.push.document, &self.segments.0)?;
+        self.push.segments = terse::read(&self.push.document, &self.segments.0)?;
         Some(self.push)
     }
 }
@@ -366,12 +366,12 @@ const PASSES: u8 = 13;
 const ONWARD: u8 = 14;
 const LEDGER: u8 = 16;
 const COMPACTS: u8 = 17;
-/// A push whose segments are packed: the only type of version 3.
-const PACKED: u8 = 18;
+/// A push whose segments are terse: the only type of version 3.
+const TERSE: u8 = 18;
 
 /// The version byte of a message: that of the first version that knew its type.
 fn version_of(kind: u8) -> u8 {
-    if kind == PACKED { 3 } else { OLDEST }
+    if kind == TERSE { 3 } else { OLDEST }
 }
 
 /// Why received bytes are no message.
@@ -410,19 +410,19 @@ pub enum WireError {
     /// A seal inside does not verify.
     #[error("seal: {0}")]
     Seal(String),
-    /// Packed segments that do not unpack.
-    #[error("packed segments do not unpack")]
-    Pack,
+    /// Terse segments that do not read back.
+    #[error("terse segments do not read back")]
+    Terse,
     /// A segment inside is malformed.
     #[error("segment: {0}")]
     Segment(String),
 }
 
 impl Message {
-    /// The message's bytes for a node that speaks `version`: pushes are packed where it can read that and it makes them shorter.
+    /// The message's bytes for a node that speaks `version`: pushes are terse where it can read that and it makes them shorter.
     pub fn encode_for(&self, version: u8) -> Vec<u8> {
         match self {
-            Message::Push(push) if version >= 3 && !push.segments.is_empty() => push.packed().unwrap_or_else(|| self.encode()),
+            Message::Push(push) if version >= 3 && !push.segments.is_empty() => push.terse().unwrap_or_else(|| self.encode()),
             _ => self.encode(),
         }
     }
@@ -469,7 +469,7 @@ impl Message {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            PACKED | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
+            TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
             AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
@@ -514,12 +514,12 @@ impl Message {
                 entries(list.items.len(), limits::LINES_PER_MESSAGE)?;
                 Message::Ledger(list.items)
             }
-            PUSH | PACKED => {
+            PUSH | TERSE => {
                 let push: Push = if kind == PUSH {
                     canon::decode(body).map_err(why)?
                 } else {
-                    let packed: PackedPush = canon::decode(body).map_err(why)?;
-                    packed.unpacked().ok_or(WireError::Pack)?
+                    let terse: TersePush = canon::decode(body).map_err(why)?;
+                    terse.spelt_out().ok_or(WireError::Terse)?
                 };
                 entries(push.openings.as_ref().map_or(0, Vec::len), limits::HIDDEN_MAX)?;
                 entries(push.evidence.len(), limits::EVIDENCE_MAX)?;

@@ -142,7 +142,7 @@ fn wrap_hashed(body: &[u8], hash: &ChangeHash) -> Vec<u8> {
     out
 }
 
-/// What a change says before its operations; of these only the columns are known to be there. For packing (`wire`): whatever
+/// What a change says before its operations; of these only the columns are known to be there. For terse pushes (`wire`): whatever
 /// [`Head::read`] takes, [`Head::write`] makes again byte for byte, and neither judges it.
 #[derive(Debug)]
 pub(crate) struct Head<'a> {

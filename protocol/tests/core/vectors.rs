@@ -725,7 +725,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
 fn vectors_of_messages_are_frozen() {
     let messages = messages();
     let kinds: BTreeSet<u8> = messages.iter().map(|(_, message)| message.encode()[1]).collect();
-    assert_eq!(kinds, (1..=17).collect(), "every message type; packed pushes have a file of their own");
+    assert_eq!(kinds, (1..=17).collect(), "every message type; terse pushes have a file of their own");
     let lines = messages
         .iter()
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
@@ -734,12 +734,12 @@ fn vectors_of_messages_are_frozen() {
 }
 
 #[test]
-fn vectors_of_packed_pushes_are_frozen() {
+fn vectors_of_terse_pushes_are_frozen() {
     let (_, message) = messages().into_iter().find(|(name, _)| *name == "push").expect("there");
-    let packed = message.encode_for(3);
-    assert_eq!(packed[..2], [3, 18]);
-    let line = format!("{{\"message\": \"{}\", \"packed\": \"{}\"}}", hex::encode(message.encode()), hex::encode(packed));
-    check("packed.json", &file("the push of messages.json for a node of wire version 3", &[("pushes", vec![line])]));
+    let terse = message.encode_for(3);
+    assert_eq!(terse[..2], [3, 18]);
+    let line = format!("{{\"message\": \"{}\", \"terse\": \"{}\"}}", hex::encode(message.encode()), hex::encode(terse));
+    check("terse.json", &file("the push of messages.json for a node of wire version 3", &[("pushes", vec![line])]));
 }
 
 #[test]

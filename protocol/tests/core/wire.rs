@@ -63,19 +63,19 @@ proptest! {
     }
 }
 
-/// The same message, packed for a node of version 3.
-fn packed(message: &Message) -> Vec<u8> {
+/// The same message, written tersely for a node of version 3.
+fn terse(message: &Message) -> Vec<u8> {
     let bytes = message.encode_for(3);
-    assert_eq!(bytes[..2], [3, 18], "it is packed");
+    assert_eq!(bytes[..2], [3, 18], "it is terse");
     bytes
 }
 
-/// A push of version 3 around any pack.
-fn with_pack(push: &Push, pack: &[u8]) -> Vec<u8> {
+/// A push of version 3 around any terse form.
+fn with_form(push: &Push, form: &[u8]) -> Vec<u8> {
     let mut bytes = vec![3, 18, 0xa2, 0x00];
     bytes.extend(accord_keys::canon::encode(push));
     bytes.push(0x01);
-    bytes.extend(accord_keys::canon::encode(&Bytes(pack.to_vec())));
+    bytes.extend(accord_keys::canon::encode(&Bytes(form.to_vec())));
     bytes
 }
 
@@ -86,7 +86,7 @@ fn push_of(document: DocumentId, segments: Vec<Bytes>) -> Message {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn what_was_packed_unpacks_to_the_very_bytes(events in crate::documents::tangled(), skip in 0usize..6, cut in 0u64..4, seed in any::<u64>()) {
+    fn what_was_said_tersely_reads_back_as_the_very_bytes(events in crate::documents::tangled(), skip in 0usize..6, cut in 0u64..4, seed in any::<u64>()) {
         let world = world();
         let story = Story::of(world, &events, 2);
         let mut state = accord_protocol::intake::DocState::new(&world.directory, story.genesis.clone()).expect("stands");
@@ -120,16 +120,16 @@ proptest! {
         prop_assert_eq!(message.encode_for(2), message.encode());
         let twice = segments.iter().collect::<std::collections::BTreeSet<_>>().len() < segments.len();
         let forked = !state.forked_actors().is_empty();
-        prop_assert!(segments.is_empty() || twice || forked || bytes[1] == 18, "packed");
+        prop_assert!(segments.is_empty() || twice || forked || bytes[1] == 18, "terse");
     }
 
     #[test]
-    fn a_bent_pack_is_refused_or_does_not_verify(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<prop::sample::Index>()) {
+    fn a_bent_terse_form_is_refused_or_does_not_verify(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<prop::sample::Index>()) {
         let world = world();
         let story = Story::of(world, &crate::documents::some_events(), 2);
         let segments: Vec<Bytes> = story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect();
         let message = push_of(story.document, segments);
-        let honest = packed(&message);
+        let honest = terse(&message);
         let mut bent = honest.clone();
         let at = at.index(bent.len());
         bent[at] ^= 1 << bit;
@@ -148,35 +148,35 @@ proptest! {
     }
 
     #[test]
-    fn any_pack_is_answered_without_panic(body in proptest::collection::vec(prop_oneof![4 => 0u8..4, 1 => any::<u8>()], 0..400)) {
-        let read = Message::decode(&with_pack(&empty_push(), &body));
-        prop_assert!(matches!(read, Ok(_) | Err(WireError::Pack | WireError::Entries(_))), "{:?}", read);
+    fn any_terse_form_is_answered_without_panic(body in proptest::collection::vec(prop_oneof![4 => 0u8..4, 1 => any::<u8>()], 0..400)) {
+        let read = Message::decode(&with_form(&empty_push(), &body));
+        prop_assert!(matches!(read, Ok(_) | Err(WireError::Terse | WireError::Entries(_))), "{:?}", read);
     }
 }
 
 #[test]
-fn a_pack_cannot_say_more_than_a_frame_holds() {
+fn a_terse_form_cannot_say_more_than_a_frame_holds() {
     // One segment of as many changes as a count can claim, each of one byte back: the counts are believed only as far as bytes are there.
-    let mut pack = vec![1];
-    pack.extend([7; 40]);
-    pack.push(1);
-    pack.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
-    pack.extend([9; 64]);
+    let mut form = vec![1];
+    form.extend([7; 40]);
+    form.push(1);
+    form.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
+    form.extend([9; 64]);
     // Then changes without anything, as many as fit: every one costs what it will take.
-    pack.extend([0u8; 5].repeat(40_000));
-    assert_eq!(refused(&with_pack(&empty_push(), &pack)), WireError::Pack);
+    form.extend([0u8; 5].repeat(40_000));
+    assert_eq!(refused(&with_form(&empty_push(), &form)), WireError::Terse);
     // A column length beyond what is there.
-    let mut pack = vec![1];
-    pack.extend([7; 40]);
-    pack.extend([1, 1, 0, 0]);
-    pack.extend([9; 64]);
-    pack.extend([0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
-    assert_eq!(refused(&with_pack(&empty_push(), &pack)), WireError::Pack);
-    // Segments beside a pack.
+    let mut form = vec![1];
+    form.extend([7; 40]);
+    form.extend([1, 1, 0, 0]);
+    form.extend([9; 64]);
+    form.extend([0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+    assert_eq!(refused(&with_form(&empty_push(), &form)), WireError::Terse);
+    // Segments beside a terse form.
     let Message::Push(sent) = messages().into_iter().find(|(name, _)| *name == "push").expect("there").1 else { panic!("a push") };
-    assert_eq!(refused(&with_pack(&sent, &[0])), WireError::Pack);
+    assert_eq!(refused(&with_form(&sent, &[0])), WireError::Terse);
     // The same without them is well formed.
-    assert!(Message::decode(&with_pack(&empty_push(), &[0])).is_ok());
+    assert!(Message::decode(&with_form(&empty_push(), &[0])).is_ok());
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl World {
         if let (Some(version), Some(byte)) = (self.nodes[node].skew.and_then(Skew::version), bytes.first_mut()) {
             *byte = version;
         }
-        // What is packed must never come to one that said it cannot read it.
+        // What is terse must never come to one that said it cannot read it.
         if self.nodes[node].skew == Some(Skew::Deaf)
             && let Ok(wire::Message::Hello(mut hello)) = wire::Message::decode(&bytes)
         {
@@ -368,7 +368,7 @@ impl World {
                 return self.nodes[node].inbox.push_back(Input::Garbage { link, why });
             }
             // A build that does not know the later message types lets them pass.
-            Some(Skew::Deaf) if bytes.get(1) == Some(&18) => self.fail("a packed push went to a node that cannot read it"),
+            Some(Skew::Deaf) if bytes.get(1) == Some(&18) => self.fail("a terse push went to a node that cannot read it"),
             Some(Skew::Deaf) if bytes.get(1).is_some_and(|kind| *kind > 12) => return,
             _ => {}
         }

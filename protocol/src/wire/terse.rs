@@ -1,15 +1,15 @@
 //! Segments of one document as they travel between nodes of wire version 3: what the reader can work out itself is left out.
 //!
 //! Left out of every change are its chunk header and checksum, its actor (it follows from certificate, document and life), its sequence
-//! number (its position), and as far as they are in the same pack its dependencies and the actors it names. What remains is put back
-//! together byte for byte: hash, attestation and signature are checked over that, so a pack can say nothing that its segments do not.
+//! number (its position), and as far as they are in the same terse form its dependencies and the actors it names. What remains is put back
+//! together byte for byte: hash, attestation and signature are checked over that, so a terse form can say nothing that its segments do not.
 //!
 //! ```text
-//! pack    = count, segment*, order                              integers are LEB128
+//! form    = count, segment*, order                              integers are LEB128
 //! segment = certificate 32, life 8, from, [before 32, if from is not 1], changes, runs, (count, record)*, links, (change 32, record)*,
 //!           signature 64
-//! record  = 0 (the document's genesis) | k (the k-th record spelt out in this pack) | next k, 32 bytes (spelt out here)
-//! order   = for each change, after all it rests on in this pack: segment, first op as a signed difference to the change before,
+//! record  = 0 (the document's genesis) | k (the k-th record spelt out in this form) | next k, 32 bytes (spelt out here)
+//! order   = for each change, after all it rests on in this form: segment, first op as a signed difference to the change before,
 //!           deps, (0, 32 bytes | k: the k-th change back)*, actors, (0, 16 bytes | k: the actor of segment k - 1)*, length of columns
 //! then all columns, in that order
 //! ```
@@ -23,9 +23,9 @@ use crate::limits;
 use crate::rules::{ActorId, ChangeHash, Head, Reader, put_signed, put_unsigned};
 use crate::segment::{self, CitedRun, Life, Link, Segment};
 
-/// Packs segments of `document`, given in their canonical encoding. `None` when one of them is not of the usual form: then they travel as
+/// Writes segments of `document`, given in their canonical encoding. `None` when one of them is not of the usual form: then they travel as
 /// they are.
-pub(super) fn pack(document: &DocumentId, segments: &[Bytes]) -> Option<Vec<u8>> {
+pub(super) fn write(document: &DocumentId, segments: &[Bytes]) -> Option<Vec<u8>> {
     let segments: Vec<Segment> = segments.iter().map(|bytes| segment::decode(&bytes.0).ok()).collect::<Option<_>>()?;
     if segments.iter().any(|segment| segment.document != *document) {
         return None;
@@ -92,8 +92,8 @@ pub(super) fn pack(document: &DocumentId, segments: &[Bytes]) -> Option<Vec<u8>>
     Some(out)
 }
 
-/// The segments of a pack in their canonical encoding, at most [`limits::FRAME_BYTES_MAX`] bytes together. `None` for anything else.
-pub(super) fn unpack(document: &DocumentId, bytes: &[u8]) -> Option<Vec<Bytes>> {
+/// The segments of a terse form in their canonical encoding, at most [`limits::FRAME_BYTES_MAX`] bytes together. `None` for anything else.
+pub(super) fn read(document: &DocumentId, bytes: &[u8]) -> Option<Vec<Bytes>> {
     let mut reader = Reader::new(bytes);
     let mut records = Records { document: *document, spelt: Vec::new() };
     // Every count grows a list only as bytes are there for its entries.
