@@ -22,7 +22,7 @@ use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::intake::{DocState, Done, LoadError};
 use accord_protocol::limits;
-use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write};
+use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write, last_acks};
 use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
@@ -475,7 +475,7 @@ impl Driver {
             return Ok(None);
         }
         for document in self.bureau.needs(&input) {
-            if self.load(document)? {
+            if self.load(document, false)? {
                 continue;
             }
             match link {
@@ -518,8 +518,8 @@ impl Driver {
         }
     }
 
-    /// Gives the core a document's body; false while another thread reads it. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
-    fn load(&mut self, document: DocumentId) -> Result<bool, StoreError> {
+    /// Gives the core a document, as it asked for it or with its body; false while another thread reads it. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
+    fn load(&mut self, document: DocumentId, wanted: bool) -> Result<bool, StoreError> {
         if self.aside.reading.contains(&document) {
             return Ok(false);
         }
@@ -530,7 +530,7 @@ impl Driver {
                 self.aside.start(move || Finished::Loaded(document, job.run()));
                 return Ok(false);
             }
-            Ok(items) => match self.bureau.hold(document, items) {
+            Ok(items) => match if wanted { self.bureau.hold_wanted(document, items) } else { self.bureau.hold(document, items) } {
                 Ok(()) => return Ok(true),
                 Err(error) => error.to_string(),
             },
@@ -585,7 +585,9 @@ impl Driver {
         if let Some(allow) = turn.allow {
             self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
         }
-        for (send, epoch) in turn.sends {
+        let mut sends = turn.sends;
+        last_acks(&mut sends, |(send, _)| send);
+        for (send, epoch) in sends {
             let gate = send.gated.then(|| Gate { epoch: Arc::clone(&self.epoch), permit_epoch: epoch });
             let frame = OutFrame { bytes: send.bytes, gate };
             self.tell(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame }).await?;
@@ -609,7 +611,7 @@ impl Driver {
             let wants: BTreeSet<DocumentId> = turn.wants.into_iter().collect();
             let mut here = false;
             for document in wants {
-                here |= self.load(document)?;
+                here |= self.load(document, true)?;
             }
             if here && self.rest.is_none() {
                 self.pending.push_back(Work::Input(Input::Wake));

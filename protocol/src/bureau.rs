@@ -72,7 +72,7 @@ use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, ClockEvent};
 use crate::id::{BureauId, CertificateId, DocumentId, NetworkId, StatementId, TransportKey};
 use crate::input::{Command, Input, LinkId};
-use crate::intake::{DocState, LoadError};
+use crate::intake::{DocState, LoadError, Sendable, Stored};
 use crate::limits;
 use crate::step::{AllowedPeer, Step};
 use crate::time::{MonoMillis, Now, WallSeconds};
@@ -169,6 +169,10 @@ pub struct Bureau {
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
     loading: BTreeSet<DocumentId>,
+    /// Of those, the ones that are wanted only to be sent.
+    to_send: BTreeSet<DocumentId>,
+    /// Documents that wait to be sent as they are stored.
+    shelf: links::Shelf,
     /// What we and our partners state to each other.
     ledgers: Ledgers,
     /// What others remember of us.
@@ -185,11 +189,16 @@ impl std::fmt::Debug for Bureau {
     }
 }
 
-/// A document to be read back from its stored items: checks every seal and chain, so it takes a while for a long one.
+/// A document to be read back from its stored items: applies every rule to every change, so it takes a while for a long one.
 pub struct LoadJob {
     directory: Arc<Directory>,
-    document: DocumentId,
-    items: Vec<(u64, Vec<u8>)>,
+    stored: Stored,
+}
+
+/// The one place where bytes become what our own store gave.
+#[expect(clippy::disallowed_methods, reason = "the driver hands in what its store gave it")]
+fn from_store(document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Stored {
+    Stored::given(document, items)
 }
 
 impl LoadJob {
@@ -198,7 +207,7 @@ impl LoadJob {
     /// # Errors
     /// [`LoadError`] when the store does not give what was written.
     pub fn run(self) -> Result<DocState, LoadError> {
-        DocState::load(&self.directory, self.document, self.items)
+        DocState::load(&self.directory, self.stored)
     }
 }
 
@@ -249,7 +258,7 @@ impl Bureau {
     }
 
     /// Gives the core a document's stored items, in sequence order. A document that cannot be read back stays listed and is reported by
-    /// `store verify`; it neither stops the node nor is it sent.
+    /// `store verify`; it neither stops the node nor is it sent. The items must be what our own store gave: they are believed.
     ///
     /// # Errors
     /// [`LoadError`], for the driver's log.
@@ -262,9 +271,32 @@ impl Bureau {
         self.loaded(document, job.run())
     }
 
+    /// As [`Bureau::hold`], for a document of [`Step::wants`]: one that may go as it is stored needs no body to be sent.
+    ///
+    /// # Errors
+    /// As [`Bureau::hold`].
+    pub fn hold_wanted(&mut self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<(), LoadError> {
+        let stored = from_store(document, items);
+        let plain = self.documents.get(&document).filter(|summary| summary.held == 0 && !summary.hidden);
+        if self.to_send.remove(&document)
+            && !self.bodies.contains_key(&document)
+            && let Some(sendable) = plain.and_then(|summary| Sendable::read(&stored, summary.changes, summary.newest_seq))
+        {
+            self.loading.remove(&document);
+            self.shelf.put(document, sendable);
+            return Ok(());
+        }
+        if self.bodies.contains_key(&document) {
+            self.loading.remove(&document);
+            return Ok(());
+        }
+        let job = LoadJob { directory: Arc::clone(&self.directory), stored };
+        self.loaded(document, job.run())
+    }
+
     /// What reading a document back takes, to be done on any thread; its outcome comes back by [`Bureau::loaded`].
     pub fn load_job(&self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> LoadJob {
-        LoadJob { directory: Arc::clone(&self.directory), document, items }
+        LoadJob { directory: Arc::clone(&self.directory), stored: from_store(document, items) }
     }
 
     /// Takes in a document that was read back. One that came by another way meanwhile stays as it is.
@@ -273,6 +305,7 @@ impl Bureau {
     /// [`LoadError`], for the driver's log.
     pub fn loaded(&mut self, document: DocumentId, outcome: Result<DocState, LoadError>) -> Result<(), LoadError> {
         self.loading.remove(&document);
+        self.to_send.remove(&document);
         if self.bodies.contains_key(&document) {
             return Ok(());
         }
@@ -314,6 +347,7 @@ impl Bureau {
     /// The store could not give a document: it stays listed, is neither shown nor sent, and is named by `store verify`.
     pub fn cannot_hold(&mut self, document: DocumentId, why: String) {
         self.loading.remove(&document);
+        self.to_send.remove(&document);
         self.cannot_load.insert(document, why);
     }
 
@@ -343,6 +377,7 @@ impl Bureau {
             let Some(oldest) = self.used.pop_front() else { break };
             self.bodies.remove(&oldest);
         }
+        self.shelf.trim();
     }
 
     /// Snapshot for the verify workers; taken anew when a step says the directory changed.

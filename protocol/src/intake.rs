@@ -7,6 +7,7 @@
 
 mod held;
 mod shown;
+mod stored;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,13 +25,14 @@ use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, 
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
-use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, NetworkId, RecordId};
+use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId};
 use crate::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
 pub use held::HeldAct;
 pub use shown::{Done, Job};
+pub use stored::{Part, Sendable, Stored};
 pub use why::{Held, Missing, Standing};
 
 /// Segments and records kept aside in memory while an input is missing; more are dropped and asked for again. Back-pressure.
@@ -202,7 +204,9 @@ pub struct DocState {
     /// Bureaus other than the owner, with the index of the first record that settled something of theirs.
     contributors: BTreeMap<BureauId, u32>,
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
-    waiting_segments: Vec<CheckedSegment>,
+    /// What the founding changes found, read when they found their place.
+    founding: BTreeMap<ChangeHash, Option<Act>>,
+    waiting_segments: Vec<Arc<CheckedSegment>>,
     waiting_records: BTreeMap<RecordId, Verified<Record>>,
     /// What found its place without the caller hearing so at the time.
     fresh: Vec<Item>,
@@ -241,6 +245,7 @@ impl DocState {
             settled: 0,
             contributors: BTreeMap::new(),
             raw: BTreeMap::new(),
+            founding: BTreeMap::new(),
             waiting_segments: Vec::new(),
             waiting_records: BTreeMap::new(),
             fresh: Vec::new(),
@@ -253,11 +258,13 @@ impl DocState {
         })
     }
 
-    /// Reads a document back from its stored items, in sequence order.
+    /// Reads a document back from its stored items. What they hold was verified before it was stored: no seal is checked again, but the
+    /// rules, on which the verdicts rest, are.
     ///
     /// # Errors
     /// [`LoadError`] when the store does not give what was written.
-    pub fn load(directory: &Directory, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<Self, LoadError> {
+    pub fn load(directory: &Directory, stored: Stored) -> Result<Self, LoadError> {
+        let Stored { document, items } = stored;
         let mut state: Option<Self> = None;
         let mut learnt = BTreeMap::new();
         let mut segments = Vec::new();
@@ -268,7 +275,7 @@ impl DocState {
             match (&item, &mut state) {
                 (Item::Genesis(bytes), None) => {
                     let sealed = Sealed::<Genesis>::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
-                    let genesis = sealed.verify(directory.network()).map_err(|e| fail(e.to_string()))?;
+                    let genesis = stored::believe(sealed, directory.network()).map_err(|e| fail(e.to_string()))?;
                     if genesis.id().0 != document.0 {
                         return Err(fail("genesis of another document".into()));
                     }
@@ -280,7 +287,7 @@ impl DocState {
                 (_, None) => return Err(LoadError::NoGenesis(document)),
                 (Item::Record(bytes), Some(state)) => {
                     let sealed = Sealed::<Record>::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
-                    let record = sealed.verify(directory.network()).map_err(|e| fail(e.to_string()))?;
+                    let record = stored::believe(sealed, directory.network()).map_err(|e| fail(e.to_string()))?;
                     state.learn_record(directory, record).map_err(|e| fail(e.to_string()))?;
                     state.keep_statement(seq, item);
                 }
@@ -290,7 +297,7 @@ impl DocState {
                     state.keep_statement(seq, item);
                 }
                 (Item::Segment(bytes), Some(state)) => {
-                    let segment = segment::decode(bytes).map_err(|e| fail(e.to_string()))?;
+                    let segment = segment::decode_stored(bytes).map_err(|e| fail(e.to_string()))?;
                     let checked = segment::check_stored(segment).map_err(|e| fail(e.to_string()))?;
                     state.keep_segment(seq, &checked);
                     segments.push(checked);
@@ -376,15 +383,21 @@ impl DocState {
     /// so runs of writers who answered each other need no order among them. Costs what the changes cost, however they are interleaved.
     /// Answers in the order of the segments.
     pub fn learn_segments(&mut self, directory: &Directory, segments: Vec<CheckedSegment>) -> Vec<Intake> {
-        let placed = self.place(directory, &segments);
+        let segments: Vec<Arc<CheckedSegment>> = segments.into_iter().map(Arc::new).collect();
+        self.learn_shared(directory, &segments)
+    }
+
+    /// As [`DocState::learn_segments`], of segments the caller goes on to keep.
+    pub fn learn_shared(&mut self, directory: &Directory, segments: &[Arc<CheckedSegment>]) -> Vec<Intake> {
+        let placed = self.place(directory, segments);
         let any = placed.iter().any(|(_, placed)| *placed);
         let mut outcomes = Vec::with_capacity(segments.len());
-        for (segment, (outcome, placed)) in segments.into_iter().zip(placed) {
+        for (segment, (outcome, placed)) in segments.iter().zip(placed) {
             if placed && outcome != Intake::New {
                 self.fresh.push(Item::Segment(segment.to_bytes()));
             }
             if outcome == Intake::Waiting {
-                self.set_aside(segment);
+                self.set_aside(Arc::clone(segment));
             }
             outcomes.push(outcome);
         }
@@ -421,9 +434,9 @@ impl DocState {
         std::mem::take(&mut self.fresh)
     }
 
-    fn set_aside(&mut self, segment: CheckedSegment) {
-        let same = |other: &CheckedSegment| other.segment() == segment.segment();
-        let bytes: usize = self.waiting_segments.iter().chain([&segment]).map(CheckedSegment::content_bytes).sum();
+    fn set_aside(&mut self, segment: Arc<CheckedSegment>) {
+        let same = |other: &Arc<CheckedSegment>| other.segment() == segment.segment();
+        let bytes: usize = self.waiting_segments.iter().chain([&segment]).map(|segment| segment.content_bytes()).sum();
         if self.waiting_segments.len() < WAITING_MAX && bytes <= WAITING_BYTES_MAX && !self.waiting_segments.iter().any(same) {
             self.waiting_segments.push(segment);
         }
@@ -433,7 +446,7 @@ impl DocState {
     ///
     /// Attestations count wherever their chain connects, with content or without: they are the proof of who signed what, and the same
     /// whether the content came whole, cut back to links, too early or malformed.
-    fn place(&mut self, directory: &Directory, segments: &[CheckedSegment]) -> Vec<(Intake, bool)> {
+    fn place(&mut self, directory: &Directory, segments: &[Arc<CheckedSegment>]) -> Vec<(Intake, bool)> {
         let mut runs: Vec<Run<'_>> = Vec::with_capacity(segments.len());
         let mut forked = false;
         for checked in segments {
@@ -510,6 +523,11 @@ impl DocState {
                 if !self.index.contains(&hash) {
                     match self.index.check(change, run.group) {
                         Ok(passed) => {
+                            if change.deps().is_empty() {
+                                let mut acts = change.acts().filter_map(|bytes| Act::from_bytes(bytes).ok());
+                                let founds = acts.find(|act| matches!(act.kind, ActKind::Draft | ActKind::Publish | ActKind::Open));
+                                self.founding.insert(hash, founds);
+                            }
                             self.index.insert(passed);
                             self.raw.insert(hash, Arc::from(raw.0.as_slice()));
                             fresh.push(hash);
@@ -693,12 +711,12 @@ impl DocState {
     /// Notes a segment as stored under `seq`.
     pub fn keep_segment(&mut self, seq: u64, checked: &CheckedSegment) {
         let hashes = checked.positions().iter().map(|position| position.change).collect();
-        self.segments.push(Kept { seq, segment: Arc::new(checked.segment().clone()), hashes });
+        self.segments.push(Kept { seq, segment: checked.shared(), hashes });
         self.newest_seq = self.newest_seq.max(seq);
     }
     /// As [`DocState::keep_segment`], from bytes this document took in before: they were checked then, and are not parsed again.
     pub fn keep_segment_bytes(&mut self, seq: u64, bytes: &[u8]) {
-        if let Ok(segment) = segment::decode(bytes) {
+        if let Ok(segment) = segment::decode_stored(bytes) {
             let hashes = segment.changes.iter().map(|raw| rules::hash_of_chunk(&raw.0)).chain(segment.links.iter().map(|link| link.change));
             self.segments.push(Kept { seq, hashes: hashes.collect(), segment: Arc::new(segment) });
             self.newest_seq = self.newest_seq.max(seq);
@@ -726,21 +744,27 @@ impl DocState {
     /// Items stored after `after`, in sequence order, as they may travel. `all` gives segments whole (to the owner and to our own devices);
     /// otherwise a segment is cut back to what is admitted and left out when nothing of it is.
     pub fn items_after(&self, after: u64, all: bool) -> Vec<(u64, Item)> {
-        let mut out: Vec<(u64, Item)> = self.statements.iter().filter(|(seq, _)| *seq > after).cloned().collect();
+        self.parts_after(after, all).into_iter().map(|(seq, part)| (seq, part.into_item())).collect()
+    }
+
+    /// As [`DocState::items_after`], with the segments as they are.
+    pub fn parts_after(&self, after: u64, all: bool) -> Vec<(u64, Part)> {
+        let statements = self.statements.iter().filter(|(seq, _)| *seq > after);
+        let mut out: Vec<(u64, Part)> = statements.map(|(seq, item)| (*seq, Part::Statement(item.clone()))).collect();
         for kept in self.segments.iter().filter(|kept| kept.seq > after) {
             let content = kept.segment.changes.len();
             let stands = kept.hashes.iter().take(content).take_while(|hash| self.admitted.contains(hash)).count();
             // Two segments for one position are the proof of a fork; whoever reads the document needs it to come to the same decision.
             let proof = !all && self.proves_fork(&kept.segment);
             let segment = if all || proof || stands == content {
-                Some(accord_keys::canon::encode(kept.segment.as_ref()))
+                Some(Arc::clone(&kept.segment))
             } else if stands == 0 {
                 None
             } else {
                 let last = kept.segment.from + stands as u64 - 1;
-                kept.segment.shortened(last, &kept.hashes).map(|short| accord_keys::canon::encode(&short))
+                kept.segment.shortened(last, &kept.hashes).map(Arc::new)
             };
-            out.extend(segment.map(|bytes| (kept.seq, Item::Segment(bytes))));
+            out.extend(segment.map(|segment| (kept.seq, Part::Segment(segment))));
         }
         out.sort_by_key(|(seq, _)| *seq);
         out
@@ -749,32 +773,13 @@ impl DocState {
     /// Segments that travel together, with those of one writer that follow each other made one: the last signature covers all before it, so
     /// whoever takes them in verifies one for each writer instead of one for each sitting. What was signed is the same. A writer with two
     /// changes for one position is left as it is.
-    pub fn joined(&self, segments: Vec<Bytes>) -> Vec<Bytes> {
-        let mut out: Vec<(Bytes, Option<Segment>)> = Vec::with_capacity(segments.len());
-        let mut last: BTreeMap<ActorId, usize> = BTreeMap::new();
-        for bytes in segments {
-            let Ok(segment) = segment::decode(&bytes.0) else {
-                out.push((bytes, None));
-                continue;
-            };
-            let actor = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
-            if self.actors.get(&actor).is_none_or(|actor| actor.fork_at.is_some()) {
-                out.push((bytes, None));
-                continue;
-            }
-            let before = last.get(&actor).and_then(|at| out[*at].1.as_mut());
-            if !before.is_some_and(|before| before.join(&segment)) {
-                last.insert(actor, out.len());
-                out.push((bytes, Some(segment)));
-            }
-        }
-        let encode = |(bytes, segment): (Bytes, Option<Segment>)| segment.map_or(bytes, |s| Bytes(accord_keys::canon::encode(&s)));
-        out.into_iter().map(encode).collect()
+    pub fn joined(&self, segments: Vec<Arc<Segment>>) -> Vec<Segment> {
+        segment::joined(segments, |actor| self.actors.get(actor).is_none_or(|actor| actor.fork_at.is_some()))
     }
 
     /// Segments of a bureau's own writers that hold something not admitted, whole and in sequence order: offered to the owner where nothing
     /// else may go.
-    pub fn held_by(&self, bureau: &BureauId) -> Vec<(u64, Item)> {
+    pub fn held_by(&self, bureau: &BureauId) -> Vec<(u64, Part)> {
         let by_them = |segment: &Segment| {
             let id = segment::actor_id(&segment.certificate, &segment.document, &segment.life);
             self.actors.get(&id).is_some_and(|actor| actor.member.bureau == *bureau)
@@ -783,12 +788,8 @@ impl DocState {
             let content = kept.hashes.iter().take(kept.segment.changes.len());
             by_them(&kept.segment) && content.clone().any(|hash| !self.admitted.contains(hash))
         };
-        let mut out: Vec<(u64, Item)> = self
-            .segments
-            .iter()
-            .filter(held)
-            .map(|kept| (kept.seq, Item::Segment(accord_keys::canon::encode(kept.segment.as_ref()))))
-            .collect();
+        let kept = self.segments.iter().filter(held);
+        let mut out: Vec<(u64, Part)> = kept.map(|kept| (kept.seq, Part::Segment(Arc::clone(&kept.segment)))).collect();
         out.sort_by_key(|(seq, _)| *seq);
         out
     }
@@ -910,9 +911,7 @@ impl DocState {
     /// What the document was founded with, once its founding change is admitted. Read from that change alone: equal wherever it is held.
     pub fn opening(&self) -> Option<Act> {
         let founding = self.index.iter().find(|meta| meta.deps.is_empty() && self.admitted.contains(&meta.hash))?;
-        let change = crate::rules::parse(self.raw.get(&founding.hash)?).ok()?;
-        let mut acts = change.acts().filter_map(|bytes| Act::from_bytes(bytes).ok());
-        acts.find(|act| matches!(act.kind, ActKind::Draft | ActKind::Publish | ActKind::Open))
+        self.founding.get(&founding.hash)?.clone()
     }
     /// Bureaus other than the owner that wrote here, with the index of the first record that settled something of theirs: a function of log
     /// and changes, equal wherever both are held.

@@ -77,8 +77,9 @@ pub const ONWARD_ANSWER_S_MAX: u64 = 30 * 24 * 3_600;
 pub const ONWARD_ANSWER_S: u64 = 7 * 24 * 3_600;
 /// Bytes of held work taken from, or offered to, one partner within a day over a restricted link. Back-pressure.
 pub const HELD_BYTES_PER_DAY: usize = 16 * 1024 * 1024;
-/// New documents taken from one partner within a day. Back-pressure: a county makes hundreds.
-pub const NEW_DOCUMENTS_PER_DAY: usize = 20_000;
+/// New documents taken from one partner within a day. Back-pressure: a county makes hundreds, but its first sync brings all it has; what that
+/// may cost is bounded by [`DOCUMENT_BYTES_PER_DAY`].
+pub const NEW_DOCUMENTS_PER_DAY: usize = 250_000;
 /// Bytes of documents taken from one partner within a day. Back-pressure.
 pub const DOCUMENT_BYTES_PER_DAY: usize = 2 * 1024 * 1024 * 1024;
 /// A laptop or second node sends to partners for so long after it heard its registrar, seconds (DESIGN §4).
@@ -161,6 +162,10 @@ pub const CONTENT_AT_ONCE_MAX: usize = 256;
 pub const LOAD_AT_ONCE_BYTES_MAX: usize = 256 * 1024;
 /// Document bodies kept in memory, by count. Back-pressure.
 pub const BODIES_CACHED_MAX: usize = 256;
+/// Documents that wait to be sent as they are stored, by count. Back-pressure.
+pub const SHELF_DOCUMENTS_MAX: usize = 256;
+/// Stored bytes of those documents. Back-pressure; the one that is too large alone still goes.
+pub const SHELF_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// An offer without answer lapses after this, seconds.
 pub const OFFER_EXPIRES_S: u64 = 14 * 24 * 3_600;
 /// Shortest notice an agreement may name, days; also what holds when it names none. Verdict (DOMAIN: at least 30 days).
@@ -222,6 +227,9 @@ pub const LINE_FORKS_MAX: usize = 8;
 pub const CURSOR_BYTES_MAX: usize = 4_096;
 /// After so many documents pushed in a row a cursor goes along, so that a break costs little. Back-pressure.
 pub const CURSOR_EVERY_PUSHES: u32 = 32;
+/// So long after a cursor the last push of a row carries none: one follows when that time is over, milliseconds. Back-pressure: whoever types
+/// would pay a cursor for each entry; what a break in between costs is what was sent since.
+pub const CURSOR_REST_MS: u64 = 5_000;
 /// A cursor that says of new ledger lines follows within this, milliseconds. Back-pressure: every partner gets one.
 pub const CURSOR_LATE_MS: u64 = 10 * 60 * 1_000;
 /// Pairs remembered as behind what cursors told. Back-pressure: twice what one cursor speaks of.

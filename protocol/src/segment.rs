@@ -6,6 +6,9 @@
 //! travel. Checking a segment needs no state: [`check`] parses each change by [`crate::rules`], recomputes the chain and verifies one
 //! signature.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use accord_keys::certificate::MemberCertificate;
 use accord_keys::seal;
 use accord_keys::seal::SealError;
@@ -161,7 +164,9 @@ pub struct Position {
 /// A segment whose changes passed the decoder, whose chain was recomputed and whose signature is its certificate's. Only [`check`] makes one.
 #[derive(Clone, Debug)]
 pub struct CheckedSegment {
-    segment: Segment,
+    segment: Arc<Segment>,
+    /// The canonical encoding it was read from; without it, it was made here.
+    encoded: Option<Arc<[u8]>>,
     actor: ActorId,
     positions: Vec<Position>,
     parsed: Vec<ParsedChange>,
@@ -171,6 +176,10 @@ impl CheckedSegment {
     /// The segment.
     pub fn segment(&self) -> &Segment {
         &self.segment
+    }
+    /// The segment, to be kept without a copy of its changes.
+    pub fn shared(&self) -> Arc<Segment> {
+        Arc::clone(&self.segment)
     }
     /// Its actor.
     pub fn actor(&self) -> ActorId {
@@ -192,9 +201,54 @@ impl CheckedSegment {
     pub fn content_bytes(&self) -> usize {
         self.segment.changes.iter().map(|change| change.0.len()).sum()
     }
-    /// Its bytes.
+    /// Its bytes: those it was read from, which were proven canonical then, or else encoded now.
     pub fn to_bytes(&self) -> Vec<u8> {
-        accord_keys::canon::encode(&self.segment)
+        self.encoded.as_ref().map_or_else(|| accord_keys::canon::encode(self.segment.as_ref()), |bytes| bytes.to_vec())
+    }
+}
+
+/// A segment with the canonical bytes it was read from. Only [`EncodedSegment::read`] and the writer of those bytes make one.
+#[derive(Clone, Debug)]
+pub struct EncodedSegment {
+    segment: Segment,
+    bytes: Arc<[u8]>,
+}
+
+impl EncodedSegment {
+    /// Reads one; nothing is verified yet.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn read(bytes: &[u8]) -> Result<Self, SegmentError> {
+        Ok(Self { segment: decode(bytes)?, bytes: Arc::from(bytes) })
+    }
+    /// Encodes one: what is encoded here reads back as itself.
+    ///
+    /// # Errors
+    /// [`SegmentError::Bound`] when it is longer than a segment may be.
+    pub(crate) fn write(segment: Segment) -> Result<Self, SegmentError> {
+        let bytes = accord_keys::canon::encode(&segment);
+        if bytes.len() > limits::SEGMENT_ENCODED_MAX {
+            return Err(SegmentError::Bound("bytes"));
+        }
+        Ok(Self { segment, bytes: Arc::from(bytes) })
+    }
+    /// The segment.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+    /// Its canonical encoding.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    /// [`check`] of it; the checked segment keeps its bytes.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn check(self, network: &NetworkId, certificate: &MemberCertificate) -> Result<CheckedSegment, SegmentError> {
+        let mut checked = check(network, certificate, self.segment)?;
+        checked.encoded = Some(self.bytes);
+        Ok(checked)
     }
 }
 
@@ -207,6 +261,28 @@ pub fn decode(bytes: &[u8]) -> Result<Segment, SegmentError> {
         return Err(SegmentError::Bound("bytes"));
     }
     accord_keys::canon::decode(bytes).map_err(|_| SegmentError::Encoding)
+}
+
+/// [`decode`] without asking whether the encoding is the canonical one: only for segments read back from our own authenticated store, for
+/// which that was asked before the write.
+pub(crate) fn decode_stored(bytes: &[u8]) -> Result<Segment, SegmentError> {
+    minicbor::decode(bytes).map_err(|_| SegmentError::Encoding)
+}
+
+/// Segments that travel together, with those of one writer that follow each other made one; lives of `apart` are left as they are.
+pub(crate) fn joined(segments: Vec<Arc<Segment>>, apart: impl Fn(&ActorId) -> bool) -> Vec<Segment> {
+    let mut out: Vec<Segment> = Vec::with_capacity(segments.len());
+    let mut last: BTreeMap<ActorId, usize> = BTreeMap::new();
+    for segment in segments {
+        let actor = actor_id(&segment.certificate, &segment.document, &segment.life);
+        if apart(&actor) {
+            out.push(Arc::unwrap_or_clone(segment));
+        } else if !last.get(&actor).is_some_and(|at| out[*at].join(&segment)) {
+            last.insert(actor, out.len());
+            out.push(Arc::unwrap_or_clone(segment));
+        }
+    }
+    out
 }
 
 /// Checks a segment against the certificate it names: bounds, each change by itself, the attestation chain, the signature.
@@ -263,7 +339,7 @@ pub(crate) fn check_stored(segment: Segment) -> Result<CheckedSegment, SegmentEr
         positions.push(Position { n, change, cited, attestation, previous });
         previous = attestation;
     }
-    Ok(CheckedSegment { segment, actor, positions, parsed })
+    Ok(CheckedSegment { segment: Arc::new(segment), encoded: None, actor, positions, parsed })
 }
 
 fn expand(runs: &[CitedRun], changes: usize) -> Result<Vec<RecordId>, SegmentError> {
@@ -325,6 +401,12 @@ pub fn seal_changes(
 }
 
 impl Segment {
+    /// About how many bytes its encoding has, at most a few too many: what pages are cut by.
+    pub(crate) fn about_bytes(&self) -> usize {
+        let changes: usize = self.changes.iter().map(|change| change.0.len() + 5).sum();
+        changes + self.cited.len() * 44 + self.links.len() * 76 + 240
+    }
+
     /// Takes in the segment that follows in the same life of the same writer; `false` when it does not follow or both would be more than one
     /// segment of ours holds. Whether its attestations go on from this one's last is for the caller to know.
     pub fn join(&mut self, next: &Segment) -> bool {

@@ -27,7 +27,7 @@ use crate::family::{family, verified};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, TransportKey};
 use crate::ledger::Line;
 use crate::limits;
-use crate::segment::{self, CheckedSegment, Segment};
+use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 
 mod terse;
 
@@ -152,25 +152,51 @@ struct TersePush {
 }
 
 impl Push {
+    /// The message's bytes with these segments instead of its own, which are none: terse where the reader speaks that and it is shorter.
+    pub(crate) fn encode_with(mut self, segments: Vec<Segment>, version: u8) -> Vec<u8> {
+        debug_assert!(self.segments.is_empty(), "its segments are those given");
+        // A canonical segment is longer than its changes and its signature.
+        let at_least = |segment: &Segment| segment.changes.iter().map(|raw| raw.0.len()).sum::<usize>() + 64;
+        if version >= 3
+            && !segments.is_empty()
+            && let Some(form) = terse::write(&self.document, &segments)
+            && form.len() < segments.iter().map(at_least).sum()
+        {
+            let terse = TersePush { push: self, segments: Bytes(form) };
+            let bytes = terse.encode();
+            if bytes.len() <= limits::FRAME_BYTES_MAX {
+                return bytes;
+            }
+            self = terse.push;
+        }
+        self.segments = segments.iter().map(|segment| Bytes(canon::encode(segment))).collect();
+        Message::Push(self).encode()
+    }
+
     fn terse(&self) -> Option<Vec<u8>> {
-        let segments = Bytes(terse::write(&self.document, &self.segments)?);
+        let segments: Vec<Segment> = self.segments.iter().map(|bytes| segment::decode(&bytes.0).ok()).collect::<Option<_>>()?;
+        let segments = Bytes(terse::write(&self.document, &segments)?);
         if segments.0.len() >= self.segments.iter().map(|segment| segment.0.len()).sum() {
             return None;
         }
-        let push = Push { segments: Vec::new(), ..self.clone() };
-        let mut out = vec![3, TERSE];
-        out.extend_from_slice(&canon::encode(&TersePush { push, segments }));
-        (out.len() <= limits::FRAME_BYTES_MAX).then_some(out)
+        let bytes = TersePush { push: Push { segments: Vec::new(), ..self.clone() }, segments }.encode();
+        (bytes.len() <= limits::FRAME_BYTES_MAX).then_some(bytes)
     }
 }
 
 impl TersePush {
-    fn spelt_out(mut self) -> Option<Push> {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = vec![3, TERSE];
+        out.extend_from_slice(&canon::encode(self));
+        out
+    }
+
+    fn spelt_out(self) -> Option<(Push, Vec<EncodedSegment>)> {
         if !self.push.segments.is_empty() {
             return None;
         }
-        self.push.segments = terse::read(&self.push.document, &self.segments.0)?;
-        Some(self.push)
+        let segments = terse::read(&self.push.document, &self.segments.0)?;
+        Some((self.push, segments))
     }
 }
 
@@ -463,6 +489,16 @@ impl Message {
     /// # Errors
     /// [`WireError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let (mut message, spelt_out) = Self::decode_apart(bytes)?;
+        if let Message::Push(push) = &mut message {
+            push.segments.extend(spelt_out.iter().map(|segment| Bytes(segment.bytes().to_vec())));
+        }
+        Ok(message)
+    }
+
+    /// As [`Message::decode`], with the segments of a terse push apart, as they were put together.
+    fn decode_apart(bytes: &[u8]) -> Result<(Self, Vec<EncodedSegment>), WireError> {
+        let mut spelt_out = Vec::new();
         let [version, kind, body @ ..] = bytes else { return Err(WireError::Short(bytes.len())) };
         let (version, kind) = (*version, *kind);
         if version != version_of(kind) {
@@ -478,7 +514,7 @@ impl Message {
         }
         let why = |error: canon::CanonError| WireError::Body { kind, why: error.to_string() };
         let entries = |count: usize, most: usize| if count > most { Err(WireError::Entries(kind)) } else { Ok(()) };
-        Ok(match kind {
+        let message = match kind {
             HELLO => {
                 let hello: Hello = canon::decode(body).map_err(why)?;
                 entries(hello.statements.len(), 1_024)?;
@@ -519,12 +555,14 @@ impl Message {
                     canon::decode(body).map_err(why)?
                 } else {
                     let terse: TersePush = canon::decode(body).map_err(why)?;
-                    terse.spelt_out().ok_or(WireError::Terse)?
+                    let (push, segments) = terse.spelt_out().ok_or(WireError::Terse)?;
+                    spelt_out = segments;
+                    push
                 };
                 entries(push.openings.as_ref().map_or(0, Vec::len), limits::HIDDEN_MAX)?;
                 entries(push.evidence.len(), limits::EVIDENCE_MAX)?;
                 entries(push.records.len(), 1_024)?;
-                entries(push.segments.len(), 1_024)?;
+                entries(push.segments.len() + spelt_out.len(), 1_024)?;
                 Message::Push(push)
             }
             ACK => Message::Ack(canon::decode::<Number>(body).map_err(why)?.value),
@@ -553,7 +591,8 @@ impl Message {
                 entries(welcome.statements.len(), 1_024)?;
                 Message::Welcome(welcome)
             }
-        })
+        };
+        Ok((message, spelt_out))
     }
 }
 
@@ -618,7 +657,7 @@ pub enum IncomingSegment {
     /// Checked against the certificate it names.
     Checked(CheckedSegment),
     /// The certificate was not in the snapshot; the core checks it with its own directory.
-    Unchecked(Segment),
+    Unchecked(EncodedSegment),
 }
 
 /// A message with every seal and segment verified.
@@ -714,7 +753,8 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
     let identities = |items: &[Bytes]| -> Result<Vec<IdentityStatement>, WireError> {
         items.iter().map(|item| IdentityStatement::from_bytes(network, &item.0)).collect()
     };
-    Ok(match Message::decode(bytes)? {
+    let (message, spelt_out) = Message::decode_apart(bytes)?;
+    Ok(match message {
         Message::Hello(hello) => {
             let statements = identities(&hello.statements)?;
             Checked::Hello(hello, statements)
@@ -746,17 +786,19 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
             for bytes in &push.records {
                 records.push(one::<Record>(network, &bytes.0)?);
             }
-            let mut segments = Vec::with_capacity(push.segments.len());
-            for bytes in &push.segments {
-                let segment = segment::decode(&bytes.0).map_err(|e| WireError::Segment(e.to_string()))?;
-                if segment.document != push.document {
+            let read = push.segments.iter().map(|bytes| EncodedSegment::read(&bytes.0));
+            let read = read.chain(spelt_out.into_iter().map(Ok));
+            let mut segments = Vec::new();
+            for read in read {
+                let read = read.map_err(|e| WireError::Segment(e.to_string()))?;
+                if read.segment().document != push.document {
                     return Err(WireError::Segment("segment of another document".into()));
                 }
-                segments.push(match directory.certificate(&segment.certificate) {
-                    Some(certificate) => IncomingSegment::Checked(
-                        segment::check(network, certificate.body(), segment).map_err(|e| WireError::Segment(e.to_string()))?,
-                    ),
-                    None => IncomingSegment::Unchecked(segment),
+                segments.push(match directory.certificate(&read.segment().certificate) {
+                    Some(certificate) => {
+                        IncomingSegment::Checked(read.check(network, certificate.body()).map_err(|e| WireError::Segment(e.to_string()))?)
+                    }
+                    None => IncomingSegment::Unchecked(read),
                 });
             }
             Checked::Push(Box::new(CheckedPush {

@@ -267,7 +267,7 @@ impl Bureau {
         let Some(pairing) = self.ledgers.pairs.get(&partner) else { return };
         let mut lines = Vec::new();
         let mut done = BTreeSet::new();
-        let mut missing = false;
+        let mut missing = Vec::new();
         for document in pairing.pending.iter().take(limits::RECEIPTS_DUE) {
             let Some(summary) = self.documents.get(document) else {
                 done.insert(*document);
@@ -280,11 +280,11 @@ impl Bureau {
                     done.insert(*document);
                 }
                 None if self.cannot_load.contains_key(document) => drop(done.insert(*document)),
-                None => {
-                    self.want(turn, *document);
-                    missing = true;
-                }
+                None => missing.push(*document),
             }
+        }
+        for document in &missing {
+            self.want(turn, *document);
         }
         if !lines.is_empty() && !self.state_line(turn, partner, Says::Receipts(lines)) {
             return;
@@ -294,7 +294,7 @@ impl Bureau {
         for document in &done {
             pairing.pending.remove(document);
         }
-        pairing.due = match (pairing.pending.is_empty(), missing) {
+        pairing.due = match (pairing.pending.is_empty(), !missing.is_empty()) {
             (true, _) => None,
             (false, true) => Some(turn.now.mono.plus(limits::RECEIPTS_QUIET_MS)),
             (false, false) => Some(turn.now.mono),

@@ -17,6 +17,7 @@ mod gate;
 mod greet;
 mod receive;
 mod send;
+mod shelf;
 
 pub(in crate::bureau) use cursor::Recollection;
 
@@ -41,7 +42,6 @@ use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, StatementId,
 use crate::input::LinkId;
 use crate::intake::{DocState, Intake, Item};
 use crate::limits;
-use crate::segment;
 use crate::step::{Send, Table};
 use crate::time::MonoMillis;
 use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, Push, Reason, TipLine};
@@ -54,6 +54,7 @@ const CURSOR_BYTES: usize = 704;
 const WANT_AHEAD: usize = 32;
 
 pub(super) use gate::{Mode, Quota};
+pub(super) use shelf::Shelf;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,8 @@ pub struct Link {
     echoes: BTreeSet<u64>,
     /// What the other side is to return no longer says all we know of ourselves.
     pub(super) cursor_due: Option<MonoMillis>,
+    /// When one was given last.
+    cursor_given: Option<MonoMillis>,
     /// Documents pushed since a cursor went along.
     since_cursor: u32,
     // receiving
@@ -156,6 +159,7 @@ impl Link {
             evidence: BTreeSet::new(),
             echoes: BTreeSet::new(),
             cursor_due: None,
+            cursor_given: None,
             since_cursor: 0,
             wanted: BTreeMap::new(),
             noise_since: now,

@@ -229,6 +229,8 @@ impl Bureau {
             clock,
             allow: Vec::new(),
             loading: BTreeSet::new(),
+            to_send: BTreeSet::new(),
+            shelf: super::links::Shelf::default(),
             ledgers,
             memory,
             stale: BTreeSet::new(),

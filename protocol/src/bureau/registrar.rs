@@ -14,6 +14,7 @@ use crate::id::{BureauId, DocumentId, RecordId, StatementId};
 use crate::intake::{DocState, Item};
 use crate::limits;
 use crate::rules::ChangeHash;
+use crate::segment::CheckedSegment;
 use crate::step::Table;
 use crate::time::{MonoMillis, WallSeconds};
 
@@ -249,6 +250,7 @@ impl Bureau {
     pub(super) fn store_item(&mut self, turn: &mut Turn, document: DocumentId, item: Item) -> u64 {
         self.sequence += 1;
         let seq = self.sequence;
+        self.shelf.remove(&document);
         turn.step.writes.push(crate::step::Write::Item { document, seq, body: item.to_stored(turn.stamp) });
         if let Some(state) = self.bodies.get_mut(&document) {
             state.keep_learnt(seq, turn.stamp);
@@ -256,6 +258,20 @@ impl Bureau {
                 Item::Segment(bytes) => state.keep_segment_bytes(seq, &bytes),
                 other => state.keep_statement(seq, other),
             }
+        }
+        seq
+    }
+
+    /// As [`Bureau::store_item`] of a segment that was checked: it is neither encoded nor read again.
+    pub(super) fn store_segment(&mut self, turn: &mut Turn, document: DocumentId, checked: &CheckedSegment) -> u64 {
+        self.sequence += 1;
+        let seq = self.sequence;
+        self.shelf.remove(&document);
+        let body = Item::Segment(checked.to_bytes()).to_stored(turn.stamp);
+        turn.step.writes.push(crate::step::Write::Item { document, seq, body });
+        if let Some(state) = self.bodies.get_mut(&document) {
+            state.keep_learnt(seq, turn.stamp);
+            state.keep_segment(seq, checked);
         }
         seq
     }

@@ -16,17 +16,13 @@
 
 use std::collections::BTreeMap;
 
-use accord_keys::canon;
-
 use crate::id::{Bytes, CertificateId, Digest, DocumentId, RecordId};
 use crate::limits;
 use crate::rules::{ActorId, ChangeHash, Head, Reader, put_signed, put_unsigned};
-use crate::segment::{self, CitedRun, Life, Link, Segment};
+use crate::segment::{self, CitedRun, EncodedSegment, Life, Link, Segment};
 
-/// Writes segments of `document`, given in their canonical encoding. `None` when one of them is not of the usual form: then they travel as
-/// they are.
-pub(super) fn write(document: &DocumentId, segments: &[Bytes]) -> Option<Vec<u8>> {
-    let segments: Vec<Segment> = segments.iter().map(|bytes| segment::decode(&bytes.0).ok()).collect::<Option<_>>()?;
+/// Writes segments of `document`. `None` when one of them is not of the usual form: then they travel as they are.
+pub(super) fn write(document: &DocumentId, segments: &[Segment]) -> Option<Vec<u8>> {
     if segments.iter().any(|segment| segment.document != *document) {
         return None;
     }
@@ -34,7 +30,7 @@ pub(super) fn write(document: &DocumentId, segments: &[Bytes]) -> Option<Vec<u8>
     let mut out = Vec::new();
     let mut records = Records { document: *document, spelt: Vec::new() };
     put_unsigned(&mut out, segments.len() as u64);
-    for segment in &segments {
+    for segment in segments {
         put_segment(&mut out, &mut records, segment)?;
     }
     let heads: Vec<Vec<Head<'_>>> = segments
@@ -92,13 +88,13 @@ pub(super) fn write(document: &DocumentId, segments: &[Bytes]) -> Option<Vec<u8>
     Some(out)
 }
 
-/// The segments of a terse form in their canonical encoding, at most [`limits::FRAME_BYTES_MAX`] bytes together. `None` for anything else.
-pub(super) fn read(document: &DocumentId, bytes: &[u8]) -> Option<Vec<Bytes>> {
+/// The segments of a terse form with their canonical encoding, at most [`limits::FRAME_BYTES_MAX`] bytes together. `None` for anything else.
+pub(super) fn read(document: &DocumentId, bytes: &[u8]) -> Option<Vec<EncodedSegment>> {
     let mut reader = Reader::new(bytes);
     let mut records = Records { document: *document, spelt: Vec::new() };
     // Every count grows a list only as bytes are there for its entries.
     let mut room = limits::FRAME_BYTES_MAX;
-    let mut segments = Vec::new();
+    let mut segments: Vec<Segment> = Vec::new();
     let mut left = Vec::new();
     for _ in 0..reader.unsigned().ok()? {
         let (segment, changes) = take_segment(&mut reader, &mut records, *document)?;
@@ -151,8 +147,8 @@ pub(super) fn read(document: &DocumentId, bytes: &[u8]) -> Option<Vec<Bytes>> {
     if !reader.is_empty() {
         return None;
     }
-    let out: Vec<Bytes> = segments.iter().map(|segment| Bytes(canon::encode(segment))).collect();
-    (out.iter().map(|segment| segment.0.len()).sum::<usize>() <= limits::FRAME_BYTES_MAX).then_some(out)
+    let out: Vec<EncodedSegment> = segments.into_iter().map(|segment| EncodedSegment::write(segment).ok()).collect::<Option<_>>()?;
+    (out.iter().map(|segment| segment.bytes().len()).sum::<usize>() <= limits::FRAME_BYTES_MAX).then_some(out)
 }
 
 struct Ordered {

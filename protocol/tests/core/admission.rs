@@ -1,13 +1,14 @@
 //! Admission: a pure function of what is held, whatever the order, batching and repetition; what is settled stays.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use accord_protocol::access::log::{RecordError, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
-use accord_protocol::id::{Bytes, DocumentId, RecordId};
-use accord_protocol::intake::{DocState, Intake, Item};
+use accord_protocol::id::{DocumentId, RecordId};
+use accord_protocol::intake::{DocState, Intake, Item, Part, Sendable, Stored};
 use accord_protocol::rules::ChangeHash;
-use accord_protocol::segment::{self, CheckedSegment};
+use accord_protocol::segment::{self, CheckedSegment, Segment};
 use proptest::prelude::*;
 
 use crate::documents::{Arrival, Event, Story, events, tangled};
@@ -118,8 +119,9 @@ fn run(events: &[Event], seeds: [u64; 3], rules: u16) {
             }
         }
         check(&story, &held.state, &outcome, "live");
-        let mut loaded = DocState::load(&world.directory, story.document, held.store.clone()).expect("loads");
+        let mut loaded = DocState::load(&world.directory, stored(story.document, &held.store)).expect("loads");
         check(&story, &loaded, &outcome, "loaded");
+        sent_as_stored(&story, &held);
         let mut relayed = relay(world, &story, &held.state, false);
         check(&story, &relayed, &outcome, "relayed, cut back to what is admitted");
         let mut whole = relay(world, &story, &held.state, true);
@@ -171,7 +173,7 @@ fn travelled(world: &World, story: &Story, from: &DocState, seed: u64) -> DocSta
         match item {
             Item::Genesis(_) | Item::Opening(_) => {}
             Item::Record(bytes) => records.push(bytes),
-            Item::Segment(bytes) => segments.push(Bytes(bytes)),
+            Item::Segment(bytes) => segments.push(Arc::new(segment::decode(&bytes).expect("reads"))),
         }
         if items.peek().is_some() && (records.len() + segments.len() < most) {
             continue;
@@ -181,25 +183,43 @@ fn travelled(world: &World, story: &Story, from: &DocState, seed: u64) -> DocSta
             held.take(world, Arrival::Record(Box::new(record)));
         }
         let page = from.joined(std::mem::take(&mut segments));
-        let check = |bytes: &Bytes| {
-            let segment = segment::decode(&bytes.0).expect("reads");
+        let check = |segment: &Segment| {
             let certificate = world.directory.certificate(&segment.certificate).expect("known").body();
-            segment::check(&network(), certificate, segment).expect("a joined segment has its proof")
+            segment::check(&network(), certificate, segment.clone()).expect("a joined segment has its proof")
         };
         let checked: Vec<CheckedSegment> = page.iter().map(check).collect();
         let outcomes = held.state.learn_segments(&world.directory, checked);
-        for (outcome, bytes) in outcomes.into_iter().zip(page) {
+        for (outcome, segment) in outcomes.into_iter().zip(page) {
             if outcome == Intake::New {
-                held.keep(Item::Segment(bytes.0));
+                held.keep(Item::Segment(accord_keys::canon::encode(&segment)));
             }
         }
         for item in held.state.take_fresh() {
             held.keep(item);
         }
     }
-    let loaded = DocState::load(&world.directory, story.document, held.store.clone()).expect("loads");
+    let loaded = DocState::load(&world.directory, stored(story.document, &held.store)).expect("loads");
     assert_eq!(loaded.entry(), held.state.entry(), "loaded");
     held.state
+}
+
+/// What was stored here, as the core takes it from the driver.
+#[expect(clippy::disallowed_methods, reason = "what this test stored itself")]
+fn stored(document: DocumentId, items: &[(u64, Vec<u8>)]) -> Stored {
+    Stored::given(document, items.to_vec())
+}
+
+/// Where a document may go as it is stored, exactly the same goes as from its body; and where something is held it never may.
+fn sent_as_stored(story: &Story, held: &Held) {
+    let (changes, newest) = (held.state.admitted().len() as u64, held.state.newest_seq());
+    let Some(sendable) = Sendable::read(&stored(story.document, &held.store), changes, newest) else { return };
+    assert!(held.state.held() == 0 && held.state.forked_actors().is_empty(), "all of it counts");
+    for after in 0..=newest {
+        let items = |parts: Vec<(u64, Part)>| parts.into_iter().map(|(seq, part)| (seq, part.into_item())).collect::<Vec<_>>();
+        assert_eq!(items(sendable.parts_after(after)), held.state.items_after(after, false));
+        assert_eq!(sendable.certificates_until(after), held.state.certificates_until(after, false));
+    }
+    assert_eq!(sendable.certificates(), held.state.certificates(false));
 }
 
 proptest! {
@@ -520,13 +540,13 @@ fn two_who_answer_each_other_travel_as_two_signed_runs_and_are_taken_in_at_once(
     for record in &case.story.records {
         state.learn_record(directory, record.clone()).expect("stands");
     }
-    let alone: Vec<Bytes> = case.story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect();
+    let alone: Vec<Arc<Segment>> = case.story.single_segments().iter().map(CheckedSegment::shared).collect();
     let joined = case.state.joined(alone.clone());
     assert_eq!((alone.len(), joined.len()), (41, 3), "the founder, and each of the two once");
-    assert!(joined.iter().map(|bytes| bytes.0.len()).sum::<usize>() < alone.iter().map(|bytes| bytes.0.len()).sum::<usize>() - 38 * 150);
+    let size = |segment: &Segment| accord_keys::canon::encode(segment).len();
+    assert!(joined.iter().map(size).sum::<usize>() < alone.iter().map(|segment| size(segment)).sum::<usize>() - 38 * 150);
     // Last first: no order is needed among them.
-    let segments = joined.iter().rev().map(|bytes| {
-        let segment = segment::decode(&bytes.0).expect("reads");
+    let segments = joined.into_iter().rev().map(|segment| {
         let certificate = directory.certificate(&segment.certificate).expect("known").body();
         segment::check(&network(), certificate, segment).expect("the last signature covers all before it")
     });

@@ -259,7 +259,7 @@ impl County {
             for at in 0..self.nodes.len() {
                 for document in std::mem::take(&mut self.nodes[at].wants) {
                     let items = self.nodes[at].items.get(&document).cloned().unwrap_or_default();
-                    self.nodes[at].core.hold(document, items).expect("what was stored reads back");
+                    self.nodes[at].core.hold_wanted(document, items).expect("what was stored reads back");
                     self.nodes[at].give(self.now, Input::Wake);
                 }
             }

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::county::{Over, Pair};
 use crate::figures::{Table, p50_p99};
-use crate::world::{START_S, World};
+use crate::world::{self, START_S, World};
 use crate::{Failed, Plan, delivery, workload};
 
 /// Partners of the bureau that decides: a region.
@@ -63,7 +63,7 @@ fn checks(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     let own = member.core.id();
     let book = book_of(own, &directory, &world)?;
     let (document, items) = member.items.iter().next().ok_or("no document")?;
-    let state = DocState::load(&directory, *document, items.clone())?;
+    let state = DocState::load(&directory, world::stored(*document, items.clone()))?;
     let genesis = state.log().genesis().body();
     let (rights, contributors) = (state.log().rights(), BTreeMap::new());
     let facts = Facts {
@@ -213,7 +213,7 @@ fn cutting(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     let (document, items) = world.members[0].items.iter().next().ok_or("no document")?;
     let begun = Instant::now();
     let directory = world.members[0].core.directory();
-    let state = DocState::load(&directory, *document, items.clone())?;
+    let state = DocState::load(&directory, world::stored(*document, items.clone()))?;
     let loaded = begun.elapsed().as_secs_f64();
     let taken: BTreeSet<_> = state.unadmitted();
     let mut raw = Vec::new();

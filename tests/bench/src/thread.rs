@@ -9,7 +9,7 @@ use accord_protocol::segment;
 
 use crate::documents::{self, Shape};
 use crate::report::Report;
-use crate::{Failed, Plan, rules, seconds, sync_peer};
+use crate::{Failed, Plan, rules, seconds, sync_peer, world};
 
 /// Changes that come in beside those that are there.
 const MERGED: usize = 100;
@@ -60,7 +60,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         drop(loaded);
 
         let begun = Instant::now();
-        let mut state = DocState::load(&directory, document.id(), items.clone())?;
+        let mut state = DocState::load(&directory, world::stored(document.id(), items.clone()))?;
         let admitted = seconds(begun);
         black_box((state.text()?, state.acts()?.len()));
         let cold = seconds(begun);
@@ -70,7 +70,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         black_box((state.text()?, state.acts()?.len()));
         let warm = seconds(begun);
         drop(state);
-        let mut state = DocState::load(&directory, document.id(), items.clone())?;
+        let mut state = DocState::load(&directory, world::stored(document.id(), items.clone()))?;
         black_box(state.text()?);
         let begun = Instant::now();
         merge(&mut state)?;

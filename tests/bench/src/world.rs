@@ -10,6 +10,7 @@ use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp,
 use accord_protocol::bureau::{self, Bureau, FoundPlan, Identity};
 use accord_protocol::id::{CertificateId, DocumentId, TransportKey};
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
+use accord_protocol::intake::Stored;
 use accord_protocol::step::{Table, Write};
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
@@ -321,7 +322,7 @@ impl World {
             member.sent.extend(step.sends.into_iter().map(|send| (send.link, send.bytes)));
             answers.extend(step.answers);
             for document in &step.wants {
-                member.hold(*document)?;
+                member.hold_wanted(*document)?;
             }
             if !step.wants.is_empty() {
                 inputs.push_back(Input::Wake);
@@ -352,6 +353,11 @@ impl Member {
     /// Values of one table, as a disk would hold them.
     pub fn rows(&self, table: Table) -> impl Iterator<Item = &Vec<u8>> {
         self.rows.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)
+    }
+
+    fn hold_wanted(&mut self, document: DocumentId) -> Result<(), Failed> {
+        let items = self.items.get(&document).cloned().unwrap_or_default();
+        self.core.hold_wanted(document, items).map_err(|error| error.to_string().into())
     }
 
     fn hold(&mut self, document: DocumentId) -> Result<(), Failed> {
@@ -426,4 +432,9 @@ mod tests {
         assert_eq!(show(&mut world, 0), show(&mut world, 1));
         assert!(world.counted.pushes.wire > 0 && world.counted.pushes.wire <= world.counted.pushes.plain + 5 * world.counted.pushes.frames);
     }
+}
+
+/// Items of one document as a store gives them.
+pub fn stored(document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Stored {
+    Stored::given(document, items)
 }

@@ -223,7 +223,7 @@ impl Node {
     pub fn load(&mut self, wants: &[DocumentId]) -> Result<(), String> {
         let Some(core) = self.core.as_mut() else { return Ok(()) };
         for document in wants {
-            core.hold(*document, self.disk.items(document)).map_err(|e| format!("{}: {e}", self.name))?;
+            core.hold_wanted(*document, self.disk.items(document)).map_err(|e| format!("{}: {e}", self.name))?;
         }
         if !wants.is_empty() {
             self.inbox.push_back(Input::Wake);

@@ -134,6 +134,8 @@ impl Bureau {
         self.send(turn, id, &Message::Cursor(cursor), false);
         self.memory.handed(peer.certificate);
         if let Some(link) = self.links.get_mut(&id) {
+            link.cursor_given = Some(turn.now.mono);
+            link.since_cursor = 0;
             link.cursor_due = None;
         }
     }

@@ -28,6 +28,9 @@ impl Bureau {
 
     pub(in crate::bureau) fn link_down(&mut self, turn: &mut Turn, id: LinkId) {
         let Some(link) = self.links.remove(&id) else { return };
+        if self.links.is_empty() {
+            self.shelf.clear();
+        }
         let Some(peer) = link.peer else { return };
         if link.own {
             self.heard_own(turn, &peer.certificate);
@@ -79,7 +82,7 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn send(&self, turn: &mut Turn, link: LinkId, message: &Message, gated: bool) {
-        turn.step.sends.push(Send { link, bytes: message.encode(), gated });
+        turn.step.sends.push(Send { link, bytes: message.encode(), gated, ack: matches!(message, Message::Ack(_)) });
     }
 
     pub(in crate::bureau) fn live_links(&self, with: impl Fn(BureauId) -> bool) -> Vec<LinkId> {

@@ -1,8 +1,45 @@
 //! Receiving: the one door for what links bring.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::access::log::Record;
+use crate::id::{NetworkId, RecordId};
+use crate::segment::CheckedSegment;
+use accord_keys::seal::Sealed;
+
+/// What a push brought that found a place, to be kept.
+enum Came {
+    Record(RecordId, Vec<u8>),
+    Segment(Arc<CheckedSegment>),
+    Other(Item),
+}
+
+/// What found a place late, as [`DocState::take_fresh`] gives it.
+fn late(network: &NetworkId, item: Item) -> Came {
+    match item {
+        Item::Record(bytes) => match Sealed::<Record>::from_bytes(&bytes) {
+            Ok(record) => Came::Record(RecordId(record.id(network).0), bytes),
+            Err(_) => Came::Other(Item::Record(bytes)),
+        },
+        other => Came::Other(other),
+    }
+}
 
 impl Bureau {
+    /// Keeps what came, in the order in which it found its place; answers the sequences.
+    fn keep_came(&mut self, turn: &mut Turn, document: DocumentId, came: Vec<Came>) -> Vec<u64> {
+        let records: Vec<RecordId> = came.iter().filter_map(|came| if let Came::Record(id, _) = came { Some(*id) } else { None }).collect();
+        self.note_grants(turn, document, &records);
+        came.into_iter()
+            .map(|came| match came {
+                Came::Record(_, bytes) => self.store_item(turn, document, Item::Record(bytes)),
+                Came::Segment(checked) => self.store_segment(turn, document, &checked),
+                Came::Other(item) => self.store_item(turn, document, item),
+            })
+            .collect()
+    }
+
     pub(in crate::bureau) fn push_came(&mut self, turn: &mut Turn, id: LinkId, push: CheckedPush) {
         let peer = self.links[&id].peer.expect("checked by message()");
         let own_link = self.links[&id].own;
@@ -39,7 +76,8 @@ impl Bureau {
         let before_in = state.unadmitted();
         let known_forks = state.forked_actors().len();
         // In the order in which they found their place: that is the order in which they are stored and read back.
-        let mut items: Vec<Item> = Vec::new();
+        let network = self.identity.network;
+        let mut items: Vec<Came> = Vec::new();
         let mut took_away = false;
         let mut writers: BTreeSet<CertificateId> = BTreeSet::new();
         let mut waiting = false;
@@ -48,18 +86,18 @@ impl Bureau {
             // Of a hidden audience a partner opens to us our own place; of an audience of ours its own, and nobody else's.
             let its_own = opening.bureau == peer.bureau && state.owner() == self.identity.bureau;
             if (own_link || opening.bureau == self.identity.bureau || its_own) && state.learn_opening(opening) {
-                items.push(Item::Opening(opening.to_bytes()));
+                items.push(Came::Other(Item::Opening(opening.to_bytes())));
             }
         }
         state.retry(&self.directory);
-        items.extend(state.take_fresh());
+        items.extend(state.take_fresh().into_iter().map(|item| late(&network, item)));
         for record in push.records {
-            let bytes = record.sealed().to_bytes();
+            let (id, bytes) = (RecordId(record.id().0), record.sealed().to_bytes());
             match state.learn_record(&self.directory, record) {
                 Ok(Learned::Known) => {}
                 Ok(learned) => {
-                    items.push(Item::Record(bytes));
-                    items.extend(state.take_fresh());
+                    items.push(Came::Record(id, bytes));
+                    items.extend(state.take_fresh().into_iter().map(|item| late(&network, item)));
                     took_away |= learned == Learned::TakesAway;
                 }
                 // One that is wrong is left out; what does not rest on it is read all the same.
@@ -90,10 +128,7 @@ impl Bureau {
             if !is_new {
                 self.bodies.insert(document, state);
                 if !items.is_empty() {
-                    self.note_grants(turn, document, &items);
-                    for item in items {
-                        self.store_item(turn, document, item);
-                    }
+                    self.keep_came(turn, document, items);
                     self.touched(turn, document, "received");
                 }
                 if took_away && owner_is_us {
@@ -106,17 +141,16 @@ impl Bureau {
             return self.decline(turn, id, document, push.mark, &why);
         }
         let mut left_unread = false;
-        let mut segments = Vec::with_capacity(push.segments.len());
-        let mut kept: Vec<(Vec<u8>, CertificateId)> = Vec::with_capacity(push.segments.len());
+        let mut segments: Vec<Arc<CheckedSegment>> = Vec::with_capacity(push.segments.len());
         for incoming in push.segments {
             let checked = match incoming {
                 IncomingSegment::Checked(checked) => checked,
-                IncomingSegment::Unchecked(raw) => match self.directory.certificate(&raw.certificate) {
+                IncomingSegment::Unchecked(raw) => match self.directory.certificate(&raw.segment().certificate) {
                     None => {
                         waiting = true;
                         continue;
                     }
-                    Some(certificate) => match segment::check(&self.identity.network, certificate.body(), raw) {
+                    Some(certificate) => match raw.check(&network, certificate.body()) {
                         Ok(checked) => checked,
                         Err(why) => {
                             refused = Some(why.to_string());
@@ -136,14 +170,13 @@ impl Bureau {
                 left_unread = true;
                 continue;
             }
-            kept.push((checked.to_bytes(), checked.segment().certificate));
-            segments.push(checked);
+            segments.push(Arc::new(checked));
         }
-        for (outcome, (bytes, writer)) in state.learn_segments(&self.directory, segments).into_iter().zip(kept) {
+        for (outcome, checked) in state.learn_shared(&self.directory, &segments).into_iter().zip(segments) {
             match outcome {
                 Intake::New => {
-                    items.push(Item::Segment(bytes));
-                    writers.insert(writer);
+                    writers.insert(checked.segment().certificate);
+                    items.push(Came::Segment(checked));
                 }
                 Intake::Known => {}
                 Intake::Waiting => waiting = true,
@@ -151,7 +184,7 @@ impl Bureau {
                 Intake::Malformed(why) => refused = Some(why),
             }
         }
-        items.extend(state.take_fresh());
+        items.extend(state.take_fresh().into_iter().map(|item| late(&network, item)));
         // What came with it may show that somebody wrote here before we came and was not asked.
         if is_new && !own_link {
             let now_known = self.may_go(turn, &state.facts(&rights), peer.bureau, self.identity.bureau);
@@ -174,11 +207,7 @@ impl Bureau {
             let seq = self.store_item(turn, document, Item::Genesis(genesis));
             self.echo(id, seq);
         }
-        if !items.is_empty() {
-            self.note_grants(turn, document, &items);
-        }
-        for item in items {
-            let seq = self.store_item(turn, document, item);
+        for seq in self.keep_came(turn, document, items) {
             self.echo(id, seq);
         }
         if !before_in.is_empty() {

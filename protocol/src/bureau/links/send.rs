@@ -1,10 +1,27 @@
 //! Sending: the walk over our sequence, permits, pushes, what was acknowledged.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::intake::{Part, Sendable};
+use crate::segment::Segment;
 
 impl Bureau {
     /// Asks the driver for a body.
-    pub(in crate::bureau) fn want(&self, turn: &mut Turn, document: DocumentId) {
+    pub(in crate::bureau) fn want(&mut self, turn: &mut Turn, document: DocumentId) {
+        self.to_send.remove(&document);
+        self.ask_for(turn, document);
+    }
+
+    /// Asks the driver for a document, to be sent as it is stored if it is of that kind.
+    fn want_to_send(&mut self, turn: &mut Turn, document: DocumentId) {
+        if !self.loading.contains(&document) && !turn.step.wants.contains(&document) {
+            self.to_send.insert(document);
+            self.ask_for(turn, document);
+        }
+    }
+
+    fn ask_for(&self, turn: &mut Turn, document: DocumentId) {
         if !self.loading.contains(&document) && !turn.step.wants.contains(&document) {
             turn.step.wants.push(document);
         }
@@ -102,10 +119,14 @@ impl Bureau {
                     continue;
                 }
             };
-            if !self.bodies.contains_key(&document) {
+            let as_stored = permit.scope() != Scope::Held && self.shelf.holds(&document);
+            if !self.bodies.contains_key(&document) && !as_stored {
                 if self.cannot_load.contains_key(&document) {
                     self.passed(id, document, walk_to);
                     continue;
+                }
+                if permit.scope() == Scope::Held {
+                    return self.want(turn, document);
                 }
                 self.want_ahead(turn, id, &peer);
                 return;
@@ -130,16 +151,17 @@ impl Bureau {
         !by_us && owner != self.identity.bureau && owner != peer.bureau && self.links.values().any(|link| link.is_with(&owner))
     }
 
-    pub(in crate::bureau) fn want_ahead(&self, turn: &mut Turn, id: LinkId, peer: &Peer) {
+    pub(in crate::bureau) fn want_ahead(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
         let link = &self.links[&id];
         let next = link.whole.iter().chain(self.by_seq.range(link.walked + 1..).map(|(_, document)| document));
         let missing: Vec<DocumentId> = next
-            .filter(|document| !self.bodies.contains_key(*document) && self.may_send(turn, peer, document).is_ok())
+            .filter(|document| !self.bodies.contains_key(*document) && !self.shelf.holds(document))
+            .filter(|document| self.may_send(turn, peer, document).is_ok())
             .take(WANT_AHEAD)
             .copied()
             .collect();
         for document in missing {
-            self.want(turn, document);
+            self.want_to_send(turn, document);
         }
     }
 
@@ -165,28 +187,30 @@ impl Bureau {
             Some(_) if newly => 0,
             Some(_) => link.base.max(link.sent.get(&document).copied().unwrap_or(0)),
         };
-        let state = &self.bodies[&document];
-        let newest = state.newest_seq();
-        let mut items = match permit.scope() {
+        let newest = self.documents[&document].newest_seq;
+        let mut items = match (permit.scope(), self.bodies.get(&document)) {
             // What was passed over before it was held is behind the walk: all of it is offered, once a session.
-            Scope::Held => {
+            (Scope::Held, state) => {
                 let offered = link.sent.get(&document).copied().unwrap_or(0);
-                state.held_by(&self.identity.bureau).into_iter().filter(|(seq, _)| *seq > offered).collect()
+                let held = state.map(|state| state.held_by(&self.identity.bureau)).unwrap_or_default();
+                held.into_iter().filter(|(seq, _)| *seq > offered).collect()
             }
-            scope => state.items_after(after, scope == Scope::Whole),
+            (scope, Some(state)) => state.parts_after(after, scope == Scope::Whole),
+            (_, None) => self.shelf.get(&document).map(|stored| stored.parts_after(after)).unwrap_or_default(),
         };
         if permit.scope() == Scope::Held {
-            let size = items.iter().map(|(_, item)| item.bytes().len()).sum();
+            let size = items.iter().map(|(_, part)| part.about_bytes()).sum();
             if !self.held_room(turn, peer.bureau, size, false) {
                 items.clear(); // Tomorrow is another day.
             }
         }
-        let (link, state) = (&self.links[&id], &self.bodies[&document]);
+        let link = &self.links[&id];
+        let owner = self.documents[&document].owner;
         // What opens a place in a hidden audience goes to that reader alone, and from it back to the owner, who may have lost it.
         if !link.own {
-            let reader = if state.owner() == peer.bureau { self.identity.bureau } else { peer.bureau };
-            items.retain(|(_, item)| match item {
-                Item::Opening(bytes) => Opening::from_bytes(bytes).is_some_and(|opening| opening.bureau == reader),
+            let reader = if owner == peer.bureau { self.identity.bureau } else { peer.bureau };
+            items.retain(|(_, part)| match part {
+                Part::Statement(Item::Opening(bytes)) => Opening::from_bytes(bytes).is_some_and(|opening| opening.bureau == reader),
                 _ => true,
             });
         }
@@ -207,15 +231,27 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        let evidence = self.evidence_for(id, peer, state, permit.whole(), after);
+        let mut named = match self.bodies.get(&document) {
+            Some(state) => state.certificates(permit.whole()),
+            None => self.shelf.get(&document).map(Sendable::certificates).unwrap_or_default(),
+        };
+        if after > 0 {
+            let behind = match self.bodies.get(&document) {
+                Some(state) => state.certificates_until(after, permit.whole()),
+                None => self.shelf.get(&document).map(|stored| stored.certificates_until(after)).unwrap_or_default(),
+            };
+            named.retain(|certificate| !behind.contains(certificate));
+        }
+        let evidence = self.evidence_for(id, peer, owner, named, after);
         self.send_evidence(turn, id, evidence);
-        let mut pushes: Vec<Push> = Vec::new();
+        let mut pushes: Vec<(Push, Vec<Arc<Segment>>)> = Vec::new();
         let mut size = usize::MAX;
-        for (_, item) in items {
-            let bytes = item.bytes().len();
-            if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|p| p.records.len() + p.segments.len() >= 512) {
+        for (_, part) in items {
+            let bytes = part.about_bytes();
+            if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|(p, segments)| p.records.len() + segments.len() >= 512)
+            {
                 size = 0;
-                pushes.push(Push {
+                let push = Push {
                     mark: 0,
                     document,
                     evidence: Vec::new(),
@@ -224,21 +260,28 @@ impl Bureau {
                     segments: Vec::new(),
                     cursor: None,
                     openings: None,
-                });
+                };
+                pushes.push((push, Vec::new()));
             }
             size = size.saturating_add(bytes);
-            let push = pushes.last_mut().expect("pushed above");
-            match item {
-                Item::Genesis(bytes) => push.genesis = Some(Bytes(bytes)),
-                Item::Record(bytes) => push.records.push(Bytes(bytes)),
-                Item::Segment(bytes) => push.segments.push(Bytes(bytes)),
-                Item::Opening(bytes) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
+            let (push, segments) = pushes.last_mut().expect("pushed above");
+            match part {
+                Part::Statement(Item::Genesis(bytes)) => push.genesis = Some(Bytes(bytes)),
+                Part::Statement(Item::Record(bytes)) => push.records.push(Bytes(bytes)),
+                Part::Statement(Item::Opening(bytes)) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
+                Part::Statement(Item::Segment(bytes)) => push.segments.push(Bytes(bytes)),
+                Part::Segment(segment) => segments.push(segment),
             }
         }
         // A page rests on the pages before it and on nothing behind it: within it runs may be joined.
-        for push in pushes.iter_mut().filter(|push| push.segments.len() > 1) {
-            push.segments = self.bodies[&document].joined(std::mem::take(&mut push.segments));
-        }
+        let pushes: Vec<(Push, Vec<Segment>)> = {
+            let state = self.bodies.get(&document);
+            let joined = |segments| match state {
+                Some(state) => state.joined(segments),
+                None => crate::segment::joined(segments, |_| false),
+            };
+            pushes.into_iter().map(|(push, segments)| (push, joined(segments))).collect()
+        };
         let reached = {
             let link = self.links.get_mut(&id).expect("present while pumping");
             link.sent.insert(document, newest);
@@ -258,28 +301,33 @@ impl Bureau {
         // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
         let link = &self.links[&id];
         let last_for_now = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
-        let due = last_for_now || link.since_cursor >= limits::CURSOR_EVERY_PUSHES;
+        // One just went along: the burst it belonged to gets one at its end.
+        let rests = link.cursor_given.map(|at| at.plus(limits::CURSOR_REST_MS)).filter(|until| turn.now.mono < *until);
+        let due = link.since_cursor >= limits::CURSOR_EVERY_PUSHES || (last_for_now && rests.is_none());
         let cursor = due.then(|| Bytes(self.seal_cursor(turn, &transport, peer, reached)));
         if let Some(link) = self.links.get_mut(&id) {
             link.since_cursor = if due { 0 } else { link.since_cursor + 1 };
-            link.cursor_due = link.cursor_due.filter(|_| !due);
-        }
-        if let Some(last) = pushes.last_mut() {
-            last.cursor = cursor;
+            if due {
+                (link.cursor_due, link.cursor_given) = (None, Some(turn.now.mono));
+            } else if let Some(until) = rests.filter(|_| last_for_now) {
+                link.cursor_due = Some(link.cursor_due.map_or(until, |before| before.min(until)));
+            }
         }
         let count = pushes.len();
-        for (at, mut push) in pushes.into_iter().enumerate() {
+        let mut cursor = cursor;
+        for (at, (mut push, segments)) in pushes.into_iter().enumerate() {
+            push.cursor = cursor.take_if(|_| at + 1 == count);
             let link = self.links.get_mut(&id).expect("present while pumping");
             push.mark = link.next_mark;
             link.next_mark += 1;
             let (version, mark) = (link.version, push.mark);
-            let bytes = Message::Push(push).encode_for(version);
+            let bytes = push.encode_with(segments, version);
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = at + 1 == count;
             link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
-            turn.step.sends.push(Send { link: id, bytes, gated: true });
+            turn.step.sends.push(Send { link: id, bytes, gated: true, ack: false });
         }
         if !self.links[&id].own {
             self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &permit.cites());
@@ -339,7 +387,7 @@ impl Bureau {
             link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
-            turn.step.sends.push(Send { link: id, bytes, gated: true });
+            turn.step.sends.push(Send { link: id, bytes, gated: true, ack: false });
         }
         self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
     }
@@ -371,12 +419,19 @@ impl Bureau {
 
     /// Sealed certificates a receiver needs for this document and was not given on this link, with the roots and issuers they rest on.
     /// Those of its own bureau it has, unless the document goes from its beginning: then it may be a restored store that lost them.
-    fn evidence_for(&self, id: LinkId, peer: &Peer, state: &DocState, whole: bool, after: u64) -> Vec<(StatementId, Bytes)> {
+    fn evidence_for(
+        &self,
+        id: LinkId,
+        peer: &Peer,
+        owner: BureauId,
+        named: BTreeSet<CertificateId>,
+        after: u64,
+    ) -> Vec<(StatementId, Bytes)> {
         let given = &self.links[&id].evidence;
         let mut out = Vec::new();
-        if state.owner() != self.identity.bureau
-            && state.owner() != peer.bureau
-            && let Some(record) = self.directory.bureau(&state.owner())
+        if owner != self.identity.bureau
+            && owner != peer.bureau
+            && let Some(record) = self.directory.bureau(&owner)
         {
             let grounds =
                 record.roots().map(accord_keys::seal::Verified::id).chain(record.appointments().map(accord_keys::seal::Verified::id));
@@ -384,11 +439,6 @@ impl Bureau {
         }
         let known: BTreeSet<StatementId> = out.iter().map(|(id, _)| *id).chain(given.iter().copied()).collect();
         // Appointments rest on the registrars' certificates: those come first.
-        let mut named = state.certificates(whole);
-        if after > 0 {
-            let behind = state.certificates_until(after, whole);
-            named.retain(|certificate| !behind.contains(certificate));
-        }
         let mut first = self.with_grounds(named, (after > 0).then_some(peer.bureau), &known);
         first.extend(out);
         let mut roots_first = first;

@@ -3,13 +3,10 @@
 //! What is late, unknown, not the sender's to say or above its share is left out with a line in the account; it never ends a link, since the
 //! other side may know more or less than we do, and it is answered with nothing, since silence tells nothing.
 
-use accord_keys::seal::Sealed;
-
 use super::*;
-use crate::access::log::{Record, RecordKind};
+use crate::access::log::RecordKind;
 use crate::bureau::links::Mode;
 use crate::input::LinkId;
-use crate::intake::Item;
 use crate::wire::Message;
 
 impl Bureau {
@@ -301,18 +298,12 @@ impl Bureau {
     }
 
     /// What records that came mean for our asks and our consents, and whether one let a bureau in that our consent was needed for.
-    pub(in crate::bureau) fn note_grants(&mut self, turn: &mut Turn, document: DocumentId, came: &[Item]) {
-        let network = self.identity.network;
+    pub(in crate::bureau) fn note_grants(&mut self, turn: &mut Turn, document: DocumentId, came: &[RecordId]) {
         let own = self.identity.bureau;
-        let records = came.iter().filter_map(|item| match item {
-            Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).ok(),
-            _ => None,
-        });
-        let grants: Vec<(RecordId, RecordKind)> = records
-            .filter(|record| !record.claimed().kind.grantees().is_empty())
-            .map(|record| (RecordId(record.id(&network).0), record.claimed().kind.clone()))
-            .collect();
-        let Some(state) = self.bodies.get(&document).filter(|state| state.owner() != own) else { return };
+        let Some(state) = self.bodies.get(&document).filter(|state| state.owner() != own && !came.is_empty()) else { return };
+        let kind = |id: &RecordId| Some(state.log().get(id)?.record.as_ref()?.body().kind.clone());
+        let grants: Vec<(RecordId, RecordKind)> =
+            came.iter().filter_map(|id| Some((*id, kind(id)?))).filter(|(_, kind)| !kind.grantees().is_empty()).collect();
         let mut answered: Vec<(StatementId, RecordId)> = Vec::new();
         for (record, kind) in &grants {
             let asks = kind.grantees().iter().filter_map(|grantee| grantee.ask);
