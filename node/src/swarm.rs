@@ -22,6 +22,7 @@ mod hub;
 pub mod limits;
 mod link;
 mod mux;
+mod packing;
 mod redial;
 #[cfg(test)]
 mod tests;
@@ -455,6 +456,32 @@ pub fn frame_on_wire(frame: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     codec::encode(frame, &mut out);
     out
+}
+
+/// What the frames of one direction of a link become on the control stream: for measuring.
+pub struct OnWire(packing::Packer);
+
+impl OnWire {
+    /// Between nodes of this version.
+    pub fn begin() -> Self {
+        Self(packing::Packer::new(true))
+    }
+    /// Bytes of the next frame.
+    ///
+    /// # Panics
+    /// When it is longer than a frame may be.
+    pub fn frame(&mut self, frame: &[u8]) -> usize {
+        assert!(frame.len() <= limits::FRAME_BYTES_MAX, "a frame of {} bytes", frame.len());
+        let mut out = Vec::new();
+        self.0.encode(frame, &mut out);
+        out.len()
+    }
+    /// Nothing was said for a while; bytes of saying so.
+    pub fn rest(&mut self) -> usize {
+        let mut out = Vec::new();
+        self.0.rest(&mut out);
+        out.len()
+    }
 }
 
 /// Starts listening and the task that owns all links. Must run inside a tokio runtime.

@@ -37,6 +37,8 @@ use super::{
 
 /// The control stream of a link, version 1.
 pub(super) const CONTROL: StreamProtocol = StreamProtocol::new("/accord/1");
+/// The control stream of a link, version 2: frames may be pieces of a stream.
+pub(super) const CONTROL_STREAMED: StreamProtocol = StreamProtocol::new("/accord/2");
 /// Proves that the other side lists us and speaks version 1; carries nothing.
 pub(super) const PROBE: StreamProtocol = StreamProtocol::new("/accord/probe/1");
 
@@ -75,7 +77,7 @@ impl Node {
 #[derive(Debug)]
 pub(super) enum ControlEvent {
     /// Its control stream stands.
-    Opened { peer: PeerId, connection: ConnectionId, remote: Multiaddr, outgoing: bool, stream: Box<Stream> },
+    Opened { peer: PeerId, connection: ConnectionId, remote: Multiaddr, outgoing: bool, stream: Box<Stream>, streams: bool },
     /// The other side answered our probe.
     Probed { connection: ConnectionId, remote: Multiaddr },
     /// It has no control stream in time, or the other side speaks another version.
@@ -132,10 +134,12 @@ impl NetworkBehaviour for Control {
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        let close = !matches!(event.outcome, Outcome::Opened(_));
+        let close = !matches!(event.outcome, Outcome::Opened(..));
         let remote = event.remote;
         let event = match event.outcome {
-            Outcome::Opened(stream) => ControlEvent::Opened { peer, connection, remote, outgoing: event.outgoing, stream },
+            Outcome::Opened(stream, streams) => {
+                ControlEvent::Opened { peer, connection, remote, outgoing: event.outgoing, stream, streams }
+            }
             Outcome::Probed => ControlEvent::Probed { connection, remote },
             Outcome::NoStream => ControlEvent::NoStream { connection },
             Outcome::SecondStream => ControlEvent::SecondStream { connection },
@@ -173,7 +177,8 @@ pub(super) struct HandlerEvent {
 
 #[derive(Debug)]
 enum Outcome {
-    Opened(Box<Stream>),
+    /// And whether its version has streams.
+    Opened(Box<Stream>, bool),
     Probed,
     NoStream,
     SecondStream,
@@ -200,7 +205,7 @@ impl Handler {
         if !self.settled {
             self.settled = true;
             self.outcomes.push_back(outcome);
-        } else if matches!(outcome, Outcome::Opened(_)) && self.outcomes.len() < 2 {
+        } else if matches!(outcome, Outcome::Opened(..)) && self.outcomes.len() < 2 {
             self.outcomes.push_back(Outcome::SecondStream);
         }
     }
@@ -216,7 +221,7 @@ impl ConnectionHandler for Handler {
 
     fn listen_protocol(&self) -> SubstreamProtocol<Offer> {
         // A dialler accepts no streams; the accepting side goes on offering, so that a second stream is seen and punished.
-        let offer = if self.role == Role::Accept { Offer(vec![CONTROL, PROBE]) } else { Offer(Vec::new()) };
+        let offer = if self.role == Role::Accept { Offer(vec![CONTROL_STREAMED, CONTROL, PROBE]) } else { Offer(Vec::new()) };
         SubstreamProtocol::new(offer, ()).with_timeout(self.stream_within)
     }
 
@@ -232,14 +237,15 @@ impl ConnectionHandler for Handler {
         }
         let protocol = match self.role {
             Role::Accept => None,
-            Role::Open => Some(CONTROL),
-            Role::Probe => Some(PROBE),
+            // The first that the other side speaks is taken.
+            Role::Open => Some(vec![CONTROL_STREAMED, CONTROL]),
+            Role::Probe => Some(vec![PROBE]),
         };
-        if let Some(protocol) = protocol
+        if let Some(protocols) = protocol
             && !self.requested
         {
             self.requested = true;
-            let protocol = SubstreamProtocol::new(Offer(vec![protocol]), ()).with_timeout(self.stream_within);
+            let protocol = SubstreamProtocol::new(Offer(protocols), ()).with_timeout(self.stream_within);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         if !self.settled && self.deadline.as_mut().poll(cx).is_ready() {
@@ -256,11 +262,12 @@ impl ConnectionHandler for Handler {
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Offer, Offer>) {
         match event {
             // A prober closes the connection itself; until then its connection waits like any other without a stream.
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (protocol, stream), .. }) if protocol == CONTROL => {
-                self.settle(Outcome::Opened(Box::new(stream)));
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (protocol, stream), .. }) if protocol != PROBE => {
+                self.settle(Outcome::Opened(Box::new(stream), protocol == CONTROL_STREAMED));
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (protocol, stream), .. }) => {
-                self.settle(if protocol == CONTROL { Outcome::Opened(Box::new(stream)) } else { Outcome::Probed });
+                let streams = protocol == CONTROL_STREAMED;
+                self.settle(if protocol == PROBE { Outcome::Probed } else { Outcome::Opened(Box::new(stream), streams) });
             }
             // An I/O error here is the connection ending, which is reported as such.
             ConnectionEvent::DialUpgradeError(DialUpgradeError { error, .. }) if !matches!(error, StreamUpgradeError::Io(_)) => {

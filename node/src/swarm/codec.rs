@@ -17,6 +17,10 @@ const FLAG_PLAIN: u8 = 0;
 const FLAG_ZSTD: u8 = 1;
 /// The body is one byte, the reason why the sender closes the link. Nothing follows.
 const FLAG_BYE: u8 = 2;
+/// The body is the first piece of a stream; an empty one ends the stream. From `/accord/2` on.
+const FLAG_BEGINS: u8 = 3;
+/// The body is the next piece of a stream. From `/accord/2` on.
+const FLAG_GOES_ON: u8 = 4;
 
 /// Magic number of a zstd frame, RFC 8878 §3.1.1, little endian on the wire.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -60,15 +64,24 @@ pub(super) enum Header {
     Plain(usize),
     /// So many bytes of compressed frame.
     Zstd(usize),
+    /// So many bytes of a piece of a stream.
+    Piece {
+        /// Length of its body.
+        length: usize,
+        /// It is the first.
+        begins: bool,
+    },
+    /// The stream is over.
+    StreamEnds,
     /// One byte: why the sender closes.
     Bye,
 }
 
-/// Reads a header.
+/// Reads a header; pieces of streams exist only where that was agreed on.
 ///
 /// # Errors
 /// The length exceeds [`FRAME_BYTES_MAX`], the flag is unknown, or the two do not fit together.
-pub(super) fn header(bytes: [u8; HEADER_BYTES]) -> Result<Header, Garbage> {
+pub(super) fn header(bytes: [u8; HEADER_BYTES], streams: bool) -> Result<Header, Garbage> {
     let [a, b, c, d, flag] = bytes;
     let length = u32::from_be_bytes([a, b, c, d]);
     let size = usize::try_from(length).ok().filter(|size| *size <= FRAME_BYTES_MAX).ok_or(Garbage::Oversized { length })?;
@@ -79,6 +92,9 @@ pub(super) fn header(bytes: [u8; HEADER_BYTES]) -> Result<Header, Garbage> {
         (FLAG_ZSTD, _) => Ok(Header::Zstd(size)),
         (FLAG_BYE, 1) => Ok(Header::Bye),
         (FLAG_BYE, _) => Err(Garbage::MisshapenBye { length }),
+        (FLAG_BEGINS, 0) if streams => Ok(Header::StreamEnds),
+        (FLAG_GOES_ON, 0) if streams => Err(Garbage::BadCompression),
+        (FLAG_BEGINS | FLAG_GOES_ON, _) if streams => Ok(Header::Piece { length: size, begins: flag == FLAG_BEGINS }),
         (other, _) => Err(Garbage::UnknownFlag(other)),
     }
 }
@@ -92,6 +108,11 @@ pub(super) fn encode(frame: &[u8], out: &mut Vec<u8>) {
     } else {
         put(FLAG_PLAIN, frame, out);
     }
+}
+
+/// Writes a piece of a stream into `out`; an empty one that begins ends it.
+pub(super) fn put_piece(begins: bool, body: &[u8], out: &mut Vec<u8>) {
+    put(if begins { FLAG_BEGINS } else { FLAG_GOES_ON }, body, out);
 }
 
 /// Writes an empty frame into `out`.
@@ -165,8 +186,8 @@ mod tests {
     /// What a reader makes of the bytes a writer produced.
     fn read(wire: &[u8]) -> Result<Option<Vec<u8>>, Garbage> {
         let (head, body) = wire.split_first_chunk::<HEADER_BYTES>().expect("every frame has a header");
-        match header(*head)? {
-            Header::KeepAlive | Header::Bye => Ok(None),
+        match header(*head, false)? {
+            Header::KeepAlive | Header::Bye | Header::StreamEnds | Header::Piece { .. } => Ok(None),
             Header::Plain(length) => Ok(Some(body[..length].to_vec())),
             Header::Zstd(length) => decompress(&body[..length]).map(Some),
         }
@@ -201,10 +222,15 @@ mod tests {
 
     #[test]
     fn headers_outside_the_format_are_garbage() {
-        let check = |bytes: [u8; 5], expect| assert_eq!(header(bytes), Err(expect), "{bytes:?}");
+        let check = |bytes: [u8; 5], expect| {
+            assert_eq!(header(bytes, true), Err(expect), "{bytes:?}");
+            assert!(header(bytes, false).is_err());
+        };
         check([0xff, 0xff, 0xff, 0xff, 0], Garbage::Oversized { length: u32::MAX });
         check([0, 4, 0, 1, 0], Garbage::Oversized { length: 256 * 1024 + 1 });
-        check([0, 0, 0, 1, 3], Garbage::UnknownFlag(3));
+        check([0, 0, 0, 1, 5], Garbage::UnknownFlag(5));
+        check([0, 0, 0, 0, 4], Garbage::BadCompression);
+        assert_eq!(header([0, 0, 0, 1, 3], false), Err(Garbage::UnknownFlag(3)), "nobody agreed on streams");
         check([0, 0, 0, 0, 1], Garbage::BadCompression);
         check([0, 0, 0, 2, 2], Garbage::MisshapenBye { length: 2 });
         check([0, 0, 0, 0, 2], Garbage::MisshapenBye { length: 0 });

@@ -515,14 +515,14 @@ impl Hub {
 
     fn on_control(&mut self, event: ControlEvent) {
         match event {
-            ControlEvent::Opened { peer, connection, remote, outgoing, stream } => {
+            ControlEvent::Opened { peer, connection, remote, outgoing, stream, streams } => {
                 if let Some(Dial { purpose: Purpose::Link(key), .. }) = self.dials.remove(&connection)
                     && let Some(peer) = self.peers.get_mut(&key)
                 {
                     peer.dialling = false;
                 }
                 match addresses::transport_key(&peer) {
-                    Some(key) if self.peers.contains_key(&key) => self.opened(key, connection, &remote, outgoing, stream),
+                    Some(key) if self.peers.contains_key(&key) => self.opened(key, connection, &remote, outgoing, (stream, streams)),
                     // Taken off the list while the stream was negotiated.
                     _ => {
                         self.swarm.close_connection(connection);
@@ -551,7 +551,7 @@ impl Hub {
     }
 
     /// A control stream stands: decide whether it becomes the link of its key.
-    fn opened(&mut self, key: TransportKey, connection: ConnectionId, remote: &Multiaddr, outgoing: bool, stream: Box<Stream>) {
+    fn opened(&mut self, key: TransportKey, connection: ConnectionId, remote: &Multiaddr, outgoing: bool, stream: (Box<Stream>, bool)) {
         let Some((socket, over)) = addresses::place(remote) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if !peer.learnt.contains(&socket.ip()) {
@@ -599,7 +599,8 @@ impl Hub {
             outgoing,
             address: socket.to_string(),
             over,
-            stream,
+            stream: stream.0,
+            streams: stream.1,
             frames: frames_in,
             queued,
             ending: ending_in,

@@ -61,6 +61,21 @@ pub const COMPRESS_FROM_BYTES: usize = 512;
 /// zstd level of outgoing frames.
 pub const ZSTD_LEVEL: i32 = 3;
 
+/// A stream begins after so many frames of [`COMPRESS_FROM_BYTES`] and more in one burst: a frame now and then goes by itself.
+pub const STREAM_AFTER_FRAMES: u32 = 2;
+
+/// Frames smaller than this many bytes go beside a stream.
+pub const STREAM_FROM_BYTES: usize = 64;
+
+/// Window of a stream, as a power of two: 1 MiB. With its tables a sender holds 2.5 MiB for it, a receiver 1.3 MiB, in each direction of each
+/// link, from the third frame of a burst until [`STREAM_REST`] after the last.
+pub const STREAM_WINDOW_LOG: u32 = 20;
+
+/// A sender that said nothing for so long ends its stream.
+pub const STREAM_REST: Duration = Duration::from_secs(1);
+
+const _: () = assert!(FRAME_BYTES_MAX < 1 << 24, "the length of a piece has three bytes");
+const _: () = assert!(FRAME_BYTES_MAX <= 1 << STREAM_WINDOW_LOG, "a stream remembers at least one frame");
 const _: () = assert!(YAMUX_WINDOW_BYTES >= STREAMS_MAX * 256 * 1024, "yamux gives every stream 256 KiB at once");
 const _: () = assert!(PENDING_STRANGERS_MAX < PENDING_IN_MAX as usize, "a flood of strangers leaves room for partners");
 const _: () = assert!(FRAME_BYTES_MAX <= QUIC_STREAM_WINDOW_BYTES as usize, "one frame fits into the window of its stream");

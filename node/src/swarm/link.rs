@@ -34,7 +34,8 @@ use super::{
     DownReason, LinkId, OutFrame, Over, SwarmEvent, Tap, Traffic,
     bucket::Bucket,
     codec::{self, HEADER_BYTES, Header},
-    limits::{FRAME_OVERHEAD_BYTES, Limits},
+    limits::{FRAME_OVERHEAD_BYTES, Limits, STREAM_REST},
+    packing::{Packer, Unpacker},
     plain,
 };
 
@@ -95,6 +96,8 @@ pub(super) struct Link<S> {
     pub(super) address: String,
     pub(super) over: Over,
     pub(super) stream: S,
+    /// Both ends speak the version of the control stream that has streams.
+    pub(super) streams: bool,
     pub(super) frames: mpsc::Receiver<OutFrame>,
     pub(super) queued: Queued,
     pub(super) ending: oneshot::Receiver<Ending>,
@@ -111,11 +114,27 @@ pub(super) struct Link<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Runs the link to its end.
     pub(super) async fn run(self) -> Ended {
-        let Self { id, peer, outgoing, address, over, stream, frames, queued, mut ending, after, done, events, limits, tap, traffic } =
-            self;
+        let Self {
+            id,
+            peer,
+            outgoing,
+            address,
+            over,
+            stream,
+            streams,
+            frames,
+            queued,
+            mut ending,
+            after,
+            done,
+            events,
+            limits,
+            tap,
+            traffic,
+        } = self;
         let (read, write) = stream.split();
-        let mut reader = Reader::new(id, read, events.clone(), limits.clone(), Arc::clone(&traffic));
-        let mut writer = Writer::new(id, peer, write, frames, queued, events.clone(), limits.clone(), tap, traffic);
+        let mut reader = Reader::new(id, read, streams, events.clone(), limits.clone(), Arc::clone(&traffic));
+        let mut writer = Writer::new(id, peer, write, Packer::new(streams), frames, queued, events.clone(), limits.clone(), tap, traffic);
         let mut announced = false;
         let started = Instant::now();
         let mut end = tokio::select! {
@@ -179,13 +198,23 @@ struct Reader<S> {
     events: mpsc::Sender<SwarmEvent>,
     limits: Arc<Limits>,
     traffic: Arc<Traffic>,
+    streams: bool,
+    unpacker: Unpacker,
     /// At least one frame with content has come.
     content: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
-    fn new(link: LinkId, stream: ReadHalf<S>, events: mpsc::Sender<SwarmEvent>, limits: Arc<Limits>, traffic: Arc<Traffic>) -> Self {
-        Self { link, stream: BufReader::with_capacity(READ_AHEAD_BYTES, stream), events, limits, traffic, content: false }
+    fn new(
+        link: LinkId,
+        stream: ReadHalf<S>,
+        streams: bool,
+        events: mpsc::Sender<SwarmEvent>,
+        limits: Arc<Limits>,
+        traffic: Arc<Traffic>,
+    ) -> Self {
+        let stream = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
+        Self { link, stream, events, limits, traffic, streams, unpacker: Unpacker::default(), content: false }
     }
 
     /// Delivers frames until the link cannot go on.
@@ -204,7 +233,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
             self.begin(first_by).await?;
             let header = self.header().await?;
             match header {
-                Header::KeepAlive => {
+                Header::KeepAlive | Header::StreamEnds => {
+                    if header == Header::StreamEnds {
+                        self.unpacker.forget();
+                    }
                     if !empty.take(1.0, self.limits.empty_frames_burst, Instant::now()) {
                         return Err(DownReason::Flood);
                     }
@@ -216,6 +248,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
                 Header::Zstd(length) => {
                     let body = self.body(length).await?;
                     let bytes = codec::decompress(&body).map_err(DownReason::Garbage)?;
+                    drop(body);
+                    self.hand_over(bytes).await?;
+                }
+                Header::Piece { length, begins } => {
+                    let body = self.body(length).await?;
+                    let bytes = self.unpacker.read(begins, &body).map_err(DownReason::Garbage)?;
                     drop(body);
                     self.hand_over(bytes).await?;
                 }
@@ -246,7 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     async fn header(&mut self) -> Result<Header, DownReason> {
         let bytes = self.body(HEADER_BYTES).await?;
         let bytes = <[u8; HEADER_BYTES]>::try_from(bytes.as_slice()).expect("body returns as many bytes as asked for");
-        codec::header(bytes).map_err(DownReason::Garbage)
+        codec::header(bytes, self.streams).map_err(DownReason::Garbage)
     }
 
     /// Reads exactly `length` bytes, growing as they arrive, as long as they arrive fast enough.
@@ -301,6 +339,7 @@ struct Writer<S> {
     link: LinkId,
     peer: TransportKey,
     stream: WriteHalf<S>,
+    packer: Packer,
     frames: mpsc::Receiver<OutFrame>,
     queued: Queued,
     events: mpsc::Sender<SwarmEvent>,
@@ -322,6 +361,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         link: LinkId,
         peer: TransportKey,
         stream: WriteHalf<S>,
+        packer: Packer,
         frames: mpsc::Receiver<OutFrame>,
         queued: Queued,
         events: mpsc::Sender<SwarmEvent>,
@@ -329,7 +369,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         tap: Option<Tap>,
         traffic: Arc<Traffic>,
     ) -> Self {
-        Self { link, peer, stream, frames, queued, events, limits, tap, traffic, next: None, wire: Vec::new(), written: 0, dropped: 0 }
+        Self {
+            link,
+            peer,
+            stream,
+            packer,
+            frames,
+            queued,
+            events,
+            limits,
+            tap,
+            traffic,
+            next: None,
+            wire: Vec::new(),
+            written: 0,
+            dropped: 0,
+        }
     }
 
     /// Sends frames until the link cannot go on.
@@ -345,8 +400,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                     }
                 }
             }
-            match timeout(self.limits.keep_alive, self.frames.recv()).await {
+            let wait = if self.packer.is_awake() { self.limits.keep_alive.min(STREAM_REST) } else { self.limits.keep_alive };
+            match timeout(wait, self.frames.recv()).await {
                 Ok(Some(frame)) => self.start(frame),
+                Err(_) if self.packer.is_awake() => self.packer.rest(&mut self.wire),
                 // The hub lets go of the queue when it ends the link, and says so elsewhere.
                 Ok(None) => pending().await,
                 Err(_) => codec::encode_keep_alive(&mut self.wire),
@@ -370,7 +427,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     }
 
     fn start(&mut self, frame: OutFrame) {
-        codec::encode(&frame.bytes, &mut self.wire);
+        self.packer.encode(&frame.bytes, &mut self.wire);
         self.next = Some(frame);
     }
 
@@ -402,6 +459,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                     if let Some(frame) = self.next.take() {
                         self.queued.remove(&frame);
                         self.dropped += 1;
+                        self.packer.reset();
                     }
                     break;
                 }
@@ -455,6 +513,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     fn discard_next(&mut self) {
         if let Some(frame) = self.next.take() {
             self.queued.remove(&frame);
+            self.packer.reset();
         }
         self.wire.clear();
         self.written = 0;

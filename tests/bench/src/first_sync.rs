@@ -14,6 +14,8 @@ const SAMOD_DOCUMENTS: usize = 1_000;
 const IN_PROCESS_MAX: usize = 20_000;
 /// What samod took for so many documents on a machine of this kind, `--full-peers` measures it anew: seconds.
 const SAMOD_RECORDED: (usize, f64) = (10_000, 384.0);
+/// Level of the stream the content alone is compared with.
+const ZSTD_LEVEL: i32 = 3;
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -71,6 +73,10 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
             peer.note("bytes_out", cost.there as f64);
             peer.note("bytes_in", cost.back as f64);
             report.limits.note("save_bytes", saved as f64);
+            let floor = floor_bytes(&filled.raw)? as f64;
+            report.limits.note("floor_bytes", floor);
+            report.ratios.note("floor_vs_save", floor / saved as f64);
+            report.ratios.note("bytes_vs_floor", (ours.bytes_out + ours.bytes_in) as f64 / floor);
             report.ratios.note("documents_per_s_vs_automerge_sync", rate * cost.seconds / documents as f64);
             report.ratios.note("bytes_vs_save", (ours.bytes_out + ours.bytes_in) as f64 / saved as f64);
         }
@@ -107,6 +113,34 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         ));
     }
     Ok(report)
+}
+
+/// What no protocol that hands out the same signed statements goes below: what the changes say, without checksums and dependencies, as one zstd
+/// stream, and of each document four signatures (genesis, adoption, one for each of two writers) and its receipt's (shared by 64).
+fn floor_bytes(raw: &[Vec<Vec<u8>>]) -> Result<usize, Failed> {
+    let mut content = Vec::new();
+    for change in raw.iter().flatten() {
+        content.extend_from_slice(said(change).ok_or("a change of another form")?);
+    }
+    Ok(zstd::bulk::compress(&content, ZSTD_LEVEL)?.len() + raw.len() * (4 * 64 + 1))
+}
+
+/// A change chunk behind magic, checksum, type, length and dependencies.
+fn said(change: &[u8]) -> Option<&[u8]> {
+    let unsigned = |bytes: &[u8]| -> Option<(usize, usize)> {
+        let mut value = 0;
+        for (at, byte) in bytes.iter().enumerate().take(9) {
+            value |= usize::from(byte & 0x7f) << (7 * at);
+            if byte & 0x80 == 0 {
+                return Some((value, at + 1));
+            }
+        }
+        None
+    };
+    let behind = change.get(9..)?;
+    let body = behind.get(unsigned(behind)?.1..)?;
+    let (deps, length) = unsigned(body)?;
+    body.get(length + deps * 32..)
 }
 
 fn note(report: &mut Report, ours: &Ours, documents: usize) {

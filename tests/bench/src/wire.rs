@@ -23,7 +23,7 @@ const ZSTD_LEVEL: i32 = 3;
 pub fn measure(plan: &Plan) -> Result<Table, Failed> {
     let mut table = Table::new("wire");
     let documents = plan.count(500, 5);
-    table.note("Two cores in process; frames counted as the swarm writes them (5 bytes of header, zstd where it saves an eighth), without TLS, TCP or QUIC.");
+    table.note("Two cores in process; frames counted as the swarm writes them (5 bytes of header; zstd by themselves where that saves an eighth, as a stream in a burst), without TLS, TCP or QUIC.");
     table.note(format!("Threads of one founding change (600 characters) and {} entries.", CHANGES - 1));
     live(plan, &mut table)?;
     first_sync(documents, &mut table)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use accord_keys::directory::Directory;
 use accord_keys::id::NetworkId;
 use accord_keys::secret::{HpkeSecret, SecretKey};
+use accord_node::swarm::OnWire;
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
 use accord_protocol::bureau::{self, Bureau, FoundPlan, Identity};
 use accord_protocol::id::{CertificateId, DocumentId, TransportKey};
@@ -75,6 +76,8 @@ pub struct World {
     pub network: NetworkId,
     /// Frames since this was last reset.
     pub counted: Counted,
+    /// How the control streams pack, by link and sender.
+    packing: BTreeMap<(LinkId, usize), OnWire>,
     /// The longest a core took for one input since this was last set to 0, seconds.
     pub slowest: f64,
     /// Turns of conversations since this was last set to 0: frames in a row from one side are one.
@@ -112,6 +115,7 @@ impl World {
             members,
             network,
             counted: Counted::default(),
+            packing: BTreeMap::new(),
             slowest: 0.0,
             turns: 0,
             seeds: 0,
@@ -168,6 +172,11 @@ impl World {
     /// Lets time pass; nobody is asked anything.
     pub fn pass(&mut self, seconds: u64) {
         self.mono += seconds * 1_000;
+        if seconds > 0 {
+            for packing in self.packing.values_mut() {
+                packing.rest();
+            }
+        }
     }
 
     /// Gives a member nothing but time; answers how long its core took, seconds.
@@ -273,7 +282,7 @@ impl World {
             }
             let Some(ends) = self.ends.get(&link) else { continue };
             let to = if ends[0] == from { ends[1] } else { ends[0] };
-            self.count(&bytes);
+            self.count(link, from, &bytes);
             let directory = Arc::clone(&self.members[to].directory);
             let message = wire::check(&directory, &self.network, &bytes).map_err(|error| format!("own frame refused: {error}"))?;
             self.handle(to, Input::Message { link, message })?;
@@ -281,14 +290,14 @@ impl World {
         Err("they never fall silent".into())
     }
 
-    fn count(&mut self, bytes: &[u8]) {
+    fn count(&mut self, link: LinkId, from: usize, bytes: &[u8]) {
         let tally = match Message::decode(bytes) {
             Ok(Message::Push(_)) => &mut self.counted.pushes,
             _ => &mut self.counted.others,
         };
         tally.frames += 1;
         tally.plain += bytes.len() as u64;
-        tally.wire += accord_node::swarm::frame_on_wire(bytes).len() as u64;
+        tally.wire += self.packing.entry((link, from)).or_insert_with(OnWire::begin).frame(bytes) as u64;
     }
 
     /// One input as the driver gives it: bodies first, writes kept before anything is sent.
