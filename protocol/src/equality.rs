@@ -3,6 +3,8 @@
 //! A term is the keyed hash of the document's view entry ([`crate::intake::DocState::entry`]); terms are added as 256-bit little-endian
 //! numbers, so a sum does not depend on the order of documents and says nothing to who does not hold them.
 
+pub mod sketch;
+
 use crate::agreement::Pair;
 use crate::id::{Digest, NetworkId};
 

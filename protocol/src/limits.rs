@@ -120,6 +120,14 @@ pub const ANCHORS_PER_MINUTE: usize = 6;
 pub const QUIET_MS: u64 = 2_000;
 /// Documents a tips exchange may cover; above it an alarm and no exchange.
 pub const TIPS_DOCUMENTS_MAX: usize = 10_000;
+/// Coded symbols of one repair: some 11,000 differences; above it tips are exchanged, where those may be. Back-pressure; in one frame.
+pub const SYMBOLS_MAX: usize = 16_384;
+/// Symbols a repair begins with at least. Back-pressure: less than one page of tips.
+pub const SYMBOLS_FIRST: usize = 512;
+/// Documents a repair by symbols may cover: each costs some 0.5 us on both sides. Back-pressure.
+pub const SYMBOLS_DOCUMENTS_MAX: usize = 2_000_000;
+/// Documents named in one message.
+pub const NAMED_PAGE: usize = 1_024;
 /// Documents in one tips page.
 pub const TIPS_PAGE: usize = 256;
 /// A wall clock this far from expectation is a jump, seconds.
@@ -253,6 +261,8 @@ const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a 
 const _: () = assert!(HIDDEN_MAX * 34 < CONTROL_BYTES_MAX, "hidden commitments fit a sealed payload");
 const _: () = assert!(CONSENTS_MAX * 512 + 16 * 1024 < CONTROL_BYTES_MAX, "a grant with its consents fits a sealed payload");
 const _: () = assert!(PASS_SHOWN_MAX * 34 + PASS_LINES_MAX * 8 < CONTROL_BYTES_MAX, "a pass fits a sealed payload");
+const _: () = assert!(SYMBOLS_MAX * crate::equality::sketch::SYMBOL_BYTES + 1_024 < FRAME_BYTES_MAX, "the symbols of a repair fit a frame");
+const _: () = assert!(NAMED_PAGE * 34 + 1_024 < CONTROL_BYTES_MAX, "a page of names fits a control frame");
 const _: () = assert!(PASS_RENEW_S < PASS_LIFE_S_MAX, "a pass is renewed before it ends");
 const _: () = assert!(TIPS_MAX * 33 < CONTROL_BYTES_MAX, "an anchor fits a sealed payload");
 const _: () = assert!(2 * VOIDS_MAX * 34 + 2 * REASON_BYTES_MAX + 4_096 < CONTROL_BYTES_MAX, "a void and its order fit a sealed payload");

@@ -23,16 +23,18 @@ use crate::access::log::{Genesis, Record};
 use crate::access::pass::RelayPass;
 use crate::agreement::compact::Compact;
 use crate::agreement::exchange::AgreementStatement;
+use crate::equality::sketch::SYMBOL_BYTES;
 use crate::family::{family, verified};
-use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, PublicKey, RootId, TransportKey};
+use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, Nonce, PublicKey, RootId, TransportKey};
 use crate::ledger::Line;
 use crate::limits;
 use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 
 mod terse;
 
-/// Highest wire version of this build. New in version 3 are terse pushes; every other message is as in version 2.
-pub const VERSION: u8 = 3;
+/// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name; every other message is
+/// as in version 2.
+pub const VERSION: u8 = 4;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
 
@@ -247,6 +249,26 @@ pub enum Message {
         /// No more pages follow.
         last: bool,
     },
+    /// Coded symbols of the view ([`crate::equality::sketch`]): those behind the ones that were sent under this nonce.
+    Symbols {
+        /// Of the repair; drawn by the sender of symbols.
+        nonce: Nonce,
+        /// How many were sent before.
+        from: u32,
+        /// At most [`limits::SYMBOLS_MAX`] together with those before.
+        symbols: Bytes,
+    },
+    /// The answer to symbols.
+    Differs {
+        /// See [`Message::Symbols`].
+        nonce: Nonce,
+        /// More are needed: so many in all. Otherwise `items` are what only the sender of the symbols holds.
+        wanted: Option<u32>,
+        /// Eight bytes each.
+        items: Bytes,
+    },
+    /// Documents of the receiver's bureau which the sender counts in the view, and of which the receiver holds nothing or something else.
+    Named(Vec<DocumentId>),
     /// Send this document from its beginning: something before what came is missing here.
     Want(DocumentId),
     /// This document is left out of both sums: a local no.
@@ -358,6 +380,32 @@ struct TipsBody {
 }
 #[derive(Encode, Decode)]
 #[cbor(map)]
+struct SymbolsBody {
+    #[n(0)]
+    nonce: Nonce,
+    #[n(1)]
+    from: u32,
+    #[n(2)]
+    symbols: Bytes,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct DiffersBody {
+    #[n(0)]
+    nonce: Nonce,
+    #[n(1)]
+    wanted: Option<u32>,
+    #[n(2)]
+    items: Bytes,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct NamedBody {
+    #[n(0)]
+    documents: Vec<DocumentId>,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
 struct DeclinedBody {
     #[n(0)]
     document: DocumentId,
@@ -394,10 +442,17 @@ const LEDGER: u8 = 16;
 const COMPACTS: u8 = 17;
 /// A push whose segments are terse: the only type of version 3.
 const TERSE: u8 = 18;
+const SYMBOLS: u8 = 19;
+const DIFFERS: u8 = 20;
+const NAMED: u8 = 21;
 
 /// The version byte of a message: that of the first version that knew its type.
 fn version_of(kind: u8) -> u8 {
-    if kind == TERSE { 3 } else { OLDEST }
+    match kind {
+        TERSE => 3,
+        SYMBOLS | DIFFERS | NAMED => 4,
+        _ => OLDEST,
+    }
 }
 
 /// Why received bytes are no message.
@@ -467,6 +522,13 @@ impl Message {
                 (EQUALITY, canon::encode(&EqualityBody { sum: *sum, count: *count, policy: *policy }))
             }
             Message::Tips { lines, last } => (TIPS, canon::encode(&TipsBody { lines: lines.clone(), last: *last })),
+            Message::Symbols { nonce, from, symbols } => {
+                (SYMBOLS, canon::encode(&SymbolsBody { nonce: *nonce, from: *from, symbols: symbols.clone() }))
+            }
+            Message::Differs { nonce, wanted, items } => {
+                (DIFFERS, canon::encode(&DiffersBody { nonce: *nonce, wanted: *wanted, items: items.clone() }))
+            }
+            Message::Named(documents) => (NAMED, canon::encode(&NamedBody { documents: documents.clone() })),
             Message::Declined { document, reason, reference } => {
                 (DECLINED, canon::encode(&DeclinedBody { document: *document, reason: *reason, reference: *reference }))
             }
@@ -505,8 +567,10 @@ impl Message {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS => limits::FRAME_BYTES_MAX,
-            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR => limits::CONTROL_BYTES_MAX,
+            TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS | SYMBOLS | DIFFERS => {
+                limits::FRAME_BYTES_MAX
+            }
+            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -574,6 +638,29 @@ impl Message {
                 let body: TipsBody = canon::decode(body).map_err(why)?;
                 entries(body.lines.len(), limits::TIPS_PAGE)?;
                 Message::Tips { lines: body.lines, last: body.last }
+            }
+            SYMBOLS => {
+                let body: SymbolsBody = canon::decode(body).map_err(why)?;
+                let count = body.symbols.0.len() / SYMBOL_BYTES;
+                entries(count.saturating_add(body.from as usize), limits::SYMBOLS_MAX)?;
+                if count == 0 || body.symbols.0.len() % SYMBOL_BYTES != 0 {
+                    return Err(WireError::Body { kind, why: "no whole symbols".to_owned() });
+                }
+                Message::Symbols { nonce: body.nonce, from: body.from, symbols: body.symbols }
+            }
+            DIFFERS => {
+                let body: DiffersBody = canon::decode(body).map_err(why)?;
+                entries(body.items.0.len() / 8, limits::SYMBOLS_MAX)?;
+                entries(body.wanted.map_or(0, |wanted| wanted as usize), limits::SYMBOLS_MAX)?;
+                if body.items.0.len() % 8 != 0 || (body.wanted.is_some() && !body.items.0.is_empty()) {
+                    return Err(WireError::Body { kind, why: "neither items nor a wish".to_owned() });
+                }
+                Message::Differs { nonce: body.nonce, wanted: body.wanted, items: body.items }
+            }
+            NAMED => {
+                let body: NamedBody = canon::decode(body).map_err(why)?;
+                entries(body.documents.len(), limits::NAMED_PAGE)?;
+                Message::Named(body.documents)
             }
             DECLINED => {
                 let body: DeclinedBody = canon::decode(body).map_err(why)?;

@@ -16,6 +16,7 @@ mod cursor;
 mod gate;
 mod greet;
 mod receive;
+mod repair;
 mod send;
 mod shelf;
 
@@ -122,6 +123,10 @@ pub struct Link {
     repairs: u32,
     tips_sent: bool,
     tips_heard: BTreeMap<DocumentId, Digest>,
+    /// A repair by symbols that is under way.
+    repairing: Option<repair::Repairing>,
+    /// One was made since something changed: if it did not help, tips do.
+    by_symbols: bool,
     /// Documents the other side does not take.
     declined: BTreeSet<DocumentId>,
     /// Documents we did not take.
@@ -170,6 +175,8 @@ impl Link {
             repairs: 0,
             tips_sent: false,
             tips_heard: BTreeMap::new(),
+            repairing: None,
+            by_symbols: false,
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -210,9 +217,15 @@ impl Link {
     /// side, for which nothing may have changed, is asked for it again.
     pub fn compare_again(&mut self) -> BTreeSet<DocumentId> {
         self.compared = false;
-        self.repairs = 0;
+        self.begin_repairs_anew();
         self.declined.clear();
         std::mem::take(&mut self.refused)
+    }
+    /// What was repaired says nothing about what there is now.
+    fn begin_repairs_anew(&mut self) {
+        self.repairs = 0;
+        self.by_symbols = false;
+        self.repairing = None;
     }
     /// When it wants to be woken. What was due by now and was not done waits for something else than time.
     pub fn next_wake(&self, now: MonoMillis) -> Option<MonoMillis> {
@@ -304,6 +317,9 @@ impl Bureau {
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
+            Checked::Plain(Message::Symbols { nonce, from, symbols }) => self.symbols_came(turn, id, nonce, from, symbols),
+            Checked::Plain(Message::Differs { nonce, wanted, items }) => self.differs_came(turn, id, nonce, wanted, &items.0),
+            Checked::Plain(Message::Named(documents)) => self.named_came(turn, id, &documents),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 if let Some(link) = self.links.get_mut(&id) {

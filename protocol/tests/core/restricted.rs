@@ -95,6 +95,9 @@ fn word(message: &Message) -> &'static str {
         Message::Push(_) => "records",
         Message::Equality { .. } => "equality",
         Message::Tips { .. } => "tips",
+        Message::Symbols { .. } => "symbols",
+        Message::Differs { .. } => "differs",
+        Message::Named(_) => "named",
         Message::Passes(_) => "passes",
         _ => "other",
     }

@@ -18,7 +18,8 @@ use accord_protocol::agreement::compact::{Compact, Member};
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
 use accord_protocol::agreement::lifecycle::{Notice, Resume, Suspend};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
-use accord_protocol::id::{AgreementId, Bytes, CertificateId, CompactId, Digest, DocumentId, Nonce, RecordId, StatementId};
+use accord_protocol::equality::sketch;
+use accord_protocol::id::{AgreementId, BureauId, Bytes, CertificateId, CompactId, Digest, DocumentId, Nonce, RecordId, StatementId};
 use accord_protocol::intake::DocState;
 use accord_protocol::ledger::{Daily, Deed, KindCount, Line, Says};
 use accord_protocol::rules::ChangeHash;
@@ -731,6 +732,30 @@ fn vectors_of_messages_are_frozen() {
         .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
         .collect();
     check("messages.json", &file("the bureaus and the case of statements.json; cursors are opaque and made up", &[("messages", lines)]));
+}
+
+#[test]
+fn vectors_of_repairs_are_frozen() {
+    let pair = Pair::of(BureauId([0xa1; 32]), BureauId([0xb2; 32]));
+    let nonce = Nonce([0xc3; 16]);
+    let key = sketch::Key::new(&network(), &pair, &nonce);
+    let entries: Vec<Digest> = (1..=5).map(|n| Digest([n; 32])).collect();
+    let items: BTreeSet<sketch::Item> = entries.iter().map(|entry| key.item(entry)).collect();
+    let symbols = Message::Symbols { nonce, from: 0, symbols: Bytes(sketch::symbols(&key, &items, 0, 12)) };
+    let found: Vec<u8> = items.iter().flat_map(|item| item.to_be_bytes()).collect();
+    let messages = [
+        ("symbols of five entries", symbols),
+        ("more are wanted", Message::Differs { nonce, wanted: Some(48), items: Bytes(Vec::new()) }),
+        ("all of them differ", Message::Differs { nonce, wanted: None, items: Bytes(found) }),
+        ("named", Message::Named(vec![DocumentId([0xd4; 32])])),
+    ];
+    assert!(messages.iter().all(|(_, message)| message.encode()[0] == 4 && (19..=21).contains(&message.encode()[1])));
+    let lines = messages
+        .iter()
+        .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
+        .collect();
+    let note = "view entries of 32 bytes 01 to 05, bureaus a1.. and b2.., nonce c3..";
+    check("repair.json", &file(note, &[("messages", lines)]));
 }
 
 #[test]

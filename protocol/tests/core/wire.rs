@@ -1,7 +1,7 @@
 //! Bytes from a link: anything may come, nothing panics, nothing is believed that does not verify.
 
 use accord_keys::types::StatementType;
-use accord_protocol::id::{Bytes, Digest, DocumentId};
+use accord_protocol::id::{Bytes, Digest, DocumentId, Nonce};
 use accord_protocol::limits;
 use accord_protocol::wire::{self, Checked, Hello, Message, Push, Reason, TipLine, WireError};
 use proptest::prelude::*;
@@ -226,6 +226,9 @@ fn lists_above_their_bounds_are_refused() {
         Message::Push(Push { evidence: bytes(evidence), records: bytes(records), segments: bytes(segments), ..empty_push() })
     };
     let line = TipLine { document: DocumentId([1; 32]), entry: Digest([2; 32]) };
+    let nonce = Nonce([3; 16]);
+    let symbols = |from, count: usize| Message::Symbols { nonce, from, symbols: Bytes(vec![4; 12 * count]) };
+    let differs = |wanted, count: usize| Message::Differs { nonce, wanted, items: Bytes(vec![5; 8 * count]) };
     for (message, good) in [
         (hello(1_024), true),
         (hello(1_025), false),
@@ -239,6 +242,15 @@ fn lists_above_their_bounds_are_refused() {
         (push(0, 0, 1_025), false),
         (Message::Tips { lines: vec![line.clone(); limits::TIPS_PAGE], last: true }, true),
         (Message::Tips { lines: vec![line; limits::TIPS_PAGE + 1], last: true }, false),
+        (symbols(0, limits::SYMBOLS_MAX), true),
+        (symbols(1, limits::SYMBOLS_MAX), false),
+        (symbols(u32::MAX, 1), false),
+        (differs(None, limits::SYMBOLS_MAX), true),
+        (differs(None, limits::SYMBOLS_MAX + 1), false),
+        (differs(Some(16_384), 0), true),
+        (differs(Some(16_385), 0), false),
+        (Message::Named(vec![DocumentId([1; 32]); limits::NAMED_PAGE]), true),
+        (Message::Named(vec![DocumentId([1; 32]); limits::NAMED_PAGE + 1]), false),
     ] {
         let encoded = message.encode();
         let found = Message::decode(&encoded);

@@ -94,7 +94,7 @@ impl Bureau {
         if self.sum(turn, link) == (sum, count) {
             let was = self.partners.get(&peer.bureau).is_some_and(|row| row.divergent);
             if let Some(link) = self.links.get_mut(&id) {
-                link.repairs = 0;
+                link.begin_repairs_anew();
                 link.tips_sent = false;
                 link.wanted.clear();
             }
@@ -107,7 +107,10 @@ impl Bureau {
             return self.all_delivered(turn, id, shared);
         }
         let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
-        if link.repairs >= limits::REPAIRS_MAX || view > limits::TIPS_DOCUMENTS_MAX {
+        let by_symbols = link.version >= 4 && !link.by_symbols && view <= limits::SYMBOLS_DOCUMENTS_MAX;
+        // A repair by symbols that did not help leaves one by tips.
+        let most = limits::REPAIRS_MAX + u32::from(link.by_symbols);
+        if link.repairs >= most || (view > limits::TIPS_DOCUMENTS_MAX && !by_symbols) {
             if !link.own && !self.partners.get(&peer.bureau).is_some_and(|row| row.divergent) {
                 self.mark_divergent(turn, peer.bureau, true);
             }
@@ -117,6 +120,9 @@ impl Bureau {
             link.repairs += 1;
         }
         self.account(turn, "repair", None, Some(peer.bureau), Some(peer.certificate), "");
+        if by_symbols {
+            return self.send_first_symbols(turn, id, view, count);
+        }
         self.send_tips(turn, id);
     }
 
@@ -177,7 +183,7 @@ impl Bureau {
             .map(|summary| summary.document)
             .collect();
         if !answered {
-            if link.repairs > limits::REPAIRS_MAX {
+            if link.repairs > limits::REPAIRS_MAX + u32::from(link.by_symbols) {
                 return;
             }
             if let Some(link) = self.links.get_mut(&id) {
@@ -206,7 +212,7 @@ impl Bureau {
     }
 
     /// Documents of ours in the view of a link that nobody noted as given to its other end: an acknowledgement was lost with a link.
-    fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
+    pub(super) fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
         let link = &self.links[&id];
         let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
         let ours = self.documents.values().filter(|summary| summary.owner == self.identity.bureau && !summary.given.contains(&peer.bureau));
@@ -214,7 +220,7 @@ impl Bureau {
     }
 
     /// Notes as given what the other end showed that it holds.
-    fn all_delivered(&mut self, turn: &mut Turn, id: LinkId, documents: Vec<DocumentId>) {
+    pub(super) fn all_delivered(&mut self, turn: &mut Turn, id: LinkId, documents: Vec<DocumentId>) {
         let Some(peer) = self.links.get(&id).and_then(|link| link.peer) else { return };
         for document in documents {
             self.delivered(turn, &peer, document);

@@ -24,7 +24,13 @@ pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
         Message::Hello(_) | Message::Statements(_) | Message::Agreements(_) | Message::Compacts(_) | Message::Ack(_) => true,
         Message::Want(_) | Message::Declined { .. } | Message::Refusal { .. } | Message::Cursor(_) | Message::Ledger(_) => true,
         Message::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
-        Message::Equality { .. } | Message::Tips { .. } | Message::Passes(_) | Message::Onward(_) => false,
+        Message::Equality { .. }
+        | Message::Tips { .. }
+        | Message::Symbols { .. }
+        | Message::Differs { .. }
+        | Message::Named(_)
+        | Message::Passes(_)
+        | Message::Onward(_) => false,
         Message::Join(_) | Message::Welcome(_) => false,
     }
 }

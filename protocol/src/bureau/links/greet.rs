@@ -53,6 +53,7 @@ impl Bureau {
         link.sent.clear();
         link.parted.clear();
         link.tips_sent = false;
+        link.repairing = None;
         link.evidence.clear();
         link.shown.clear();
         link.told.clear();

@@ -384,6 +384,7 @@ impl Bureau {
             let Some(peer) = link.peer.filter(|_| concerned.contains(id)) else { continue };
             link.busy(turn.now.mono);
             link.repairs = 0;
+            link.by_symbols = false;
             // A device of ours that found it incomplete may find it complete with what came now.
             if newly.contains(&peer.bureau) || link.own {
                 link.declined.remove(&document);
