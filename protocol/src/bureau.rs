@@ -14,6 +14,7 @@
 //! | `warnings` | what people are told ahead of time |
 //! | `author` | documents and entries by our officers |
 //! | `records`, `orders` | records that need an officer's order: cuts; admits, voids, ends and others |
+//! | `reentry` | held work: what there is, and entering it again |
 //! | `cuts` | cuts the registrar makes by itself |
 //! | `passes` | relay passes |
 //! | `onward` | asks onward and for consent, and the grants they lead to |
@@ -47,6 +48,7 @@ mod passes;
 mod people;
 mod prove;
 mod records;
+mod reentry;
 mod registrar;
 mod rows;
 mod show;
@@ -277,7 +279,7 @@ impl Bureau {
     /// As [`Bureau::hold`].
     pub fn hold_wanted(&mut self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<(), LoadError> {
         let stored = from_store(document, items);
-        let plain = self.documents.get(&document).filter(|summary| summary.held == 0 && !summary.hidden);
+        let plain = self.documents.get(&document).filter(|summary| summary.held == 0 && !summary.hidden && !summary.quotes);
         if self.to_send.remove(&document)
             && !self.bodies.contains_key(&document)
             && let Some(sendable) = plain.and_then(|summary| Sendable::read(&stored, summary.changes, summary.newest_seq))
@@ -483,6 +485,9 @@ impl Bureau {
             }
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
             Command::AccessAdmit { id, acts } => self.access_admit(turn, person, dry_run, &id, &acts),
+            Command::HeldList => Ok(self.held_list()),
+            Command::HeldShow { id } => self.held_show(turn, person, &id),
+            Command::HeldReenter { id, acts } => self.held_reenter(turn, person, dry_run, &id, &acts),
             Command::AccessVoid { id, acts, reason } => self.access_void(turn, person, dry_run, &id, &acts, &reason),
             Command::AccessReclassify { id, tlp } => self.access_reclassify(turn, person, dry_run, &id, &tlp),
             Command::AccessEnd { id } => self.access_end(turn, person, dry_run, &id, false),

@@ -237,6 +237,9 @@ struct SummaryRow {
     /// Present once the document ended.
     #[n(32)]
     ended: Option<bool>,
+    /// Present once something of it quotes what another writer signed.
+    #[n(33)]
+    quotes: Option<bool>,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -257,6 +260,8 @@ pub struct Summary {
     pub adopted: bool,
     /// The owner ended it.
     pub ended: bool,
+    /// Something of it quotes what another writer signed: who that is travels with it.
+    pub quotes: bool,
     /// H(document, log heads, admitted tips).
     pub entry: Digest,
     pub newest_seq: u64,
@@ -316,11 +321,12 @@ impl Summary {
             title,
             adopted: number.is_some(),
             ended: state.log().ended().is_some(),
+            quotes: state.has_quotes(),
             number: number.unwrap_or_else(|| format!("临-{}-{}", genesis.creator.short(), state.id().short())),
             created: genesis.at,
             changes: state.admitted().len() as u64,
             settled: state.settled(),
-            held: state.held(),
+            held: state.waiting(),
             entry: state.entry(),
             newest_seq: state.newest_seq(),
             rights,
@@ -400,6 +406,7 @@ impl Summary {
             foreign: self.foreign,
             given: self.given.iter().copied().collect(),
             ended: self.ended.then_some(true),
+            quotes: self.quotes.then_some(true),
             parted: self
                 .rights
                 .all_parted()
@@ -459,6 +466,7 @@ impl Summary {
             held: row.held,
             adopted: row.adopted,
             ended: row.ended.unwrap_or(false),
+            quotes: row.quotes.unwrap_or(false),
             entry: row.entry,
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),

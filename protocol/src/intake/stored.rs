@@ -60,7 +60,7 @@ impl Part {
 }
 
 /// A document that may go as it is stored: all its changes are admitted and no writer has two for one position, so that nothing of it would be
-/// left out, cut back or left apart for whoever may have it at all.
+/// left out, cut back or left apart for whoever may have it at all. That it quotes nobody, the caller knows (who is quoted travels with it).
 #[derive(Debug)]
 pub struct Sendable {
     parts: Vec<(u64, Part)>,

@@ -421,6 +421,11 @@ fn member(network: NetworkId, n: u8, name: &str) -> Result<Member, Failed> {
     })
 }
 
+/// Items of one document as a store gives them.
+pub fn stored(document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Stored {
+    Stored::given(document, items)
+}
+
 #[cfg(test)]
 mod tests {
     use accord_protocol::input::Draft;
@@ -441,9 +446,4 @@ mod tests {
         assert_eq!(show(&mut world, 0), show(&mut world, 1));
         assert!(world.counted.pushes.wire > 0 && world.counted.pushes.wire <= world.counted.pushes.plain + 5 * world.counted.pushes.frames);
     }
-}
-
-/// Items of one document as a store gives them.
-pub fn stored(document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Stored {
-    Stored::given(document, items)
 }
