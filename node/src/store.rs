@@ -485,7 +485,7 @@ impl Store {
 
     fn shut(mut self) -> Result<(), StoreError> {
         self.finish_background(true)?;
-        if self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
+        if self.written.is_none() && self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
             self.begin_settling(true);
             self.finish_background(true)?;
         }
@@ -656,7 +656,8 @@ impl Store {
             let late = !options.background || self.index.recent() >= 4 * RECENT_ROWS_MAX;
             self.finish_background(late)?;
             if self.writing.0.is_none() {
-                self.begin_settling(checkpoint);
+                // One that was just finished lies where the next would be written, until a batch records it.
+                self.begin_settling(checkpoint && self.written.is_none());
                 self.finish_background(!options.background)?;
             }
         }

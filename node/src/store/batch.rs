@@ -333,13 +333,7 @@ impl Draft {
     }
 
     /// Adds parts of one document, in the order of their sequences and at least one, sealed together under its key.
-    pub fn items(
-        &mut self,
-        document: DocumentId,
-        parts: &[(u64, &[u8])],
-        key: &Subkey,
-        random: &mut Random,
-    ) -> Result<(), StoreError> {
+    pub fn items(&mut self, document: DocumentId, parts: &[(u64, &[u8])], key: &Subkey, random: &mut Random) -> Result<(), StoreError> {
         let (Some((first, _)), Some((last, _))) = (parts.first(), parts.last()) else { return Ok(()) };
         let mut content = Zeroizing::new(Vec::with_capacity(parts.iter().map(|(_, body)| body.len() + 8).sum()));
         let mut before = *first;

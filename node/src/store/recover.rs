@@ -17,9 +17,6 @@ use super::{RESERVE, Store, checkpoint, frame, pages, rows};
 /// Room the index needs to open at all. Taken out of the reserve if the disk has less.
 const START_BYTES: u64 = 4 << 20;
 
-/// An index of at most so many pages (12 MiB) is counted before the store opens.
-const COUNT_AT_ONCE_PAGES: u64 = 4096;
-
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -418,7 +415,8 @@ impl Opening<'_> {
             return Err(self.set_aside(index, "the index had grown far beyond its rows".to_owned()));
         }
         if !counted_later(self.setting, &state) {
-            let counted = index.pages().recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows, items: 0 }));
+            let counted =
+                index.pages().recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows, items: 0 }));
             match counted.and_then(|tally| same(&tally, &state.tally)) {
                 Ok(()) => {}
                 Err(Unusable(why)) => return Err(self.set_aside(index, why)),
@@ -451,7 +449,7 @@ impl Opening<'_> {
 
 /// Whether the index is so large that it is counted while the store serves already.
 fn counted_later(setting: &Setting, state: &State) -> bool {
-    setting.options.background && state.tally.rows > COUNT_AT_ONCE_PAGES
+    setting.options.background && state.tally.rows > setting.options.count_at_once_pages
 }
 
 /// Whether the pages are those that the index says it has.

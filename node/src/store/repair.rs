@@ -15,8 +15,8 @@ use super::keyring::Keyring;
 use super::marks::{self, Note};
 use super::options::{OpenReport, Progress, Setting};
 use super::place::Place;
-use super::{pages, recover};
 use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
+use super::{pages, recover};
 
 /// There while a damaged store is being repaired.
 const UNDER_WAY: &str = "repairing";
@@ -178,7 +178,8 @@ impl Rewriting<'_> {
         }
         let writing = |error| StoreError::io("writing", &repaired)(error);
         self.disk.create(&repaired).map_err(writing)?;
-        let header = Header { version: frame::JOURNAL_VERSION, store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
+        let header =
+            Header { version: frame::JOURNAL_VERSION, store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
         self.disk.append(&repaired, &header.encode(&self.keys.header)).map_err(writing)?;
         for part in parts {
             let Some(run) = part.run() else { continue };

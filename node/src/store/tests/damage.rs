@@ -74,7 +74,9 @@ fn mends(disk: &Arc<MemoryDisk>, batches: &[Vec<Write>], context: &str) -> Repai
     }
     for part in &report.lost_parts {
         match part {
-            LostPart::Items { document, first, last } => model.items.entry(*document).or_default().retain(|seq, _| !(first..=last).contains(&seq)),
+            LostPart::Items { document, first, last } => {
+                model.items.entry(*document).or_default().retain(|seq, _| !(first..=last).contains(&seq))
+            }
             LostPart::Value { table, key } => drop(model.tables.remove(&(*table, key.clone()))),
         }
     }

@@ -125,6 +125,36 @@ fn an_index_behind_its_own_position_is_rebuilt() {
 }
 
 #[test]
+fn a_page_lost_in_an_index_too_large_to_be_counted_at_start_stops_the_store_and_the_next_start_rebuilds() {
+    let world = World::new(true);
+    let setting = || {
+        let mut setting = setting(&world.disk, &world.index, 1);
+        setting.options.background = true;
+        setting.options.count_at_once_pages = 0;
+        setting
+    };
+    let open = || recover::open(setting(), &key(), recover::Mode::Start, &mut |_| {}).expect("open");
+    let (mut store, report) = open();
+    assert_eq!(report.index, IndexState::Trusted);
+    store.finish_background(true).expect("every page is there");
+    store.close().expect("close");
+    {
+        let store = Keyring::load(&*world.disk, &key()).expect("load").expect("keyring").store;
+        let index = Index::open(&world.index, &key(), &store).expect("open");
+        // The last page: what is before it still looks whole.
+        index.pages().lose(&[0xFE]);
+    }
+    let (mut store, report) = open();
+    assert_eq!(report.index, IndexState::Trusted, "nobody has looked yet");
+    assert!(matches!(store.finish_background(true), Err(StoreError::Fatal(why)) if why.contains("lost")));
+    assert!(matches!(store.commit(&batch(41)), Err(StoreError::Fatal(_))), "the store has stopped");
+    drop(store);
+    let (store, report) = open();
+    assert!(matches!(report.index, IndexState::Rebuilt { .. }), "{report:?}");
+    assert_eq!(Model::of(&store), world.model);
+}
+
+#[test]
 fn an_index_older_than_a_clean_stop_is_rebuilt_and_one_merely_behind_catches_up() {
     let world = World::new(false);
     let old = world.index.with_extension("old");
