@@ -20,6 +20,7 @@ mod journal;
 mod keyring;
 mod marks;
 mod options;
+mod pages;
 mod place;
 mod recover;
 mod repair;
@@ -47,12 +48,12 @@ use batch::{Draft, Record};
 use cipher::{Random, Subkey};
 use disk::{Disk, LockGuard, RealDisk};
 use error::is_full;
-use index::{Index, Unusable};
+use index::{Index, RECENT_ROWS_MAX, Unusable};
 use journal::{Journal, fatal};
 use keyring::Keyring;
 use marks::Note;
 use options::Setting;
-use place::State;
+use place::{State, Tally};
 use rows::Value;
 
 /// Longest key of a table in bytes.
@@ -71,6 +72,8 @@ const INLINE_BYTES_MAX: usize = 4 << 10;
 const RESERVE: &str = "reserve";
 /// The reserve is given up in steps of this size.
 const RESERVE_STEP: u64 = 1 << 20;
+/// Items of a document are sealed together up to this many bytes: what one reader has to open, and one flipped bit to destroy.
+const TOGETHER_BYTES_MAX: usize = 256 << 10;
 /// What a frame and a record of it may add to the bytes they hold.
 const FRAME_EXTRA: u64 = 512;
 const RECORD_EXTRA: u64 = 256;
@@ -78,16 +81,24 @@ const RECORD_EXTRA: u64 = 256;
 /// A key of a table and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
-/// A checkpoint being written by a thread, which is waited for: it holds the index open, and a store opened again must not meet it.
+/// What a thread of the store has done.
+enum Done {
+    /// Every page of the index is there.
+    Counted,
+    /// Recent rows are in the pages, and a checkpoint was written if one was due and found room.
+    Settled(State, Option<checkpoint::Written>),
+}
+
+/// A thread at work on the index, which is waited for: it holds the index open, and a store opened again must not meet it.
 #[derive(Default)]
-struct Background(Option<JoinHandle<Result<Option<checkpoint::Written>, StoreError>>>);
+struct Background(Option<JoinHandle<Result<Done, StoreError>>>);
 
 impl Drop for Background {
     fn drop(&mut self) {
         if let Some(handle) = self.0.take()
             && handle.join().is_err()
         {
-            tracing::error!("writing an index checkpoint panicked");
+            tracing::error!("the thread that works on the index panicked");
         }
     }
 }
@@ -102,7 +113,7 @@ pub struct Store {
     marks: Subkey,
     checkpoint_key: Subkey,
     random: Random,
-    /// Journal length when the index was last flushed, checkpointed, and the keyring written.
+    /// Journal length when recent rows last began to settle, the index was checkpointed, and the keyring written.
     flushed_at: u64,
     checkpoint_at: u64,
     keyring_at: u64,
@@ -208,6 +219,7 @@ impl Store {
             fresh.insert(document, key.clone());
             Ok(key)
         };
+        let mut items: BTreeMap<DocumentId, Vec<(u64, &[u8])>> = BTreeMap::new();
         for write in writes {
             match write {
                 Write::Put { table, key, value: None } => {
@@ -224,11 +236,24 @@ impl Store {
                     None => draft.push(Record::Put { table: *table as u8, key: key.clone(), value: value.clone() }, random)?,
                 },
                 Write::Item { document, seq, body } => {
-                    let under = key_of(*document, &mut draft, random)?;
-                    draft.item(*document, *seq, body, &under, random)?;
+                    items.entry(*document).or_default().push((*seq, body));
                     item_seq = *seq;
                 }
                 Write::Account(line) => draft.push(Record::Account(line.clone()), random)?,
+            }
+        }
+        for (document, parts) in items {
+            let under = key_of(document, &mut draft, random)?;
+            let mut rest = &parts[..];
+            while !rest.is_empty() {
+                let mut bytes = 0;
+                let fit = rest.iter().take_while(|(_, body)| {
+                    bytes += body.len();
+                    bytes <= TOGETHER_BYTES_MAX
+                });
+                let (now, later) = rest.split_at(fit.count().max(1));
+                draft.items(document, now, &under, random)?;
+                rest = later;
             }
         }
         self.record(draft, item_seq, accounts)?;
@@ -248,7 +273,7 @@ impl Store {
             return Ok(());
         }
         self.ensure_space(known.len() as u64 * RECORD_EXTRA + self.keyring.bytes(), false)?;
-        self.finish_checkpoint(true)?;
+        self.finish_background(true)?;
         let mut draft = self.draft()?;
         for document in known {
             draft.push(Record::Purge { document: *document }, &mut self.random)?;
@@ -295,13 +320,14 @@ impl Store {
         let mut items = Vec::new();
         let (Some(key), Some(first)) = (self.keyring.get(document), after.checked_add(1)) else { return Ok(items) };
         let prefix = self.index.keys().document(document);
-        let walked = self.index.walk(&prefix, &self.index.keys().item(document, first), &mut |row_key, row| {
-            let parsed = index::item_seq(row_key).zip(place::Span::decode(&mut bytes::Reader(&row)));
-            let (seq, span) = parsed.ok_or_else(|| Unusable("garbled item row".to_owned()).fatal())?;
-            let sealed = journal::read_span(&*self.setting.disk, &span)?;
-            let body = batch::open_blob(key, &batch::item_bound(document, seq), &sealed, None)
-                .ok_or_else(|| StoreError::damaged(&journal::file_name(span.file), span.offset, format!("item {seq} does not open")))?;
-            items.push((seq, body));
+        let walked = self.index.walk(&prefix, &self.index.keys().items(document, first), &mut |row_key, row| {
+            let extent = rows::Extent::read(row_key, &row).ok_or_else(|| Unusable("garbled item row".to_owned()).fatal())?;
+            let sealed = journal::read_span(&*self.setting.disk, &extent.span)?;
+            let opened = extent.open(document, key, &sealed, after).ok_or_else(|| {
+                let what = format!("items {} to {} do not open", extent.first, extent.last);
+                StoreError::damaged(&journal::file_name(extent.span.file), extent.span.offset, what)
+            })?;
+            items.extend(opened);
             Ok(true)
         });
         walked.map_err(Unusable::fatal)??;
@@ -385,6 +411,9 @@ impl Store {
                         (self.blob_key(*table, key), batch::put_bound(*table, key), blob)
                     }
                     Record::Item { document, seq, blob } => (self.keyring.get(document), batch::item_bound(document, *seq), blob),
+                    Record::Items { document, first, last, blob } => {
+                        (self.keyring.get(document), batch::items_bound(document, *first, *last), blob)
+                    }
                     _ => continue,
                 };
                 let offset = met.place.start + frame::HEAD as u64 + u64::from(blob.offset);
@@ -455,10 +484,10 @@ impl Store {
     }
 
     fn shut(mut self) -> Result<(), StoreError> {
-        self.finish_checkpoint(true)?;
-        if self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
-            self.begin_checkpoint();
-            self.finish_checkpoint(true)?;
+        self.finish_background(true)?;
+        if self.written.is_none() && self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
+            self.begin_settling(true);
+            self.finish_background(true)?;
         }
         if self.written.is_some() {
             let draft = self.draft()?;
@@ -473,9 +502,11 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        let Self { setting, index, state, marks, .. } = self;
-        index.close()?;
-        marks::write_clean(&*setting.disk, &marks, &state)
+        let Self { setting, index, marks, mut random, .. } = self;
+        match index.close(&mut random)? {
+            Some(state) => marks::write_clean(&*setting.disk, &marks, &state),
+            None => Ok(()),
+        }
     }
 
     /// After a repair: says durably which parts are gone and what the index now adds up to.
@@ -554,7 +585,7 @@ impl Store {
 
     /// The next batch, beginning with what the store itself has to record.
     fn draft(&mut self) -> Result<Draft, StoreError> {
-        self.finish_checkpoint(false)?;
+        self.finish_background(false)?;
         let mut draft = Draft::new(self.state.place.seq + 1, self.state.place.chain);
         if let Some(written) = self.written {
             let record = Record::Checkpoint { through: written.through, digest: written.digest };
@@ -589,16 +620,15 @@ impl Store {
         let disk = self.setting.disk.clone();
         let (file, start) = self.journal.make_room(draft.size() + FRAME_EXTRA)?;
         let rows = rows::of(draft.records(), file, start, &self.index).map_err(Unusable::fatal)?;
-        let tally = self.index.tally_after(&rows, true).map_err(Unusable::fatal)?;
-        let (plain, blobs) = draft.finish(&tally, item_seq, &after);
+        let (plain, blobs) = draft.finish(item_seq, &after);
         let frame = frame::seal(&self.journal.keys().frame, draft.seq(), self.random.take()?, &plain, blobs);
         let place = self.journal.append(&frame, draft.seq(), after)?;
         // Durable from here on.
-        let state = State { place, tally, item_seq };
+        let state = State { place, tally: Tally::default(), item_seq };
         for record in draft.records() {
             self.keyring.replay(record).map_err(StoreError::Fatal)?;
         }
-        self.index.apply(&rows, &state, &mut self.random)?;
+        self.index.take(rows, state);
         self.state = state;
         Note { boot: self.setting.boot.unwrap_or_default(), seq: place.seq }.write(&*disk, &self.marks);
         if let Some(written) = self.written.take() {
@@ -610,25 +640,26 @@ impl Store {
         Ok(())
     }
 
-    /// What is due after a commit: handing the index's buffers to the system, writing keyring and checkpoint.
+    /// What is due after a commit: letting rows settle, writing keyring and checkpoint.
     fn keep_house(&mut self) -> Result<(), StoreError> {
         let now = self.journal.bytes();
         let options = self.setting.options;
-        if now - self.flushed_at > options.flush_bytes {
-            let flushed = self.index.flush().map_err(Unusable::fatal);
-            self.note_failure(flushed)?;
-            self.flushed_at = now;
-        }
         if self.keyring.is_dirty() && now - self.keyring_at > options.keyring_bytes.max(8 * self.keyring.bytes()) {
             match self.save_keyring() {
                 Ok(()) | Err(StoreError::Full { .. }) => self.keyring_at = now,
                 Err(error) => return Err(error),
             }
         }
-        if now - self.checkpoint_at > options.checkpoint_bytes && self.writing.0.is_none() && self.written.is_none() {
-            self.begin_checkpoint();
-            self.checkpoint_at = now;
-            self.finish_checkpoint(!options.background)?;
+        let checkpoint = now - self.checkpoint_at > options.checkpoint_bytes.max(2 * self.index.bytes()) && self.written.is_none();
+        if checkpoint || now - self.flushed_at > options.flush_bytes || self.index.recent() >= RECENT_ROWS_MAX {
+            // Recent rows must not pile up without end behind a slow disk.
+            let late = !options.background || self.index.recent() >= 4 * RECENT_ROWS_MAX;
+            self.finish_background(late)?;
+            if self.writing.0.is_none() {
+                // One that was just finished lies where the next would be written, until a batch records it.
+                self.begin_settling(checkpoint && self.written.is_none());
+                self.finish_background(!options.background)?;
+            }
         }
         Ok(())
     }
@@ -639,17 +670,46 @@ impl Store {
         self.note_failure(saved)
     }
 
-    fn begin_checkpoint(&mut self) {
-        let (disk, index) = (self.setting.disk.clone(), self.index.clone());
-        let (key, store, state) = (self.checkpoint_key.clone(), self.keyring.store, self.state);
-        self.writing.0 = Some(std::thread::spawn(move || checkpoint::write(&*disk, &index, &state, &key, &store)));
+    /// Lets a thread move recent rows into the pages, and with `checkpoint` copy these afterwards. None may be at work yet.
+    fn begin_settling(&mut self, checkpoint: bool) {
+        let now = self.journal.bytes();
+        let Some((rows, state)) = self.index.begin_settling() else { return };
+        self.flushed_at = now;
+        if checkpoint {
+            self.checkpoint_at = now;
+        }
+        let (disk, pages) = (self.setting.disk.clone(), self.index.pages().clone());
+        let (key, store) = (self.checkpoint_key.clone(), self.keyring.store);
+        self.writing.0 = Some(std::thread::spawn(move || {
+            let state = pages.settle(&rows, &state, &mut Random::default()).map_err(Unusable::fatal)?;
+            let written = if checkpoint { checkpoint::write(&*disk, &pages, &state, &key, &store)? } else { None };
+            Ok(Done::Settled(state, written))
+        }));
     }
 
-    /// Takes over a checkpoint written in the background, if there is one and it is done (or `wait`).
-    fn finish_checkpoint(&mut self, wait: bool) -> Result<(), StoreError> {
+    /// Lets a thread look whether every page of the index is there. None may be at work yet.
+    fn begin_counting(&mut self) {
+        let pages = self.index.pages().clone();
+        self.writing.0 = Some(std::thread::spawn(move || {
+            let stated = pages.state().and_then(|state| state.ok_or_else(|| Unusable("no state row".to_owned())));
+            let counted = stated.and_then(|state| recover::same(&pages.recount(&mut |_| {})?, &state.tally));
+            counted.map(|()| Done::Counted).map_err(|why| {
+                pages.condemn();
+                why.fatal()
+            })
+        }));
+    }
+
+    /// Takes over what the thread at work has done, if there is one and it is through (or `wait`).
+    fn finish_background(&mut self, wait: bool) -> Result<(), StoreError> {
         let Some(handle) = self.writing.0.take_if(|handle| wait || handle.is_finished()) else { return Ok(()) };
-        let written = handle.join().unwrap_or_else(|_| Err(StoreError::Fatal("writing a checkpoint: panicked".to_owned())));
-        self.written = self.note_failure(written)?;
+        let done = handle.join().unwrap_or_else(|_| Err(StoreError::Fatal("working on the index: panicked".to_owned())));
+        if let Done::Settled(state, written) = self.note_failure(done)? {
+            self.index.settled(&state);
+            if written.is_some() {
+                self.written = written;
+            }
+        }
         Ok(())
     }
 

@@ -138,7 +138,7 @@ fn repaired_json(report: &RepairReport) -> Value {
 
 fn part_json(part: &LostPart) -> Value {
     match part {
-        LostPart::Item { document, seq } => json!({ "document": document.to_string(), "sequence": seq }),
+        LostPart::Items { document, first, last } => json!({ "document": document.to_string(), "sequence": first, "last": last }),
         LostPart::Value { table, .. } => json!({ "table": format!("{table:?}").to_lowercase() }),
     }
 }

@@ -7,13 +7,14 @@
 use accord_protocol::id::DocumentId;
 use zeroize::Zeroizing;
 
-use super::bytes::Reader;
+use super::bytes::{Reader, put_number};
 use super::cipher::{NONCE, Random, SALT, Subkey, TAG};
 use super::error::StoreError;
-use super::place::Tally;
 
-/// Version of the record list inside a frame.
-pub const BATCH_VERSION: u16 = 1;
+/// Version of the record list inside a frame. Version 1 stated sums over the index, which are passed over.
+pub const BATCH_VERSION: u16 = 2;
+/// Bytes of the sums of version 1.
+const SUMS: usize = 40;
 /// Bytes of a document key wrapped under the keyring key.
 pub const WRAPPED: usize = NONCE + 32 + TAG;
 
@@ -37,8 +38,10 @@ pub enum Record {
     Remove { table: u8, key: Vec<u8> },
     /// A value kept as a blob: large, or about a document (then under its key).
     PutBlob { table: u8, key: Vec<u8>, blob: Blob },
-    /// A part of a document.
+    /// A part of a document, sealed by itself: in journals of version 1.
     Item { document: DocumentId, seq: u64, blob: Blob },
+    /// All parts of a document in this batch, or as many as are sealed together.
+    Items { document: DocumentId, first: u64, last: u64, blob: Blob },
     /// A line for auditors.
     Account(Vec<u8>),
     /// A new document's key, wrapped under the keyring key of that epoch.
@@ -47,7 +50,7 @@ pub enum Record {
     Purge { document: DocumentId },
     /// An index checkpoint was written: the batch it stands for and the BLAKE3 of the file.
     Checkpoint { through: u64, digest: [u8; 32] },
-    /// An item whose blob was found damaged by a repair; its row is gone.
+    /// Items up to `seq` whose blob was found damaged by a repair; their row is gone.
     Lost { document: DocumentId, seq: u64 },
     /// A value whose blob was found damaged by a repair; its row is gone.
     LostPut { table: u8, key: Vec<u8> },
@@ -58,8 +61,6 @@ pub enum Record {
 /// A decoded batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The index after this batch.
-    pub tally: Tally,
     /// Highest item sequence after this batch.
     pub item_seq: u64,
     /// Chain head before.
@@ -75,6 +76,7 @@ impl Batch {
     pub fn decode(plain: &[u8], seq: u64) -> Result<Self, String> {
         let mut from = Reader(plain);
         match from.u16() {
+            Some(1) => drop(from.bytes(SUMS)),
             Some(BATCH_VERSION) => {}
             found => return Err(format!("batch version {found:?}, expected {BATCH_VERSION}")),
         }
@@ -84,7 +86,7 @@ impl Batch {
     }
 
     fn fields(from: &mut Reader<'_>, seq: u64) -> Option<(Self, [u8; 32])> {
-        let (tally, item_seq) = (Tally::decode(from)?, from.u64()?);
+        let item_seq = from.u64()?;
         let (before, after) = (from.array()?, from.array()?);
         let mut chain = Chain::begin(&before, seq);
         let mut records = Vec::new();
@@ -94,7 +96,7 @@ impl Batch {
             records.push(record);
         }
         from.end()?;
-        Some((Self { tally, item_seq, before, after, records }, chain.end()))
+        Some((Self { item_seq, before, after, records }, chain.end()))
     }
 }
 
@@ -135,6 +137,27 @@ pub fn item_bound(document: &DocumentId, seq: u64) -> Vec<u8> {
     [&[4][..], document.as_bytes(), &seq.to_be_bytes()].concat()
 }
 
+/// As [`item_bound`], for parts of a document that are sealed together.
+pub fn items_bound(document: &DocumentId, first: u64, last: u64) -> Vec<u8> {
+    [&[12][..], document.as_bytes(), &first.to_be_bytes(), &last.to_be_bytes()].concat()
+}
+
+/// The items in an opened blob of [`Record::Items`], in order; `None` if they are not what the record says.
+pub fn split_items(content: &[u8], first: u64, last: u64) -> Option<Vec<(u64, &[u8])>> {
+    let mut from = Reader(content);
+    let mut items: Vec<(u64, &[u8])> = Vec::new();
+    while from.end().is_none() {
+        let step = from.number()?;
+        let seq = match items.last() {
+            None => first.checked_add(step)?,
+            Some((before, _)) => before.checked_add(step).filter(|seq| seq > before)?,
+        };
+        let len = usize::try_from(from.number()?).ok()?;
+        items.push((seq, from.bytes(len)?));
+    }
+    (items.first()?.0 == first && items.last()?.0 == last).then_some(items)
+}
+
 /// As [`item_bound`], for a table's value.
 pub fn put_bound(table: u8, key: &[u8]) -> Vec<u8> {
     [&[3, table][..], &(key.len() as u16).to_be_bytes(), key].concat()
@@ -166,6 +189,7 @@ impl Record {
             Self::Lost { .. } => 9,
             Self::LostPut { .. } => 10,
             Self::Gap { .. } => 11,
+            Self::Items { .. } => 12,
         }
     }
 
@@ -198,6 +222,12 @@ impl Record {
             Self::Item { document, seq, blob } => {
                 out.extend_from_slice(document.as_bytes());
                 out.extend_from_slice(&seq.to_be_bytes());
+                place(out, blob);
+            }
+            Self::Items { document, first, last, blob } => {
+                out.extend_from_slice(document.as_bytes());
+                out.extend_from_slice(&first.to_be_bytes());
+                out.extend_from_slice(&last.to_be_bytes());
                 place(out, blob);
             }
             Self::Account(line) => sized(out, line),
@@ -251,11 +281,12 @@ impl Record {
             9 => Self::Lost { document: document(from)?, seq: from.u64()? },
             10 => Self::LostPut { table: from.u8()?, key: key(from)? },
             11 => Self::Gap { from: from.u64()?, to: from.u64()? },
+            12 => Self::Items { document: document(from)?, first: from.u64()?, last: from.u64()?, blob: blob(from)? },
             _ => return None,
         };
         let body = &start[..start.len() - from.0.len()];
         let digest = match &record {
-            Self::PutBlob { blob, .. } | Self::Item { blob, .. } => blob.digest,
+            Self::PutBlob { blob, .. } | Self::Item { blob, .. } | Self::Items { blob, .. } => blob.digest,
             _ => digest(from.bytes(SALT)?, &[&[kind], body]),
         };
         Some((record, digest))
@@ -301,10 +332,19 @@ impl Draft {
         Ok(())
     }
 
-    /// Adds a part of a document, sealed under its key.
-    pub fn item(&mut self, document: DocumentId, seq: u64, body: &[u8], key: &Subkey, random: &mut Random) -> Result<(), StoreError> {
-        let blob = self.blob(&item_bound(&document, seq), body, key, random)?;
-        self.push_blob(Record::Item { document, seq, blob });
+    /// Adds parts of one document, in the order of their sequences and at least one, sealed together under its key.
+    pub fn items(&mut self, document: DocumentId, parts: &[(u64, &[u8])], key: &Subkey, random: &mut Random) -> Result<(), StoreError> {
+        let (Some((first, _)), Some((last, _))) = (parts.first(), parts.last()) else { return Ok(()) };
+        let mut content = Zeroizing::new(Vec::with_capacity(parts.iter().map(|(_, body)| body.len() + 8).sum()));
+        let mut before = *first;
+        for (seq, body) in parts {
+            put_number(&mut content, seq - before);
+            put_number(&mut content, body.len() as u64);
+            content.extend_from_slice(body);
+            before = *seq;
+        }
+        let blob = self.blob(&items_bound(&document, *first, *last), &content, key, random)?;
+        self.push_blob(Record::Items { document, first: *first, last: *last, blob });
         Ok(())
     }
 
@@ -327,7 +367,7 @@ impl Draft {
     fn push_blob(&mut self, record: Record) {
         self.list.push(record.kind());
         record.body(&mut self.list);
-        let (Record::Item { blob, .. } | Record::PutBlob { blob, .. }) = &record else { return };
+        let (Record::Items { blob, .. } | Record::PutBlob { blob, .. }) = &record else { return };
         let digest = blob.digest;
         self.enter(record, &digest);
     }
@@ -344,10 +384,9 @@ impl Draft {
     }
 
     /// The record list to be sealed and the blobs. `after` differs from [`Draft::after`] only for a gap.
-    pub fn finish(&self, tally: &Tally, item_seq: u64, after: &[u8; 32]) -> (Zeroizing<Vec<u8>>, &[u8]) {
-        let mut plain = Zeroizing::new(Vec::with_capacity(118 + self.list.len()));
+    pub fn finish(&self, item_seq: u64, after: &[u8; 32]) -> (Zeroizing<Vec<u8>>, &[u8]) {
+        let mut plain = Zeroizing::new(Vec::with_capacity(78 + self.list.len()));
         plain.extend_from_slice(&BATCH_VERSION.to_be_bytes());
-        tally.encode(&mut plain);
         plain.extend_from_slice(&item_seq.to_be_bytes());
         plain.extend_from_slice(&self.before);
         plain.extend_from_slice(after);

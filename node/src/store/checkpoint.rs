@@ -1,7 +1,6 @@
 //! Index checkpoints: the index's rows in one encrypted, sorted file, so that a rebuild reads the tail of the journal and not all of it.
 //!
-//! A checkpoint is written while the index moves on, so it may hold rows newer than its state. That is harmless: the rebuild applies every
-//! batch after that state again, and applying a batch twice gives the same rows. It counts only once the journal records its digest.
+//! A checkpoint is written of settled pages while recent rows gather in memory. It counts only once the journal records its digest.
 //!
 //! ```text
 //! "ACCCHECK" ‖ version u16 ‖ store id (16) ‖ chunks: (length u32 ‖ last u8 ‖ sealed)..
@@ -13,7 +12,8 @@ use super::cipher::{Random, Subkey};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::index::{Index, Rows, Unusable};
-use super::journal::fatal;
+use super::journal::{self, JournalKeys, fatal};
+use super::pages::Pages;
 use super::place::{State, Tally};
 
 /// The checkpoint the journal records.
@@ -21,7 +21,7 @@ pub const FILE: &str = "checkpoint";
 /// A checkpoint not yet recorded.
 pub const NEXT: &str = "checkpoint.next";
 /// Version of the format.
-pub const CHECKPOINT_VERSION: u16 = 1;
+pub const CHECKPOINT_VERSION: u16 = 2;
 const MAGIC: [u8; 8] = *b"ACCCHECK";
 const HEADER: usize = 26;
 /// Rows are sealed in chunks of about this size.
@@ -47,8 +47,8 @@ pub struct Written {
 }
 
 /// Writes and syncs [`NEXT`]. `Ok(None)` when the disk has no room for it.
-pub fn write(disk: &dyn Disk, index: &Index, state: &State, key: &Subkey, store: &[u8; 16]) -> Result<Option<Written>, StoreError> {
-    match write_file(disk, index, state, key, store) {
+pub fn write(disk: &dyn Disk, pages: &Pages, state: &State, key: &Subkey, store: &[u8; 16]) -> Result<Option<Written>, StoreError> {
+    match write_file(disk, pages, state, key, store) {
         Ok(digest) => Ok(Some(Written { through: state.place.seq, digest })),
         Err(StoreError::Io { source, .. }) if super::error::is_full(&source) => {
             disk.remove(NEXT).map_err(|error| fatal("removing", NEXT, &error))?;
@@ -59,7 +59,7 @@ pub fn write(disk: &dyn Disk, index: &Index, state: &State, key: &Subkey, store:
     }
 }
 
-fn write_file(disk: &dyn Disk, index: &Index, state: &State, key: &Subkey, store: &[u8; 16]) -> Result<[u8; 32], StoreError> {
+fn write_file(disk: &dyn Disk, pages: &Pages, state: &State, key: &Subkey, store: &[u8; 16]) -> Result<[u8; 32], StoreError> {
     if disk.len(NEXT).map_err(StoreError::io("measuring", NEXT))?.is_some() {
         disk.remove(NEXT).map_err(StoreError::io("removing", NEXT))?;
     }
@@ -84,17 +84,17 @@ fn write_file(disk: &dyn Disk, index: &Index, state: &State, key: &Subkey, store
     };
     chunk_out(&state.encode(), false, &mut hasher)?;
     let mut chunk = Vec::with_capacity(CHUNK + 8192);
-    index
-        .walk(&[], &[], &mut |row, value| {
+    pages
+        .rows(&mut |row, value| {
             chunk.extend_from_slice(&(row.len() as u16).to_be_bytes());
             chunk.extend_from_slice(row);
             chunk.extend_from_slice(&(value.len() as u32).to_be_bytes());
-            chunk.extend_from_slice(&value);
+            chunk.extend_from_slice(value);
             if chunk.len() >= CHUNK {
                 chunk_out(&chunk, false, &mut hasher)?;
                 chunk.clear();
             }
-            Ok(true)
+            Ok(())
         })
         .map_err(Unusable::fatal)??;
     chunk_out(&chunk, true, &mut hasher)?;
@@ -120,7 +120,7 @@ pub fn load(
     name: &str,
     index: &mut Index,
     key: &Subkey,
-    store: &[u8; 16],
+    keys: &JournalKeys,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(State, [u8; 32]), Unusable> {
     let wrong = |what: &str| Unusable(format!("{name}: {what}"));
@@ -134,12 +134,14 @@ pub fn load(
         hasher.update(&out);
         if read == bytes { Ok(out) } else { Err(wrong("cut short")) }
     };
-    let header = header(store);
+    let header = header(&keys.store);
+    // Interrupted, it stands at the beginning of the journal.
+    let beginning = State { place: journal::beginning(keys), tally: Tally::default(), item_seq: 0 };
     if next(HEADER, &mut at, &mut hasher)? != header {
         return Err(wrong("another header"));
     }
     let mut random = Random::default();
-    let (mut state, mut number, mut tally) = (None, 0, Tally::default());
+    let (mut state, mut number) = (None, 0);
     loop {
         let head = next(5, &mut at, &mut hasher)?;
         let mut from = Reader(&head);
@@ -163,11 +165,10 @@ pub fn load(
                 Some((key, from.bytes(len as usize)?.to_vec()))
             };
             let (key, value) = row(&mut from).ok_or_else(|| wrong("garbled row"))?;
-            tally.add(&key, &value);
             rows.insert(key, Some(value));
         }
         progress(at);
-        index.load(&rows, &mut random).map_err(|error| wrong(&error.to_string()))?;
+        index.stand_at(&rows, &beginning, &mut random)?;
         if last == 1 {
             break;
         }
@@ -175,7 +176,5 @@ pub fn load(
     if at != len {
         return Err(wrong("bytes after the last chunk"));
     }
-    // The rows may be newer than the state, so they are counted, not believed.
-    let state: State = state.ok_or_else(|| wrong("no state"))?;
-    Ok((State { tally, ..state }, *hasher.finalize().as_bytes()))
+    Ok((state.ok_or_else(|| wrong("no state"))?, *hasher.finalize().as_bytes()))
 }

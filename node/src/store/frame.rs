@@ -21,8 +21,8 @@ pub const CHECK: usize = 16;
 pub const FRAME_MAX: u64 = 48 << 20;
 /// Bytes of a file header.
 pub const HEADER: usize = 106;
-/// Version of the journal format.
-pub const JOURNAL_VERSION: u16 = 1;
+/// Version of the journal format. Files of version 1 hold batches of version 1 and are read, never continued.
+pub const JOURNAL_VERSION: u16 = 2;
 const HEADER_MAGIC: [u8; 8] = *b"ACCJOURN";
 
 /// A frame's head.
@@ -111,6 +111,8 @@ pub fn open(key: &Subkey, frame: &[u8]) -> Result<(Head, Batch), String> {
 /// A journal file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// Version of the file's format.
+    pub version: u16,
     /// Store the file belongs to.
     pub store: [u8; 16],
     /// Number of the file, from 1.
@@ -126,7 +128,7 @@ impl Header {
     pub fn encode(&self, key: &Subkey) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER);
         out.extend_from_slice(&HEADER_MAGIC);
-        out.extend_from_slice(&JOURNAL_VERSION.to_be_bytes());
+        out.extend_from_slice(&self.version.to_be_bytes());
         out.extend_from_slice(&self.store);
         out.extend_from_slice(&self.file.to_be_bytes());
         out.extend_from_slice(&self.first.to_be_bytes());
@@ -151,14 +153,14 @@ impl Header {
         let mut from = Reader(body);
         let fields = |from: &mut Reader<'_>| {
             let (magic, version) = (from.array::<8>()?, from.u16()?);
-            let header = Self { store: from.array()?, file: from.u64()?, first: from.u64()?, chain: from.array()? };
+            let header = Self { version, store: from.array()?, file: from.u64()?, first: from.u64()?, chain: from.array()? };
             Some((magic, version, header))
         };
         match fields(&mut from) {
             Some((HEADER_MAGIC, version, _)) if version > JOURNAL_VERSION => {
                 Err(StoreError::Newer { file: name.to_owned(), found: version, known: JOURNAL_VERSION })
             }
-            Some((HEADER_MAGIC, JOURNAL_VERSION, header)) => {
+            Some((HEADER_MAGIC, 1.., header)) => {
                 let (signed, tag) = body.split_at(body.len() - 16);
                 if key.tag(&[signed])[..16] == *tag { Ok(Some(header)) } else { Err(StoreError::WrongKey) }
             }

@@ -1,31 +1,25 @@
-//! The index: where things stand in the journal, in sled. Never the truth; the one home of sled.
+//! The index: where things stand in the journal. Never the truth.
 //!
-//! Rows are `key → sealed value`. A key is a table number or the item mark, a keyed hash, and for items their sequence: a thief of the disk
-//! learns how many rows each table has and which sequences belong to one unnamed document, nothing else. sled 0.34.7 may lose, tear or
-//! panic after a power cut, so every call is guarded and nothing here is believed before it was counted (see `recover`).
+//! What a batch changes is kept in memory first, as *recent* rows, and settles into the pages of sled in the background, so that a commit
+//! costs no work of sled; after a crash the tail of the journal gives the recent rows again. A document has one row for each batch that
+//! touched it. Keys are a table number or the item mark, a keyed hash, and for items their last sequence.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
 
 use accord_protocol::id::DocumentId;
 
-use super::bytes::Reader;
 use super::cipher::{Random, StoreKey, Subkey};
 use super::error::StoreError;
-use super::place::{State, Tally};
+use super::pages::{self, Pages};
+use super::place::State;
 
-/// sled's own default is 1 GiB.
-const CACHE_BYTES: u64 = 64 << 20;
-/// An index is rebuilt at start when it takes more than this and [`BLOAT_ROW_BYTES`] per row; measured need is about 400 bytes per row.
-const BLOAT_FREE_BYTES: u64 = 256 << 20;
-/// See [`BLOAT_FREE_BYTES`].
-const BLOAT_ROW_BYTES: u64 = 2048;
 /// First byte of the keys of items. Tables have lower numbers.
 const ITEM: u8 = 0xF0;
-/// The row that says which batch the index stands at.
-const STATE_KEY: &[u8] = &[0xFF];
+/// Recent rows are settled at the latest when there are this many.
+pub const RECENT_ROWS_MAX: usize = 1 << 16;
 
 /// Rows a batch changes; `None` removes.
 pub type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -59,72 +53,42 @@ impl RowKeys {
         [&[ITEM][..], &self.0.tag(&[&[ITEM], document.as_bytes()])[..16]].concat()
     }
 
-    /// The key of an item.
-    pub fn item(&self, document: &DocumentId, seq: u64) -> Vec<u8> {
+    /// The key of a document's items up to `last` that one batch brought.
+    pub fn items(&self, document: &DocumentId, last: u64) -> Vec<u8> {
         let mut key = self.document(document);
-        key.extend_from_slice(&seq.to_be_bytes());
+        key.extend_from_slice(&last.to_be_bytes());
         key
     }
 }
 
 /// The sequence in an item's row key.
-pub fn item_seq(row_key: &[u8]) -> Option<u64> {
+pub fn last_seq(row_key: &[u8]) -> Option<u64> {
     row_key.last_chunk().map(|seq| u64::from_be_bytes(*seq))
 }
 
 /// The open index.
-#[derive(Clone)]
 pub struct Index {
-    db: sled::Db,
-    path: PathBuf,
-    seal: Subkey,
+    pages: Pages,
     keys: RowKeys,
+    /// Where it stands with its recent rows.
     state: Option<State>,
-}
-
-/// Runs sled code, turning its errors and panics into a reason.
-fn guarded<T>(what: &str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Unusable> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Unusable(format!("{what}: {error}"))),
-        Err(_) => Err(Unusable(format!("{what}: sled panicked"))),
-    }
+    recent: Rows,
+    /// Rows that are settling right now.
+    settling: Option<Arc<Rows>>,
+    settled_pages: u64,
 }
 
 impl Index {
     /// Opens the folder, making it if it is not there. [`Index::state`] is `None` when it holds nothing believable.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
     pub fn open(path: &Path, key: &StoreKey, store: &[u8; 16]) -> Result<Self, Unusable> {
-        let io = |error: std::io::Error| Unusable(format!("{}: {error}", path.display()));
-        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700).create(path).map_err(io)?;
-        for entry in std::fs::read_dir(path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let name = entry.file_name();
-            // A snapshot a crash interrupted; sled would fail on it.
-            if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
-                std::fs::remove_file(entry.path()).map_err(io)?;
-            }
-        }
-        let config = sled::Config::default().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let mut tries = 0;
-        let db = loop {
-            match guarded("opening", || config.open()) {
-                Ok(db) => break db,
-                // A store of this process that was just closed lets go of sled's lock a moment later.
-                Err(reason) if reason.0.contains("acquire lock") && tries < 200 => {
-                    tries += 1;
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                Err(reason) => return Err(reason),
-            }
-        };
-        let seal = Subkey::derive("accord store v1 index row", key.expose(), store);
+        let pages = Pages::open(path, key, store)?;
+        let state = pages.state()?;
         let keys = RowKeys(Subkey::derive("accord store v1 index key", key.expose(), store));
-        let mut index = Self { db, path: path.to_owned(), seal, keys, state: None };
-        index.state = match index.get(STATE_KEY)? {
-            Some(row) => Some(State::decode(&mut Reader(&row)).ok_or_else(|| Unusable("garbled state row".to_owned()))?),
-            None => None,
-        };
-        Ok(index)
+        let settled_pages = state.map_or(0, |state| state.tally.rows);
+        Ok(Self { pages, keys, state, recent: Rows::new(), settling: None, settled_pages })
     }
 
     /// Makes row keys.
@@ -132,161 +96,166 @@ impl Index {
         &self.keys
     }
 
+    /// Its pages, for a thread that settles, counts or copies them.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// The batch the index stands at.
     pub fn state(&self) -> Option<&State> {
         self.state.as_ref()
     }
 
+    /// How many rows are to settle next.
+    pub fn recent(&self) -> usize {
+        self.recent.len()
+    }
+
     /// A row's value.
+    ///
+    /// # Errors
+    /// Why the index cannot be used any more.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unusable> {
-        guarded("reading", || self.db.get(key))?.map(|sealed| self.unseal(key, &sealed)).transpose()
+        let layers = [Some(&self.recent), self.settling.as_deref()];
+        if let Some(found) = layers.into_iter().flatten().find_map(|rows| rows.get(key)) {
+            return Ok(found.clone());
+        }
+        self.trusting(|| {
+            let mut found = None;
+            self.pages.find(key)?.rows(&mut |row, value| {
+                if row == key {
+                    found = Some(value.to_vec());
+                }
+                row < key
+            })?;
+            Ok(found)
+        })
     }
 
     /// Visits rows whose key begins with `prefix`, from `from` on, in key order, until `each` answers false.
+    ///
+    /// # Errors
+    /// Why the index cannot be used any more; inside, what `each` answers.
     pub fn walk(&self, prefix: &[u8], from: &[u8], each: &mut Visitor<'_>) -> Result<Result<(), StoreError>, Unusable> {
-        let mut rows = guarded("reading", || Ok(self.db.range(from.to_vec()..)))?;
+        let mut over: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+        for rows in [self.settling.as_deref(), Some(&self.recent)].into_iter().flatten() {
+            let rows = rows.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
+            over.extend(rows.take_while(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.as_slice(), value.as_deref())));
+        }
+        let mut over = over.into_iter().peekable();
+        let mut at = from.to_vec();
         loop {
-            let Some((key, sealed)) = guarded("reading", || rows.next().transpose())? else { return Ok(Ok(())) };
-            if !key.starts_with(prefix) {
-                return Ok(Ok(()));
+            let (mut found, mut beyond, mut end) = (Vec::new(), false, None);
+            self.trusting(|| {
+                let page = self.pages.find(&at)?;
+                page.rows(&mut |key, value| {
+                    beyond = key >= at.as_slice() && !key.starts_with(prefix);
+                    if key >= at.as_slice() && !beyond {
+                        found.push((key.to_vec(), value.to_vec()));
+                    }
+                    !beyond
+                })?;
+                end = page.end()?.map(<[u8]>::to_vec);
+                Ok(())
+            })?;
+            let mut tell = |key: &[u8], value: Vec<u8>| match each(key, value) {
+                Ok(true) => None,
+                Ok(false) => Some(Ok(())),
+                Err(error) => Some(Err(error)),
+            };
+            for (key, value) in found {
+                while let Some((key, value)) = over.next_if(|(over, _)| *over < key.as_slice()) {
+                    if let Some(done) = value.and_then(|value| tell(key, value.to_vec())) {
+                        return Ok(done);
+                    }
+                }
+                let value = match over.next_if(|(over, _)| *over == key.as_slice()) {
+                    Some((_, newer)) => newer.map(<[u8]>::to_vec),
+                    None => Some(value),
+                };
+                if let Some(done) = value.and_then(|value| tell(&key, value)) {
+                    return Ok(done);
+                }
             }
-            if key == STATE_KEY {
-                continue;
-            }
-            match each(&key, self.unseal(&key, &sealed)?) {
-                Ok(true) => {}
-                Ok(false) => return Ok(Ok(())),
-                Err(error) => return Ok(Err(error)),
+            match end {
+                Some(end) if !beyond && (end.starts_with(prefix) || end.as_slice() < prefix) => at = end,
+                _ => {
+                    let mut rest = over.filter_map(|(key, value)| tell(key, value?.to_vec()));
+                    return Ok(rest.next().unwrap_or(Ok(())));
+                }
             }
         }
     }
 
-    /// Counts and sums all rows.
-    pub fn recount(&self, progress: &mut dyn FnMut(u64)) -> Result<Tally, Unusable> {
-        let mut tally = Tally::default();
-        let counted = self.walk(&[], &[], &mut |key, value| {
-            tally.add(key, &value);
-            if tally.rows.is_multiple_of(4096) {
-                progress(tally.rows);
-            }
-            Ok(true)
-        })?;
-        counted.map(|()| tally).map_err(|error| Unusable(error.to_string()))
+    /// Takes in what a durable batch changed.
+    pub fn take(&mut self, rows: Rows, state: State) {
+        self.recent.extend(rows);
+        self.state = Some(state);
     }
 
-    /// What the tally will be after these changes. In a live commit items are new, as their sequences only rise; in a rebuild from a
-    /// checkpoint they may be there already.
-    pub fn tally_after(&self, rows: &Rows, live: bool) -> Result<Tally, Unusable> {
-        let mut tally = self.state.map(|state| state.tally).unwrap_or_default();
-        for (key, value) in rows {
-            let new = live && value.is_some() && key.first() == Some(&ITEM);
-            if !new && let Some(old) = self.get(key)? {
-                tally.take(key, &old);
-            }
-            if let Some(new) = value {
-                tally.add(key, new);
-            }
+    /// Hands out the recent rows to be settled by [`Pages::settle`], and where they lead. To be ended with [`Index::settled`].
+    pub fn begin_settling(&mut self) -> Option<(Arc<Rows>, State)> {
+        let state = self.state.filter(|_| self.settling.is_none())?;
+        let rows = Arc::new(std::mem::take(&mut self.recent));
+        self.settling = Some(rows.clone());
+        Some((rows, state))
+    }
+
+    /// What was handed out is in the pages, which now stand at `state`.
+    pub fn settled(&mut self, state: &State) {
+        self.settling = None;
+        self.settled_pages = state.tally.rows;
+    }
+
+    /// About how many bytes its rows have: what a checkpoint takes.
+    pub fn bytes(&self) -> u64 {
+        self.settled_pages.saturating_mul(pages::PAGE_FILL as u64)
+    }
+
+    /// Settles the recent rows right here.
+    ///
+    /// # Errors
+    /// Why the index cannot be used any more.
+    pub fn settle(&mut self, random: &mut Random) -> Result<(), Unusable> {
+        if let Some((rows, state)) = self.begin_settling() {
+            let settled = self.pages.settle(&rows, &state, random)?;
+            self.settled(&settled);
+            self.state = Some(settled);
         }
-        Ok(tally)
-    }
-
-    /// Makes changes and moves to `state`, in one step of sled.
-    pub fn apply(&mut self, rows: &Rows, state: &State, random: &mut Random) -> Result<(), StoreError> {
-        let mut batch = self.sealed(rows, random)?;
-        batch.insert(STATE_KEY, self.seal(STATE_KEY, &state.encode(), random)?);
-        guarded("writing", || self.db.apply_batch(batch)).map_err(Unusable::fatal)?;
-        self.state = Some(*state);
         Ok(())
     }
 
-    /// Adds rows without saying where the index stands: while a checkpoint is loaded.
-    pub fn load(&mut self, rows: &Rows, random: &mut Random) -> Result<(), StoreError> {
-        let batch = self.sealed(rows, random)?;
-        guarded("writing", || self.db.apply_batch(batch)).map_err(Unusable::fatal)
-    }
-
-    /// Hands what is buffered to the operating system. Not durable against power loss: sled does not do that.
-    pub fn flush(&self) -> Result<(), Unusable> {
-        guarded("flushing", || self.db.flush()).map(|_| ())
-    }
-
-    /// Whether the folder is far larger than its rows need: sled 0.34 does not give space back.
-    pub fn is_bloated(&self) -> bool {
-        let rows = self.state.map_or(0, |state| state.tally.rows);
-        self.size() > BLOAT_FREE_BYTES.saturating_add(rows.saturating_mul(BLOAT_ROW_BYTES))
+    /// Stands at `state` without rows that say so: while it is empty or loaded from a checkpoint.
+    ///
+    /// # Errors
+    /// Why the index cannot be used.
+    pub fn stand_at(&mut self, rows: &Rows, state: &State, random: &mut Random) -> Result<(), Unusable> {
+        let settled = self.pages.settle(rows, state, random)?;
+        self.settled(&settled);
+        self.state = Some(settled);
+        Ok(())
     }
 
     /// Bytes on disk.
     pub fn size(&self) -> u64 {
-        guarded("measuring", || self.db.size_on_disk()).unwrap_or(0)
+        self.pages.size()
     }
 
-    /// Flushes, closes and syncs every file, so that the index survives a power cut after a clean stop.
-    pub fn close(self) -> Result<(), StoreError> {
-        self.flush().map_err(Unusable::fatal)?;
-        let path = self.path.clone();
-        guarded("closing", move || {
-            drop(self);
-            Ok(())
-        })
-        .map_err(Unusable::fatal)?;
-        sync_tree(&path).map_err(|error| StoreError::Fatal(format!("syncing the index: {error}")))
+    /// Settles what is recent, closes and syncs, so that the index survives a power cut; answers where it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`].
+    pub fn close(mut self, random: &mut Random) -> Result<Option<State>, StoreError> {
+        self.settle(random).map_err(Unusable::fatal)?;
+        self.pages.close().map(|()| self.state)
     }
 
-    /// Loses a row as sled may after a power cut.
-    #[cfg(test)]
-    pub fn remove_behind_its_back(&self, key: &[u8]) {
-        self.db.remove(key).expect("the row can be removed");
-        self.db.flush().expect("and stays so");
-    }
-
-    fn sealed(&self, rows: &Rows, random: &mut Random) -> Result<sled::Batch, StoreError> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in rows {
-            match value {
-                Some(value) => batch.insert(key.as_slice(), self.seal(key, value, random)?),
-                None => batch.remove(key.as_slice()),
-            }
+    /// An index that contradicts itself is not believed at the next start either.
+    fn trusting<T>(&self, run: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable> {
+        let result = run();
+        if result.is_err() {
+            self.pages.condemn();
         }
-        Ok(batch)
+        result
     }
-
-    fn seal(&self, key: &[u8], value: &[u8], random: &mut Random) -> Result<Vec<u8>, StoreError> {
-        let mut out = Vec::with_capacity(40 + value.len());
-        self.seal.seal(random.take()?, key, &[value], &mut out);
-        Ok(out)
-    }
-
-    fn unseal(&self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unusable> {
-        let mut plain = self.seal.open(key, sealed).ok_or_else(|| Unusable("garbled row".to_owned()))?;
-        Ok(std::mem::take(&mut *plain))
-    }
-}
-
-fn sync_tree(folder: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_tree(&entry.path())?;
-        } else {
-            std::fs::File::open(entry.path())?.sync_all()?;
-        }
-    }
-    std::fs::File::open(folder)?.sync_all()
-}
-
-/// Removes the index folder, or with `keep` moves it aside for a look at what went wrong.
-pub fn discard(path: &Path, keep: bool) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io { action: "clearing", file: "index".to_owned(), source };
-    let aside = path.with_extension("broken");
-    if !path.exists() {
-        return Ok(());
-    }
-    if !keep {
-        return std::fs::remove_dir_all(path).map_err(io);
-    }
-    if aside.exists() {
-        std::fs::remove_dir_all(&aside).map_err(io)?;
-    }
-    std::fs::rename(path, &aside).map_err(io)
 }

@@ -9,7 +9,7 @@ use super::batch::{Batch, Record, chain_start};
 use super::cipher::{StoreKey, Subkey};
 use super::disk::Disk;
 use super::error::{StoreError, is_full};
-use super::frame::{self, HEAD, HEADER, Head, Header};
+use super::frame::{self, HEAD, HEADER, Head, Header, JOURNAL_VERSION};
 use super::place::{Place, Span};
 
 /// Keys the journal is sealed under.
@@ -57,20 +57,27 @@ pub struct Journal {
     file_max: u64,
     head: Place,
     bytes: u64,
+    /// The last file is of an earlier version and is not continued.
+    outdated: bool,
 }
 
 impl Journal {
     /// Makes the first file of a new store.
     pub fn create(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64) -> Result<Self, StoreError> {
         let head = Place { file: 1, start: 0, end: HEADER as u64, seq: 0, chain: chain_start(&keys.store) };
-        let journal = Self { disk, keys, file_max, head, bytes: HEADER as u64 };
+        let journal = Self { disk, keys, file_max, head, bytes: HEADER as u64, outdated: false };
         journal.start_file(1).map_err(StoreError::io("making", &file_name(1)))?;
         Ok(journal)
     }
 
     /// Continues after `head`, where all files together hold `bytes`.
-    pub fn resume(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64) -> Self {
-        Self { disk, keys, file_max, head, bytes }
+    ///
+    /// # Errors
+    /// When the last file's header does not read.
+    pub fn resume(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64) -> Result<Self, StoreError> {
+        let header = FileReader::open(&*disk, head.file)?.map(|mut file| file.header(&keys)).transpose()?.flatten();
+        let outdated = header.is_some_and(|header| header.version < JOURNAL_VERSION);
+        Ok(Self { disk, keys, file_max, head, bytes, outdated })
     }
 
     /// The last frame.
@@ -93,7 +100,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Full`] without a trace, [`StoreError::Fatal`] if the disk failed.
     pub fn make_room(&mut self, len: u64) -> Result<(u64, u64), StoreError> {
-        if self.head.end > HEADER as u64 && self.head.end + len > self.file_max {
+        if self.outdated || self.head.end > HEADER as u64 && self.head.end + len > self.file_max {
             let next = self.head.file + 1;
             if let Err(error) = self.start_file(next) {
                 let name = file_name(next);
@@ -106,6 +113,7 @@ impl Journal {
                 return Err(StoreError::Full { free: 0, needed: len });
             }
             self.bytes += HEADER as u64;
+            self.outdated = false;
             self.head = Place { file: next, start: 0, end: HEADER as u64, ..self.head };
         }
         Ok((self.head.file, self.head.end))
@@ -133,7 +141,8 @@ impl Journal {
 
     fn start_file(&self, number: u64) -> std::io::Result<()> {
         let name = file_name(number);
-        let header = Header { store: self.keys.store, file: number, first: self.head.seq + 1, chain: self.head.chain };
+        let header =
+            Header { version: JOURNAL_VERSION, store: self.keys.store, file: number, first: self.head.seq + 1, chain: self.head.chain };
         self.disk.create(&name)?;
         self.disk.append(&name, &header.encode(&self.keys.header))?;
         self.disk.sync_data(&name)?;

@@ -15,7 +15,7 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// As `checkpoint_bytes`, at a clean stop. Bytes; default 64 MiB.
     pub checkpoint_at_close_bytes: u64,
-    /// The index hands its buffers to the system when the journal grew by this much: what a killed process reads again. Bytes; default 8 MiB.
+    /// Recent rows settle in the index when the journal grew by this much: what a killed process reads again. Bytes; default 32 MiB.
     pub flush_bytes: u64,
     /// The keyring file is written when the journal grew by this much and holds new keys. Bytes; default 32 MiB.
     pub keyring_bytes: u64,
@@ -23,7 +23,9 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// Other batches are refused when less than this would stay free beside the reserve. Bytes; default 32 MiB.
     pub low_water_bytes: u64,
-    /// Whether checkpoints are written in the background. Default true.
+    /// An index of at most so many pages is counted before the store opens, a larger one while it serves. Pages of some 3 KiB; default 4,096.
+    pub count_at_once_pages: u64,
+    /// Whether rows settle, checkpoints are written and a large index is counted in the background. Default true.
     pub background: bool,
 }
 
@@ -33,10 +35,11 @@ impl Default for Options {
             file_bytes: 64 << 20,
             checkpoint_bytes: 256 << 20,
             checkpoint_at_close_bytes: 64 << 20,
-            flush_bytes: 8 << 20,
+            flush_bytes: 32 << 20,
             keyring_bytes: 32 << 20,
             reserve_bytes: 64 << 20,
             low_water_bytes: 32 << 20,
+            count_at_once_pages: 4096,
             background: true,
         }
     }
@@ -45,7 +48,7 @@ impl Default for Options {
 /// What long work is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Counting the rows of the index.
+    /// Counting the pages of the index.
     Index,
     /// Loading an index checkpoint; in bytes.
     Checkpoint,
@@ -71,7 +74,7 @@ pub struct Progress {
 /// Whether the index was believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexState {
-    /// It stood where the journal says and every row was counted.
+    /// It stood where the journal says, and every page was counted or, in a large index, is being counted in the background.
     Trusted,
     /// It was rebuilt from the journal.
     Rebuilt {

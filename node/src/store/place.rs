@@ -46,31 +46,12 @@ pub struct Span {
     pub len: u32,
 }
 
-/// Bytes of an encoded [`Span`].
-pub const SPAN: usize = 20;
-
-impl Span {
-    /// Fixed-width form.
-    pub fn encode(&self) -> [u8; SPAN] {
-        let mut out = [0; SPAN];
-        out[..8].copy_from_slice(&self.file.to_be_bytes());
-        out[8..16].copy_from_slice(&self.offset.to_be_bytes());
-        out[16..].copy_from_slice(&self.len.to_be_bytes());
-        out
-    }
-
-    /// Reads [`Span::encode`].
-    pub fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { file: from.u64()?, offset: from.u64()?, len: from.u32()? })
-    }
-}
-
-/// How many rows the index has and the sum of their hashes: equal tallies mean equal rows, short of a broken hash.
+/// How many pages the index has and the sum of their hashes: equal tallies mean equal pages, short of a broken hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Number of rows.
+    /// Number of pages.
     pub rows: u64,
-    /// Four sums, modulo 2^64 each, over the quarters of the rows' BLAKE3 hashes.
+    /// Four sums, modulo 2^64 each, over the quarters of the pages' BLAKE3 hashes.
     pub sum: [u64; 4],
 }
 
@@ -83,7 +64,7 @@ impl Tally {
         [(); 4].map(|()| rest.u64().expect("a hash has four quarters of eight bytes"))
     }
 
-    /// Counts a row in.
+    /// Counts a page in.
     pub fn add(&mut self, key: &[u8], value: &[u8]) {
         self.rows = self.rows.wrapping_add(1);
         for (sum, quarter) in self.sum.iter_mut().zip(Self::quarters(key, value)) {
@@ -91,7 +72,7 @@ impl Tally {
         }
     }
 
-    /// Counts a row out.
+    /// Counts a page out.
     pub fn take(&mut self, key: &[u8], value: &[u8]) {
         self.rows = self.rows.wrapping_sub(1);
         for (sum, quarter) in self.sum.iter_mut().zip(Self::quarters(key, value)) {
@@ -116,7 +97,7 @@ impl Tally {
 pub struct State {
     /// The batch.
     pub place: Place,
-    /// The index after it.
+    /// The pages of the index, once they have settled at it.
     pub tally: Tally,
     /// Highest item sequence so far.
     pub item_seq: u64,

@@ -6,13 +6,13 @@ use super::batch::Record;
 use super::cipher::{Random, StoreKey, Subkey};
 use super::disk::Disk;
 use super::error::{StoreError, is_full};
-use super::index::{self, Index, Unusable};
+use super::index::{Index, RECENT_ROWS_MAX, Rows, Unusable};
 use super::journal::{self, FileReader, Journal, JournalKeys, ScanEnd, TornTail, fatal};
 use super::keyring::{self, Keyring};
 use super::marks::{self, Note};
 use super::options::{IndexState, OpenReport, Progress, Setting, Stage};
 use super::place::{Place, State, Tally};
-use super::{RESERVE, Store, checkpoint, frame, rows};
+use super::{RESERVE, Store, checkpoint, frame, pages, rows};
 
 /// Room the index needs to open at all. Taken out of the reserve if the disk has less.
 const START_BYTES: u64 = 4 << 20;
@@ -40,7 +40,7 @@ pub fn create(setting: Setting, key: &StoreKey) -> Result<Store, StoreError> {
     for number in journal::file_numbers(&*disk)? {
         disk.remove(&journal::file_name(number)).map_err(made("journal"))?;
     }
-    index::discard(&setting.index, false)?;
+    pages::discard(&setting.index, false)?;
     let mut random = Random::default();
     let store = random.take()?;
     let keys = JournalKeys::derive(key, store);
@@ -49,7 +49,7 @@ pub fn create(setting: Setting, key: &StoreKey) -> Result<Store, StoreError> {
     let mut keyring = Keyring::new(key, store, journal.head(), &mut random)?;
     let state = State { place: journal.head(), tally: Tally::default(), item_seq: 0 };
     let mut index = Index::open(&setting.index, key, &store).map_err(Unusable::fatal)?;
-    index.apply(&index::Rows::new(), &state, &mut random)?;
+    index.stand_at(&Rows::new(), &state, &mut random).map_err(Unusable::fatal)?;
     keyring.save(&*disk, journal.head(), &mut random)?;
     let marks = marks::key(key, &store);
     Note { boot: setting.boot.unwrap_or_default(), seq: 0 }.write(&*disk, &marks);
@@ -216,7 +216,7 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
             }
         }
         let place = end_of_journal(&*disk)?;
-        return Err(StoreError::damaged(&place.0, place.1, "the rows of all batches do not add up to what the last one states"));
+        return Err(StoreError::damaged(&place.0, place.1, "no index can be built from it"));
     };
     let torn_tail_bytes = end.torn.as_ref().map_or(0, |torn| torn.bytes);
     if let Some(torn) = &end.torn {
@@ -236,16 +236,21 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
             other => other?,
         }
     }
-    index.flush().map_err(Unusable::fatal)?;
     Note { boot: setting.boot.unwrap_or_default(), seq: end.head.seq }.write(&*disk, &marks_key);
     let reserve = ensure_reserve(&*disk, setting.options.reserve_bytes, false)?;
-    let journal = Journal::resume(disk, keys, setting.options.file_bytes, end.head, bytes);
+    let journal = Journal::resume(disk, keys, setting.options.file_bytes, end.head, bytes)?;
     let mut store = assemble(setting, key, journal, keyring, index, state, marks_key, random, reserve, lock);
     let checkpoint = checkpoint::peek(&*store.setting.disk, &store.checkpoint_key, &store.keyring.store);
     store.checkpoint_at = match checkpoint {
         Some(state) => bytes_before(&*store.setting.disk, &state.place)?,
         None => 0,
     };
+    if let Some(settled) = store.index.pages().state().map_err(Unusable::fatal)? {
+        store.flushed_at = bytes_before(&*store.setting.disk, &settled.place)?;
+        if reason.is_none() && counted_later(&store.setting, &settled) {
+            store.begin_counting();
+        }
+    }
     let index = match reason {
         None => IndexState::Trusted,
         Some(reason) => IndexState::Rebuilt { reason, from_checkpoint },
@@ -301,7 +306,7 @@ impl Opening<'_> {
         let from = if keyring.through.seq < start.place.seq { keyring.through } else { start.place };
         let total = bytes_all(disk)?;
         let mut done = bytes_before(disk, &from)?;
-        let (mut recorded, mut stated, mut replayed, mut broken) = (digest.is_none(), None, 0, None);
+        let (mut recorded, mut replayed, mut broken) = (digest.is_none(), 0, None);
         let random = &mut self.random;
         let through = keyring.through.seq;
         let end = journal::scan(disk, &self.keys, from, &mut |met| {
@@ -320,11 +325,10 @@ impl Opening<'_> {
                 return Ok(true);
             }
             replayed += 1;
-            stated = Some(met.batch.tally);
             let rows = rows::of(&met.batch.records, met.place.file, met.place.start, &index);
             let applied = rows.and_then(|rows| {
-                let state = State { place: met.place, tally: index.tally_after(&rows, false)?, item_seq: met.batch.item_seq };
-                index.apply(&rows, &state, random).map_err(|error| Unusable(error.to_string()))
+                index.take(rows, State { place: met.place, tally: Tally::default(), item_seq: met.batch.item_seq });
+                if index.recent() >= RECENT_ROWS_MAX { index.settle(random) } else { Ok(()) }
             });
             broken = applied.err();
             Ok(broken.is_none())
@@ -344,10 +348,6 @@ impl Opening<'_> {
         if !recorded {
             return Err(Failed::Base { why: "the journal does not record this checkpoint".to_owned(), telling: false });
         }
-        let tally = index.state().map(|state| state.tally);
-        if self.mode == Mode::Start && stated.is_some() && stated != tally {
-            return Err(self.set_aside(index, "the rows of the index do not add up to what the journal states".to_owned()));
-        }
         if matches!(base, Base::Believed { boot: false }) && replayed > 0 {
             return Err(self.set_aside(index, "the journal went on after the clean stop".to_owned()));
         }
@@ -356,7 +356,7 @@ impl Opening<'_> {
 
     fn set_aside(&self, index: Index, why: String) -> Failed {
         drop(index);
-        match index::discard(&self.setting.index, true) {
+        match pages::discard(&self.setting.index, true) {
             Ok(()) => Failed::Base { why, telling: true },
             Err(error) => Failed::Store(error),
         }
@@ -364,12 +364,12 @@ impl Opening<'_> {
 
     fn fresh(&mut self, state: &State) -> Result<Index, Failed> {
         let mut index = self.empty()?;
-        index.apply(&index::Rows::new(), state, &mut self.random)?;
+        index.stand_at(&Rows::new(), state, &mut self.random).map_err(Unusable::fatal)?;
         Ok(index)
     }
 
     fn empty(&self) -> Result<Index, Failed> {
-        index::discard(&self.setting.index, false)?;
+        pages::discard(&self.setting.index, false)?;
         Index::open(&self.setting.index, self.key, &self.keys.store)
             .map_err(|error| unless_full(&*self.setting.disk, || Failed::Store(error.fatal())))
     }
@@ -381,9 +381,9 @@ impl Opening<'_> {
         };
         let mut index = self.empty()?;
         let mut tell = |done| progress(Progress { stage: Stage::Checkpoint, done, total, items: 0 });
-        match checkpoint::load(disk, name, &mut index, &self.checkpoint_key, &self.keys.store, &mut tell) {
+        match checkpoint::load(disk, name, &mut index, &self.checkpoint_key, &self.keys, &mut tell) {
             Ok((state, digest)) => {
-                index.apply(&index::Rows::new(), &state, &mut self.random)?;
+                index.stand_at(&Rows::new(), &state, &mut self.random).map_err(Unusable::fatal)?;
                 Ok((index, digest))
             }
             Err(Unusable(why)) => Err(Failed::Base { why, telling: false }),
@@ -399,7 +399,7 @@ impl Opening<'_> {
         let index = match Index::open(&self.setting.index, self.key, &self.keys.store) {
             Ok(index) => index,
             Err(Unusable(why)) => {
-                return Err(unless_full(&*self.setting.disk, || match index::discard(&self.setting.index, true) {
+                return Err(unless_full(&*self.setting.disk, || match pages::discard(&self.setting.index, true) {
                     Ok(()) => plain(&why),
                     Err(error) => Failed::Store(error),
                 }));
@@ -411,20 +411,19 @@ impl Opening<'_> {
         if !boot && clean != Some(&state) {
             return Err(self.set_aside(index, "the index does not stand where the clean stop left it".to_owned()));
         }
-        if index.is_bloated() {
+        if index.pages().is_bloated(&state) {
             return Err(self.set_aside(index, "the index had grown far beyond its rows".to_owned()));
         }
-        let counted = index.recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows, items: 0 }));
-        match counted {
-            Ok(tally) if tally == state.tally => {}
-            Ok(tally) => {
-                let why = format!("the index lost or changed rows: {} counted, {} stated", tally.rows, state.tally.rows);
-                return Err(self.set_aside(index, why));
+        if !counted_later(self.setting, &state) {
+            let counted =
+                index.pages().recount(&mut |done| progress(Progress { stage: Stage::Index, done, total: state.tally.rows, items: 0 }));
+            match counted.and_then(|tally| same(&tally, &state.tally)) {
+                Ok(()) => {}
+                Err(Unusable(why)) => return Err(self.set_aside(index, why)),
             }
-            Err(Unusable(why)) => return Err(self.set_aside(index, why)),
         }
         match self.stated_at(&state.place)? {
-            Some(stated) if stated == state => Ok(index),
+            Some(stated) if (stated.place, stated.item_seq) == (state.place, state.item_seq) => Ok(index),
             _ => Err(self.set_aside(index, "the index does not stand where the journal says".to_owned())),
         }
     }
@@ -441,11 +440,24 @@ impl Opening<'_> {
         match file.frame(&self.keys, place.start)? {
             Ok((head, batch, total)) => {
                 let place = Place { seq: head.seq, end: place.start + total, chain: batch.after, ..*place };
-                Ok(Some(State { place, tally: batch.tally, item_seq: batch.item_seq }))
+                Ok(Some(State { place, tally: Tally::default(), item_seq: batch.item_seq }))
             }
             Err(what) => Err(gone(&what)),
         }
     }
+}
+
+/// Whether the index is so large that it is counted while the store serves already.
+fn counted_later(setting: &Setting, state: &State) -> bool {
+    setting.options.background && state.tally.rows > setting.options.count_at_once_pages
+}
+
+/// Whether the pages are those that the index says it has.
+pub fn same(counted: &Tally, stated: &Tally) -> Result<(), Unusable> {
+    if counted == stated {
+        return Ok(());
+    }
+    Err(Unusable(format!("the index lost or changed pages: {} counted, {} stated", counted.rows, stated.rows)))
 }
 
 /// Removes an unfinished batch for good.

@@ -10,14 +10,13 @@ use super::cipher::{Random, StoreKey};
 use super::disk::Disk;
 use super::error::{Damage, StoreError};
 use super::frame::{self, Header};
-use super::index;
 use super::journal::{self, JournalKeys, TornTail};
 use super::keyring::Keyring;
 use super::marks::{self, Note};
 use super::options::{OpenReport, Progress, Setting};
-use super::place::{Place, Tally};
-use super::recover;
+use super::place::Place;
 use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
+use super::{pages, recover};
 
 /// There while a damaged store is being repaired.
 const UNDER_WAY: &str = "repairing";
@@ -110,7 +109,7 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     }
     let Rewriting { lost, set_aside, mut random, seq, chain, .. } = rewriting;
     // Frames moved, so every place noted elsewhere is void: the index, its checkpoints, and where the keyring ends.
-    index::discard(&setting.index, false)?;
+    pages::discard(&setting.index, false)?;
     marks::remove_clean(disk)?;
     for name in [checkpoint::FILE, checkpoint::NEXT] {
         if disk.len(name).map_err(StoreError::io("measuring", name))?.is_some() {
@@ -179,7 +178,8 @@ impl Rewriting<'_> {
         }
         let writing = |error| StoreError::io("writing", &repaired)(error);
         self.disk.create(&repaired).map_err(writing)?;
-        let header = Header { store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
+        let header =
+            Header { version: frame::JOURNAL_VERSION, store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
         self.disk.append(&repaired, &header.encode(&self.keys.header)).map_err(writing)?;
         for part in parts {
             let Some(run) = part.run() else { continue };
@@ -222,7 +222,7 @@ impl Rewriting<'_> {
         let from = self.seq + 1;
         let mut draft = Draft::new(to, self.chain);
         draft.push(Record::Gap { from, to }, &mut self.random)?;
-        let (plain, blobs) = draft.finish(&Tally::default(), self.items, &after);
+        let (plain, blobs) = draft.finish(self.items, &after);
         let bytes = frame::seal(&self.keys.frame, to, self.random.take()?, &plain, blobs);
         self.disk.append(into, &bytes).map_err(StoreError::io("writing", into))?;
         if to >= from {

@@ -3,15 +3,18 @@
 use accord_protocol::id::DocumentId;
 use accord_protocol::step::Table;
 
-use super::batch::{Blob, Record};
-use super::bytes::Reader;
+use super::batch::{self, Blob, Record};
+use super::bytes::{Reader, put_number};
+use super::cipher::Subkey;
 use super::error::StoreError;
 use super::frame::HEAD;
-use super::index::{Index, Rows, Unusable};
+use super::index::{self, Index, Rows, Unusable};
 use super::place::Span;
 
 const INLINE: u8 = 0;
 const IN_JOURNAL: u8 = 1;
+const ONE: u8 = 2;
+const TOGETHER: u8 = 3;
 
 /// A table's row.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +25,45 @@ pub enum Value {
     InJournal(Span),
 }
 
+/// A document's items that one batch brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Where they stand in the journal.
+    pub span: Span,
+    /// The first one's sequence.
+    pub first: u64,
+    /// The last one's.
+    pub last: u64,
+    /// Whether it is a single item of a journal of version 1.
+    one: bool,
+}
+
+impl Extent {
+    /// Reads an item's row.
+    pub fn read(key: &[u8], row: &[u8]) -> Option<Self> {
+        let last = index::last_seq(key)?;
+        let mut from = Reader(row);
+        let one = match from.u8()? {
+            ONE => true,
+            TOGETHER => false,
+            _ => return None,
+        };
+        let span = read_span(&mut from)?;
+        let first = if one { last } else { last.checked_sub(from.number()?)? };
+        from.end().map(|()| Self { span, first, last, one })
+    }
+
+    /// The items in their sealed bytes, those above `after`.
+    pub fn open(&self, document: &DocumentId, key: &Subkey, sealed: &[u8], after: u64) -> Option<Vec<(u64, Vec<u8>)>> {
+        if self.one {
+            return batch::open_blob(key, &batch::item_bound(document, self.last), sealed, None).map(|body| vec![(self.last, body)]);
+        }
+        let content = batch::open_blob(key, &batch::items_bound(document, self.first, self.last), sealed, None)?;
+        let items = batch::split_items(&content, self.first, self.last)?;
+        Some(items.into_iter().filter(|(seq, _)| *seq > after).map(|(seq, body)| (seq, body.to_vec())).collect())
+    }
+}
+
 /// The document whose key seals a table's value, if it is about one.
 pub fn owner(table: u8, key: &[u8]) -> Option<DocumentId> {
     (table == Table::Documents as u8).then(|| DocumentId::from_slice(key)).flatten()
@@ -30,32 +72,61 @@ pub fn owner(table: u8, key: &[u8]) -> Option<DocumentId> {
 /// Reads a table's row into its key and value.
 pub fn read(row: &[u8]) -> Option<(Vec<u8>, Value)> {
     let mut from = Reader(row);
-    let (form, len) = (from.u8()?, from.u16()?);
+    let (form, len) = (from.u8()?, from.u8()?);
     let key = from.bytes(len.into())?.to_vec();
     let value = match form {
         INLINE => Value::Inline(from.0.to_vec()),
-        IN_JOURNAL => Value::InJournal(Span::decode(&mut from)?),
+        IN_JOURNAL => Value::InJournal(read_span(&mut from)?),
         _ => return None,
     };
     Some((key, value))
 }
 
-fn row(form: u8, key: &[u8], value: &[u8]) -> Vec<u8> {
-    [&[form][..], &(key.len() as u16).to_be_bytes(), key, value].concat()
+fn read_span(from: &mut Reader<'_>) -> Option<Span> {
+    Some(Span { file: from.number()?, offset: from.number()?, len: u32::try_from(from.number()?).ok()? })
+}
+
+fn put_span(out: &mut Vec<u8>, span: &Span) {
+    put_number(out, span.file);
+    put_number(out, span.offset);
+    put_number(out, span.len.into());
+}
+
+fn row(form: u8, key: &[u8]) -> Vec<u8> {
+    // Keys of tables are at most 128 bytes long.
+    [&[form, key.len() as u8][..], key].concat()
 }
 
 /// The rows that the records of a frame at `start` of journal file `file` set and remove.
 pub fn of(records: &[Record], file: u64, start: u64, index: &Index) -> Result<Rows, Unusable> {
     let keys = index.keys();
-    let span = |blob: &Blob| Span { file, offset: start + HEAD as u64 + u64::from(blob.offset), len: blob.len }.encode();
+    let span = |blob: &Blob| Span { file, offset: start + HEAD as u64 + u64::from(blob.offset), len: blob.len };
     let mut rows = Rows::new();
     for record in records {
         match record {
-            Record::Put { table, key, value } => rows.insert(keys.put(*table, key), Some(row(INLINE, key, value))),
-            Record::PutBlob { table, key, blob } => rows.insert(keys.put(*table, key), Some(row(IN_JOURNAL, key, &span(blob)))),
+            Record::Put { table, key, value } => {
+                let mut row = row(INLINE, key);
+                row.extend_from_slice(value);
+                rows.insert(keys.put(*table, key), Some(row))
+            }
+            Record::PutBlob { table, key, blob } => {
+                let mut row = row(IN_JOURNAL, key);
+                put_span(&mut row, &span(blob));
+                rows.insert(keys.put(*table, key), Some(row))
+            }
             Record::Remove { table, key } | Record::LostPut { table, key } => rows.insert(keys.put(*table, key), None),
-            Record::Item { document, seq, blob } => rows.insert(keys.item(document, *seq), Some(span(blob).to_vec())),
-            Record::Lost { document, seq } => rows.insert(keys.item(document, *seq), None),
+            Record::Item { document, seq, blob } => {
+                let mut row = vec![ONE];
+                put_span(&mut row, &span(blob));
+                rows.insert(keys.items(document, *seq), Some(row))
+            }
+            Record::Items { document, first, last, blob } => {
+                let mut row = vec![TOGETHER];
+                put_span(&mut row, &span(blob));
+                put_number(&mut row, last.saturating_sub(*first));
+                rows.insert(keys.items(document, *last), Some(row))
+            }
+            Record::Lost { document, seq } => rows.insert(keys.items(document, *seq), None),
             Record::Purge { document } => {
                 let prefix = keys.document(document);
                 let mut gone: Vec<Vec<u8>> = rows.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();

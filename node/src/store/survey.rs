@@ -16,12 +16,14 @@ use super::rows;
 /// A part sealed on its own whose bytes no longer open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LostPart {
-    /// An item of a document.
-    Item {
+    /// Items of a document that were sealed together.
+    Items {
         /// The document.
         document: DocumentId,
-        /// Its sequence.
-        seq: u64,
+        /// Sequence of the first.
+        first: u64,
+        /// Sequence of the last.
+        last: u64,
     },
     /// A table's value.
     Value {
@@ -36,7 +38,7 @@ impl LostPart {
     /// The record that says so.
     pub(super) fn record(&self) -> Record {
         match self {
-            Self::Item { document, seq } => Record::Lost { document: *document, seq: *seq },
+            Self::Items { document, last, .. } => Record::Lost { document: *document, seq: *last },
             Self::Value { table, key } => Record::LostPut { table: *table as u8, key: key.clone() },
         }
     }
@@ -53,7 +55,7 @@ pub struct VerifyReport {
     pub batches: u64,
     /// Items that open.
     pub items: u64,
-    /// Items and values whose key was destroyed by a purge.
+    /// Values, and items sealed together, whose key was destroyed by a purge.
     pub purged: u64,
     /// Bytes of journal read.
     pub bytes: u64,
@@ -289,8 +291,12 @@ impl Survey {
                     continue;
                 }
                 Record::Item { document, seq, blob } => {
-                    let lost = LostPart::Item { document: *document, seq: *seq };
+                    let lost = LostPart::Items { document: *document, first: *seq, last: *seq };
                     (Owner::Document(*document), batch::item_bound(document, *seq), blob, lost)
+                }
+                Record::Items { document, first, last, blob } => {
+                    let lost = LostPart::Items { document: *document, first: *first, last: *last };
+                    (Owner::Document(*document), batch::items_bound(document, *first, *last), blob, lost)
                 }
                 Record::PutBlob { table, key, blob } => {
                     let number = *table;
@@ -303,14 +309,18 @@ impl Survey {
             let opened = match key {
                 // A later purge is met further on, so a document without a key is judged at the end.
                 Owner::Document(document) if keyring.is_purged(&document) => None,
-                Owner::Document(document) => Some(keyring.get(&document).is_some_and(|key| opens(key, &bound, blobs, blob))),
+                Owner::Document(document) => Some(keyring.get(&document).and_then(|key| opens(key, &bound, blobs, blob))),
                 Owner::Store => Some(opens(&self.value_key, &bound, blobs, blob)),
             };
-            match (opened, &lost) {
-                (None, _) => self.report.purged += 1,
-                (Some(true), LostPart::Item { .. }) => self.report.items += 1,
-                (Some(true), _) => {}
-                (Some(false), _) => {
+            let count = |content: &[u8]| match record {
+                Record::Item { .. } => Some(1),
+                Record::Items { first, last, .. } => batch::split_items(content, *first, *last).map(|items| items.len() as u64),
+                _ => Some(0),
+            };
+            match opened.map(|content| content.as_deref().and_then(count)) {
+                None => self.report.purged += 1,
+                Some(Some(items)) => self.report.items += items,
+                Some(None) => {
                     let what = "a sealed part does not open".to_owned();
                     self.lost.push((lost, Damage { file: name.to_owned(), offset: at, what }));
                 }
@@ -341,8 +351,10 @@ impl FileSurvey {
 }
 
 fn run(start: u64, len: u64, head: &Head, batch: &Batch) -> Run {
-    let first_item = batch.records.iter().find_map(|record| match record {
+    // Those of one batch stand by document, not in the order of their sequences.
+    let first_item = batch.records.iter().filter_map(|record| match record {
         Record::Item { seq, .. } => Some(*seq),
+        Record::Items { first, .. } => Some(*first),
         _ => None,
     });
     let first = match batch.records[..] {
@@ -356,15 +368,14 @@ fn run(start: u64, len: u64, head: &Head, batch: &Batch) -> Run {
         last: head.seq,
         before: batch.before,
         after: batch.after,
-        items_before: first_item.map_or(batch.item_seq, |seq| seq - 1),
+        items_before: first_item.min().map_or(batch.item_seq, |seq| seq - 1),
         items_after: batch.item_seq,
     }
 }
 
-fn opens(key: &Subkey, bound: &[u8], blobs: &[u8], blob: &Blob) -> bool {
+fn opens(key: &Subkey, bound: &[u8], blobs: &[u8], blob: &Blob) -> Option<Vec<u8>> {
     let end = blob.offset.checked_add(blob.len).map(|end| end as usize);
-    let sealed = end.and_then(|end| blobs.get(blob.offset as usize..end));
-    sealed.is_some_and(|sealed| batch::open_blob(key, bound, sealed, Some(&blob.digest)).is_some())
+    batch::open_blob(key, bound, blobs.get(blob.offset as usize..end?)?, Some(&blob.digest))
 }
 
 /// A frame whose checksum fails although its record list opens.

@@ -10,6 +10,7 @@ mod refusals;
 mod round_trip;
 mod secrecy;
 mod trust;
+mod upgrade;
 mod vectors;
 
 use super::*;
@@ -47,6 +48,7 @@ pub fn small() -> Options {
         reserve_bytes: 64 << 10,
         low_water_bytes: 64 << 10,
         background: false,
+        count_at_once_pages: 4096,
     }
 }
 

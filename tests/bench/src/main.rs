@@ -135,6 +135,7 @@ fn main() -> ExitCode {
         // What the scenarios start as processes of their own.
         ["node", data, listen] => county::run_node(data, listen),
         ["fill", dir, shape, batches] => journal::run_fill(dir, shape, batches),
+        ["fill-store", dir, documents] => stores::run_fill(dir, documents),
         _ => run(&words),
     };
     match done {

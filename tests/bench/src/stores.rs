@@ -1,7 +1,9 @@
 //! `store`: durable batches, random reads and reopening of our store, beside a bare append log, sled, redb and SQLite on the same disk.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use accord_node::store::{Store, StoreKey};
@@ -47,7 +49,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     ));
     report.say("Ours encrypts every value under its document's key and keeps the index. sled: apply_batch, flush, fdatasync of its file. redb: one transaction, immediate durability. SQLite: WAL, synchronous FULL, one transaction.");
     report.say(format!("read: one of {READS} documents at random, its {VALUES} values. bare: the bytes that our journal grew by, per batch, appended and fdatasynced."));
-    report.say("reopen: after a clean stop. reopen_rebuilt: the index folder is gone, as after a power loss that took it. disk_vs_live: all files by the bytes of the values.");
+    report.say("reopen: after a clean stop. reopen_killed: a process that wrote as many documents was killed (SIGKILL). reopen_power_loss: then also every file of the index is cut in half (its bytes were never synced) and the boot is another. disk_vs_live: all files by the bytes of the values; journal_vs_live: without the index.");
     for _ in 0..plan.repeats(3) {
         report.runs += 1;
         let dir = plan.folder()?;
@@ -55,14 +57,8 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         exercise::<Ours>(&dir.path().join("ours"), documents, &mut ours)?;
         let journal = crate::county::folder_bytes(&dir.path().join("ours").join("s").join("journal"))?;
         let each = usize::try_from(journal)? / (documents / PER_BATCH);
-        std::fs::remove_dir_all(dir.path().join("ours").join("s").join("index"))?;
-        let begun = Instant::now();
-        let mut rebuilt = Ours::open(&dir.path().join("ours"))?;
-        ours.note("reopen_rebuilt_ms", seconds(begun) * 1e3);
-        if rebuilt.read(documents - 1)? != VALUES * BYTES {
-            return Err("a document was lost with the index".into());
-        }
-        rebuilt.close()?;
+        ours.note("journal_vs_live", journal as f64 / (documents * VALUES * BYTES) as f64);
+        killed(&dir.path().join("killed"), documents, &mut ours)?;
         let bare = crate::limits::appends_per_s(dir.path(), each, documents / PER_BATCH)?;
         report.limits.note("bare_batches_per_s", bare);
         report.limits.note("journal_bytes_per_batch", each as f64);
@@ -84,6 +80,59 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         report.ours.take(&ours);
     }
     Ok(report)
+}
+
+/// What the hidden command `fill-store DIR DOCUMENTS` does: writes, says so, and waits for its end.
+///
+/// # Errors
+/// When the disk fails.
+pub fn run_fill(dir: &str, documents: &str) -> Result<(), Failed> {
+    let mut ours = Ours::open(Path::new(dir))?;
+    for first in (0..documents.parse()?).step_by(PER_BATCH) {
+        ours.batch(first)?;
+    }
+    crate::say("filled")?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(())
+}
+
+/// A child fills a store and is killed; what opening it costs then, and once more after a power loss.
+fn killed(dir: &Path, documents: usize, figures: &mut Figures) -> Result<(), Failed> {
+    std::fs::create_dir_all(dir)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("fill-store").arg(dir).arg(documents.to_string());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().ok_or("no pipe")?).read_line(&mut said)?;
+    child.kill()?;
+    child.wait()?;
+    if said.trim() != "filled" {
+        return Err("the child ended before it had written everything".into());
+    }
+    let mut open = |what: &str| -> Result<(), Failed> {
+        let begun = Instant::now();
+        let mut ours = Ours::open(dir)?;
+        figures.note(what, seconds(begun) * 1e3);
+        for document in (0..documents).step_by(997).chain([documents - 1]) {
+            if ours.read(document)? != VALUES * BYTES {
+                return Err(format!("document {document} was lost").into());
+            }
+        }
+        Ok(())
+    };
+    open("reopen_killed_ms")?;
+    let place = dir.join("s");
+    for entry in std::fs::read_dir(place.join("index"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            File::options().write(true).open(entry.path())?.set_len(entry.metadata()?.len() / 2)?;
+        }
+    }
+    // The note of the boot under which the index was good was never synced either.
+    File::options().write(true).open(place.join("lock"))?.set_len(0)?;
+    open("reopen_power_loss_ms")?;
+    Ok(std::fs::remove_dir_all(dir)?)
 }
 
 fn exercise<K: Kept>(dir: &Path, documents: usize, figures: &mut Figures) -> Result<(), Failed> {

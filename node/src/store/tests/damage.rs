@@ -74,7 +74,9 @@ fn mends(disk: &Arc<MemoryDisk>, batches: &[Vec<Write>], context: &str) -> Repai
     }
     for part in &report.lost_parts {
         match part {
-            LostPart::Item { document, seq } => drop(model.items.entry(*document).or_default().remove(seq)),
+            LostPart::Items { document, first, last } => {
+                model.items.entry(*document).or_default().retain(|seq, _| !(first..=last).contains(&seq))
+            }
             LostPart::Value { table, key } => drop(model.tables.remove(&(*table, key.clone()))),
         }
     }
@@ -135,7 +137,7 @@ fn a_garbled_item_loses_that_item_and_nothing_else() {
     drop(store);
     let report = mends(&disk, &batches, "garbled item");
     assert_eq!((report.lost_batches.len(), report.lost_parts.len()), (0, 1));
-    assert!(matches!(report.lost_parts[0], LostPart::Item { .. }));
+    assert!(matches!(report.lost_parts[0], LostPart::Items { .. }));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn checkpoints_in_the_background_hold_nothing_up_and_serve_a_rebuild() {
             model.purge(&document(3));
         }
     }
-    store.finish_checkpoint(true).expect("checkpoint");
+    store.finish_background(true).expect("checkpoint");
     store.commit(&[Write::Account(b"last".to_vec())]).expect("commit");
     model.commit(&[Write::Account(b"last".to_vec())]);
     drop(store);

@@ -36,8 +36,9 @@ fn no_content_no_key_and_no_id_lies_readable_on_the_disk() {
     store.dump_plaintext(&mut |bytes| seen += usize::from(contains(bytes, CANARY))).expect("dump");
     assert_eq!(seen, 6, "the dump shows every place it was written to");
     let document_key = store.keyring.get(&id).expect("key").expose().to_vec();
-    store.begin_checkpoint();
-    store.finish_checkpoint(true).expect("checkpoint");
+    store.finish_background(true).expect("settled");
+    store.begin_settling(true);
+    store.finish_background(true).expect("checkpoint");
     store.close().expect("close");
     let mut found = Vec::new();
     files(&dir, &mut found);
