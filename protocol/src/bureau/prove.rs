@@ -86,6 +86,11 @@ impl Bureau {
             records,
             segments,
             receipts,
+            openings: {
+                let mut openings: Vec<Bytes> = log.openings().filter(|_| full).map(|opening| Bytes(opening.to_bytes())).collect();
+                openings.sort();
+                (!openings.is_empty()).then_some(openings)
+            },
         }
     }
 

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod admission;
+mod attacks;
 mod clock;
 mod compacts;
 mod county;
@@ -21,6 +22,7 @@ mod pacts;
 mod passes;
 mod persons;
 mod proof;
+mod put_back;
 mod quotas;
 mod reconnect;
 mod records;
