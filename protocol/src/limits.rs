@@ -49,6 +49,8 @@ pub const PASS_LINES_MAX: usize = 64;
 pub const PASS_SHOWN_MAX: usize = 256;
 /// Passes kept of one issuer and holder. Back-pressure: the newest, and older ones that name whom no newer one names.
 pub const PASSES_KEPT: usize = 32;
+/// Passes of one issuer and holder kept after they were replaced or ended: whoever asks about a past time is answered by them. Back-pressure.
+pub const PASSES_PAST_MAX: usize = 32;
 /// Issuers one holder shows passes of. Back-pressure.
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.

@@ -561,8 +561,8 @@ fn word_of_owner(ground: &Ground<'_>, facts: &Facts<'_>, now: WallSeconds) -> Re
     if ground.passes.newest(&facts.owner, &ground.own, now).is_some() {
         return Ok(());
     }
-    Err(match ground.passes.ids(&facts.owner, &ground.own).first() {
-        Some(pass) => Refusal::PassExpired { pass: *pass },
+    Err(match ground.passes.last(&facts.owner, &ground.own) {
+        Some(pass) => Refusal::PassExpired { pass },
         None => Refusal::NoPass { document: facts.document, bureau: ground.own },
     })
 }

@@ -248,6 +248,7 @@ impl Bureau {
         if bureau.memory.is_suspect() {
             bureau.lives_from = bureau.lives_from.max(bureau.sequence);
         }
+        bureau.passes.settle(bureau.clock.effective(now));
         bureau.choose_certificate(bureau.clock.stamp(now));
         // From the persisted floor: what ended since it was written must move the floor, at the first turn.
         bureau.next_policy = bureau.next_policy_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
