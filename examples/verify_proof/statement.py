@@ -144,6 +144,13 @@ def receipt(sealed, line):
     }
 
 
+def opened(log):
+    if not log.opened:
+        return {}
+    readers = [{"bureau": hexed(bureau), "commitment": hexed(commitment)} for bureau, commitment in sorted(log.opened)]
+    return {"opened": readers, "places": len(log.genesis[11])}
+
+
 def statement(directory, log, document, known, received):
     admitted = sorted(document.admitted, key=lambda change: (document.settled.get(change, 2**32), change))
     tips = document.admitted - {dep for change in document.admitted for dep in document.changes[change].deps}
@@ -179,4 +186,4 @@ def statement(directory, log, document, known, received):
         "text": automerge.text_of([document.changes[change] for change in admitted]),
         "held": held,
         "forks": [],
-    } | ({"receipts": [receipt(*one) for one in received]} if received else {})
+    } | ({"receipts": [receipt(*one) for one in received]} if received else {}) | opened(log)

@@ -189,7 +189,16 @@ class Log:
         self.tlp, self.cuts, self.voided, self.ended, self.number = self.genesis[6], [], {}, None, ""
         held, denied = {}, set()
         self.grant(held, denied, self.genesis[7], self.genesis[9])
-        self.rights = [(held, denied)]
+        self.rights, self.opened = [(held, denied)], []
+
+    def open(self, data):
+        """What opens one place of a hidden audience: a grant of read by the genesis."""
+        opening = canonical(data)
+        need(sorted(opening) == [0, 1] and len(opening[0]) == len(opening[1]) == 32, "an opening")
+        commitment = blake3(opening[0] + opening[1], derive_key_context="accord audience commitment v1").digest()
+        need(opening[1] != self.owner and commitment in self.genesis.get(11, []), "it opens no place of this audience")
+        self.opened.append((opening[1], commitment))
+        self.grant(*self.rights[0], [{0: opening[1], 1: 0}], self.genesis[9])
 
     def index(self, record):
         return self.ids.index(record) if record in self.ids else None
@@ -512,10 +521,11 @@ def receipts(directory, document, lines):
 def verify(data):
     """The statement of a proof file."""
     need(data[:8] == b"ACCORDPF" and len(data) > 41, "not a proof file")
-    need(data[8] in (1, 2), f"a proof of version {data[8]}")
+    need(data[8] in (1, 2, 3), f"a proof of version {data[8]}")
     need(blake3(data[:-32]).digest() == data[-32:], "the file is damaged: its digest does not fit")
     file = canonical(data[9:-32])
-    need(sorted(file) == list(range(6 + data[8])) and file.get(7) != [], "layout")
+    version = 3 if 8 in file else 2 if 7 in file else 1
+    need(set(range(7)) <= set(file) <= set(range(9)) and version == data[8] and file.get(7) != [] and file.get(8) != [], "layout")
     directory = Directory(file[0])
     for sealed in file[2]:
         directory.learn(sealed)
@@ -523,6 +533,9 @@ def verify(data):
     need(genesis.id == file[1], "the genesis is of another document")
     known = agreements(directory, file[3])
     log = Log(directory, genesis)
+    for opening in file.get(8, []):
+        log.open(opening)
+    need(file.get(8, []) == sorted(set(file.get(8, []))), "openings must ascend")
     for record in file[5]:
         log.learn(record)
     document = Document(directory, log)

@@ -18,9 +18,12 @@ mod completion;
 mod config;
 mod demo;
 mod device;
+#[cfg(test)]
+mod dry_run;
 mod events;
 mod held;
 mod help;
+mod hold;
 mod init;
 mod journal;
 mod ledger;
@@ -122,6 +125,10 @@ enum Verb {
     #[command(subcommand)]
     Held(held::HeldVerb),
     #[command(subcommand)]
+    Hold(hold::HoldVerb),
+    #[command(subcommand)]
+    Retention(hold::RetentionVerb),
+    #[command(subcommand)]
     Onward(onward::OnwardVerb),
     #[command(subcommand)]
     Proof(proof::ProofVerb),
@@ -219,6 +226,8 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
         Some(Verb::Held(verb)) => held::run(verb, &cx),
+        Some(Verb::Hold(verb)) => hold::hold(verb, &cx),
+        Some(Verb::Retention(verb)) => hold::retention(verb, &cx),
         Some(Verb::Onward(verb)) => onward::run(verb, &cx),
         Some(Verb::Journal(verb)) => journal::run(verb, &cx),
         Some(Verb::Proof(verb)) => proof::run(verb, &cx),

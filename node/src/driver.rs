@@ -204,6 +204,8 @@ enum Work {
 #[derive(Default)]
 struct Turn {
     writes: Vec<Write>,
+    /// Documents whose keys go once the writes are on disk.
+    purges: Vec<DocumentId>,
     bytes: usize,
     sends: Vec<(Send, u64)>,
     answers: Vec<(CommandId, Result<View, Refused>)>,
@@ -233,6 +235,7 @@ impl Turn {
         }
         self.bytes += step.writes.iter().map(write_bytes).sum::<usize>();
         self.writes.extend(step.writes);
+        self.purges.extend(step.purges);
         self.sends.extend(step.sends.into_iter().map(|send| (send, step.policy_epoch)));
         self.answers.extend(step.answers);
         self.events.extend(step.events);
@@ -296,6 +299,7 @@ impl Driver {
             let turn = self.decide(now)?;
             match self.commit(&turn.writes) {
                 Ok(()) => {
+                    self.purge(&turn.purges)?;
                     // Lines for auditors go through on a full disk, too.
                     if turn.writes.iter().any(|write| !matches!(write, Write::Account(_))) {
                         if std::mem::take(&mut self.told) {
@@ -575,6 +579,20 @@ impl Driver {
         Ok(())
     }
 
+    /// Destroys keys of documents whose tombstones are on disk. Without room for it the next start does it.
+    fn purge(&mut self, documents: &[DocumentId]) -> Result<(), StoreError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        match self.parts.store.purge_documents(documents) {
+            Err(StoreError::Full { free, needed }) => {
+                tracing::error!(free, needed, "disk full: documents whose time is over are destroyed after the next start");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Everything of the turn is on disk: now it may be heard.
     async fn dispatch(&mut self, turn: Turn) -> Result<(), DriverError> {
         // Before anything of this turn is handed over: frames permitted under an older policy are stale from here on.
@@ -739,6 +757,10 @@ fn only_reads(command: &Command) -> bool {
             | Command::BulletinList
             | Command::CaseList
             | Command::DocumentShow { .. }
+            | Command::HeldList
+            | Command::HeldShow { .. }
+            | Command::RetentionList
+            | Command::RootList
             | Command::AccessList { .. }
             | Command::AccessExplain { .. }
             | Command::JournalRead { .. }

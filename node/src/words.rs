@@ -314,25 +314,26 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered \
+                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
                 "inbox_next",
-                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts unadopted certificate_ends catching_up pair_behind pair_not_covered \
+                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
                 "event",
-                "cuts_wait log_healed document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down refused clock divergent fork device officer partner statement onward grant_without_consent",
+                "cuts_wait retention_waits erased log_healed document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down refused clock divergent fork device officer partner statement onward grant_without_consent",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),
+            ("stage", "kept announced due ended erasable"),
             ("verb", "read append request"),
             (
                 "why",
                 "ok now not_in_log cut no_agreement expired suspended excluded winding_down ended not_yet not_granted ceiling grant_ended grant_ceiling no_consent no_pass \
-                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member needs_consent via onward_none not_in_compact",
+                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member not_their_seat needs_consent via onward_none not_in_compact",
             ),
             ("effects", "offer accept suspend resume end"),
             (

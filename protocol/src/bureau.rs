@@ -8,13 +8,16 @@
 //! |---|---|
 //! | `open` | start: rows of the store become state |
 //! | `people` | officers, devices, statements made elsewhere, enrolment |
+//! | `persons` | what one person may read and write here |
 //! | `partners` | our card, theirs |
+//! | `roots` | rival root versions of our own |
 //! | `pacts`, `lifecycle`, `effects` | agreements; what stops, resumes and ends them; what an act would change |
 //! | `compacts` | one text, many pairs: writing it down, one act for all pairs, whom `compact:NAME` means |
 //! | `warnings` | what people are told ahead of time |
 //! | `author` | documents and entries by our officers |
 //! | `records`, `orders` | records that need an officer's order: cuts; admits, voids, ends and others |
 //! | `reentry` | held work: what there is, and entering it again |
+//! | `retention` | what ends and is destroyed once its time is over |
 //! | `cuts` | cuts the registrar makes by itself |
 //! | `passes` | relay passes |
 //! | `onward` | asks onward and for consent, and the grants they lead to |
@@ -46,10 +49,13 @@ mod pacts;
 mod partners;
 mod passes;
 mod people;
+mod persons;
 mod prove;
 mod records;
 mod reentry;
 mod registrar;
+mod retention;
+mod roots;
 mod rows;
 mod show;
 mod turn;
@@ -160,6 +166,9 @@ pub struct Bureau {
     /// How many anchors each partner's work hastened, and on which day.
     hastened: BTreeMap<BureauId, (u64, u32)>,
     cuts: cuts::Cuts,
+    retention: retention::Retention,
+    /// Which of rival root versions of ours people decided for.
+    confirmed_roots: Vec<accord_keys::id::RootId>,
     events: VecDeque<EventView>,
     event_position: u64,
     policy_epoch: u64,
@@ -234,6 +243,7 @@ impl Bureau {
             Input::Wake => {}
         }
         self.cut_duties(&mut turn);
+        self.retention_duties(&mut turn);
         self.registrar_duties(&mut turn);
         if self.cuts_made() {
             self.policy_changed(&mut turn, None);
@@ -461,10 +471,12 @@ impl Bureau {
             Command::CompactList => Ok(self.compact_list(turn)),
             Command::BulletinNew(draft) => self.draft_new(turn, person, dry_run, draft),
             Command::BulletinPublish { draft, text, to, open } => self.publish(turn, person, dry_run, draft.as_deref(), text, (&to, open)),
-            Command::BulletinList => Ok(self.show_documents(&[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft])),
+            Command::BulletinList => {
+                Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft]))
+            }
             Command::CaseOpen { draft, with } => self.case_open(turn, person, dry_run, draft, &with),
             Command::CaseNote { id, kind, text } => self.case_note(turn, person, dry_run, &id, &kind, text),
-            Command::CaseList => Ok(self.show_documents(&[crate::access::log::Kind::Case])),
+            Command::CaseList => Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Case])),
             Command::DocumentShow { id } => self.show_document(turn, person, &id),
             Command::AccessList { id } => self.show_access(turn, &id),
             Command::JournalRead { document, partner, person: of } => {
@@ -485,7 +497,13 @@ impl Bureau {
             }
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
             Command::AccessAdmit { id, acts } => self.access_admit(turn, person, dry_run, &id, &acts),
-            Command::HeldList => Ok(self.held_list()),
+            Command::RootList => Ok(self.root_list()),
+            Command::RootConfirm { checking_code } => self.root_confirm(turn, person, dry_run, &checking_code),
+            Command::RetentionList => Ok(self.retention_list(turn, person)),
+            Command::RetentionConfirm { documents } => self.retention_confirm(turn, person, dry_run, &documents),
+            Command::HoldPlace { id, reason } => self.hold_place(turn, person, dry_run, &id, &reason),
+            Command::HoldLift { id } => self.hold_lift(turn, person, dry_run, &id),
+            Command::HeldList => Ok(self.held_list(turn, person)),
             Command::HeldShow { id } => self.held_show(turn, person, &id),
             Command::HeldReenter { id, acts } => self.held_reenter(turn, person, dry_run, &id, &acts),
             Command::AccessVoid { id, acts, reason } => self.access_void(turn, person, dry_run, &id, &acts, &reason),
@@ -494,7 +512,7 @@ impl Bureau {
             Command::AccessDisown { id } => self.access_end(turn, person, dry_run, &id, true),
             Command::AccessAdopt { id } => self.access_adopt(turn, person, dry_run, &id),
             Command::AccessConfirm => self.access_confirm(turn, person, dry_run),
-            Command::Inbox => Ok(self.show_inbox(turn)),
+            Command::Inbox => Ok(self.show_inbox(turn, person)),
             Command::Events { after, limit } => Ok(self.show_events(after, limit)),
         }
     }

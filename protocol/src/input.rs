@@ -434,7 +434,7 @@ pub enum Command {
     AccessCut {
         /// Document id, number or prefix.
         id: String,
-        /// Name, alias or id of a bureau, or certificate id.
+        /// Name, alias or id of a bureau, `seat:BUREAU/SEAT`, `unit:BUREAU/UNIT`, `key:HEX`, or a certificate id.
         subject: String,
         /// A stolen key: nothing unsettled of it stays.
         strict: bool,
@@ -445,6 +445,32 @@ pub enum Command {
         id: String,
         /// Changes to let in with what they build on, by prefix; none named: everything held that nobody signed twice.
         acts: Vec<String>,
+    },
+    /// Root versions of our own bureau, rivals among them.
+    RootList,
+    /// Goes on with one of rival root versions of our own bureau.
+    RootConfirm {
+        /// Its checking code, as read off paper.
+        checking_code: String,
+    },
+    /// Documents whose time is over or soon will be, and those held back.
+    RetentionList,
+    /// A person's word for ending and destroying what is due.
+    RetentionConfirm {
+        /// Documents by id, number or prefix; none named: everything that waits.
+        documents: Vec<String>,
+    },
+    /// Stops ending and destroying of a document.
+    HoldPlace {
+        /// Document id, number or prefix.
+        id: String,
+        /// Why, one line, at most [`crate::limits::REASON_BYTES_MAX`].
+        reason: String,
+    },
+    /// Lets the time of a document run on.
+    HoldLift {
+        /// Document id, number or prefix.
+        id: String,
     },
     /// Documents with held work.
     HeldList,

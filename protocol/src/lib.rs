@@ -18,6 +18,7 @@ pub mod intake;
 pub mod ledger;
 pub mod limits;
 pub mod proof;
+pub mod retention;
 pub mod rules;
 pub mod segment;
 pub mod step;

@@ -49,6 +49,8 @@ pub const PASS_LINES_MAX: usize = 64;
 pub const PASS_SHOWN_MAX: usize = 256;
 /// Passes kept of one issuer and holder. Back-pressure: the newest, and older ones that name whom no newer one names.
 pub const PASSES_KEPT: usize = 32;
+/// Passes of one issuer and holder kept after they were replaced or ended: whoever asks about a past time is answered by them. Back-pressure.
+pub const PASSES_PAST_MAX: usize = 32;
 /// Issuers one holder shows passes of. Back-pressure.
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.
@@ -112,6 +114,12 @@ pub const ANCHOR_IDLE_MS: u64 = 10 * 60 * 1_000;
 pub const ANCHOR_ACT_MS: u64 = 5_000;
 /// Documents the registrar cuts by itself in a day; more wait for a person's word. Back-pressure.
 pub const CUTS_PER_DAY: u64 = 1_000;
+/// People are told so long before a document's time is over, seconds.
+pub const RETENTION_TOLD_S: u64 = 7 * 24 * 3_600;
+/// What ended for its time being over is destroyed so long after, seconds: attestations are due within it.
+pub const RETENTION_ERASE_S: u64 = 30 * 24 * 3_600;
+/// All documents are looked through for their time being over this often, milliseconds. Back-pressure.
+pub const RETENTION_LOOK_MS: u64 = 3_600_000;
 /// Anchors one partner's work may hasten in a day; after that its work is settled at idle time. Back-pressure: each one is a record for ever.
 pub const ANCHORS_HASTENED_PER_DAY: u32 = 2_000;
 /// Most anchors a document gets within a minute.

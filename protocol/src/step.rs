@@ -41,11 +41,13 @@ pub enum Table {
     Onward = 15,
     /// Compacts by id.
     Compacts = 16,
+    /// Tombstones of documents that were destroyed here, and what an officer holds back.
+    Retention = 17,
 }
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 16] = [
+    pub const ALL: [Table; 17] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -62,6 +64,7 @@ impl Table {
         Table::Passes,
         Table::Onward,
         Table::Compacts,
+        Table::Retention,
     ];
 
     /// The table with this number, if there is one.
@@ -133,6 +136,8 @@ pub struct AllowedPeer {
 pub struct Step {
     /// One atomic batch.
     pub writes: Vec<Write>,
+    /// Documents whose keys are destroyed once `writes` are on disk; those never stored are passed over.
+    pub purges: Vec<DocumentId>,
     /// Messages, in order per link.
     pub sends: Vec<Send>,
     /// Answers to commands.
@@ -157,6 +162,7 @@ impl Step {
     /// Adds a later step of the same turn; the later one's epoch, allow-list and wake-up stand.
     pub fn merge(&mut self, later: Step) {
         self.writes.extend(later.writes);
+        self.purges.extend(later.purges);
         self.sends.extend(later.sends);
         self.answers.extend(later.answers);
         self.events.extend(later.events);

@@ -43,6 +43,10 @@ pub enum View {
     Documents { documents: Vec<DocumentLine> },
     /// One document.
     Document(DocumentView),
+    /// Root versions of our own bureau.
+    Roots { roots: Vec<RootView> },
+    /// Documents whose time is over or soon will be.
+    Retention { documents: Vec<RetentionDocumentView> },
     /// Held work.
     Held { documents: Vec<HeldDocumentView> },
     /// Who holds a document.
@@ -114,7 +118,7 @@ pub struct StatusView {
 /// One thing that must not have happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmView {
-    /// `grant_without_consent`: the owner let a bureau in after we wrote, without our consent.
+    /// `grant_without_consent`: the owner let a bureau in after we wrote, without our consent. `grant_without_consent_more`: see `more`.
     pub kind: String,
     pub document: String,
     pub number: String,
@@ -124,6 +128,9 @@ pub struct AlarmView {
     pub record: String,
     /// When it was seen here.
     pub at: u64,
+    /// `grant_without_consent_more`: so many more of this owner's, which `bureau` names; they stand in its logs.
+    #[serde(default)]
+    pub more: u64,
 }
 
 /// One officer of our own bureau.
@@ -260,6 +267,38 @@ pub struct HeldView {
     pub waiting_for: String,
     /// The oldest of them.
     pub entries: Vec<EntryView>,
+}
+
+/// One root version of our own bureau.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootView {
+    pub root: String,
+    pub version: u32,
+    pub checking_code: String,
+    /// How many keys it lists and how many of them must sign.
+    pub keys: u64,
+    pub threshold: u64,
+    pub created: u64,
+    /// The version in force.
+    pub head: bool,
+    /// One of several that claim to follow the version in force.
+    pub rival: bool,
+}
+
+/// One document's time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionDocumentView {
+    pub line: DocumentLine,
+    /// `kept`, `announced`, `due`, `ended`, `erasable`.
+    pub stage: String,
+    /// When its time is over.
+    pub until: u64,
+    /// Whether it waits for a person's word.
+    pub waits: bool,
+    /// Why, by whom and since when it is held back; empty: it is not.
+    pub hold: String,
+    pub hold_by: String,
+    pub hold_at: u64,
 }
 
 /// One document with held work.

@@ -98,6 +98,19 @@ pub(super) struct Offer {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RootConfirm {
+    pub checking_code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retain {
+    #[serde(default)]
+    pub documents: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Decline {
     pub reason: String,
 }

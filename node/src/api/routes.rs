@@ -85,6 +85,12 @@ pub fn router(app: App) -> Router {
         .route("/v1/onward/{id}/consent", post(async |app, who, Name(id)| ask(app, who, Command::OnwardConsent { id }).await))
         .route("/v1/documents/{id}/cuts", post(cut))
         .route("/v1/documents/{id}/admits", post(admit))
+        .route("/v1/roots", get(async |app, who| ask(app, who, Command::RootList).await))
+        .route("/v1/roots/confirm", post(root_confirm))
+        .route("/v1/retention", get(async |app, who| ask(app, who, Command::RetentionList).await))
+        .route("/v1/retention/confirm", post(retention_confirm))
+        .route("/v1/documents/{id}/hold", post(hold_place))
+        .route("/v1/documents/{id}/hold/lift", post(async |app, who, Name(id)| ask(app, who, Command::HoldLift { id }).await))
         .route("/v1/held", get(async |app, who| ask(app, who, Command::HeldList).await))
         .route("/v1/documents/{id}/held", get(async |app, who, Name(id)| ask(app, who, Command::HeldShow { id }).await))
         .route("/v1/documents/{id}/reentries", post(reenter))
@@ -321,6 +327,18 @@ async fn cut(app: State<App>, who: Who, Name(id): Name, Json(bodies::Cut { subje
 
 async fn admit(app: State<App>, who: Who, Name(id): Name, Json(bodies::Admit { acts }): Json<bodies::Admit>) -> Done {
     ask(app, who, Command::AccessAdmit { id, acts }).await
+}
+
+async fn root_confirm(app: State<App>, who: Who, Json(said): Json<bodies::RootConfirm>) -> Done {
+    ask(app, who, Command::RootConfirm { checking_code: said.checking_code }).await
+}
+
+async fn retention_confirm(app: State<App>, who: Who, Json(bodies::Retain { documents }): Json<bodies::Retain>) -> Done {
+    ask(app, who, Command::RetentionConfirm { documents }).await
+}
+
+async fn hold_place(app: State<App>, who: Who, Name(id): Name, Json(bodies::Decline { reason }): Json<bodies::Decline>) -> Done {
+    ask(app, who, Command::HoldPlace { id, reason }).await
 }
 
 async fn reenter(app: State<App>, who: Who, Name(id): Name, Json(bodies::Admit { acts }): Json<bodies::Admit>) -> Done {

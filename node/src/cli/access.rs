@@ -37,8 +37,12 @@ pub(super) enum AccessVerb {
     Pending,
     Cut {
         document: String,
-        #[arg(value_name = "BUREAU|CERTIFICATE")]
+        #[arg(value_name = "BUREAU|KEY|CERTIFICATE")]
         subject: String,
+        #[arg(long, conflicts_with = "unit")]
+        seat: Option<String>,
+        #[arg(long)]
+        unit: Option<String>,
         #[arg(long)]
         strict: bool,
     },
@@ -93,7 +97,12 @@ pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
             limits.add(&mut body)?;
             act_and_tell(cx, &format!("/v1/documents/{}/grants", escape(&document)), &body, Ask::Person, None)
         }
-        AccessVerb::Cut { document, subject, strict } => {
+        AccessVerb::Cut { document, subject, seat, unit, strict } => {
+            let subject = match (seat, unit) {
+                (Some(seat), _) => format!("seat:{subject}/{seat}"),
+                (None, Some(unit)) => format!("unit:{subject}/{unit}"),
+                (None, None) => subject,
+            };
             let body = json!({ "subject": subject, "strict": strict });
             let view = act(cx, &format!("/v1/documents/{}/cuts", escape(&document)), &body, Ask::Always)?;
             tell(cx, &view, Some(&cx.words.fill("access.cut_done", &[("partner", &subject)])));

@@ -47,6 +47,8 @@ pub(super) fn run(verb: PartnerVerb, cx: &Context) -> Result<(), Failure> {
     match verb {
         PartnerVerb::Add { card, code, alias, unchecked } => add(cx, &card, code, alias, unchecked),
         PartnerVerb::Test { name } => {
+            // It knocks at the partner's door: there is nothing to foresee.
+            cx.no_dry_run()?;
             status::findings(cx, cx.client()?.post(&format!("/v1/partners/{}/test", escape(&name)), &json!({}), false)?)
         }
         PartnerVerb::Set { name, alias, address } => {

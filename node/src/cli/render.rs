@@ -14,7 +14,7 @@ mod table;
 
 use accord_protocol::view::{
     AccessView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, HolderView, InboxItem, OfficerView, PartnerView,
-    SendingView, StatusView, View,
+    RootView, SendingView, StatusView, View,
 };
 
 use super::status::Finding;
@@ -46,6 +46,8 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::TermsDiff(found) => agreement::terms_diff(found, words),
         View::Documents { documents: found } => documents(found, words),
         View::Document(found) => document(found, words),
+        View::Roots { roots } => roots.iter().map(|found| root(found, words)).collect(),
+        View::Retention { documents } => held::retention(documents, words),
         View::Held { documents } => held::held(documents, words),
         View::Access(found) => access(found, words),
         View::Explain(found) => explain::explain(found, words),
@@ -451,6 +453,23 @@ fn entry(found: &EntryView, document_title: &str, words: &Words) -> String {
         text += &line(&clean(&found.title));
     }
     text + &clean_lines(&found.text)
+}
+
+fn root(found: &RootView, words: &Words) -> String {
+    let state = match (found.head, found.rival) {
+        (true, _) => words.say("root.head"),
+        (_, true) => words.say("root.rival"),
+        _ => words.say("root.older"),
+    };
+    let values: [(&str, &dyn std::fmt::Display); 6] = [
+        ("version", &found.version),
+        ("id", &short(&found.root)),
+        ("created", &time(found.created)),
+        ("threshold", &found.threshold),
+        ("keys", &found.keys),
+        ("state", &state),
+    ];
+    line(&words.fill("root.line", &values)) + &line(&format!("  {}", clean(&found.checking_code)))
 }
 
 fn access(found: &AccessView, words: &Words) -> String {

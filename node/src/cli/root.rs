@@ -61,6 +61,11 @@ pub(super) enum RootVerb {
         #[command(flatten)]
         signing: SigningArgs,
     },
+    List,
+    Confirm {
+        #[arg(long, value_name = "DIGITS")]
+        code: String,
+    },
     Appoint {
         #[arg(value_name = "NODE")]
         node: String,
@@ -105,6 +110,15 @@ pub(super) fn run(verb: RootVerb, cx: &Context) -> Result<(), Failure> {
             let own = Own::ask(cx)?;
             let body = ClockReset { bureau: own.bureau, floor: WallSeconds(ask::moment(&to, false)?), at: own.now, root: own.head };
             finish(cx, own.paper(&body)?, &signing)
+        }
+        RootVerb::List => {
+            cx.out.view(&cx.client()?.get("/v1/roots")?);
+            Ok(())
+        }
+        RootVerb::Confirm { code } => {
+            let view = act(cx, "/v1/roots/confirm", &json!({ "checking_code": code }), Ask::Always)?;
+            tell(cx, &view, Some(cx.words.say("identity.root_confirmed")));
+            Ok(())
         }
         RootVerb::Appoint { node, signing } => {
             let own = Own::ask(cx)?;
@@ -260,7 +274,7 @@ fn sign(cx: &Context, files: &[PathBuf], signing: &SigningArgs, install_it: bool
 }
 
 fn install(cx: &Context, paper: &Paper, statement: &[u8]) -> Result<(), Failure> {
-    let view: View = cx.client()?.post("/v1/statements", &json!({ "bytes": hex(statement) }), false)?;
+    let view: View = cx.client()?.post("/v1/statements", &json!({ "bytes": hex(statement) }), cx.globals.dry_run)?;
     let done = match paper.summary()?.kind {
         "root" => cx.words.say("identity.root_rotated"),
         "appointment" => cx.words.say("identity.appointed"),

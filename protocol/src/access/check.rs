@@ -21,7 +21,7 @@ use super::log::{Held, Kind, Rights};
 use super::pass::{PassBook, PassFault};
 use crate::agreement::book::{AgreementBook, Clause, Entry, Lack};
 use crate::agreement::lifecycle::Standing;
-use crate::agreement::{Category, Giver, Onward, Pair, Tlp, Verb};
+use crate::agreement::{Category, Giver, Grant, Onward, Pair, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, DocumentId, RecordId, StatementId};
 
 /// What a decision needs to know of a document.
@@ -257,6 +257,14 @@ pub enum Refusal {
         /// What.
         verb: Verb,
     },
+    /// The agreement gives it to other units or seats of the bureau.
+    #[error("line {} of agreement {:?} gives it to other seats than those of {certificate:?}", .clause.line, .clause.agreement)]
+    NotTheirSeat {
+        /// Who.
+        certificate: CertificateId,
+        /// The first line that would cover the document.
+        clause: Clause,
+    },
 }
 
 impl Refusal {
@@ -286,6 +294,7 @@ impl Refusal {
             Refusal::OnwardNone { .. } => "onward_none",
             Refusal::OutOfTouch => "out_of_touch",
             Refusal::NotThisMember { .. } => "not_this_member",
+            Refusal::NotTheirSeat { .. } => "not_their_seat",
         }
     }
 
@@ -302,7 +311,9 @@ impl Refusal {
             | Refusal::WindingDown { agreement }
             | Refusal::Ended { agreement }
             | Refusal::Excluded { agreement, .. } => agreement.short(),
-            Refusal::Ceiling { clause, .. } | Refusal::OnwardNone { clause } => format!("{}#{}", clause.agreement.short(), clause.line),
+            Refusal::Ceiling { clause, .. } | Refusal::OnwardNone { clause } | Refusal::NotTheirSeat { clause, .. } => {
+                format!("{}#{}", clause.agreement.short(), clause.line)
+            }
             Refusal::NoConsent { contributor, .. } => contributor.short(),
             Refusal::PassExpired { pass } | Refusal::PassNotNamed { pass, .. } | Refusal::PassNotGranted { pass, .. } => pass.short(),
             Refusal::NotInLog { bureau, .. } | Refusal::NoPass { bureau, .. } => bureau.short(),
@@ -550,8 +561,8 @@ fn word_of_owner(ground: &Ground<'_>, facts: &Facts<'_>, now: WallSeconds) -> Re
     if ground.passes.newest(&facts.owner, &ground.own, now).is_some() {
         return Ok(());
     }
-    Err(match ground.passes.ids(&facts.owner, &ground.own).first() {
-        Some(pass) => Refusal::PassExpired { pass: *pass },
+    Err(match ground.passes.last(&facts.owner, &ground.own) {
+        Some(pass) => Refusal::PassExpired { pass },
         None => Refusal::NoPass { document: facts.document, bureau: ground.own },
     })
 }
@@ -647,11 +658,13 @@ pub fn may_reenter(owner: BureauId, writer: BureauId, author: BureauId) -> bool 
 }
 
 /// Whether one member of our bureau may read or write a document we hold. Reading what is here needs no agreement in force: what was given
-/// stays readable until it is purged; what a cut took from this very member, its key, seat or unit does not.
+/// stays readable until it is purged; what a cut took from this very member, its key, seat or unit does not, and neither does what the
+/// agreement gives to other seats and units only.
 ///
 /// # Errors
 /// [`Refusal`].
 pub fn check_person(
+    book: &AgreementBook,
     facts: &Facts<'_>,
     certificate: &CertificateId,
     member: &MemberCertificate,
@@ -659,16 +672,61 @@ pub fn check_person(
     now: WallSeconds,
 ) -> Result<(), Refusal> {
     let refused = Refusal::NotThisMember { certificate: *certificate, verb };
-    if verb == Verb::Read {
-        let denied = facts.rights.denies(certificate, member, Verb::Read);
-        return if denied { Err(refused) } else { Ok(()) };
+    // What was given to a bureau stays readable in it when the bureau loses it.
+    if facts.rights.denies_member(certificate, member, verb) {
+        return Err(refused);
     }
-    if member.bureau != facts.owner {
-        let held = let_in(facts, &member.bureau, now)?;
-        if !held.verb.includes(verb) {
-            return Err(Refusal::NotInLog { document: facts.document, bureau: member.bureau, verb });
+    if verb != Verb::Read {
+        if member.bureau != facts.owner {
+            let held = let_in(facts, &member.bureau, now)?;
+            if !held.verb.includes(verb) {
+                return Err(Refusal::NotInLog { document: facts.document, bureau: member.bureau, verb });
+            }
+        }
+        if !member.may(Capability::Write) || !facts.rights.allow(&facts.owner, certificate, member, verb) {
+            return Err(refused);
         }
     }
-    let may = member.may(Capability::Write) && facts.rights.allow(&facts.owner, certificate, member, verb);
-    if may { Ok(()) } else { Err(refused) }
+    for lines in given_lines(book, facts, member.bureau, verb, now) {
+        let meant = lines.iter().any(|(_, line)| line.is_for(&member.unit, &member.seats));
+        if let Some((clause, _)) = lines.first().filter(|_| !meant) {
+            return Err(Refusal::NotTheirSeat { certificate: *certificate, clause: *clause });
+        }
+    }
+    Ok(())
+}
+
+/// Whether something about who of a bureau may read depends on the person: then somebody has to say who reads.
+pub fn depends_on_person(book: &AgreementBook, facts: &Facts<'_>, bureau: BureauId, now: WallSeconds) -> bool {
+    let limited =
+        |lines: &Vec<(Clause, &Grant)>| !lines.is_empty() && lines.iter().all(|(_, line)| line.units.is_some() || line.seats.is_some());
+    facts.rights.denies_part_of(&bureau, Verb::Read) || given_lines(book, facts, bureau, Verb::Read, now).iter().any(limited)
+}
+
+/// The lines under which a document came to a bureau: of every agreement that counts between it and whoever gave it, or once none is in
+/// force of the newest there was, as it began. A bureau's own documents came under none, and neither did those by a relay pass.
+fn given_lines<'a>(
+    book: &'a AgreementBook,
+    facts: &Facts<'_>,
+    bureau: BureauId,
+    verb: Verb,
+    now: WallSeconds,
+) -> Vec<Vec<(Clause, &'a Grant)>> {
+    if bureau == facts.owner {
+        return Vec::new();
+    }
+    let giver = facts.rights.bureaus.get(&bureau).and_then(|held| held.via).unwrap_or(facts.owner);
+    let pair = Pair::of(giver, bureau);
+    let lines = |entry: &'a Entry, at: WallSeconds| {
+        let offer = entry.offer.body();
+        let side = if offer.offerer == giver { Giver::Offerer } else { Giver::Acceptor };
+        let covering = offer.terms.lines(side, facts.category, facts.tlp, verb, at);
+        covering.map(|line| (Clause { agreement: entry.id(), line: line + 1 }, &offer.terms.grants[line])).collect::<Vec<_>>()
+    };
+    let mut out: Vec<_> = book.state(pair, now).current.iter().map(|entry| lines(entry, now)).filter(|lines| !lines.is_empty()).collect();
+    if out.is_empty() {
+        let newest = book.newest_concluded(pair).map(|entry| lines(entry, entry.offer.body().terms.from));
+        out.extend(newest.filter(|lines| !lines.is_empty()));
+    }
+    out
 }

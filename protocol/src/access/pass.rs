@@ -137,12 +137,35 @@ pub enum PassFault {
 pub struct PassBook {
     own: BureauId,
     passes: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
+    /// What was replaced or has ended, newest first: nobody goes by it, and whoever asks about a past time is answered by it.
+    past: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
+}
+
+/// Of one issuer's passes for one holder, newest first, those that count at `now`, and those that were replaced.
+fn counting(all: Vec<Verified<RelayPass>>, now: WallSeconds) -> (Vec<Verified<RelayPass>>, Vec<Verified<RelayPass>>) {
+    // A bureau that a newer pass does not name goes by the newest that does: it was shown no other.
+    let mut named = BTreeSet::new();
+    let mut newest = true;
+    all.into_iter().partition(|pass| {
+        let body = pass.body();
+        // One that has not begun, as after a clock was ahead for a while, replaces none yet.
+        if body.from > now {
+            return true;
+        }
+        // The newest stays even if it names nobody: it says how holder and issuer stand.
+        let names = body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0;
+        std::mem::take(&mut newest) || names
+    })
+}
+
+fn newest_first(passes: &mut [Verified<RelayPass>]) {
+    passes.sort_by_key(|pass| std::cmp::Reverse((pass.body().from, pass.body().until, pass.id())));
 }
 
 impl PassBook {
     /// An empty book of the bureau `own`.
     pub fn new(own: BureauId) -> Self {
-        Self { own, passes: BTreeMap::new() }
+        Self { own, passes: BTreeMap::new(), past: BTreeMap::new() }
     }
 
     /// Takes in one verified pass brought by `messenger` (`None`: out of our own store or by our own devices). `Ok(false)` when it was
@@ -178,40 +201,68 @@ impl PassBook {
         {
             return Err(PassError::Full);
         }
+        if self.past.get(&key).is_some_and(|past| past.iter().any(|old| old.id() == pass.id())) {
+            return Ok(false);
+        }
         let kept = self.passes.entry(key).or_default();
         if kept.iter().any(|old| old.id() == pass.id()) {
             return Ok(false);
         }
         let id = pass.id();
         kept.push(pass);
-        kept.sort_by_key(|pass| std::cmp::Reverse((pass.body().from, pass.body().until, pass.id())));
-        // A bureau that a newer pass does not name goes by the newest that does: it was shown no other.
-        let mut named = BTreeSet::new();
-        let mut newest = true;
-        kept.retain(|pass| {
-            let body = pass.body();
-            // One that has not begun, as after a clock was ahead for a while, replaces none yet.
-            if body.from > now {
-                return true;
-            }
-            // The newest stays even if it names nobody: it says how holder and issuer stand.
-            let names = body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0;
-            std::mem::take(&mut newest) || names
-        });
-        kept.truncate(limits::PASSES_KEPT);
-        Ok(kept.iter().any(|pass| pass.id() == id))
+        newest_first(kept);
+        let (mut count, mut replaced) = counting(std::mem::take(kept), now);
+        replaced.extend(count.drain(limits::PASSES_KEPT.min(count.len())..));
+        let counts = count.iter().any(|pass| pass.id() == id);
+        *kept = count;
+        if !counts {
+            replaced.retain(|pass| pass.id() != id);
+        }
+        self.lay_aside(key, replaced);
+        Ok(counts)
     }
 
-    /// Drops what has ended; answers the ids dropped.
+    fn lay_aside(&mut self, key: (BureauId, BureauId), passes: Vec<Verified<RelayPass>>) {
+        if passes.is_empty() || (!self.past.contains_key(&key) && self.past.len() >= limits::PASS_PAIRS_MAX) {
+            return;
+        }
+        let past = self.past.entry(key).or_default();
+        past.extend(passes);
+        newest_first(past);
+        past.truncate(limits::PASSES_PAST_MAX);
+    }
+
+    /// Tells what counts now from what was replaced: after the passes were read back in any order.
+    pub fn settle(&mut self, now: WallSeconds) {
+        let keys: Vec<(BureauId, BureauId)> = self.passes.keys().copied().collect();
+        for key in keys {
+            let Some(all) = self.passes.remove(&key) else { continue };
+            let (count, replaced) = counting(all, now);
+            self.passes.insert(key, count);
+            self.lay_aside(key, replaced);
+        }
+    }
+
+    /// Lays aside what has ended; answers the ids that nothing is kept of any more.
     pub fn forget_ended(&mut self, now: WallSeconds) -> Vec<StatementId> {
-        let mut gone = Vec::new();
         // The newest ended one stays for as long as a pass lives: a refusal then says "ended" and not "none".
         let old = |pass: &Verified<RelayPass>| now.0 >= pass.body().until.0.saturating_add(limits::PASS_LIFE_S_MAX);
-        for kept in self.passes.values_mut() {
-            gone.extend(kept.iter().filter(|pass| old(pass)).map(Verified::id));
-            kept.retain(|pass| !old(pass));
+        let mut gone = Vec::new();
+        let keys: Vec<(BureauId, BureauId)> = self.passes.keys().copied().collect();
+        for key in keys {
+            let Some(all) = self.passes.remove(&key) else { continue };
+            let (ended, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(old);
+            if !kept.is_empty() {
+                self.passes.insert(key, kept);
+            }
+            if !ended.is_empty() {
+                let mut before: Vec<StatementId> = ended.iter().map(Verified::id).collect();
+                before.extend(self.past.get(&key).into_iter().flatten().map(Verified::id));
+                self.lay_aside(key, ended);
+                let stays = self.ids(&key.0, &key.1);
+                gone.extend(before.into_iter().filter(|id| !stays.contains(id)));
+            }
         }
-        self.passes.retain(|_, kept| !kept.is_empty());
         gone
     }
 
@@ -247,21 +298,28 @@ impl PassBook {
         }
     }
 
-    /// The book with only the passes of which `known` says yes: as it was before the others came.
+    /// The book with only the passes of which `known` says yes, also those replaced since: as it was before the others came.
     #[must_use]
     pub fn where_known(&self, known: impl Fn(&StatementId) -> bool) -> Self {
-        let mut out = self.clone();
-        for kept in out.passes.values_mut() {
-            kept.retain(|pass| known(&pass.id()));
+        let mut out = Self::new(self.own);
+        for (key, pass) in self.passes.iter().chain(&self.past).flat_map(|(key, all)| all.iter().map(move |pass| (*key, pass))) {
+            if known(&pass.id()) {
+                out.passes.entry(key).or_default().push(pass.clone());
+            }
         }
-        out.passes.retain(|_, kept| !kept.is_empty());
+        out.passes.values_mut().for_each(|kept| newest_first(kept));
         out
     }
-    /// The passes kept of one issuer and holder.
+    /// The passes kept of one issuer and holder, those that were replaced too.
     pub fn ids(&self, issuer: &BureauId, holder: &BureauId) -> Vec<StatementId> {
-        self.passes.get(&(*issuer, *holder)).into_iter().flatten().map(Verified::id).collect()
+        let key = (*issuer, *holder);
+        self.passes.get(&key).into_iter().chain(self.past.get(&key)).flatten().map(Verified::id).collect()
     }
-    /// Every pass kept.
+    /// The newest pass that counts, or ended lately, of one issuer and holder.
+    pub fn last(&self, issuer: &BureauId, holder: &BureauId) -> Option<StatementId> {
+        self.passes.get(&(*issuer, *holder))?.first().map(Verified::id)
+    }
+    /// Every pass kept, without those replaced.
     pub fn all(&self) -> impl Iterator<Item = &Verified<RelayPass>> {
         self.passes.values().flatten()
     }

@@ -56,6 +56,7 @@ impl Bureau {
                 | Command::CaseList
                 | Command::Inbox
                 | Command::Events { .. }
+                | Command::RetentionList
                 | Command::HeldList
                 | Command::HeldShow { .. }
                 | Command::AccessList { .. }

@@ -92,6 +92,7 @@ impl Bureau {
             (None, Some(text)) => (self.read_draft(text, true)?, None),
             (Some(id), None) => {
                 let document = self.resolve_document(id)?;
+                self.may_read(turn, Some(&by.name), &document)?;
                 let state = self.body(&document)?;
                 if state.kind() != Kind::Draft || state.owner() != self.identity.bureau {
                     return Err(Refused::new(RefusedKind::Refused, "not_a_draft").with("id", document.short()));
@@ -324,10 +325,7 @@ impl Bureau {
         if state.kind() != Kind::Case {
             return Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", document.short()));
         }
-        let certificate = self.directory.certificate(&by.certificate).expect("acting() checked it").body();
-        if !state.log().rights().allow(&state.owner(), &by.certificate, certificate, Verb::Append) {
-            return Err(Refused::new(RefusedKind::Refused, "may_not_append").with("id", document.short()));
-        }
+        self.may_write(turn, &by, &document)?;
         let receivers = self.holders_now(turn, &document);
         if dry_run {
             return Ok(View::Sending(SendingView { id: document.to_string(), dry_run: true, receivers, ..SendingView::default() }));

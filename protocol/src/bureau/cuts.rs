@@ -213,6 +213,11 @@ impl Bureau {
             self.cuts.confirmed -= 1;
             return true;
         }
+        self.may_do(turn)
+    }
+
+    /// Whether the machine may do one more thing today that cannot be taken back: cuts, ends and purges together. Counts it.
+    pub(super) fn may_do(&mut self, turn: &mut Turn) -> bool {
         let day = turn.stamp.0 / DAY_S;
         if day > self.cuts.day {
             (self.cuts.day, self.cuts.today) = (day, 0);

@@ -487,7 +487,7 @@ impl Bureau {
     }
 
     /// A bureau by name, alias or id: a partner, ourselves, or one we only know of.
-    fn resolve_bureau(&self, word: &str) -> Result<BureauId, Refused> {
+    pub(super) fn resolve_bureau(&self, word: &str) -> Result<BureauId, Refused> {
         let own = self.identity.bureau;
         let word = word.trim();
         if word == self.name_of(&own) || (word.len() >= 4 && own.to_string().starts_with(&word.to_ascii_lowercase())) {

@@ -52,6 +52,11 @@ struct OpenRow {
     /// A day of theirs that waits for our seal.
     #[n(5)]
     countersign: Option<StatementId>,
+    /// What of theirs was refused since the last line that said so, with the last references.
+    #[n(6)]
+    denied: Option<u64>,
+    #[n(7)]
+    references: Option<Vec<u64>>,
 }
 
 /// The ledger with one partner.
@@ -64,8 +69,6 @@ struct Pairing {
     /// Documents without their receipt.
     pending: BTreeSet<DocumentId>,
     due: Option<MonoMillis>,
-    denied: u64,
-    references: Vec<u64>,
     /// How many of their lines were taken on which of our days: since the start of this node.
     came: (u32, u64),
 }
@@ -183,13 +186,20 @@ impl Bureau {
     }
 
     /// Something of a partner was refused; told once a day, together.
-    pub(super) fn denied_to(&mut self, partner: BureauId, reference: u64) {
-        let pairing = self.ledgers.pairs.entry(partner).or_default();
-        pairing.denied += 1;
-        pairing.references.push(reference);
-        if pairing.references.len() > limits::DENIAL_REFERENCES_MAX {
-            pairing.references.remove(0);
+    pub(super) fn denied_to(&mut self, turn: &mut Turn, partner: BureauId, reference: u64) {
+        // Begins the day, so that also who never was given anything hears of it once it is over.
+        self.roll_day(turn, partner);
+        let open = &mut self.ledgers.pairs.entry(partner).or_default().open;
+        if open.day == 0 {
+            open.day = day_of(turn.stamp);
         }
+        open.denied = Some(open.denied.unwrap_or(0).saturating_add(1));
+        let references = open.references.get_or_insert_default();
+        references.push(reference);
+        if references.len() > limits::DENIAL_REFERENCES_MAX {
+            references.remove(0);
+        }
+        self.keep_open(turn, &partner);
     }
 
     fn keep_open(&self, turn: &mut Turn, partner: &BureauId) {
@@ -213,11 +223,14 @@ impl Bureau {
             return;
         }
         let journal = self.opaque_journal(&partner);
-        if let Some(pairing) = self.ledgers.pairs.get_mut(&partner)
-            && pairing.denied > 0
-        {
-            let says = Says::Denials { count: std::mem::take(&mut pairing.denied), references: std::mem::take(&mut pairing.references) };
-            self.state_line(turn, partner, says);
+        if let Some(count) = open.denied.filter(|count| *count > 0) {
+            let says = Says::Denials { count, references: open.references.unwrap_or_default() };
+            if self.state_line(turn, partner, says)
+                && let Some(pairing) = self.ledgers.pairs.get_mut(&partner)
+            {
+                (pairing.open.denied, pairing.open.references) = (None, None);
+                self.keep_open(turn, &partner);
+            }
         }
         if self.state_line(turn, partner, Says::Daily(Daily { day: open.day, given: open.given, taken: open.taken, journal }))
             && let Some(pairing) = self.ledgers.pairs.get_mut(&partner)
@@ -306,7 +319,7 @@ impl Bureau {
     }
 
     /// Seals a line behind our last one and tells it. `false` when it cannot be: then it is stated later.
-    fn state_line(&mut self, turn: &mut Turn, partner: BureauId, says: Says) -> bool {
+    pub(super) fn state_line(&mut self, turn: &mut Turn, partner: BureauId, says: Says) -> bool {
         if self.registrar_epoch().is_none() {
             return false;
         }

@@ -406,7 +406,7 @@ impl Bureau {
         alone: bool,
         pair: Option<&str>,
     ) -> Result<View, Refused> {
-        let by = self.acting(turn, person, Capability::Order)?;
+        let by = self.acting_put_back(turn, person, Capability::Order)?;
         if missing.trim().is_empty() || missing.len() > limits::STATED_BYTES_MAX || !crate::act::is_plain(missing) {
             return Err(Refused::new(RefusedKind::Misuse, "bad_statement_of_loss").with("most", limits::STATED_BYTES_MAX));
         }
@@ -450,6 +450,8 @@ impl Bureau {
         }
         self.event(turn, "store", None, None, "confirmed");
         self.policy_changed(turn, None);
+        // A key that was replaced since has said its last word here: the next login makes its officer a new one.
+        self.await_new_key(turn, &by.name, &by.certificate);
         Ok(View::Done { id: None })
     }
 

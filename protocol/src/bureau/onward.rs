@@ -8,6 +8,7 @@
 //! Only the registrar's node speaks here: the answer is a record, and one place per bureau counts what was asked. In this version no clause
 //! allows beforehand (`none` and `ask` are all the words there are), so every contributor is asked.
 
+mod asks;
 mod pending;
 mod shown;
 mod travel;
@@ -34,12 +35,14 @@ use crate::limits;
 use crate::step::Table;
 use crate::time::WallSeconds;
 use crate::view::{Refused, RefusedKind, SendingView, View};
+use asks::Asks;
 use pending::Pending;
 
 /// First byte of a row's key: what it is.
 const ASK: u8 = b'a';
 const PENDING: u8 = b'p';
 const WITHOUT: u8 = b'w';
+const MORE: u8 = b'm';
 /// Fewest hex digits an ask may be shortened to.
 const PREFIX_MIN: usize = 4;
 
@@ -177,10 +180,12 @@ impl Kept {
 /// What was asked and answered, what waits for consents, and where a consent was passed over.
 #[derive(Debug, Default)]
 pub(super) struct Onwards {
-    asks: BTreeMap<StatementId, Kept>,
+    asks: Asks,
     pending: BTreeMap<StatementId, Pending>,
     /// Grants that let a bureau in after we wrote and without our consent, with when we saw it.
     without: BTreeMap<(DocumentId, RecordId, BureauId), WallSeconds>,
+    /// Such grants above an owner's share: in which document how many records, and when the newest was seen.
+    more: BTreeMap<(BureauId, DocumentId), (u64, WallSeconds)>,
     /// When records end what they gave, and to whom.
     ends: BTreeSet<(WallSeconds, DocumentId, BureauId)>,
     /// Partners for whom something ended since views were last compared for it, and when they are next.
@@ -199,8 +204,13 @@ impl Onwards {
         let id = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| bad());
         for (key, value) in rows {
             match key.split_first().ok_or_else(bad)? {
-                (&ASK, rest) => drop(out.asks.insert(StatementId(id(rest)?), Kept::of_row(network, read("onward", &value)?)?)),
+                (&ASK, rest) => out.asks.insert(StatementId(id(rest)?), Kept::of_row(network, read("onward", &value)?)?),
                 (&PENDING, rest) => drop(out.pending.insert(StatementId(id(rest)?), Pending::of_row(network, read("onward", &value)?)?)),
+                (&MORE, rest) if value.len() == 16 && rest.len() == 64 => {
+                    let both = u128::from_be_bytes(<[u8; 16]>::try_from(value.as_slice()).map_err(|_| bad())?);
+                    let key = (BureauId(id(&rest[..32])?), DocumentId(id(&rest[32..])?));
+                    out.more.insert(key, ((both >> 64) as u64, WallSeconds(both as u64)));
+                }
                 (&WITHOUT, rest) if rest.len() == 96 => {
                     let key = (DocumentId(id(&rest[..32])?), RecordId(id(&rest[32..64])?), BureauId(id(&rest[64..])?));
                     let at = <[u8; 8]>::try_from(value.as_slice()).map_err(|_| bad())?;
@@ -235,7 +245,7 @@ impl Onwards {
     }
     /// Open asks with one partner that one of the two sides made.
     fn open_with(&self, partner: &BureauId, theirs: bool, now: WallSeconds) -> usize {
-        self.asks.values().filter(|kept| kept.row.partner == *partner && kept.row.theirs == theirs && kept.is_open(now)).count()
+        self.asks.with(partner).filter(|(_, kept)| kept.row.theirs == theirs && kept.is_open(now)).count()
     }
 }
 
@@ -332,7 +342,7 @@ impl Bureau {
             let wanted = kept.wanted();
             kept.is_onward() && !kept.row.theirs && wanted.document == document && wanted.recipient == recipient && kept.is_open(turn.stamp)
         };
-        if let Some(open) = self.onward.asks.values().find(same) {
+        if let Some((_, open)) = self.onward.asks.with(&owner).find(|(_, kept)| same(kept)) {
             return Err(refused("already_asked").with("id", open.ask.id().short()));
         }
         if self.onward.open_with(&owner, false, turn.stamp) >= limits::ONWARD_OPEN_MAX {

@@ -98,6 +98,12 @@ impl Bureau {
             directory.confirm_root(&root);
         }
 
+        let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
+        let confirmed_roots = super::roots::read_confirmed(local.get(super::roots::CONFIRMED));
+        for root in &confirmed_roots {
+            directory.confirm_root(root);
+        }
+
         let mut book = AgreementBook::new(identity.bureau);
         let mut statements: Vec<_> = Vec::new();
         for (_, bytes) in take(Table::Agreements) {
@@ -131,7 +137,6 @@ impl Bureau {
 
         let onward = super::onward::Onwards::open(&identity.network, take(Table::Onward))?;
 
-        let local: BTreeMap<Vec<u8>, Vec<u8>> = take(Table::Local).into_iter().collect();
         let number = |key: &[u8]| local.get(key).and_then(|v| <[u8; 8]>::try_from(v.as_slice()).ok()).map(u64::from_be_bytes);
         let floor = number(b"floor").map(WallSeconds);
         let clock = Clock::open(floor.map(|floor| Kept { floor, leapt: number(b"leapt").unwrap_or(0) }), now);
@@ -184,6 +189,9 @@ impl Bureau {
         let summaries = documents.values().map(|summary: &Summary| (summary.owner, summary.document, summary.newest_seq));
         let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), summaries)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
+        let retention = super::retention::Retention::open(take(Table::Retention))?;
+        documents.retain(|document, _: &mut Summary| !retention.is_erased(document));
+        by_seq.retain(|_, document| !retention.is_erased(document));
         let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
             index_id,
@@ -209,6 +217,8 @@ impl Bureau {
             anchored_at: BTreeMap::new(),
             hastened: BTreeMap::new(),
             cuts,
+            retention,
+            confirmed_roots,
             documents,
             by_seq,
             bodies: BTreeMap::new(),
@@ -240,6 +250,7 @@ impl Bureau {
         if bureau.memory.is_suspect() {
             bureau.lives_from = bureau.lives_from.max(bureau.sequence);
         }
+        bureau.passes.settle(bureau.clock.effective(now));
         bureau.choose_certificate(bureau.clock.stamp(now));
         // From the persisted floor: what ended since it was written must move the floor, at the first turn.
         bureau.next_policy = bureau.next_policy_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));

@@ -26,6 +26,36 @@ const MEMBER_S: u64 = 90 * 24 * 3_600;
 impl Bureau {
     /// The officer who acts: the one named, or the only one logged in; with a good certificate and the capability.
     pub(super) fn acting(&self, turn: &Turn, person: Option<&str>, needed: Capability) -> Result<Unlocked, Refused> {
+        self.acting_as(turn, person, needed, false)
+    }
+
+    /// As [`Bureau::acting`], for what a store that was put back needs before anything else: there an officer's word counts also by a key that
+    /// was replaced since, if this store knows no newer one.
+    pub(super) fn acting_put_back(&self, turn: &Turn, person: Option<&str>, needed: Capability) -> Result<Unlocked, Refused> {
+        self.acting_as(turn, person, needed, true)
+    }
+
+    /// Whether an officer's key was replaced after the time to which this store was put back: partners said so, and the newer key is lost with
+    /// what else came since. The node's own key, which is here, could issue that officer another; so nothing is given away. Never a key that
+    /// was called compromised.
+    fn is_replaced_since(&self, name: &str, certificate: &CertificateId) -> bool {
+        let newest = self.officers.get(name).is_some_and(|row| row.certificates.last() == Some(certificate) && !row.awaiting);
+        newest && self.memory.is_suspect() && self.directory.revoked(certificate) == Some(RevocationClass::Retired)
+    }
+
+    /// Has an officer make a new key at the next login, where the one used is revoked.
+    pub(super) fn await_new_key(&mut self, turn: &mut Turn, name: &str, certificate: &CertificateId) {
+        if self.directory.revoked(certificate).is_none() || self.may_issue().is_err() {
+            return;
+        }
+        let Some(mut row) = self.officers.get(name).cloned() else { return };
+        row.certificates.iter().for_each(|certificate| drop(self.unlocked.remove(certificate)));
+        row.awaiting = true;
+        self.store_officer(turn, row);
+        self.event(turn, "officer", None, None, "reset");
+    }
+
+    fn acting_as(&self, turn: &Turn, person: Option<&str>, needed: Capability, put_back: bool) -> Result<Unlocked, Refused> {
         let (name, seat) = match person.map(|p| p.split_once('/').unwrap_or((p, ""))) {
             Some((name, seat)) => (Some(name), seat),
             None => (None, ""),
@@ -41,6 +71,7 @@ impl Bureau {
         let certificate = self.directory.certificate(&found.certificate).expect("unlocked only with a known certificate").body();
         match self.directory.standing(&found.certificate, turn.stamp) {
             CertStanding::Good => {}
+            _ if put_back && self.is_replaced_since(&found.name, &found.certificate) => {}
             other => {
                 return Err(Refused::new(RefusedKind::Refused, "certificate_not_good")
                     .with("officer", &found.name)
@@ -105,10 +136,11 @@ impl Bureau {
     }
 
     pub(super) fn officer_reset(&mut self, turn: &mut Turn, person: Option<&str>, name: &str) -> Result<View, Refused> {
-        let by = self.acting(turn, person, Capability::Order)?;
+        let by = self.acting_put_back(turn, person, Capability::Order)?;
         self.may_issue()?;
         let mut row = self.find_officer(name)?.clone();
         for certificate in row.certificates.clone() {
+            self.unlocked.remove(&certificate);
             if self.directory.standing(&certificate, turn.stamp) != CertStanding::Good {
                 continue;
             }
@@ -122,7 +154,6 @@ impl Bureau {
             let sealed = self.seal(revocation)?;
             let bytes = sealed.to_bytes();
             self.learn_own(turn, &bytes)?;
-            self.unlocked.remove(&certificate);
         }
         row.awaiting = true;
         self.account(turn, "officer_reset", None, None, Some(by.certificate), "");
@@ -217,7 +248,7 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Refused, "foreign_key").with("officer", name));
         }
         let standing = self.directory.standing(&certificate, turn.stamp);
-        if standing != CertStanding::Good {
+        if standing != CertStanding::Good && !self.is_replaced_since(name, &certificate) {
             return Err(Refused::new(RefusedKind::Refused, "certificate_not_good")
                 .with("officer", name)
                 .with("standing", standing_word(standing)));

@@ -29,6 +29,7 @@ impl Bureau {
     /// A proof of a document. With `full` the agreements its log relied on are in it whole, as far as they are known here, and so is held work.
     pub(super) fn proof_export(&mut self, turn: &mut Turn, person: Option<&str>, id: &str, full: bool) -> Result<View, Refused> {
         let document = self.resolve_document(id)?;
+        self.may_read(turn, person, &document)?;
         let state = self.body(&document)?;
         let file = self.proof_of(state, full);
         let entry = state.entry().to_string();
@@ -72,6 +73,8 @@ impl Bureau {
             }
             segments.push(Bytes(bytes));
         }
+        // Whoever is quoted in work entered again signed it too.
+        named.certificates.extend(state.certificates(full));
         let agreements = if full { self.agreements_of(log, &mut named) } else { Vec::new() };
         let receipts = self.receipts_of(log, full, &mut named);
         ProofFile {
@@ -83,6 +86,11 @@ impl Bureau {
             records,
             segments,
             receipts,
+            openings: {
+                let mut openings: Vec<Bytes> = log.openings().filter(|_| full).map(|opening| Bytes(opening.to_bytes())).collect();
+                openings.sort();
+                (!openings.is_empty()).then_some(openings)
+            },
         }
     }
 

@@ -12,7 +12,6 @@ use super::Bureau;
 use super::turn::Turn;
 use crate::access;
 use crate::act::{Act, ActKind};
-use crate::agreement::Verb;
 use crate::content::Edit;
 use crate::id::{CertificateId, DocumentId};
 use crate::intake::{Held, HeldAct, Reentry};
@@ -28,8 +27,10 @@ fn refused(code: &str) -> Refused {
 
 impl Bureau {
     /// Documents with held work that waits, newest first.
-    pub(super) fn held_list(&self) -> View {
-        let waiting = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).filter(|summary| summary.held > 0);
+    pub(super) fn held_list(&self, turn: &Turn, person: Option<&str>) -> View {
+        let mut listed = self.listed(turn, person);
+        let waiting =
+            self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).filter(|summary| summary.held > 0 && listed(summary));
         let documents = waiting.map(|summary| HeldDocumentView { line: self.line(summary), entries: Vec::new() });
         View::Held { documents: documents.collect() }
     }
@@ -37,6 +38,7 @@ impl Bureau {
     /// Every held act of one document that is ours to see: of our own writers, and all of them where the document is ours.
     pub(super) fn held_show(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
         let document = self.resolve_document(id)?;
+        self.may_read(turn, person, &document)?;
         self.body(&document)?;
         self.note_read(turn, document, person);
         let acts = self.held_here(&document);
@@ -126,10 +128,7 @@ impl Bureau {
         if state.log().ended().is_some() {
             return Err(refused("has_ended").with("id", document.short()));
         }
-        let certificate = self.directory.certificate(&by.certificate).expect("acting() checked it").body();
-        if !state.log().rights().allow(&state.owner(), &by.certificate, certificate, Verb::Append) {
-            return Err(refused("may_not_append").with("id", document.short()));
-        }
+        self.may_write(turn, &by, &document)?;
         let meant = |act: &HeldAct| {
             let wanted = named.is_empty() || named.contains(&act.change);
             let ours = access::may_reenter(state.owner(), own, act.bureau);

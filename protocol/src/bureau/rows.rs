@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::access::Facts;
 use crate::access::consent::Consented;
-use crate::access::log::{Held, Kind, Rights};
+use crate::access::log::{EndKind, Held, Kind, Rights, Subject};
 use crate::agreement::{Category, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, PublicKey, RecordId};
 use crate::intake::DocState;
@@ -237,9 +237,29 @@ struct SummaryRow {
     /// Present once the document ended.
     #[n(32)]
     ended: Option<bool>,
-    /// Present once something of it quotes what another writer signed.
+    /// What cuts took from seats, units, keys and certificates; the first [`DENIED_KEPT`] of them: lists ask by it before a body is read.
     #[n(33)]
+    denied: Option<Vec<DeniedRow>>,
+    /// When the newest record was written, and when it ended, if its time was over.
+    #[n(34)]
+    newest_record: Option<WallSeconds>,
+    #[n(35)]
+    ended_at: Option<WallSeconds>,
+    /// Present once something of it quotes what another writer signed.
+    #[n(36)]
     quotes: Option<bool>,
+}
+
+/// Denials kept in a row.
+const DENIED_KEPT: usize = 256;
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct DeniedRow {
+    #[n(0)]
+    subject: Subject,
+    #[n(1)]
+    verb: Verb,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -262,6 +282,10 @@ pub struct Summary {
     pub ended: bool,
     /// Something of it quotes what another writer signed: who that is travels with it.
     pub quotes: bool,
+    /// When its newest record was written, by the registrar's clock.
+    pub newest_record: WallSeconds,
+    /// When it ended, if that was for its time being over.
+    pub ended_at: Option<WallSeconds>,
     /// H(document, log heads, admitted tips).
     pub entry: Digest,
     pub newest_seq: u64,
@@ -311,6 +335,8 @@ impl Summary {
             _ => state.opening().map(|act| (act.title, act.subkind)).unwrap_or_default(),
         };
         let number = state.adopted_number();
+        let at = |record: &RecordId| state.log().get(record)?.record.as_ref().map(|record| record.body().at);
+        let newest = at(&state.log().head());
         Self {
             document: state.id(),
             owner: genesis.owner,
@@ -322,6 +348,8 @@ impl Summary {
             adopted: number.is_some(),
             ended: state.log().ended().is_some(),
             quotes: state.has_quotes(),
+            newest_record: newest.unwrap_or(genesis.at),
+            ended_at: state.log().ended().filter(|(_, kind)| *kind == EndKind::Retention).and_then(|(record, _)| at(&record)),
             number: number.unwrap_or_else(|| format!("临-{}-{}", genesis.creator.short(), state.id().short())),
             created: genesis.at,
             changes: state.admitted().len() as u64,
@@ -407,6 +435,8 @@ impl Summary {
             given: self.given.iter().copied().collect(),
             ended: self.ended.then_some(true),
             quotes: self.quotes.then_some(true),
+            newest_record: Some(self.newest_record),
+            ended_at: self.ended_at,
             parted: self
                 .rights
                 .all_parted()
@@ -419,12 +449,17 @@ impl Summary {
                 })
                 .collect(),
             hidden: Some(self.hidden).filter(|hidden| *hidden),
+            denied: {
+                let parts = self.rights.denied_parts().take(DENIED_KEPT);
+                let rows: Vec<DeniedRow> = parts.map(|(subject, verb)| DeniedRow { subject: subject.clone(), verb: *verb }).collect();
+                (!rows.is_empty()).then_some(rows)
+            },
             contributors: (!self.contributors.is_empty())
                 .then(|| self.contributors.iter().map(|(bureau, settled)| ContributorRow { bureau: *bureau, settled: *settled }).collect()),
         })
     }
 
-    /// Reads a row. Rights read back hold the holders only: enough for egress decisions, which never ask about single certificates.
+    /// Reads a row. Rights read back hold the holders, and so many denials of seats, units and keys: enough for egress and for lists.
     pub fn from_bytes(document: DocumentId, bytes: &[u8]) -> Result<Self, RowError> {
         let row: SummaryRow = read("documents", bytes)?;
         let mut rights = Rights::default();
@@ -445,6 +480,9 @@ impl Summary {
             };
             rights.bureaus.insert(holder.bureau, held);
             granted_seq.insert(holder.bureau, holder.granted_seq);
+        }
+        for denied in row.denied.unwrap_or_default() {
+            rights.note_denied(denied.subject, denied.verb);
         }
         let mut parted_seq = BTreeMap::new();
         for parted in row.parted {
@@ -467,6 +505,8 @@ impl Summary {
             adopted: row.adopted,
             ended: row.ended.unwrap_or(false),
             quotes: row.quotes.unwrap_or(false),
+            newest_record: row.newest_record.unwrap_or(row.created),
+            ended_at: row.ended_at,
             entry: row.entry,
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),

@@ -72,6 +72,12 @@ impl Bureau {
         } else {
             by_number
         };
+        if matching.is_empty()
+            && lower.len() >= PREFIX_MIN
+            && let Some((document, at)) = self.retention.erased_like(&lower)
+        {
+            return Err(Refused::new(RefusedKind::NotFound, "was_erased").with("id", document.short()).with("at", at.0));
+        }
         one(matching, "unknown_document", word, |id| format!("{} {}", id.short(), self.documents[id].number))
     }
 
@@ -143,7 +149,7 @@ impl Bureau {
             inbox: 0,
             alarms: self.alarms(),
         };
-        let inbox = self.inbox(turn).len() as u64;
+        let inbox = self.inbox(turn, None).len() as u64;
         View::Status(StatusView { inbox, ..status })
     }
 
@@ -292,7 +298,7 @@ impl Bureau {
             .count() as u64
     }
 
-    fn is_delivered(&self, summary: &Summary, bureau: &BureauId) -> bool {
+    pub(super) fn is_delivered(&self, summary: &Summary, bureau: &BureauId) -> bool {
         let declined = self.links.values().any(|link| link.is_with(bureau) && link.has_declined(&summary.document));
         !declined
             && self.reached.iter().any(|(transport, reached)| {
@@ -333,14 +339,16 @@ impl Bureau {
         }
     }
 
-    pub(super) fn show_documents(&self, kinds: &[Kind]) -> View {
-        let documents =
-            self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).filter(|s| kinds.contains(&s.kind)).map(|s| self.line(s));
+    pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind]) -> View {
+        let mut listed = self.listed(turn, person);
+        let documents = self.by_seq.values().rev().filter_map(|id| self.documents.get(id));
+        let documents = documents.filter(|summary| kinds.contains(&summary.kind) && listed(summary)).map(|summary| self.line(summary));
         View::Documents { documents: documents.collect() }
     }
 
     pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
         let document = self.resolve_document(id)?;
+        self.may_read(turn, person, &document)?;
         self.body(&document)?;
         self.note_read(turn, document, person);
         let state = self.bodies.get_mut(&document).expect("body() found it");
@@ -546,7 +554,7 @@ impl Bureau {
         }))
     }
 
-    fn inbox(&self, turn: &Turn) -> Vec<InboxItem> {
+    fn inbox(&self, turn: &Turn, person: Option<&str>) -> Vec<InboxItem> {
         let own = self.identity.bureau;
         let mut items = Vec::new();
         self.memory_items(&mut items);
@@ -567,6 +575,9 @@ impl Bureau {
         }
         for (id, name, initiator, at) in self.compacts_to_sign(turn) {
             item("compact", id.to_string(), name, self.name_of(&initiator), at);
+        }
+        if self.retention.waiting() > 0 {
+            item("retention_waits", String::new(), self.retention.waiting().to_string(), String::new(), turn.stamp.0);
         }
         if let Some((since, count)) = self.cuts.waiting() {
             item("confirm_cuts", String::new(), count.to_string(), String::new(), since.0);
@@ -603,7 +614,9 @@ impl Bureau {
                 item("divergent", bureau.to_string(), String::new(), self.name_of(bureau), row.last_contact);
             }
         }
-        for summary in self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(1_000) {
+        let mut listed = self.listed(turn, person);
+        let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(1_000);
+        for summary in newest.filter(|summary| listed(summary)) {
             let here = summary.owner == own && self.registrar_epoch().is_some();
             if here && !summary.adopted && !summary.ended {
                 item("unadopted", summary.document.to_string(), summary.title.clone(), self.name_of(&own), summary.created.0);
@@ -629,8 +642,8 @@ impl Bureau {
         items
     }
 
-    pub(super) fn show_inbox(&self, turn: &Turn) -> View {
-        View::Inbox { items: self.inbox(turn) }
+    pub(super) fn show_inbox(&self, turn: &Turn, person: Option<&str>) -> View {
+        View::Inbox { items: self.inbox(turn, person) }
     }
 
     pub(super) fn show_events(&self, after: u64, limit: usize) -> View {

@@ -14,8 +14,8 @@ use crate::limits;
 
 /// First bytes of every proof file.
 pub const MAGIC: &[u8; 8] = b"ACCORDPF";
-/// Newest version of the layout: 2 has receipts. A proof without any is written as version 1, which says the same.
-pub const VERSION: u8 = 2;
+/// Newest version of the layout: 2 has receipts, 3 has openings of a hidden audience. A proof is written as the oldest version that says the same.
+pub const VERSION: u8 = 3;
 /// Magic and version.
 const HEAD: usize = MAGIC.len() + 1;
 /// The digest at the end.
@@ -42,7 +42,7 @@ pub enum ProofError {
     /// One part does not stand.
     #[error("{part} {at} does not stand: {why}")]
     Part {
-        /// `statement`, `agreement`, `record`, `segment`, `genesis`, `receipt`.
+        /// `statement`, `agreement`, `record`, `segment`, `genesis`, `receipt`, `opening`.
         part: &'static str,
         /// Which one, from 1.
         at: usize,
@@ -91,16 +91,29 @@ pub struct ProofFile {
     /// batch and may name other documents by their ids: such lines are left out unless everything was asked for.
     #[n(7)]
     pub receipts: Option<Vec<Bytes>>,
+    /// What opens places of a hidden audience, ascending by bytes; absent: none. Whoever exports gives what it knows, so a reader its own
+    /// place and the owner all of them, and only where everything was asked for.
+    #[n(8)]
+    pub openings: Option<Vec<Bytes>>,
 }
 
 impl ProofFile {
+    /// The oldest version that has what it holds.
+    fn version(&self) -> u8 {
+        match (&self.receipts, &self.openings) {
+            (_, Some(_)) => 3,
+            (Some(_), None) => 2,
+            (None, None) => 1,
+        }
+    }
+
     /// The file's bytes.
     ///
     /// # Errors
     /// [`ProofError::TooLong`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, ProofError> {
         let mut out = MAGIC.to_vec();
-        out.push(if self.receipts.is_some() { VERSION } else { 1 });
+        out.push(self.version());
         out.extend(canon::encode(self));
         let digest = blake3::hash(&out);
         out.extend_from_slice(digest.as_bytes());
@@ -126,8 +139,9 @@ impl ProofFile {
             return Err(ProofError::Damaged);
         }
         let file: Self = canon::decode(&covered[HEAD..]).map_err(|error| ProofError::Body(error.to_string()))?;
-        if file.receipts.as_ref().is_some_and(Vec::is_empty) || file.receipts.is_some() != (version > 1) {
-            return Err(ProofError::Body("version 2 has receipts, and version 1 none".to_owned()));
+        let empty = [&file.receipts, &file.openings].into_iter().flatten().any(Vec::is_empty);
+        if empty || file.version() != version {
+            return Err(ProofError::Body("version 1 has neither receipts nor openings, 2 has receipts, 3 has openings".to_owned()));
         }
         Ok(file)
     }

@@ -62,6 +62,21 @@ pub struct ProofStatement {
     /// Who stated to whom that it had received the document, by bureau and place; left out where the file holds no receipts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<ReceiptStated>,
+    /// Readers of a hidden audience whose places the file opens, by bureau; left out where it opens none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<OpenedStated>,
+    /// How many places the hidden audience has, the padding among them; left out where the file opens none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<u64>,
+}
+
+/// One reader of a hidden audience.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedStated {
+    /// Who.
+    pub bureau: String,
+    /// The commitment in the genesis that it opens.
+    pub commitment: String,
 }
 
 /// One bureau.
@@ -336,7 +351,19 @@ impl Proof {
                 })
                 .collect(),
             receipts: self.received(),
+            opened: self.opened(),
+            places: log.openings().next().and(log.genesis().body().hidden.as_ref()).map(|places| places.len() as u64),
         })
+    }
+
+    fn opened(&self) -> Vec<OpenedStated> {
+        let stated = |opening: &crate::access::audience::Opening| OpenedStated {
+            bureau: opening.bureau.to_string(),
+            commitment: opening.commitment().to_string(),
+        };
+        let mut out: Vec<OpenedStated> = self.state.log().openings().map(stated).collect();
+        out.sort_by(|one, other| (&one.bureau, &one.commitment).cmp(&(&other.bureau, &other.commitment)));
+        out
     }
 
     fn received(&self) -> Vec<ReceiptStated> {

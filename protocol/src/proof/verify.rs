@@ -4,8 +4,10 @@ use accord_keys::directory::Directory;
 use accord_keys::seal::{Sealed, Verified};
 
 use super::file::{ProofError, ProofFile};
+use crate::access::audience::Opening;
 use crate::access::log::{Genesis, Record};
 use crate::agreement::exchange::AgreementBook;
+use crate::id::Bytes;
 use crate::intake::{DocState, Intake};
 use crate::ledger::{self, Line, Says};
 use crate::segment;
@@ -59,6 +61,16 @@ impl Proof {
             book.learn(&directory, statement).map_err(|error| unsound("agreement", at, error.to_string()))?;
         }
         let mut state = DocState::new(&directory, genesis).map_err(|error| unsound("genesis", 0, error.to_string()))?;
+        let mut before: Option<&Bytes> = None;
+        for (at, bytes) in file.openings.iter().flatten().enumerate() {
+            if before.replace(bytes).is_some_and(|before| before >= bytes) {
+                return Err(unsound("opening", at, "openings must ascend".to_owned()));
+            }
+            let opening = Opening::from_bytes(&bytes.0).ok_or_else(|| unsound("opening", at, "it is not canonical".to_owned()))?;
+            if !state.learn_opening(&opening) {
+                return Err(unsound("opening", at, "it opens no place of this audience".to_owned()));
+            }
+        }
         for (at, bytes) in file.records.iter().enumerate() {
             let record = Sealed::<Record>::from_bytes(&bytes.0).map_err(|error| unsound("record", at, error.to_string()))?;
             let record = record.verify(&file.network).map_err(|error| unsound("record", at, error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Real cores that talk to each other in one thread: the whole node without disk and network.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use accord_keys::id::{NetworkId, TransportKey};
@@ -28,6 +28,8 @@ pub struct Node {
     pub rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     pub items: BTreeMap<DocumentId, Vec<(u64, Vec<u8>)>>,
     pub accounts: Vec<AccountLine>,
+    /// Documents whose keys were destroyed.
+    pub purged: BTreeSet<DocumentId>,
     transport: TransportKey,
     sends: VecDeque<(Send, u64)>,
     wants: Vec<DocumentId>,
@@ -83,6 +85,7 @@ impl Node {
             rows,
             items: BTreeMap::new(),
             accounts: Vec::new(),
+            purged: BTreeSet::new(),
             transport,
             sends: VecDeque::new(),
             wants: Vec::new(),
@@ -121,9 +124,16 @@ impl Node {
             match write {
                 Write::Put { table, key, value: Some(value) } => drop(self.rows.insert((table, key), value)),
                 Write::Put { table, key, value: None } => drop(self.rows.remove(&(table, key))),
-                Write::Item { document, seq, body } => self.items.entry(document).or_default().push((seq, body)),
+                Write::Item { document, seq, body } => {
+                    assert!(!self.purged.contains(&document), "the store takes nothing more of what it destroyed");
+                    self.items.entry(document).or_default().push((seq, body));
+                }
                 Write::Account(line) => self.accounts.push(AccountLine::from_bytes(&line).expect("an account line reads back")),
             }
+        }
+        for document in step.purges {
+            self.items.remove(&document);
+            self.purged.insert(document);
         }
         self.core.committed();
         self.wants = step.wants;

@@ -181,3 +181,99 @@ fn the_explanation_is_the_answer_of_the_check_that_sends() {
         assert_eq!(says, holds, "bureau {about}");
     }
 }
+
+#[test]
+fn a_suspension_denies_from_when_it_was_known_and_is_lifted_by_name() {
+    let mut county = County::new(2);
+    let id = county.agree(0, 1, usual(county.now.wall));
+    let case = county.open_case(0, &[1], "title", "text");
+    county.pass(600);
+    let before = county.now.wall;
+    county.pass(60);
+    county.ask(0, Command::AgreementSuspend { id: id.clone(), categories: Vec::new(), reason: "inquiry".to_owned() });
+    county.run();
+    county.pass(60);
+    let during = county.now.wall;
+    for at in [0, 1] {
+        let view = explain(&mut county, at, &case, 1, None, "append");
+        let whys: Vec<&str> = view.ways.iter().map(|way| way.why.as_str()).collect();
+        assert_eq!((view.answer.as_str(), whys), ("no", vec!["suspended", "suspended"]), "seen by {at}");
+        assert!(view.ways[0].grounds.iter().any(|ground| ground.kind == "agreement" && ground.word == "suspended"), "{view:?}");
+        assert_eq!(explain(&mut county, at, &case, 1, Some(before), "append").answer, "yes", "seen by {at}");
+    }
+    county.ask(1, Command::AgreementResume { id: id.clone(), notices: false });
+    county.run();
+    let View::Inbox { items } = county.ask(0, Command::Inbox) else { panic!("an inbox") };
+    let resume = items.into_iter().find(|item| item.kind == "resume").expect("it waits for the other side").id;
+    county.ask(0, Command::AgreementAccept { id: resume });
+    county.run();
+    county.pass(60);
+    for at in [0, 1] {
+        assert_eq!(explain(&mut county, at, &case, 1, None, "append").answer, "yes", "lifted, seen by {at}");
+        assert_eq!(explain(&mut county, at, &case, 1, Some(during), "append").answer, "no", "it stood then, seen by {at}");
+    }
+}
+
+#[test]
+fn who_was_never_entitled_is_told_so_at_every_time() {
+    let mut county = County::new(3);
+    let now = county.now.wall;
+    county.agree(0, 1, usual(now));
+    county.agree(0, 2, usual(now));
+    let case = county.open_case(0, &[1], "title", "text");
+    county.pass(600);
+    for when in [None, Some(county.now.wall)] {
+        let view = explain(&mut county, 0, &case, 2, when, "read");
+        assert_eq!((view.answer.as_str(), view.ways[0].why.as_str()), ("no", "not_in_log"));
+        assert_eq!(kinds(&view.ways[0]), ["never_named"]);
+    }
+    // Nor is a bureau without any agreement.
+    let mut county = County::new(2);
+    let draft = accord_protocol::input::Draft {
+        title: "title".to_owned(),
+        text: "text".to_owned(),
+        category: "CRIM.SERIES".to_owned(),
+        ..Default::default()
+    };
+    let View::Sending(sent) = county.ask(0, Command::BulletinNew(draft)) else { panic!("a draft") };
+    let view = explain(&mut county, 0, &sent.id, 1, None, "read");
+    assert_eq!((view.answer.as_str(), view.ways[0].why.as_str()), ("no", "no_agreement"));
+}
+
+#[test]
+fn a_past_time_is_answered_by_the_pass_that_ran_then_also_when_it_was_replaced_since() {
+    let mut county = County::new(3);
+    let now = county.now.wall;
+    for (one, other) in [(0, 1), (1, 2)] {
+        county.agree(one, other, usual(now));
+    }
+    let agreement = county.agree(0, 2, usual(now));
+    let case = county.open_case(0, &[1, 2], "title", "text");
+    county.pass(600);
+    // By way of the second to the third: the first one's pass for the third names the second.
+    let by_pass = |county: &mut County, when| {
+        let view = explain(county, 1, &case, 2, when, "read");
+        let from = county.nodes[1].id.to_string();
+        let way = view.ways.into_iter().find(|way| way.from == from).expect("our own way");
+        (way.open, way.why)
+    };
+    assert_eq!(by_pass(&mut county, None), (true, "ok".to_owned()));
+    let before = county.now.wall;
+    county.pass(60);
+    // What the first gives the third is milder from now on: its next pass covers less.
+    let mut milder = terms(county.now.wall, 300, &[(Category::CrimSeries, Verb::Append, Tlp::Green)]);
+    milder.title = "Milder".to_owned();
+    let View::Agreements { agreements } = county.ask(0, Command::AgreementAmend { id: agreement, terms: milder }) else {
+        panic!("an offer")
+    };
+    county.run();
+    county.ask(2, Command::AgreementAccept { id: agreements[0].id.clone() });
+    county.run();
+    county.pass(600);
+    assert_eq!(by_pass(&mut county, None), (false, "pass_not_granted".to_owned()));
+    assert_eq!(by_pass(&mut county, Some(before)), (true, "ok".to_owned()), "it ran then");
+    county.restart(1, &[0, 2]);
+    county.pass(60);
+    assert_eq!(by_pass(&mut county, None).0, false);
+    assert_eq!(by_pass(&mut county, Some(before)), (true, "ok".to_owned()), "and is remembered across a restart");
+}

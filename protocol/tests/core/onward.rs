@@ -909,7 +909,14 @@ fn an_unspent_consent_serves_for_nobody_who_was_cut_since_or_whose_ask_is_over()
     cut(&mut county, &id, C);
     assert!(asks(&mut county, A).iter().all(|ask| ask.state != "open"), "nobody is asked for what was withdrawn");
     let again = let_in(&mut county, &id, C, "read", GrantTerms::default());
-    assert_eq!(again.asked.len(), 2, "what was said for the order withdrawn is not said for this one");
+    assert_eq!(again.asked.len(), 1, "who said yes to this very thing, and did not take it back, stands by it; the other is still asked");
+    // Taken back, it serves for nothing.
+    cut(&mut county, &id, C);
+    let given = asks(&mut county, B).into_iter().find(|ask| ask.state == "consented").expect("its consent").id;
+    county.ask(B, Command::OnwardRefuse { id: given, reason: "harm".to_owned() });
+    county.run();
+    let again = let_in(&mut county, &id, C, "read", GrantTerms::default());
+    assert_eq!(again.asked.len(), 2);
 }
 
 #[test]
@@ -971,6 +978,61 @@ fn an_order_by_way_of_a_bureau_ends_with_its_cut_and_one_that_cannot_wait_leaves
 }
 
 #[test]
+fn an_order_withdrawn_after_a_consent_came_and_given_again_is_carried_out_by_that_consent() {
+    for consents_late in [false, true] {
+        let mut county = County::new(4);
+        let now = county.now.wall;
+        for (one, other) in [(A, B), (A, 3), (A, C)] {
+            county.agree(one, other, asking(now));
+        }
+        let id = county.open_case(A, &[B, 3], "title", "text");
+        county.note(B, &id, "of the second");
+        county.note(3, &id, "of the fourth");
+        county.pass(30);
+        let order = |county: &County| Command::AccessGrant {
+            id: id.clone(),
+            partner: county.nodes[C].name.clone(),
+            verb: "read".to_owned(),
+            terms: GrantTerms::default(),
+        };
+        let first = order(&county);
+        county.ask(A, first);
+        county.run();
+        let mine = |county: &mut County, at: usize| asks(county, at).into_iter().filter(|ask| ask.kind == "consent").collect::<Vec<_>>();
+        let asked = mine(&mut county, B)[0].id.clone();
+        let withdraw = |county: &mut County| {
+            let subject = county.nodes[C].name.clone();
+            county.ask(A, Command::AccessCut { id: id.clone(), subject, strict: false });
+            county.run();
+            assert!(pending(county, A).is_empty(), "the order is withdrawn");
+        };
+        // The consent comes before the order is withdrawn, or crosses with that.
+        if consents_late {
+            withdraw(&mut county);
+        }
+        county.ask(B, Command::OnwardConsent { id: asked.clone() });
+        county.run();
+        if !consents_late {
+            withdraw(&mut county);
+        }
+        county.pass(60);
+        let again = order(&county);
+        county.ask(A, again);
+        county.run();
+        county.pass(2 * limits::ONWARD_AGAIN_S);
+        assert_eq!(mine(&mut county, B).len(), 1, "nobody is asked twice for the same");
+        let fourth = mine(&mut county, 3).into_iter().find(|ask| ask.state == "open").expect("the other one is still asked").id;
+        county.ask(3, Command::OnwardConsent { id: fourth });
+        county.run();
+        county.pass(60);
+        assert!(
+            access(&mut county, A, &id).holders.iter().any(|holder| holder.bureau == county.nodes[C].id.to_string()),
+            "late: {consents_late}"
+        );
+    }
+}
+
+#[test]
 fn an_ask_left_out_for_a_passing_reason_is_told_again_on_the_same_link() {
     let (mut county, id) = three();
     let by = officer(&mut county, B);
@@ -1015,7 +1077,15 @@ fn a_flood_of_grants_without_consent_is_one_line_a_push_and_a_share_of_alarms() 
         let push = cheat(&mut county, &id, Grantee::plain(BureauId([n + 100; 32]), Verb::Append, None), Vec::new());
         county.bring(A, B, &Message::Push(push));
     }
-    assert_eq!(status(&mut county, B).alarms.len(), limits::ALARMS_PER_OWNER_MAX);
+    // One, eighty more, and the share: what is above it is counted, also after a restart.
+    let above = 81 - limits::ALARMS_PER_OWNER_MAX as u64;
+    let counted = |county: &mut County| {
+        let alarms = status(county, B).alarms;
+        (alarms.iter().filter(|alarm| alarm.more == 0).count(), alarms.iter().map(|alarm| alarm.more).sum::<u64>())
+    };
+    assert_eq!(counted(&mut county), (limits::ALARMS_PER_OWNER_MAX, above));
+    county.restart(B, &[A]);
+    assert_eq!(counted(&mut county), (limits::ALARMS_PER_OWNER_MAX, above));
     assert_eq!(accounts(&county, B, "grant_without_consent"), limits::ALARMS_PER_OWNER_MAX, "what is above the share is in the log");
 }
 

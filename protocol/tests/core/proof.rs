@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use accord_keys::armour::decode_base64;
 use accord_keys::seal::Sealed;
+use accord_protocol::access::audience::Opening;
 use accord_protocol::agreement::Onward;
 use accord_protocol::id::{Bytes, Digest, DocumentId, RecordId};
 use accord_protocol::input::{Command, CompactDraft, Draft, GrantTerms, NewAsk};
@@ -221,8 +222,8 @@ fn receipts_say_who_had_it_and_are_nothing_without_who_sealed_them() {
     }
 }
 
-#[test]
-fn the_proof_of_a_hidden_audience_opens_it_only_where_everything_is_asked_for() {
+/// Three bureaus; a bulletin of the first for both others, who do not know of each other.
+fn hidden() -> (County, String) {
     let mut county = County::new(3);
     let now = county.now.wall;
     county.agree(0, 1, usual(now));
@@ -233,8 +234,48 @@ fn the_proof_of_a_hidden_audience_opens_it_only_where_everything_is_asked_for() 
     let View::Sending(sent) = county.ask(0, Command::BulletinPublish { draft: None, text: Some(text), to, open: false }) else { panic!() };
     county.run();
     county.pass(900);
+    (county, sent.id)
+}
+
+#[test]
+fn names_in_a_hidden_audience_are_openings_checked_against_the_genesis() {
+    let (mut county, id) = hidden();
+    let ids: Vec<String> = county.nodes.iter().map(|node| node.id.to_string()).collect();
+    let opened = |bytes: &[u8]| {
+        let stated = states(bytes).expect("stands");
+        assert_eq!(stated.places, (!stated.opened.is_empty()).then_some(8), "padded");
+        stated.opened.into_iter().map(|one| one.bureau).collect::<Vec<_>>()
+    };
+    let mut both = [ids[1].clone(), ids[2].clone()];
+    both.sort();
+    assert_eq!(opened(&export(&mut county, 0, &id, true).0), both, "the owner knows all its readers");
+    assert_eq!(opened(&export(&mut county, 1, &id, true).0), [ids[1].clone()], "a reader its own place");
+    assert!(opened(&export(&mut county, 0, &id, false).0).is_empty(), "nobody is named unless everything is asked for");
+    // An opening of another bureau, salt or document, twice or out of order proves nothing.
+    let file = ProofFile::from_bytes(&export(&mut county, 0, &id, true).0).expect("whole");
+    let openings = file.openings.clone().expect("two");
+    let with = |openings: Vec<Bytes>| Proof::of(&ProofFile { openings: Some(openings), ..file.clone() }).map(|_| ());
+    assert!(with(openings.clone()).is_ok());
+    let forged = |change: &dyn Fn(&mut Opening)| {
+        let mut opening = Opening::from_bytes(&openings[0].0).expect("one");
+        change(&mut opening);
+        vec![Bytes(opening.to_bytes())]
+    };
+    let unsound = |result: Result<(), ProofError>| assert!(matches!(result, Err(ProofError::Part { part: "opening", .. })), "{result:?}");
+    unsound(with(forged(&|opening| opening.bureau.0[0] ^= 1)));
+    unsound(with(forged(&|opening| opening.salt[31] ^= 1)));
+    unsound(with(vec![openings[0].clone(), openings[0].clone()]));
+    unsound(with(openings.iter().rev().cloned().collect()));
+    unsound(with(vec![Bytes(vec![0xa0])]));
+    let empty = ProofFile { openings: Some(Vec::new()), ..file }.to_bytes().expect("short");
+    assert!(matches!(ProofFile::from_bytes(&empty), Err(ProofError::Body(_))));
+}
+
+#[test]
+fn the_proof_of_a_hidden_audience_opens_it_only_where_everything_is_asked_for() {
+    let (mut county, id) = hidden();
     for at in 0..3 {
-        let (short, whole) = (export(&mut county, at, &sent.id, false).0, export(&mut county, at, &sent.id, true).0);
+        let (short, whole) = (export(&mut county, at, &id, false).0, export(&mut county, at, &id, true).0);
         assert_eq!(states(&short).expect("stands").receipts, [], "bureau {at}");
         assert!(!states(&whole).expect("stands").receipts.is_empty(), "bureau {at}");
         for reader in [1, 2] {
@@ -475,6 +516,7 @@ fn vectors_of_proofs_are_read_for_ever() {
             ("ruled", with_rulings(), true),
             ("receipts", plain(), false),
             ("reentered", with_reentry(), true),
+            ("hidden", hidden(), true),
             ("onward", asked_under_a_crossed_compact(), true),
         ] {
             let path = folder().join(format!("{name}.proof"));

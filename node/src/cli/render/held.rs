@@ -1,8 +1,8 @@
-//! Held work in words: which documents wait, and of one document each act with why it is held.
+//! Held work in words: which documents wait, and of one document each act with why it is held. And documents whose time is over.
 
-use accord_protocol::view::HeldDocumentView;
+use accord_protocol::view::{HeldDocumentView, RetentionDocumentView};
 
-use super::{documents, entry, line, number, or_short, short, time};
+use super::{clean, documents, entry, line, number, or_short, short, time};
 use crate::words::Words;
 
 /// A list of documents, or one document with its held acts.
@@ -35,4 +35,34 @@ fn document(found: &HeldDocumentView, words: &Words) -> String {
         text += &line(&words.fill("held.hint", &[("id", &short(&about.id))]));
     }
     text
+}
+
+/// Documents whose time is over or soon will be, each with what holds it back.
+pub(super) fn retention(found: &[RetentionDocumentView], words: &Words) -> String {
+    if found.is_empty() {
+        return line(words.say("retention.none"));
+    }
+    let one = |found: &RetentionDocumentView| {
+        let about = &found.line;
+        let mut text = line(&words.fill(
+            "retention.line",
+            &[
+                ("number", &number(about)),
+                ("id", &short(&about.id)),
+                ("title", &clean(&about.title)),
+                ("until", &time(found.until)),
+                ("stage", &words.term("stage", &found.stage)),
+            ],
+        ));
+        if found.waits {
+            text += &line(&format!("  {}", words.say("retention.waits")));
+        }
+        if !found.hold.is_empty() {
+            let values: [(&str, &dyn std::fmt::Display); 3] =
+                [("by", &clean(&found.hold_by)), ("at", &time(found.hold_at)), ("reason", &clean(&found.hold))];
+            text += &line(&format!("  {}", words.fill("retention.on_hold", &values)));
+        }
+        text
+    };
+    found.iter().map(one).collect()
 }

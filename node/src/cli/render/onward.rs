@@ -80,6 +80,10 @@ fn pending(found: &PendingView, words: &Words) -> String {
 
 /// What must not have happened, for the status screen.
 pub(super) fn alarm(found: &AlarmView, words: &Words) -> String {
+    if found.more > 0 {
+        let bureau = or_short(&found.bureau_name, &found.bureau);
+        return line(&words.fill("status.alarm_more", &[("count", &found.more), ("bureau", &bureau), ("at", &time(found.at))]));
+    }
     let document = if found.number.is_empty() { short(&found.document) } else { clean(&found.number) };
     line(&words.fill(
         "status.alarm",

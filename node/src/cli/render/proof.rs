@@ -45,6 +45,13 @@ pub(in crate::cli) fn proof(found: &ProofStatement, words: &Words) -> String {
     if !found.ended.is_empty() {
         text += &line(&words.fill("proof.ended", &[("how", &words.term("ended", &found.ended))]));
     }
+    if let Some(places) = found.places {
+        let names: std::collections::BTreeMap<&str, &str> =
+            found.bureaus.iter().map(|one| (one.bureau.as_str(), one.name.as_str())).collect();
+        let name = |id: &str| names.get(id).map_or_else(|| short(id), |name| clean(name));
+        let readers: Vec<String> = found.opened.iter().map(|one| name(&one.bureau)).collect();
+        text += &line(&words.fill("proof.opened", &[("readers", &readers.join(", ")), ("places", &places)]));
+    }
     text += "\n";
     text += &line(words.say("proof.codes"));
     for bureau in &found.bureaus {

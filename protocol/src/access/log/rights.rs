@@ -102,6 +102,28 @@ impl Rights {
         self.denied.keys().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate))
     }
 
+    /// Whether a cut took this verb from this very member: its key, certificate, seat or unit, not with its whole bureau.
+    pub fn denies_member(&self, id: &CertificateId, certificate: &MemberCertificate, verb: Verb) -> bool {
+        self.denied_parts().any(|(subject, lost)| *lost == verb && subject.covers(id, certificate))
+    }
+    /// What cuts took from parts of bureaus: seats, units, keys, certificates.
+    pub fn denied_parts(&self) -> impl Iterator<Item = &(Subject, Verb)> {
+        self.denied.keys().filter(|(subject, _)| !matches!(subject, Subject::Bureau(_)))
+    }
+    /// Notes such a thing, read back from a row.
+    pub fn note_denied(&mut self, subject: Subject, verb: Verb) {
+        self.denied.insert((subject, verb), ());
+    }
+    /// Whether a cut took anything from anybody who may still be a member of a holder.
+    pub fn denies_anybody(&self) -> bool {
+        !self.denied.is_empty()
+    }
+    /// Whether a cut took this verb from a seat or unit of a bureau.
+    pub fn denies_part_of(&self, bureau: &BureauId, verb: Verb) -> bool {
+        let part = |subject: &Subject| matches!(subject, Subject::Seat(of, _) | Subject::Unit(of, _) if of == bureau);
+        self.denied.keys().any(|(subject, lost)| *lost == verb && part(subject))
+    }
+
     /// The record by which a bureau that held the document lost it: it is told the log up to that, and nothing after.
     pub fn parted(&self, bureau: &BureauId) -> Option<RecordId> {
         self.ended.filter(|_| self.until_end.contains_key(bureau)).or_else(|| self.parted.get(bureau).copied())

@@ -48,6 +48,10 @@ impl Bureau {
         if !own_link && !self.has_room(turn, peer.bureau, push.size, coming_new && push.genesis.is_some()) {
             return self.decline_for(turn, id, document, push.mark, Reason::Busy, "more than a day's share");
         }
+        // A tombstone stays for ever: nobody's copy brings back what was destroyed.
+        if self.retention.is_erased(&document) {
+            return self.decline(turn, id, document, push.mark, "erased here");
+        }
         for statement in push.evidence {
             let _ = self.learn_from(turn, &peer, own_link, statement);
         }
@@ -326,7 +330,7 @@ impl Bureau {
         }
         if !self.is_noise(turn, id) {
             if let Some(bureau) = bureau.filter(|bureau| *bureau != self.identity.bureau) {
-                self.denied_to(bureau, reference);
+                self.denied_to(turn, bureau, reference);
             }
             self.account(turn, "refused_document", Some(document), bureau, None, &format!("{why} {reference:016x}"));
             self.event(turn, "refused", Some(document), bureau, &format!("{reference:016x}"));

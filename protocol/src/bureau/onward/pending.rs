@@ -239,9 +239,50 @@ impl Bureau {
 
     fn grant_or_ask(&mut self, turn: &mut Turn, by: &Unlocked, dry_run: bool, wish: Wish) -> Result<View, Refused> {
         let document = wish.document;
-        if !dry_run {
-            self.settle_all(turn, &document)?;
+        if dry_run {
+            return self.grant_or_wait(turn, by, dry_run, wish);
         }
+        self.settle_all(turn, &document)?;
+        let reopened = self.reopen_equal(turn, &document, &wish.grantee);
+        let done = self.grant_or_wait(turn, by, dry_run, wish);
+        // Those that no order names now stay closed.
+        self.close_asks(turn, &reopened, true);
+        done
+    }
+
+    /// Asks of ours that an order withdrawn since closed before their time run on: an equal ask would not be heard where a consent to the
+    /// first lies ready, and two consents for one recipient are a blank cheque. Not after a cut of the recipient, and not after a no.
+    fn reopen_equal(&mut self, turn: &mut Turn, document: &DocumentId, grantee: &Grantee) -> Vec<StatementId> {
+        let Some(state) = self.bodies.get(document) else { return Vec::new() };
+        let (log, now) = (state.log(), turn.stamp);
+        let head = log.head();
+        let cut = log.rights().parted(&grantee.bureau).and_then(|cut| Some(log.get(&cut)?.record.as_ref()?.body().at));
+        let mut equal = Vec::new();
+        for contributor in state.contributors().keys() {
+            for (id, kept) in self.onward.asks.with(contributor) {
+                let OnwardStatement::ConsentAsk(ask) = &kept.ask else { continue };
+                let (body, until) = (ask.body(), ask.body().lapses());
+                let spent = kept.consent.as_ref().is_some_and(|consent| log.is_spent(&consent.id(), &head));
+                let about = !kept.row.theirs && body.document == *document && body.recipient == grantee.bureau;
+                let closed = kept.row.lapses <= now && now < until && kept.row.record.is_none() && kept.refusal.is_none() && !spent;
+                let lasts = body.until.is_none_or(|until| grantee.until.is_some_and(|end| end <= until));
+                let enough = body.verb.includes(grantee.verb) && log.tlp() <= body.tlp && lasts;
+                if about && closed && enough && cut.is_none_or(|at| at <= kept.row.heard) && self.still_speaks(turn, &body.officer) {
+                    equal.push((*id, until));
+                }
+            }
+        }
+        for (id, until) in &equal {
+            if let Some(kept) = self.onward.asks.get_mut(id) {
+                kept.row.lapses = *until;
+            }
+            self.store_ask(turn, id);
+        }
+        equal.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn grant_or_wait(&mut self, turn: &mut Turn, by: &Unlocked, dry_run: bool, wish: Wish) -> Result<View, Refused> {
+        let document = wish.document;
         let visible_entries = self.bodies.get_mut(&document).and_then(|state| state.acts().ok()).map_or(0, |acts| acts.len() as u64);
         let needed = self.consents_needed(turn, &document, &wish.grantee, dry_run);
         let state = self.owned(&document)?;
@@ -363,7 +404,7 @@ impl Bureau {
             let good = body.verb.includes(grantee.verb) && tlp <= body.tlp && lasts && !is_spent(&kept.consent.as_ref()?.id());
             kept.row.consent.clone().filter(|_| good)
         };
-        let candidates = || self.onward.asks.iter().filter(|(_, kept)| about(kept));
+        let candidates = || self.onward.asks.with(contributor).filter(|(_, kept)| about(kept));
         let given = candidates().find_map(|(id, kept)| Some((*id, Some(serves(kept)?))));
         given.or_else(|| {
             let will_serve = |kept: &Kept| {

@@ -129,10 +129,25 @@ impl Bureau {
                 bureau_name: self.name_of(bureau),
                 record: record.to_string(),
                 at: at.0,
+                more: 0,
             }
         };
         let mut out: Vec<AlarmView> = self.onward.without.iter().map(one).collect();
         out.sort_by_key(|alarm| std::cmp::Reverse(alarm.at));
+        // What is above an owner's share is counted.
+        let mut more: BTreeMap<BureauId, (u64, WallSeconds)> = BTreeMap::new();
+        for ((owner, _), (count, at)) in &self.onward.more {
+            let sum = more.entry(*owner).or_insert((0, *at));
+            *sum = (sum.0.saturating_add(*count), sum.1.max(*at));
+        }
+        out.extend(more.iter().map(|(owner, (count, at))| AlarmView {
+            kind: "grant_without_consent_more".to_owned(),
+            bureau: owner.to_string(),
+            bureau_name: self.name_of(owner),
+            at: at.0,
+            more: *count,
+            ..AlarmView::default()
+        }));
         out
     }
 

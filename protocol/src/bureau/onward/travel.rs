@@ -65,7 +65,7 @@ impl Bureau {
         }
         let now = turn.stamp;
         let mut due: Vec<(StatementId, CertificateId, Bytes)> = Vec::new();
-        for (ask, kept) in self.onward.asks.iter().filter(|(_, kept)| kept.row.partner == peer && now < kept.row.lapses) {
+        for (ask, kept) in self.onward.asks.with(&peer).filter(|(_, kept)| now < kept.row.lapses) {
             // Each names a document: where its category does not cross, nothing about it does.
             if self.crosses(turn, &peer, &kept.wanted().document).is_err() {
                 continue;
@@ -213,19 +213,23 @@ impl Bureau {
                 && kept.row.record.is_none()
                 && now < kept.row.lapses
         };
+        // What was said before the recipient was cut serves for nothing any more.
+        let log = self.bodies.get(&body.document).map(DocState::log);
+        let cut = log.and_then(|log| Some(log.get(&log.rights().parted(&body.recipient)?)?.record.as_ref()?.body().at));
         let covers = |kept: &Kept| {
             kept.refusal.is_none()
+                && cut.is_none_or(|cut| kept.consent.as_ref().is_none_or(|consent| cut <= consent.body().at))
                 && kept.consent.as_ref().is_some_and(|consent| {
                     let given = consent.body();
                     let lasts = given.until.is_none_or(|until| body.until.is_some_and(|asked| asked <= until));
                     given.verb.includes(body.verb) && body.tlp <= given.tlp && lasts
                 })
         };
-        if self.onward.asks.values().any(|kept| same(kept) && covers(kept)) {
+        if self.onward.asks.with(&from).any(|(_, kept)| same(kept) && covers(kept)) {
             return Err("consented already".into());
         }
         let open: Vec<StatementId> =
-            self.onward.asks.iter().filter(|(_, kept)| same(kept) && kept.is_open(now)).map(|(id, _)| *id).collect();
+            self.onward.asks.with(&from).filter(|(_, kept)| same(kept) && kept.is_open(now)).map(|(id, _)| *id).collect();
         for id in open {
             if let Some(kept) = self.onward.asks.get_mut(&id) {
                 kept.row.lapses = now;
@@ -260,10 +264,10 @@ impl Bureau {
                 && enough
         };
         let known = |kept: &Kept| kept.consent.as_ref().is_some_and(|known| known.id() == consent.id());
-        if self.onward.asks.values().any(known) {
+        if self.onward.asks.with(&from).any(|(_, kept)| known(kept)) {
             return Ok(());
         }
-        let ask = self.onward.asks.iter().find(|(_, kept)| answers(kept)).map(|(id, _)| *id).ok_or("answers nothing that is open")?;
+        let ask = self.onward.asks.with(&from).find(|(_, kept)| answers(kept)).map(|(id, _)| *id).ok_or("answers nothing that is open")?;
         let (document, said) = (body.document, format!("{} {}", ask.short(), body.recipient.short()));
         self.keep_answer(turn, &ask, OnwardStatement::Consent(consent));
         self.account(turn, "consent_heard", Some(document), Some(from), None, &said);
@@ -372,6 +376,12 @@ impl Bureau {
         let of_owner = |document: &DocumentId| self.documents.get(document).is_some_and(|summary| summary.owner == owner);
         let kept = self.onward.without.keys().filter(|(document, ..)| of_owner(document)).count();
         let room = limits::ALARMS_PER_OWNER_MAX.saturating_sub(kept);
+        let above = new.len().saturating_sub(room) as u64;
+        if self.onward.more.get(&(owner, document)).map_or(0, |(count, _)| *count) < above {
+            self.onward.more.insert((owner, document), (above, turn.stamp));
+            let row = [above.to_be_bytes(), turn.stamp.0.to_be_bytes()].concat();
+            turn.put(Table::Onward, &[&[MORE], owner.0.as_slice(), &document.0].concat(), row);
+        }
         let Some((record, bureau)) = new.first().copied().filter(|_| room > 0) else { return };
         for (record, bureau) in new.iter().take(room) {
             self.onward.without.insert((document, *record, *bureau), turn.stamp);
