@@ -557,3 +557,40 @@ fn a_hand_picked_audience_is_known_to_its_owner_only() {
     world.heal();
     world.check_healed();
 }
+
+#[test]
+fn a_laptop_that_found_a_document_incomplete_three_times_gets_it_once_its_home_has_it_whole() {
+    let mut world = World::new(43);
+    let (a, b) = (world.bureau("甲局"), world.bureau("乙局"));
+    world.introduce(a, b, true);
+    world.run(5_000);
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    let pact = world.agree(a, b, pact).to_string();
+    let (laptop, other) = (world.laptop(a, "甲局笔记本"), world.laptop(b, "乙局笔记本"));
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    // What b writes before it hears that a stopped their agreement is declined, and b goes on behind it.
+    world.part(a, b);
+    let stop = Command::AgreementSuspend { id: pact.clone(), categories: Vec::new(), reason: "核查期间暂停".into() };
+    world.ask(a, stop).expect("suspended");
+    world.write_note(b, &thread).expect("not heard yet");
+    world.join_again(a, b);
+    world.run(5_000);
+    assert_eq!(changes(&mut world, a, &thread), (1, 0), "declined");
+    world.ask(a, Command::AgreementResume { id: pact, notices: false }).expect("the side that stopped asks to go on");
+    world.run(1_000);
+    world.part(a, b);
+    let Ok(View::Agreements { agreements }) = world.ask(b, Command::AgreementList) else { panic!("no agreements") };
+    let asked = agreements.iter().flat_map(|a| &a.resumes).find(|r| r.by == "theirs").expect("heard").id.clone();
+    world.ask(b, Command::AgreementResume { id: asked, notices: false }).expect("the other side agrees");
+    world.write_note(other, &thread).expect("another writer goes on from it");
+    world.run(1_000);
+    // The way between the bureaus is slow, the one between a and its laptop fast: it has asked three times before anything came.
+    world.weather.delay = (400, 500);
+    world.join_again(a, b);
+    world.run(60_000);
+    assert_eq!(changes(&mut world, a, &thread), (3, 0), "asked for and come");
+    same(&mut world, &thread, &[a, b, laptop]);
+    world.heal();
+    world.check_healed();
+}
