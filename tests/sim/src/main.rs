@@ -69,9 +69,8 @@ fn wish(mut args: impl Iterator<Item = String>) -> Result<Wish, String> {
             "--threads" => wish.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
             "--hostile" => {
                 for name in list(value()?) {
-                    if !personality::ALL.iter().any(|one| one.name == name) {
-                        let known: Vec<String> =
-                            personality::ALL.iter().map(|p| format!("{:<20} {:?} {}", p.name, p.lines, p.about)).collect();
+                    if !personality::all().any(|one| one.name == name) {
+                        let known: Vec<String> = personality::all().map(|p| format!("{:<20} {:?} {}", p.name, p.lines, p.about)).collect();
                         return Err(format!("{name} is no hostile member; known:\n{}", known.join("\n")));
                     }
                     wish.hostile.push(name);
