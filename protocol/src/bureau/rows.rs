@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::access::Facts;
 use crate::access::consent::Consented;
-use crate::access::log::{Held, Kind, Rights};
+use crate::access::log::{Held, Kind, LostGrant, Rights};
 use crate::agreement::{Category, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, PublicKey, RecordId};
 use crate::intake::DocState;
@@ -237,6 +237,23 @@ struct SummaryRow {
     /// Present once the document ended.
     #[n(32)]
     ended: Option<bool>,
+    /// Present while its log has more than one head.
+    #[n(33)]
+    torn: Option<bool>,
+    /// Who was let in on a branch its healed log left, when it was healed, and with which verb.
+    #[n(34)]
+    lost: Option<Vec<LostRow>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct LostRow {
+    #[n(0)]
+    bureau: BureauId,
+    #[n(1)]
+    verb: Verb,
+    #[n(2)]
+    healed: WallSeconds,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -257,6 +274,10 @@ pub struct Summary {
     pub adopted: bool,
     /// The owner ended it.
     pub ended: bool,
+    /// Its log has more than one head, and rules under which that can be healed.
+    pub torn: bool,
+    /// Grants that a healed log left on another branch: nothing else says that they were ever given.
+    pub lost: Vec<LostGrant>,
     /// H(document, log heads, admitted tips).
     pub entry: Digest,
     pub newest_seq: u64,
@@ -316,6 +337,8 @@ impl Summary {
             title,
             adopted: number.is_some(),
             ended: state.log().ended().is_some(),
+            torn: state.log().is_forked() && genesis.rules > 1,
+            lost: state.log().lost_grants(),
             number: number.unwrap_or_else(|| format!("临-{}-{}", genesis.creator.short(), state.id().short())),
             created: genesis.at,
             changes: state.admitted().len() as u64,
@@ -400,6 +423,9 @@ impl Summary {
             foreign: self.foreign,
             given: self.given.iter().copied().collect(),
             ended: self.ended.then_some(true),
+            torn: self.torn.then_some(true),
+            lost: (!self.lost.is_empty())
+                .then(|| self.lost.iter().map(|lost| LostRow { bureau: lost.bureau, verb: lost.verb, healed: lost.healed }).collect()),
             parted: self
                 .rights
                 .all_parted()
@@ -459,6 +485,13 @@ impl Summary {
             held: row.held,
             adopted: row.adopted,
             ended: row.ended.unwrap_or(false),
+            torn: row.torn.unwrap_or(false),
+            lost: row
+                .lost
+                .unwrap_or_default()
+                .into_iter()
+                .map(|row| LostGrant { bureau: row.bureau, verb: row.verb, healed: row.healed })
+                .collect(),
             entry: row.entry,
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),

@@ -6,6 +6,7 @@ use accord_protocol::input::Command;
 use accord_protocol::step::{Table, Write};
 use accord_protocol::view::View;
 use accord_protocol::wire::{Message, Push};
+use accord_sim::node::Skew;
 use accord_sim::oracle::Oracle;
 use accord_sim::people::{grant, terms, usual_grants};
 use accord_sim::world::World;
@@ -591,6 +592,38 @@ fn a_laptop_that_found_a_document_incomplete_three_times_gets_it_once_its_home_h
     world.run(60_000);
     assert_eq!(changes(&mut world, a, &thread), (3, 0), "asked for and come");
     same(&mut world, &thread, &[a, b, laptop]);
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn nodes_of_other_versions_share_what_both_can_read_and_disturb_nobody() {
+    let mut world = World::new(44);
+    let [a, b, c] = world.star(30);
+    // b speaks the oldest version still spoken and knows no later message; c speaks one after ours only.
+    (world.nodes[b].skew, world.nodes[c].skew) = (Some(Skew::Deaf), Some(Skew::Newer));
+    world.cut_all();
+    world.run(20_000);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    let bulletin = world.publish(a, &[b, c], SERIES).expect("published");
+    world.run(60_000);
+    world.write_note(b, &thread).expect("b takes part");
+    world.write_note(a, &thread).expect("a answers");
+    world.run(60_000);
+    same(&mut world, &thread, &[a, b]);
+    same(&mut world, &bulletin, &[a, b]);
+    assert!(!world.holds(c, &thread) && !world.holds(c, &bulletin), "nothing goes to one that cannot read it");
+    assert!(world.nodes.iter().all(|node| node.is_up()));
+    let other = world.partner(a, c);
+    assert!(!other.divergent, "another version is no difference of views");
+    world.cut_access(a, &thread, b, false).expect("cut");
+    world.run(60_000);
+    assert_eq!(world.write_note(b, &thread).expect_err("the old one hears of its cut").code, "may_not_append");
+    world.nodes[c].skew = None;
+    world.cut_all();
+    world.run(120_000);
+    same(&mut world, &thread, &[a, c]);
+    same(&mut world, &bulletin, &[a, b, c]);
     world.heal();
     world.check_healed();
 }
