@@ -222,6 +222,10 @@ pub const COMPACTS_PAGE: usize = 4;
 pub const COMPACT_FILE_BYTES_MAX: usize = 256 * 1024;
 /// An offer under a compact lapses after this, seconds: dozens of heads sign within a quarter, each once.
 pub const COMPACT_OFFER_EXPIRES_S: u64 = 90 * 24 * 3_600;
+/// Grants that a healed log left on another branch, kept for each document: a row holds them.
+pub const LOST_GRANTS_MAX: usize = 64;
+/// They are shown to the registrar's officers for this long after the healing, seconds, unless they are given again or their holder is cut.
+pub const LOST_GRANTS_SHOWN_S: u64 = 30 * 24 * 3_600;
 /// People are warned so many days before an agreement ends.
 pub const WARN_DAYS: [u32; 3] = [60, 30, 7];
 /// Receipts in one line of a pair's ledger. Verdict; a line fits a control frame.

@@ -20,6 +20,7 @@ use accord_keys::certificate::Capability;
 use accord_keys::directory::Directory;
 use accord_keys::seal::{Sealed, Verified};
 
+pub use fork::LostGrant;
 pub use genesis::{Genesis, Grantee, Kind, Life, RULES};
 pub use order::{Order, OrderAct};
 pub use record::{EndKind, FrontierLine, Record, RecordError, RecordKind, Subject};

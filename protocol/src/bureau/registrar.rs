@@ -41,14 +41,14 @@ impl Bureau {
         Some((certificate, appointment.id()))
     }
 
-    /// At start: documents with unsettled changes get an anchor in time.
+    /// At start, and once a store is trusted again: documents with unsettled changes get an anchor in time, and logs that forked are healed.
     pub(super) fn schedule_all(&mut self, mono: MonoMillis) {
         if self.registrar_epoch().is_none() {
             return;
         }
         let own = self.identity.bureau;
         let due = mono.plus(limits::ANCHOR_ACT_MS);
-        let unsettled = self.documents.values().filter(|s| s.owner == own && !s.ended && (!s.adopted || s.settled < s.changes));
+        let unsettled = self.documents.values().filter(|s| s.owner == own && !s.ended && (!s.adopted || s.settled < s.changes || s.torn));
         self.anchor_due = unsettled.map(|s| (s.document, due)).collect();
     }
 

@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::access::Facts;
 use crate::access::consent::Consented;
-use crate::access::log::{EndKind, Held, Kind, Rights, Subject};
+use crate::access::log::{EndKind, Held, Kind, LostGrant, Rights, Subject};
 use crate::agreement::{Category, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, Digest, DocumentId, PublicKey, RecordId};
 use crate::intake::DocState;
@@ -248,6 +248,12 @@ struct SummaryRow {
     /// Present once something of it quotes what another writer signed.
     #[n(36)]
     quotes: Option<bool>,
+    /// Present while its log has more than one head.
+    #[n(37)]
+    torn: Option<bool>,
+    /// Who was let in on a branch its healed log left, when it was healed, and with which verb.
+    #[n(38)]
+    lost: Option<Vec<LostRow>>,
 }
 
 /// Denials kept in a row.
@@ -260,6 +266,17 @@ struct DeniedRow {
     subject: Subject,
     #[n(1)]
     verb: Verb,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct LostRow {
+    #[n(0)]
+    bureau: BureauId,
+    #[n(1)]
+    verb: Verb,
+    #[n(2)]
+    healed: WallSeconds,
 }
 
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
@@ -286,6 +303,10 @@ pub struct Summary {
     pub newest_record: WallSeconds,
     /// When it ended, if that was for its time being over.
     pub ended_at: Option<WallSeconds>,
+    /// Its log has more than one head, and rules under which that can be healed.
+    pub torn: bool,
+    /// Grants that a healed log left on another branch: nothing else says that they were ever given.
+    pub lost: Vec<LostGrant>,
     /// H(document, log heads, admitted tips).
     pub entry: Digest,
     pub newest_seq: u64,
@@ -350,6 +371,8 @@ impl Summary {
             quotes: state.has_quotes(),
             newest_record: newest.unwrap_or(genesis.at),
             ended_at: state.log().ended().filter(|(_, kind)| *kind == EndKind::Retention).and_then(|(record, _)| at(&record)),
+            torn: state.log().is_forked() && genesis.rules > 1,
+            lost: state.log().lost_grants(),
             number: number.unwrap_or_else(|| format!("临-{}-{}", genesis.creator.short(), state.id().short())),
             created: genesis.at,
             changes: state.admitted().len() as u64,
@@ -437,6 +460,9 @@ impl Summary {
             quotes: self.quotes.then_some(true),
             newest_record: Some(self.newest_record),
             ended_at: self.ended_at,
+            torn: self.torn.then_some(true),
+            lost: (!self.lost.is_empty())
+                .then(|| self.lost.iter().map(|lost| LostRow { bureau: lost.bureau, verb: lost.verb, healed: lost.healed }).collect()),
             parted: self
                 .rights
                 .all_parted()
@@ -507,6 +533,13 @@ impl Summary {
             quotes: row.quotes.unwrap_or(false),
             newest_record: row.newest_record.unwrap_or(row.created),
             ended_at: row.ended_at,
+            torn: row.torn.unwrap_or(false),
+            lost: row
+                .lost
+                .unwrap_or_default()
+                .into_iter()
+                .map(|row| LostGrant { bureau: row.bureau, verb: row.verb, healed: row.healed })
+                .collect(),
             entry: row.entry,
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),

@@ -15,6 +15,7 @@ use crate::agreement::exchange::{Entry, Standing};
 use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId};
 use crate::input::Command;
 use crate::intake::HeldAct;
+use crate::limits;
 use crate::view::{
     AccessView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, HeldView, HolderView, InboxItem, NodeAddress,
     OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
@@ -620,6 +621,9 @@ impl Bureau {
             let here = summary.owner == own && self.registrar_epoch().is_some();
             if here && !summary.adopted && !summary.ended {
                 item("unadopted", summary.document.to_string(), summary.title.clone(), self.name_of(&own), summary.created.0);
+            }
+            for lost in summary.lost.iter().filter(|lost| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S)) {
+                item("grants_lost", summary.document.to_string(), summary.title.clone(), self.name_of(&lost.bureau), lost.healed.0);
             }
             if summary.held > 0 {
                 item("held", summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);

@@ -160,6 +160,7 @@ fn draw(world: &mut World, options: &Options) -> Plan {
     let quiet = dice.random_bool(0.14) && options.hostile.is_empty();
     let (weather, faults) = if quiet { (CALM, Faults::default()) } else { (weather, faults) };
     let stretch = draw_life(world, options);
+    world.newer = options.faults.has(Fault::Newcomers).then(|| SmallRng::seed_from_u64(options.seed ^ 0x6e65_7765_7200_0000));
     let homes = options.faults.has(Fault::Homes);
     let put_back = world.later.random_bool(0.25) && homes && !quiet;
     let faults = if put_back { faults.with(Fault::Homes) } else { faults };

@@ -40,13 +40,15 @@ pub enum Fault {
     Reset,
     /// The disk of a home node is put back, by a restore that says so or a snapshot that says nothing; a doubled registrar is one of these.
     Homes,
+    /// Hostile members that came to the simulation later have a part among them.
+    Newcomers,
     /// Agreements end within the day, are suspended, resumed, amended, renewed too late; days go by in which nobody acts.
     Lifecycle,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 19] = [
+    pub const ALL: [Fault; 20] = [
         Fault::Crash,
         Fault::Drop,
         Fault::Duplicate,
@@ -65,6 +67,7 @@ impl Fault {
         Fault::Replay,
         Fault::Reset,
         Fault::Homes,
+        Fault::Newcomers,
         Fault::Lifecycle,
     ];
 
@@ -89,6 +92,7 @@ impl Fault {
             Fault::Replay => "replay",
             Fault::Reset => "reset",
             Fault::Homes => "homes",
+            Fault::Newcomers => "newcomers",
             Fault::Lifecycle => "lifecycle",
         }
     }

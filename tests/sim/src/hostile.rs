@@ -1,4 +1,4 @@
-//! What hostile members and partners do, and by which name: [`personality::ALL`] lists them beside the lines of the threat catalogue.
+//! What hostile members and partners do, and by which name: [`personality::all`] lists them beside the lines of the threat catalogue.
 
 mod bytes;
 mod changes;

@@ -13,7 +13,7 @@ use accord_sim::runner::{self, Outcome};
 
 const USAGE: &str = "\
 usage: accord-sim [--seeds N] [--seed S] [--days D | --hours H] [--hostile NAME,..] [--without FAULT,..]
-                  [--resume FILE] [--shrink] [--keep-going] [--threads N] [--trace] [--json]
+                  [--resume FILE] [--shrink] [--keep-going] [--until WORD] [--threads N] [--trace] [--json]
   --seeds N        how many worlds, default 1
   --seed S         first seed, default 1
   --days D         virtual days of each world, default 1; --hours H for parts of days
@@ -22,6 +22,7 @@ usage: accord-sim [--seeds N] [--seed S] [--days D | --hours H] [--hostile NAME,
   --resume FILE    note finished seeds there; what is noted is not run again
   --shrink         make the first failing seed smaller by turning faults off one by one
   --keep-going     do not stop at the first failing seed
+  --until WORD     stop at the first violation that begins so, an invariant say, and not before
   --trace          print the whole trace of a failing seed
   --json           nothing but the last line";
 
@@ -34,6 +35,7 @@ struct Wish {
     resume: Option<String>,
     shrink: bool,
     keep_going: bool,
+    until: Option<String>,
     threads: usize,
     trace: bool,
     json: bool,
@@ -50,6 +52,7 @@ fn wish(mut args: impl Iterator<Item = String>) -> Result<Wish, String> {
         resume: None,
         shrink: false,
         keep_going: false,
+        until: None,
         threads,
         trace: false,
         json: false,
@@ -66,9 +69,8 @@ fn wish(mut args: impl Iterator<Item = String>) -> Result<Wish, String> {
             "--threads" => wish.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
             "--hostile" => {
                 for name in list(value()?) {
-                    if !personality::ALL.iter().any(|one| one.name == name) {
-                        let known: Vec<String> =
-                            personality::ALL.iter().map(|p| format!("{:<20} {:?} {}", p.name, p.lines, p.about)).collect();
+                    if !personality::all().any(|one| one.name == name) {
+                        let known: Vec<String> = personality::all().map(|p| format!("{:<20} {:?} {}", p.name, p.lines, p.about)).collect();
                         return Err(format!("{name} is no hostile member; known:\n{}", known.join("\n")));
                     }
                     wish.hostile.push(name);
@@ -86,6 +88,7 @@ fn wish(mut args: impl Iterator<Item = String>) -> Result<Wish, String> {
             "--resume" => wish.resume = Some(value()?),
             "--shrink" => wish.shrink = true,
             "--keep-going" => wish.keep_going = true,
+            "--until" => wish.until = Some(value()?),
             "--trace" => wish.trace = true,
             "--json" => wish.json = true,
             "--help" | "-h" => return Err(USAGE.to_owned()),
@@ -171,6 +174,7 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
     let mut failing: Vec<Outcome> = Vec::new();
     let mut count = 0_u64;
     let mut told = instant();
+    let mut done = false;
     runner::many(
         &seeds,
         wish.threads,
@@ -189,6 +193,10 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
             if let Some(why) = &outcome.violation {
                 let text = if wish.trace { why.clone() } else { runner::gist(why) };
                 let _ = writeln!(std::io::stderr(), "seed {} failed: {text}", outcome.seed);
+                done |= match &wish.until {
+                    Some(word) => runner::names(why, word),
+                    None => !wish.keep_going,
+                };
                 failing.push(outcome);
             }
             if !wish.json && told.elapsed().as_secs() >= 5 {
@@ -197,7 +205,7 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
                 let _ =
                     writeln!(std::io::stderr(), "{count} of {} seeds, {} failed, {ratio:.0} times real time", seeds.len(), failing.len());
             }
-            failing.is_empty() || wish.keep_going
+            !done
         },
     );
     failing.sort_by_key(|outcome| outcome.seed);

@@ -58,6 +58,13 @@ pub fn gist(violation: &str) -> String {
     line.chars().take(400).collect()
 }
 
+/// Whether a violation is of this invariant.
+pub fn names(violation: &str, invariant: &str) -> bool {
+    let gist = gist(violation);
+    let said = gist.split_once(", seed ").and_then(|(_, rest)| rest.split_once(": ")).map_or(gist.as_str(), |(_, said)| said);
+    said.split(':').next() == Some(invariant)
+}
+
 /// Turns kinds of trouble off, one by one, and shortens the day, as long as the seed still fails. Answers the smallest that does.
 pub fn shrink(failing: &Options, mut tell: impl FnMut(&str)) -> Options {
     let mut best = failing.clone();

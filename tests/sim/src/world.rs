@@ -120,6 +120,8 @@ pub struct World {
     pub shaken: bool,
     /// Dice of the life of agreements, where they have one.
     pub life: Option<SmallRng>,
+    /// Dice that say when a cheat is one of those that came later, where they may come.
+    pub newer: Option<SmallRng>,
     /// The network all statements are bound to.
     pub network: NetworkId,
     /// Devices.
@@ -183,6 +185,7 @@ impl World {
             later: SmallRng::seed_from_u64(seed ^ 0x6c61_7465_7200_0000),
             shaken: false,
             life: None,
+            newer: None,
             network: NetworkId::named("sim"),
             nodes: Vec::new(),
             weather: CALM,

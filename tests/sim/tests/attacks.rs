@@ -6,6 +6,7 @@ use accord_protocol::input::Command;
 use accord_protocol::step::{Table, Write};
 use accord_protocol::view::View;
 use accord_protocol::wire::{Message, Push};
+use accord_sim::node::Skew;
 use accord_sim::oracle::Oracle;
 use accord_sim::people::{grant, terms, usual_grants};
 use accord_sim::world::World;
@@ -554,6 +555,75 @@ fn a_hand_picked_audience_is_known_to_its_owner_only() {
     world.run(30_000);
     assert!(!world.holds(c, &second), "a hidden audience is never relayed");
     assert!(world.holds(c, &third), "an open one is");
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn a_laptop_that_found_a_document_incomplete_three_times_gets_it_once_its_home_has_it_whole() {
+    let mut world = World::new(43);
+    let (a, b) = (world.bureau("甲局"), world.bureau("乙局"));
+    world.introduce(a, b, true);
+    world.run(5_000);
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    let pact = world.agree(a, b, pact).to_string();
+    let (laptop, other) = (world.laptop(a, "甲局笔记本"), world.laptop(b, "乙局笔记本"));
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    // What b writes before it hears that a stopped their agreement is declined, and b goes on behind it.
+    world.part(a, b);
+    let stop = Command::AgreementSuspend { id: pact.clone(), categories: Vec::new(), reason: "核查期间暂停".into() };
+    world.ask(a, stop).expect("suspended");
+    world.write_note(b, &thread).expect("not heard yet");
+    world.join_again(a, b);
+    world.run(5_000);
+    assert_eq!(changes(&mut world, a, &thread), (1, 0), "declined");
+    world.ask(a, Command::AgreementResume { id: pact, notices: false }).expect("the side that stopped asks to go on");
+    world.run(1_000);
+    world.part(a, b);
+    let Ok(View::Agreements { agreements }) = world.ask(b, Command::AgreementList) else { panic!("no agreements") };
+    let asked = agreements.iter().flat_map(|a| &a.resumes).find(|r| r.by == "theirs").expect("heard").id.clone();
+    world.ask(b, Command::AgreementResume { id: asked, notices: false }).expect("the other side agrees");
+    world.write_note(other, &thread).expect("another writer goes on from it");
+    world.run(1_000);
+    // The way between the bureaus is slow, the one between a and its laptop fast: it has asked three times before anything came.
+    world.weather.delay = (400, 500);
+    world.join_again(a, b);
+    world.run(60_000);
+    assert_eq!(changes(&mut world, a, &thread), (3, 0), "asked for and come");
+    same(&mut world, &thread, &[a, b, laptop]);
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn nodes_of_other_versions_share_what_both_can_read_and_disturb_nobody() {
+    let mut world = World::new(44);
+    let [a, b, c] = world.star(30);
+    // b speaks the oldest version still spoken and knows no later message; c speaks one after ours only.
+    (world.nodes[b].skew, world.nodes[c].skew) = (Some(Skew::Deaf), Some(Skew::Newer));
+    world.cut_all();
+    world.run(20_000);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    let bulletin = world.publish(a, &[b, c], SERIES).expect("published");
+    world.run(60_000);
+    world.write_note(b, &thread).expect("b takes part");
+    world.write_note(a, &thread).expect("a answers");
+    world.run(60_000);
+    same(&mut world, &thread, &[a, b]);
+    same(&mut world, &bulletin, &[a, b]);
+    assert!(!world.holds(c, &thread) && !world.holds(c, &bulletin), "nothing goes to one that cannot read it");
+    assert!(world.nodes.iter().all(|node| node.is_up()));
+    let other = world.partner(a, c);
+    assert!(!other.divergent, "another version is no difference of views");
+    world.cut_access(a, &thread, b, false).expect("cut");
+    world.run(60_000);
+    assert_eq!(world.write_note(b, &thread).expect_err("the old one hears of its cut").code, "may_not_append");
+    world.nodes[c].skew = None;
+    world.cut_all();
+    world.run(120_000);
+    same(&mut world, &thread, &[a, c]);
+    same(&mut world, &bulletin, &[a, b, c]);
     world.heal();
     world.check_healed();
 }

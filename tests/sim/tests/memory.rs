@@ -274,3 +274,23 @@ fn partners_tell_a_restored_bureau_what_it_revoked_itself() {
     assert_eq!(lasting(&world.nodes[a], own), before);
     assert_eq!(confirm(&mut world, a, false, None).expect_err("the key that was revoked signs nothing").code, "certificate_not_good");
 }
+
+#[test]
+fn what_one_partner_tells_a_bureau_of_its_own_keys_the_others_that_are_linked_hear_too() {
+    let (mut world, [a, b, c]) = star(68);
+    let old = world.nodes[a].disk.clone();
+    world.part(a, c);
+    world.ask(a, Command::OfficerReset { name: "值班员".into() }).expect("reset: the old key is lost");
+    world.run(20_000);
+    let own = world.nodes[a].bureau;
+    let known = lasting(&world.nodes[b], own);
+    world.part(a, b);
+    put_back(&mut world, a, old);
+    world.join_again(a, c);
+    world.run(30_000);
+    assert!(!lasting(&world.nodes[c], own).is_superset(&known), "neither of the two has it");
+    world.join_again(a, b);
+    world.run(30_000);
+    assert_eq!(lasting(&world.nodes[a], own), known, "the one that heard it gives it back");
+    assert_eq!(lasting(&world.nodes[c], own), known, "and the one that was linked all the while hears it");
+}

@@ -1,16 +1,20 @@
 //! Orders, held work and what the registrar does by itself, in small worlds.
 
-use accord_keys::certificate::Issuer;
+use std::sync::Arc;
+
+use accord_keys::certificate::{Capability, Issuer, MemberCertificate};
 use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
 use accord_keys::seal::Sealed;
 use accord_protocol::access::log::{Record, RecordKind};
 use accord_protocol::agreement::{Category, Direction, Tlp, Verb};
+use accord_protocol::bureau::{Suspicion, note_suspicion};
 use accord_protocol::id::{Bytes, DocumentId};
 use accord_protocol::input::Command;
 use accord_protocol::intake::Item;
 use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{DocumentView, InboxItem, SendingView, View};
 use accord_protocol::wire::{Message, Push};
+use accord_sim::node::Officer;
 use accord_sim::people::{grant, terms, usual_grants};
 use accord_sim::world::World;
 
@@ -441,4 +445,213 @@ fn rival_roots_freeze_a_bureau_until_its_checking_code_is_read_out_again() {
     world.ask(b, heard).expect("read out on the phone");
     world.run(120_000);
     assert!(!frozen(&world), "decided");
+}
+
+/// A registrar was put back and an officer said what is missing while one partner, which holds records of the lost time, was away: what the
+/// registrar wrote since and what comes back then are two branches of one log. Answers the document and the partners.
+fn branched(seed: u64) -> (World, [usize; 4], DocumentId) {
+    let mut world = World::new(seed);
+    let [a, b, c] = world.star(30);
+    let d = world.bureau("丁局");
+    world.introduce(a, d, true);
+    world.run(5_000);
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, d, pact);
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    let old = world.nodes[a].disk.clone();
+    // The time that is lost: c is let in, and only b hears of it.
+    world.part(a, c);
+    world.part(a, d);
+    world.grant_access(a, &thread, c, "read").expect("granted");
+    world.run(20_000);
+    world.part(a, b);
+    world.crash(a);
+    world.nodes[a].disk = old;
+    world.nodes[a].disk.commit(&[note_suspicion(Suspicion::Restored)]).expect("a row");
+    world.boot(a);
+    world.join_again(a, c);
+    world.join_again(a, d);
+    world.run(601_000);
+    (world, [a, b, c, d], thread)
+}
+
+fn confirm_store(world: &mut World, n: usize) {
+    world.ask(n, Command::StoreConfirm { missing: "最后一天的记录".into(), alone: false, pair: None }).expect("confirmed");
+}
+
+#[test]
+fn a_log_that_forked_while_its_owner_caught_up_is_healed_once_it_is_trusted_again() {
+    let (mut world, [a, b, _, d], thread) = branched(115);
+    confirm_store(&mut world, a);
+    world.grant_access(a, &thread, d, "append").expect("the other branch");
+    world.grant_access(a, &thread, d, "read").expect("and one more record: it is the longer one");
+    world.run(20_000);
+    // It doubts itself again before b comes back with the other branch: nothing may be written then.
+    world.crash(a);
+    world.nodes[a].disk.commit(&[note_suspicion(Suspicion::Restored)]).expect("a row");
+    world.boot(a);
+    world.join_again(a, b);
+    world.run(60_000);
+    assert_eq!(world.status(a).catching_up, ["restored"]);
+    let forked = kinds(&mut world, a, &thread);
+    assert!(!forked.contains(&"continue".to_owned()), "no record while it catches up: {forked:?}");
+    assert!(accord_sim::oracle::log_of(&world.nodes[a], &thread).expect("held").heads(&thread).len() > 1, "it forked");
+    world.run(601_000);
+    confirm_store(&mut world, a);
+    world.run(30_000);
+    assert_eq!(kinds(&mut world, a, &thread).last().map(String::as_str), Some("continue"), "healed by itself");
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn grants_on_the_branch_a_healed_log_left_are_listed_until_they_are_given_again() {
+    let (mut world, [a, b, c, d], thread) = branched(116);
+    confirm_store(&mut world, a);
+    world.grant_access(a, &thread, d, "append").expect("the other branch");
+    world.write_note(a, &thread).expect("written");
+    world.grant_access(a, &thread, d, "read").expect("the longer one");
+    world.run(20_000);
+    assert!(inbox(&mut world, a, "grants_lost").is_empty(), "nobody knows of it yet");
+    world.join_again(a, b);
+    world.run(60_000);
+    // What b returns tells of a store before this one: an officer rules once more.
+    if !world.status(a).catching_up.is_empty() {
+        world.run(601_000);
+        confirm_store(&mut world, a);
+        world.run(30_000);
+    }
+    let log = kinds(&mut world, a, &thread);
+    assert_eq!(log.iter().filter(|kind| *kind == "continue").count(), 1, "{log:?}");
+    assert!(!world.holds(c, &thread), "the branch that goes on does not let it in");
+    let listed = inbox(&mut world, a, "grants_lost");
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].id.as_str(), listed[0].from.as_str()), (thread.to_string().as_str(), "丙局"));
+    world.restart(a);
+    assert_eq!(inbox(&mut world, a, "grants_lost").len(), 1, "a restart forgets nothing");
+    world.grant_access(a, &thread, c, "read").expect("given again");
+    world.run(20_000);
+    assert!(world.holds(c, &thread) && inbox(&mut world, a, "grants_lost").is_empty());
+    same(&mut world, &thread, &[a, b, c, d]);
+    world.heal();
+    world.check_healed();
+}
+
+/// A member's certificate for a new key, issued by an issuer whose key somebody has.
+fn issued(world: &mut World, n: usize, name: &str, issuer: &Officer) -> (Officer, Vec<u8>) {
+    let key = Arc::new(world.key());
+    let serial = world.draw32()[..16].try_into().expect("sixteen of thirty-two");
+    let directory = world.nodes[n].core.as_ref().expect("runs").directory();
+    let before = directory.certificate(&issuer.certificate).expect("known").body().clone();
+    let capabilities = before.capabilities.iter().copied().filter(|capability| *capability != Capability::Issue).collect();
+    let body = MemberCertificate { key: key.public(), serial, capabilities, issuer: Issuer::Member(issuer.certificate), ..before };
+    let sealed = Sealed::seal(&world.network, body, &[issuer.key.as_ref()]).expect("seals");
+    let certificate = sealed.certificate_id(&world.network);
+    (Officer { name: name.into(), certificate, key }, sealed.to_bytes())
+}
+
+/// Writes in a document with the key of somebody who sits at no device of ours, and hands it from one node to another.
+fn written_by(world: &mut World, who: &Officer, [from, to]: [usize; 2], document: &DocumentId) {
+    world.nodes[from].officers.push(who.clone());
+    let segment = world.honest_segment(from, document).expect("well formed");
+    world.nodes[from].officers.pop();
+    assert!(world.push_raw(from, to, *document, vec![segment]));
+    world.run(200);
+}
+
+#[test]
+fn a_stolen_issuer_is_revoked_with_what_it_issued_but_for_whom_the_root_lists() {
+    let mut world = World::new(117);
+    let [a, b, _, laptop] = world.county();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    let (root, key) = (world.nodes[a].root.clone().expect("founded here"), Arc::new(world.key()));
+    let directory = world.nodes[a].core.as_ref().expect("runs").directory();
+    let head = directory.bureau(&world.nodes[a].bureau).expect("our own").head();
+    let officer = directory.certificate(&world.nodes[a].officers[0].certificate).expect("known").body().clone();
+    let mut capabilities = vec![Capability::Issue, Capability::Create, Capability::Write];
+    capabilities.sort();
+    let body = MemberCertificate { key: key.public(), capabilities, serial: [9; 16], issuer: Issuer::Root(head), ..officer };
+    let sealed = Sealed::seal(&world.network, body, &[root.as_ref()]).expect("seals");
+    let issuer = Officer { name: "签发员".into(), certificate: sealed.certificate_id(&world.network), key };
+    world.ask(a, Command::Install { bytes: sealed.to_bytes() }).expect("installed");
+    world.run(1_000);
+    let (honest, bytes) = issued(&mut world, a, "新同事", &issuer);
+    world.ask(a, Command::Install { bytes }).expect("installed");
+    world.run(1_000);
+    // The thief makes itself an officer of ours, and a partner hands in what it wrote.
+    let (thief, bytes) = issued(&mut world, a, "窃贼", &issuer);
+    assert!(world.inject(b, a, Message::Statements(vec![Bytes(bytes)]).encode()));
+    world.run(200);
+    written_by(&mut world, &honest, [laptop, a], &thread);
+    written_by(&mut world, &thief, [b, a], &thread);
+    assert_eq!(changes(&mut world, a, &thread), (3, 0), "its chain is good: nobody can tell yet");
+    let revocation = Revocation {
+        bureau: world.nodes[a].bureau,
+        target: RevocationTarget::Issuer { certificate: issuer.certificate, good: vec![honest.certificate] },
+        class: RevocationClass::Compromised,
+        at: WallSeconds(world.wall()),
+        issuer: Issuer::Root(head),
+    };
+    let sealed = Sealed::seal(&world.network, revocation, &[root.as_ref()]).expect("seals");
+    world.ask(a, Command::Install { bytes: sealed.to_bytes() }).expect("installed");
+    world.run(30_000);
+    assert!(kinds(&mut world, a, &thread).contains(&"cut".to_owned()), "{:?}", kinds(&mut world, a, &thread));
+    assert_eq!(changes(&mut world, a, &thread), (2, 1), "the thief's act is held");
+    for n in [b, laptop] {
+        assert_eq!(changes(&mut world, n, &thread).0, 2, "and out at {}", world.nodes[n].name);
+    }
+    // On top of what b has: that is without the thief's act.
+    written_by(&mut world, &honest, [b, a], &thread);
+    world.run(60_000);
+    written_by(&mut world, &thief, [b, a], &thread);
+    world.run(700_000);
+    assert_eq!(changes(&mut world, a, &thread).0, 3, "who was listed goes on, the thief does not");
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn what_a_doubled_registrar_wrote_on_both_sides_is_healed_and_its_denials_count() {
+    let mut world = World::new(118);
+    let [a, b, c] = world.star(30);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    world.run(20_000);
+    let twin = world.double(a, false);
+    world.part(a, c);
+    world.part(twin, b);
+    world.run(20_000);
+    // One of the two goes on with c and cuts it; the other goes on with b.
+    world.write_note(c, &thread).expect("to the copy");
+    world.write_note(b, &thread).expect("to the first");
+    world.run(20_000);
+    world.cut_access(twin, &thread, c, false).expect("cut there");
+    world.run(20_000);
+    for _ in 0..3 {
+        world.write_note(b, &thread).expect("b writes on");
+        world.run(20_000);
+    }
+    let heads = |world: &World, n: usize| accord_sim::oracle::log_of(&world.nodes[n], &thread).expect("held").heads(&thread);
+    assert!(heads(&world, a) != heads(&world, twin), "two logs");
+    // The copy is found and put out of use; what it wrote comes back by its partner.
+    world.crash(twin);
+    world.nodes[twin].retired = true;
+    world.join_again(a, c);
+    world.run(60_000);
+    if !world.status(a).catching_up.is_empty() {
+        world.run(601_000);
+        confirm_store(&mut world, a);
+        world.run(60_000);
+    }
+    let log = kinds(&mut world, a, &thread);
+    assert!(log.contains(&"continue".to_owned()) && heads(&world, a).len() == 1, "{log:?}");
+    assert_eq!(world.write_note(c, &thread).expect_err("the cut of the copy counts").code, "may_not_append");
+    let before = changes(&mut world, c, &thread).0;
+    world.write_note(b, &thread).expect("b is in");
+    world.run(60_000);
+    same(&mut world, &thread, &[a, b]);
+    assert_eq!(changes(&mut world, c, &thread).0, before, "and c gets no more");
+    world.heal();
+    world.check_healed();
 }

@@ -2,8 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, Log, RecordKind, cuts_of};
-use crate::id::RecordId;
+use super::{Entry, Log, RecordKind, Subject, cuts_of};
+use crate::agreement::Verb;
+use crate::id::{BureauId, RecordId};
+use crate::limits;
+use crate::time::WallSeconds;
+
+/// A bureau that was let in on a branch which the healed log does not go on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostGrant {
+    /// Who was let in there.
+    pub bureau: BureauId,
+    /// What it might do there.
+    pub verb: Verb,
+    /// When the log was healed, by its registrar's word.
+    pub healed: WallSeconds,
+}
 
 /// What follows from the tree of records, once it is one. Derived anew whenever a branch or a `continue` comes.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +152,40 @@ impl Log {
             }
         }
         found.into_iter().map(|((_, id), kind)| (id, kind)).collect()
+    }
+
+    /// Grants on the branches a `continue` left that count nowhere: since the fork nobody gave them again, and no record those branches did not
+    /// know took them away. One for each bureau, of the latest healing. What a newer appointment set aside is no grant of ours.
+    pub fn lost_grants(&self) -> Vec<LostGrant> {
+        if self.forked.is_none() {
+            return Vec::new(); // It never branched.
+        }
+        let now = self.rights();
+        let mut lost: BTreeMap<BureauId, LostGrant> = BTreeMap::new();
+        let healings =
+            self.entries.iter().filter(|(id, entry)| !self.is_aside(id) && matches!(entry.kind(), Some(RecordKind::Continue(..))));
+        for (_, entry) in healings {
+            let healed = entry.record.as_ref().map_or(WallSeconds(0), |record| record.body().at);
+            let left: BTreeSet<RecordId> = entry.parents().skip(1).flat_map(|head| self.way(head)).collect();
+            let mut given: BTreeMap<BureauId, Verb> = BTreeMap::new();
+            for (_, kind) in self.taken_elsewhere(entry) {
+                given.extend(kind.grantees().iter().map(|grantee| (grantee.bureau, grantee.verb)));
+                match kind {
+                    RecordKind::Cut(Subject::Bureau(bureau), ..) => drop(given.remove(bureau)),
+                    RecordKind::Reclassify(_, narrowed, _) => given.retain(|bureau, _| !narrowed.contains(bureau)),
+                    RecordKind::End(..) => given.clear(),
+                    _ => {}
+                }
+            }
+            for (bureau, verb) in given {
+                let stands = now.bureaus.get(&bureau).is_some_and(|held| held.verb.includes(verb));
+                let decided = now.parted(&bureau).is_some_and(|record| !left.contains(&record));
+                if !stands && !decided && lost.get(&bureau).is_none_or(|other| other.healed <= healed) {
+                    lost.insert(bureau, LostGrant { bureau, verb, healed });
+                }
+            }
+        }
+        lost.into_values().take(limits::LOST_GRANTS_MAX).collect()
     }
 
     /// Whether one of these records is before another of them, by whatever way.

@@ -297,7 +297,26 @@ impl Bureau {
         if !own && matches!(statement, wire::IdentityStatement::ClockReset(_)) {
             return false;
         }
-        self.learn_identity(turn, statement).unwrap_or(false)
+        let ours = self.is_lasting_of_ours(&statement).then(|| statement.to_bytes());
+        let new = self.learn_identity(turn, statement).unwrap_or(false);
+        // What a restore forgot and one partner gives back, the others that are linked may never have heard.
+        if let Some(bytes) = ours.filter(|_| new) {
+            self.tell_statement(turn, &bytes);
+        }
+        new
+    }
+
+    /// Whether a statement is one of those of our own bureau that never go backwards.
+    fn is_lasting_of_ours(&self, statement: &wire::IdentityStatement) -> bool {
+        let own = self.identity.bureau;
+        match statement {
+            wire::IdentityStatement::Root(root) => {
+                root.body().previous.is_some_and(|previous| self.directory.bureau_of_root(&previous) == Some(own))
+            }
+            wire::IdentityStatement::Appointment(appointment) => appointment.body().bureau == own,
+            wire::IdentityStatement::Revocation(revocation) => revocation.body().bureau == own,
+            _ => false,
+        }
     }
 
     /// Whether a link has had its share of account lines and events for refusals this minute. The rest is counted, not written.
@@ -381,7 +400,10 @@ impl Bureau {
         let concerned: BTreeSet<LinkId> = self
             .links
             .iter()
-            .filter(|(id, link)| seen_before.contains(id) || newly_with(link, &newly) || self.in_view(turn, link, summary))
+            .filter(|(id, link)| {
+                let incomplete = link.own && link.declined.contains(&document);
+                incomplete || seen_before.contains(id) || newly_with(link, &newly) || self.in_view(turn, link, summary)
+            })
             .map(|(id, _)| *id)
             .collect();
         for (id, link) in &mut self.links {
@@ -389,9 +411,12 @@ impl Bureau {
             link.busy(turn.now.mono);
             link.repairs = 0;
             link.by_symbols = false;
-            // A device of ours that found it incomplete may find it complete with what came now.
-            if newly.contains(&peer.bureau) || link.own {
+            if newly.contains(&peer.bureau) {
                 link.declined.remove(&document);
+            }
+            // A device of ours that found it incomplete may find it complete with what came now, but only in one piece.
+            if link.own && link.declined.remove(&document) {
+                link.whole.insert(document);
             }
         }
         self.event(turn, "document_changed", Some(document), Some(owner), what);

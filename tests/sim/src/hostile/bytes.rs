@@ -1,6 +1,6 @@
 //! Bytes that are no messages.
 
-use accord_protocol::id::Bytes;
+use accord_protocol::id::{Bytes, DocumentId};
 use accord_protocol::wire::{Message, VERSION};
 use rand::Rng;
 
@@ -21,6 +21,16 @@ pub fn deep_nest(world: &mut World, Attack { from, to, .. }: Attack) -> bool {
         _ => bytes.extend([0xa1, 0x00, 0x5b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]),
     }
     world.inject(from, to, bytes)
+}
+
+/// Hundreds of pushes of documents that do not exist, each a reason for a line in an account and a word to the officers.
+pub fn alarmist(world: &mut World, Attack { from, to, .. }: Attack) -> bool {
+    let mut sent = false;
+    for _ in 0..world.rng.random_range(20..300) {
+        let document = DocumentId(world.rng.random());
+        sent |= world.push_parts(from, to, document, Some(vec![0x80]), Vec::new(), Vec::new());
+    }
+    sent
 }
 
 impl World {

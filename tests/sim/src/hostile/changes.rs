@@ -4,6 +4,7 @@ use accord_keys::canon;
 use accord_keys::secret::Signer;
 use accord_protocol::access::log::Life;
 use accord_protocol::act::{Act, ActKind};
+use accord_protocol::agreement::Verb;
 use accord_protocol::content::{Content, Edit};
 use accord_protocol::id::{CertificateId, Digest, DocumentId, Nonce, RecordId};
 use accord_protocol::intake::Item;
@@ -12,6 +13,7 @@ use accord_protocol::rules::{self, ChangeHash};
 use accord_protocol::segment::{self, Segment, Tip};
 use accord_protocol::time::WallSeconds;
 use rand::Rng;
+use rand::seq::IndexedRandom;
 
 use super::personality::Attack;
 use crate::node::Officer;
@@ -141,6 +143,13 @@ impl World {
         let mut change = Forged::from_parsed(&rules::parse(&next.change).ok()?);
         change.start_op += 7;
         self.seal_segment(document, &next, vec![change.encode()], next.head)
+    }
+
+    /// What a device's officer would write next in a document, in a new life: nothing is wrong with it but, perhaps, its right to be.
+    pub fn honest_segment(&mut self, n: usize, document: &DocumentId) -> Option<Vec<u8>> {
+        let now = self.wall();
+        let next = self.next_change(n, document, true, now)?;
+        self.seal_segment(document, &next, vec![next.change.clone()], next.head)
     }
 
     /// A second segment for the place where a device's officer last wrote, with another text: equivocation.
@@ -372,4 +381,20 @@ pub fn back_dater(world: &mut World, a: Attack) -> bool {
 pub fn hand_on(world: &mut World, a: Attack) -> bool {
     let Some(document) = a.held else { return false };
     world.push_whole(a.from, a.to, document)
+}
+
+/// A well-formed, well-signed change in a new life of its officer where its bureau may only read, towards its owner or anyone.
+pub fn reader(world: &mut World, a: Attack) -> bool {
+    let own = world.nodes[a.from].bureau;
+    let may_only_read = |world: &World, document: &DocumentId| {
+        crate::oracle::log_of(&world.nodes[a.from], document).is_some_and(|log| {
+            let head = log.heads(document).into_iter().next();
+            log.genesis.owner != own && head.is_some_and(|head| log.holders_at(head).get(&own) != Some(&Verb::Append))
+        })
+    };
+    let held: Vec<DocumentId> = world.documents().into_iter().filter(|document| world.holds(a.from, document)).collect();
+    let some: Vec<DocumentId> = held.into_iter().filter(|document| world.holds(a.to, document) && may_only_read(world, document)).collect();
+    let Some(document) = some.choose(&mut world.rng).copied() else { return false };
+    let Some(segment) = world.honest_segment(a.from, &document) else { return false };
+    world.push_raw(a.from, a.to, document, vec![segment])
 }

@@ -116,6 +116,22 @@ pub fn orderless(world: &mut World, Attack { from, to, held, .. }: Attack) -> bo
     world.push_parts(from, to, document, None, vec![record], Vec::new())
 }
 
+/// In a document of its own: a traffic light that is lowered, or raised so that its owner may not hold it, with a good order.
+pub fn lowerer(world: &mut World, Attack { from, to, held, .. }: Attack) -> bool {
+    let Some(document) = held else { return false };
+    let Some(log) = log_of(&world.nodes[from], &document) else { return false };
+    let own = world.nodes[from].bureau;
+    if log.genesis.owner != own {
+        return false;
+    }
+    let (tlp, narrowed) = if world.rng.random_bool(0.5) { (Tlp::Clear, Vec::new()) } else { (Tlp::Red, vec![own]) };
+    let Some(order) = world.forge_order(from, &document, OrderAct::Reclassify(tlp, narrowed.clone())) else { return false };
+    let Some(record) = world.forge_record(from, &document, RecordKind::Reclassify(tlp, narrowed, Bytes(order)), false) else {
+        return false;
+    };
+    world.push_parts(from, to, document, None, vec![record], Vec::new())
+}
+
 /// A document that nobody is let into, pushed at somebody; or one that names another bureau as its owner.
 pub fn open_to_nobody(world: &mut World, Attack { from, to, .. }: Attack) -> bool {
     let Some(officer) = world.nodes[from].officers.last().cloned() else { return false };

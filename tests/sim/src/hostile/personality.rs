@@ -33,13 +33,14 @@ pub struct Attack {
 }
 
 macro_rules! personalities {
-    ($($name:literal [$($line:literal),*] $act:path, $about:literal;)*) => {
-        /// All of them.
-        pub const ALL: &[Personality] = &[$(Personality { name: $name, lines: &[$($line),*], about: $about, act: $act }),*];
+    ($list:ident: $($name:literal [$($line:literal),*] $act:path, $about:literal;)*) => {
+        /// Hostile members, in the order in which dice name them.
+        pub const $list: &[Personality] = &[$(Personality { name: $name, lines: &[$($line),*], about: $about, act: $act }),*];
     };
 }
 use super::{bytes, changes, logs, speech, statements};
 personalities! {
+    FIRST:
     "forger" [1] changes::forger, "a garbled signature under a segment: refused, nothing kept";
     "odd-signature" [2] changes::odd_signature, "small-order R, S of zero or above the group order: refused";
     "wrong-context" [3] statements::wrong_context, "a good seal where another type belongs: refused";
@@ -74,6 +75,19 @@ personalities! {
     "orderless" [27] logs::orderless, "a grant without an officer's order: refused";
     "ack-liar" [51] speech::ack_liar, "acknowledges what it drops, and what never was: comparing brings it out";
 }
+personalities! {
+    NEWER:
+    "reader" [27, 31] changes::reader, "writes, well signed, where it may only read: not admitted";
+    "lowerer" [35] logs::lowerer, "lowers a traffic light, or raises it and shuts its owner out: refused";
+    "pass-forger" [31, 34] statements::pass_forger, "a relay pass in another's name, or its own for too long: refused";
+    "false-stopper" [27] statements::false_stopper, "stops an agreement in the other side's name: refused";
+    "alarmist" [20, 53] bytes::alarmist, "hundreds of refusable pushes at once: noted up to a bound, others go on";
+}
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Personality> {
+    FIRST.iter().chain(NEWER)
+}
 
 impl World {
     /// A hostile member does one thing, of the named kinds only if any are named.
@@ -88,7 +102,13 @@ impl World {
             let readers: Vec<usize> = others.into_iter().filter(|m| self.holds(*m, &document)).collect();
             attack.to = readers.choose(&mut self.rng).copied().unwrap_or(to);
         }
-        let some: Vec<&Personality> = ALL.iter().filter(|p| only.is_empty() || only.iter().any(|name| name == p.name)).collect();
+        // Those that came later have dice of their own: a world without them is the world it was before.
+        let newer = only.is_empty() && self.newer.as_mut().is_some_and(|dice| dice.random_bool(0.15));
+        let some: Vec<&Personality> = match only {
+            [] if newer => NEWER.iter().collect(),
+            [] => FIRST.iter().collect(),
+            only => all().filter(|p| only.iter().any(|name| name == p.name)).collect(),
+        };
         let Some(one) = some.choose(&mut self.rng) else { return };
         let done = (one.act)(self, attack);
         if done {

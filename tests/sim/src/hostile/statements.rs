@@ -2,11 +2,13 @@
 
 use accord_keys::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
 use accord_keys::root::RootStatement;
-use accord_keys::seal::{Malformed, Sealed, Statement};
+use accord_keys::seal::{Malformed, Sealed, Statement, Verified};
 use accord_keys::secret::Signer;
 use accord_keys::types::StatementType;
-use accord_protocol::agreement::Terms;
+use accord_protocol::access::pass::{PassLine, RelayPass};
 use accord_protocol::agreement::exchange::{Accept, AgreementStatement, Conclude, Offer};
+use accord_protocol::agreement::lifecycle::Suspend;
+use accord_protocol::agreement::{Category, Terms, Tlp, Verb};
 use accord_protocol::id::{AgreementId, BureauId, Bytes, CertificateId, Nonce, StatementId};
 use accord_protocol::step::Table;
 use accord_protocol::time::WallSeconds;
@@ -235,5 +237,62 @@ pub fn unknown_words(world: &mut World, a: Attack) -> bool {
         everything: true,
     };
     let Ok(sealed) = Sealed::seal(&world.network, offer, &[officer.key.as_ref() as &dyn Signer]) else { return false };
+    world.say_agreements(a, vec![sealed.to_bytes()])
+}
+
+/// A relay pass that a third bureau's registrar, or the other side's, never sealed; or one of its own that no registrar may give: for itself.
+pub fn pass_forger(world: &mut World, a: Attack) -> bool {
+    let others: Vec<BureauId> = world.nodes.iter().map(|node| node.bureau).filter(|bureau| *bureau != world.nodes[a.from].bureau).collect();
+    let Some(issuer) = others.choose(&mut world.rng).copied() else { return false };
+    let (own, there) = (world.nodes[a.from].bureau, world.nodes[a.to].bureau);
+    // For the one it speaks to, to be shown to itself: then that one would hand it on.
+    let holder = if issuer == own || world.rng.random_bool(0.5) { there } else { own };
+    if issuer == holder {
+        return false;
+    }
+    let shown = [own, there].into_iter().filter(|bureau| *bureau != issuer && *bureau != holder).collect();
+    let Some(appointment) = world.nodes[a.from].core.as_ref().and_then(|core| {
+        let directory = core.directory();
+        directory.bureau(&issuer).and_then(|record| record.appointments().next().map(Verified::id))
+    }) else {
+        return false;
+    };
+    let identity = world.nodes[a.from].identity.clone();
+    let now = world.wall();
+    let line = |verb| PassLine { category: Category::CrimSeries, verb, tlp_ceiling: Tlp::Red };
+    let pass = RelayPass {
+        issuer,
+        registrar: identity.certificate,
+        appointment,
+        holder,
+        lines: vec![line(Verb::Read), line(Verb::Append)],
+        shown_to: shown,
+        from: WallSeconds(now),
+        until: WallSeconds(now + 3 * 86_400),
+        nonce: Nonce(world.rng.random()),
+    };
+    let Ok(sealed) = Sealed::seal(&world.network, pass, &[identity.signer.as_ref()]) else { return false };
+    world.inject(a.from, a.to, Message::Passes(vec![Bytes(sealed.to_bytes())]).encode())
+}
+
+/// Stops an agreement of the two in the other side's name, by its own officer's seal.
+pub fn false_stopper(world: &mut World, a: Attack) -> bool {
+    let Some(officer) = world.nodes[a.from].officers.last().cloned() else { return false };
+    let concluded: Vec<AgreementId> = world
+        .agreement_statements(a.from)
+        .into_iter()
+        .filter_map(|(_, statement)| if let AgreementStatement::Conclude(c) = statement { Some(c.body().offer) } else { None })
+        .collect();
+    let Some(agreement) = concluded.choose(&mut world.rng).copied() else { return false };
+    let stop = Suspend {
+        agreement,
+        by: world.nodes[a.to].bureau,
+        categories: None,
+        reason: "冒名".into(),
+        officer: officer.certificate,
+        at: WallSeconds(world.wall()),
+        nonce: Nonce(world.rng.random()),
+    };
+    let Ok(sealed) = Sealed::seal(&world.network, stop, &[officer.key.as_ref() as &dyn Signer]) else { return false };
     world.say_agreements(a, vec![sealed.to_bytes()])
 }
