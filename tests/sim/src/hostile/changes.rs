@@ -72,6 +72,7 @@ impl World {
             signed_at: WallSeconds(signed_at),
             seat: String::new(),
             approval: None,
+            quote: None,
         };
         act.to_bytes()
     }
