@@ -84,17 +84,32 @@ impl Keyring {
         let mut found = Vec::new();
         for name in [FILE, COPY, NEXT] {
             if let Some(bytes) = disk.read_all(name, BYTES_MAX).map_err(StoreError::io("reading", name))? {
-                found.push((name, Self::parse(name, &bytes, key)));
+                let generation = Self::generation(&bytes);
+                found.push((name, generation, bytes));
             }
         }
-        let generations: Vec<_> = found.iter().map(|(name, ring)| (*name, ring.as_ref().ok().map(|ring| ring.generation))).collect();
-        let best = generations.iter().filter_map(|(name, generation)| Some(((*generation)?, *name))).max();
-        let Some((generation, name)) = best else {
-            // Half of a first keyring and nothing else: the store was never finished.
-            let whole = |found: &(&str, Result<Self, StoreError>)| found.0 != NEXT || !matches!(found.1, Err(StoreError::Damaged(_)));
-            return found.into_iter().find(whole).map_or(Ok(None), |(_, ring)| ring.map(Some));
-        };
-        let mut ring = found.into_iter().find(|(found, _)| *found == name).expect("found above").1?;
+        // Each is looked through, only the newest is opened: with a million documents that is 64 MB. Should it not open, an older one may.
+        found.sort_by_key(|(_, generation, _)| std::cmp::Reverse(*generation));
+        let mut generations: Vec<(&str, Option<u64>)> = found.iter().map(|(name, generation, _)| (*name, *generation)).collect();
+        let (mut best, mut failed) = (None, None);
+        for (at, (name, generation, bytes)) in found.iter().enumerate() {
+            match Self::parse(name, bytes, key) {
+                Ok(ring) => {
+                    best = Some((ring, *name));
+                    break;
+                }
+                Err(error) => {
+                    generations[at].1 = None;
+                    // Half of a first keyring and nothing else: the store was never finished.
+                    if *name != NEXT || generation.is_some() {
+                        failed.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        let Some((mut ring, name)) = best else { return failed.map_or(Ok(None), Err) };
+        drop(found);
+        let generation = ring.generation;
         ring.dirty = [FILE, COPY].iter().any(|name| !generations.contains(&(*name, Some(generation)))) || generations.len() > 2;
         ring.scrub = ring.dirty;
         for (name, generation) in &generations {
@@ -123,6 +138,15 @@ impl Keyring {
             }
         }
         Ok(damage)
+    }
+
+    /// Which generation a whole keyring is of; `None` for one that is garbled.
+    fn generation(bytes: &[u8]) -> Option<u64> {
+        let (body, check) = bytes.split_last_chunk::<16>()?;
+        let mut from = Reader(body);
+        let (magic, _version, _store) = (from.array::<8>()?, from.u16()?, from.array::<16>()?);
+        let whole = magic == MAGIC && blake3::hash(body).as_bytes()[..16] == check[..];
+        from.u64().filter(|_| whole)
     }
 
     fn parse(name: &str, bytes: &[u8], key: &StoreKey) -> Result<Self, StoreError> {

@@ -23,7 +23,7 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// Other batches are refused when less than this would stay free beside the reserve. Bytes; default 32 MiB.
     pub low_water_bytes: u64,
-    /// An index of at most so many pages is counted before the store opens, a larger one while it serves. Pages of some 3 KiB; default 4,096.
+    /// An index of at most so many pages is counted before the store opens, a larger one while it serves. Pages of some 3 KiB; default 1,024.
     pub count_at_once_pages: u64,
     /// Whether rows settle, checkpoints are written and a large index is counted in the background. Default true.
     pub background: bool,
@@ -39,7 +39,7 @@ impl Default for Options {
             keyring_bytes: 32 << 20,
             reserve_bytes: 64 << 20,
             low_water_bytes: 32 << 20,
-            count_at_once_pages: 4096,
+            count_at_once_pages: 1024,
             background: true,
         }
     }

@@ -100,6 +100,9 @@ fn garbled() -> Unusable {
 
 type Row<'a> = (&'a [u8], &'a [u8]);
 
+/// Sees a row's key and value.
+pub type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 fn size(row: &Row<'_>) -> usize {
     4 + row.0.len() + row.1.len()
 }
@@ -270,7 +273,7 @@ impl Pages {
     ///
     /// # Errors
     /// Why the index cannot be used; inside, what `each` answers.
-    pub fn rows(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<Result<(), StoreError>, Unusable> {
+    pub fn rows(&self, each: &mut RowVisitor<'_>) -> Result<Result<(), StoreError>, Unusable> {
         let mut at = Vec::new();
         loop {
             let page = self.find(&at)?;
