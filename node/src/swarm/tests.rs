@@ -1,6 +1,7 @@
 //! The swarm on real sockets of the loopback interface: event-driven, time-outs only bound failures.
 
 mod hostile;
+mod streams;
 
 use std::{
     collections::BTreeMap,

@@ -152,6 +152,7 @@ mod tests {
         let found = difference(&key, &ours, &all).expect("2,000 symbols tell of 1,000 differences");
         assert_eq!((found.ours, found.theirs), (set(&key, 0..500), set(&key, 20_000..20_500)));
         assert!(enough.is_some_and(|n| n <= 1_600), "{enough:?} symbols were needed");
+        assert_eq!(difference(&key, &ours, &all[..900 * SYMBOL_BYTES]), None, "fewer symbols than differences tell of none for sure");
     }
 
     #[test]

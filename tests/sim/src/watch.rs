@@ -125,7 +125,11 @@ impl Watch {
         if self.secrets.any(bytes) {
             return Err(format!("I16: {} told {} a secret", from.name, to.name));
         }
-        let most = if matches!(message, Some(Message::Push(_) | Message::Hello(_) | Message::Statements(_) | Message::Welcome(_))) {
+        let framed = |m: &Message| {
+            matches!(m, Message::Push(_) | Message::Hello(_) | Message::Statements(_) | Message::Welcome(_))
+                || matches!(m, Message::Symbols { .. } | Message::Differs { .. })
+        };
+        let most = if message.is_some_and(framed) {
             limits::FRAME_BYTES_MAX
         } else {
             limits::CONTROL_BYTES_MAX
