@@ -59,8 +59,13 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         let each = usize::try_from(journal)? / (documents / PER_BATCH);
         ours.note("journal_vs_live", journal as f64 / (documents * VALUES * BYTES) as f64);
         killed(&dir.path().join("killed"), documents, &mut ours)?;
-        let bare = crate::limits::appends_per_s(dir.path(), each, documents / PER_BATCH)?;
+        let micros = crate::limits::durable_appends(dir.path(), each, documents / PER_BATCH)?;
+        let bare = micros.len() as f64 / (micros.iter().sum::<f64>() / 1e6);
+        let (half, most) = p50_p99(micros);
         report.limits.note("bare_batches_per_s", bare);
+        report.limits.note("bare_p50_ms", half / 1e3);
+        report.limits.note("bare_p99_ms", most / 1e3);
+        report.ratios.note("p50_vs_bare", ours.median("p50_ms").unwrap_or(0.0) / (half / 1e3));
         report.limits.note("journal_bytes_per_batch", each as f64);
         let rate = ours.median("batches_per_s").unwrap_or(0.0);
         report.ratios.note("batches_per_s_vs_bare", rate / bare);

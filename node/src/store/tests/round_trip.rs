@@ -71,6 +71,9 @@ fn checkpoints_in_the_background_hold_nothing_up_and_serve_a_rebuild() {
             store.purge_documents(&[document(3)]).expect("purge");
             model.purge(&document(3));
         }
+        if seq % 20 == 0 {
+            assert_eq!(Model::of(&store), model, "also while rows settle, at {seq}");
+        }
     }
     store.finish_background(true).expect("checkpoint");
     store.commit(&[Write::Account(b"last".to_vec())]).expect("commit");

@@ -125,6 +125,17 @@ fn an_index_behind_its_own_position_is_rebuilt() {
 }
 
 #[test]
+fn a_page_that_sled_shows_as_it_once_was_is_noticed_by_the_sum() {
+    let world = World::new(true);
+    {
+        let store = Keyring::load(&*world.disk, &key()).expect("load").expect("keyring").store;
+        let index = Index::open(&world.index, &key(), &store).expect("open");
+        index.pages().set_back(&index.keys().put(Table::Partners as u8, &[3]), &mut Random::default());
+    }
+    world.check(1, Err("lost or changed pages"));
+}
+
+#[test]
 fn a_page_lost_in_an_index_too_large_to_be_counted_at_start_stops_the_store_and_the_next_start_rebuilds() {
     let world = World::new(true);
     let setting = || {

@@ -32,6 +32,11 @@ fn old() -> (tempfile::TempDir, PathBuf, Model) {
     (temporary, dir, model)
 }
 
+/// With room left in the file that the earlier version wrote last.
+fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
+    Store::open_with(dir, &key(), &Options { file_bytes: 1 << 20, ..small() }, &mut |_| {})
+}
+
 #[test]
 fn a_store_of_the_first_version_opens_whole_and_goes_on_in_a_file_of_its_own() {
     let (_temporary, dir, mut model) = old();
