@@ -7,8 +7,9 @@ use accord_keys::id::{NetworkId, TransportKey};
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
 use accord_protocol::bureau::{self, AccountLine, Bureau, FoundPlan, Identity};
-use accord_protocol::id::{BureauId, CertificateId, DocumentId};
+use accord_protocol::id::{BureauId, Bytes, CertificateId, DocumentId};
 use accord_protocol::input::{Command, CommandId, Draft, Input, LinkId};
+use accord_protocol::intake::{DocState, Item, Stored};
 use accord_protocol::step::{Send, Table, Write};
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
@@ -362,4 +363,21 @@ pub fn terms(now: WallSeconds, days: u64, lines: &[(Category, Verb, Tlp)]) -> Te
 /// What nearly every test agrees on: thread writing for a year, up to AMBER+STRICT.
 pub fn usual(now: WallSeconds) -> Terms {
     terms(now, 365, &[(Category::CrimSeries, Verb::Append, Tlp::AmberStrict)])
+}
+
+/// A push of a document as its stored items give it, held work too: what somebody says who keeps silent about everything since.
+#[expect(clippy::disallowed_methods, reason = "what this test stored itself")]
+pub fn push_of(directory: &accord_keys::directory::Directory, document: DocumentId, stored: Vec<(u64, Vec<u8>)>) -> wire::Push {
+    let state = DocState::load(directory, Stored::given(document, stored)).expect("reads back");
+    let (mut genesis, mut records, mut segments) = (None, Vec::new(), Vec::new());
+    for (_, item) in state.items_after(0, true) {
+        let bytes = Bytes(item.bytes().to_vec());
+        match item {
+            Item::Genesis(_) => genesis = Some(bytes),
+            Item::Record(_) => records.push(bytes),
+            Item::Segment(_) => segments.push(bytes),
+            Item::Opening(_) => {}
+        }
+    }
+    wire::Push { mark: 7, document, evidence: Vec::new(), genesis, records, segments, cursor: None, openings: None }
 }

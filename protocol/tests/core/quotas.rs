@@ -7,7 +7,7 @@ use accord_protocol::limits;
 use accord_protocol::step::Table;
 use accord_protocol::view::View;
 
-use crate::county::{County, usual};
+use crate::county::{County, push_of, usual};
 
 const DAY: u64 = 86_400;
 
@@ -48,39 +48,12 @@ fn what_was_refused_is_stated_the_next_day_also_when_the_node_ended_in_between()
     assert_eq!(denials(&county).len(), 1, "and stated once");
 }
 
-/// What a node of this test stored itself.
-#[expect(clippy::disallowed_methods, reason = "what this test stored itself")]
-fn stored(document: accord_protocol::id::DocumentId, items: Vec<(u64, Vec<u8>)>) -> accord_protocol::intake::Stored {
-    accord_protocol::intake::Stored::given(document, items)
-}
-
 /// Hands the first node pushes of the second's documents as a partner that keeps silent about the suspension would; answers how many it refused.
 fn refuse_some(county: &mut County, cases: &[String]) -> u64 {
     let before = county.nodes[0].accounts.len();
     for case in cases {
         let document = accord_protocol::id::DocumentId::from_hex(case).expect("an id");
-        let stored = stored(document, county.nodes[1].items[&document].clone());
-        let state = accord_protocol::intake::DocState::load(&county.nodes[1].core.directory(), stored).expect("reads back");
-        let (mut genesis, mut records, mut segments) = (None, Vec::new(), Vec::new());
-        for (_, item) in state.items_after(0, true) {
-            let bytes = accord_protocol::id::Bytes(item.bytes().to_vec());
-            match item {
-                accord_protocol::intake::Item::Genesis(_) => genesis = Some(bytes),
-                accord_protocol::intake::Item::Record(_) => records.push(bytes),
-                accord_protocol::intake::Item::Segment(_) => segments.push(bytes),
-                accord_protocol::intake::Item::Opening(_) => {}
-            }
-        }
-        let push = accord_protocol::wire::Push {
-            mark: 7,
-            document,
-            evidence: Vec::new(),
-            genesis,
-            records,
-            segments,
-            cursor: None,
-            openings: None,
-        };
+        let push = push_of(&county.nodes[1].core.directory(), document, county.nodes[1].items[&document].clone());
         county.hand(1, 0, &accord_protocol::wire::Message::Push(push));
     }
     county.nodes[0].accounts[before..].iter().filter(|line| line.kind == "refused_document").count() as u64

@@ -5,8 +5,9 @@ use accord_protocol::agreement::{Category, Terms, Tlp, Verb};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::Command;
 use accord_protocol::view::{RetentionDocumentView, View};
+use accord_protocol::wire::Message;
 
-use crate::county::{County, OFFICER, terms, usual};
+use crate::county::{County, OFFICER, push_of, terms, usual};
 
 const DAY: u64 = 86_400;
 
@@ -76,6 +77,24 @@ fn a_document_whose_time_is_over_is_announced_ended_and_destroyed_with_its_key_a
     county.pass(600);
     let View::Status(status) = county.ask(0, Command::Status) else { panic!("status") };
     assert!(status.partners.iter().all(|partner| !partner.divergent));
+}
+
+#[test]
+fn an_old_stick_or_a_partner_that_keeps_more_is_declined_by_the_tombstone() {
+    let (mut county, case, document) = two();
+    let old = county.nodes[1].items[&document].clone();
+    county.pass(80 * DAY);
+    assert!(county.nodes[0].purged.contains(&document) && county.nodes[1].purged.contains(&document));
+    let push = push_of(&county.nodes[1].core.directory(), document, old);
+    for (from, to) in [(0, 1), (1, 0)] {
+        county.hand(from, to, &Message::Push(push.clone()));
+        county.run();
+        assert!(!county.nodes[to].items.contains_key(&document), "of {from} to {to}");
+        let asked = county.asked(to, Some(OFFICER), false, Command::DocumentShow { id: case.clone() });
+        assert_eq!(asked.expect_err("it is gone").code, "was_erased");
+        let declined = county.nodes[to].accounts.iter().filter(|line| line.kind == "refused_document" && line.document == Some(document));
+        assert_eq!(declined.count(), 1);
+    }
 }
 
 #[test]
