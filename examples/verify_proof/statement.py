@@ -27,6 +27,7 @@ def bureaus(directory):
 def members(directory, log, document):
     named = {log.genesis[1]} | {signed[0] for signed in document.signed.values()}
     named |= {record[3] for record in log.records if record} | {order[1] for order in log.orders if order}
+    named |= {quote["certificate"] for quote in document.quotes.values()}
     named |= {officer for consents in log.consents for _, officer in consents}
     for certificate in sorted(named):
         member = directory.members[certificate]
@@ -110,9 +111,10 @@ def stand(log, document, change):
 
 
 def entries(log, document):
-    for change, act in document.acts():
-        certificate, member, cited = document.signed[change]
-        held = log.rights[log.index(cited) or 0][0].get(member[0])
+    for change, act, (certificate, member, cited), wrapper in document.acts():
+        cited = log.index(cited)
+        held = log.rights[cited][0].get(member[0]) if cited is not None else None
+        counts = wrapper or change
         yield {
             "kind": ACTS[act[1]],
             "title": act[2],
@@ -123,9 +125,9 @@ def entries(log, document):
             "signed_at": act[6],
             "change": hexed(change),
             "agreement": hexed(held[1]) if held else "",
-            "settled_by": hexed(log.ids[document.settled[change]]) if change in document.settled else "",
-            "voided_by": hexed(log.voided.get(change)),
-        }
+            "settled_by": hexed(log.ids[document.settled[counts]]) if counts in document.settled else "",
+            "voided_by": hexed(log.voided.get(change) or log.voided.get(wrapper)),
+        } | ({"reentered_by": hexed(document.signed[wrapper][0]), "reentered_in": hexed(wrapper)} if wrapper else {})
 
 
 def receipt(sealed, line):

@@ -30,7 +30,8 @@ CATEGORIES = "CRIM.SERIES CRIM.CHECK CRIM.WANTED CRIM.MODUS CRIM.PROP PERS.MISSI
 RECORDS = {1: "adopt", 2: "anchor", 3: "grant", 4: "cut", 5: "void", 6: "reclassify", 7: "erase", 8: "end", 9: "admit", 11: "grant"}
 SUBJECTS = ["bureau", "key", "certificate", "seat", "unit", "issuer", "root"]
 ENDS = {1: "retention", 2: "disown"}
-ACTS = {1: "draft", 2: "publish", 3: "open", 4: "note", 5: "finding", 6: "minutes"}
+ACTS = {1: "draft", 2: "publish", 3: "open", 4: "note", 5: "finding", 6: "minutes", 7: "reentered"}
+REENTERED = 7
 
 
 class Refused(Exception):
@@ -295,6 +296,7 @@ class Document:
     def __init__(self, directory, log):
         self.directory, self.log = directory, log
         self.changes, self.signed, self.chains, self.max_op, self.writer_of_char = {}, {}, {}, {}, {}
+        self.quotes = {}  # (wrapper, uuid) -> what it quotes
 
     def learn(self, data):
         segment = canonical(data)
@@ -335,6 +337,28 @@ class Document:
                 need(member[0] in (self.log.owner, self.writer_of_char[reference]), "deletes what another bureau wrote")
         self.changes[change.hash] = change
         self.signed[change.hash] = (certificate, member, record)
+        for kind, _, _, value in change.ops:
+            if kind == "act" and (act := readable(value)) and act[1] == REENTERED:
+                try:
+                    self.quotes[(change.hash, act[0])] = self.quoted(act[9])
+                except (Refused, automerge.Malformed, cbor2.CBORDecodeError, LookupError, TypeError, ValueError, AttributeError):
+                    pass  # it quotes nobody, so it shows nothing
+
+    def quoted(self, data):
+        """Held work entered again: one change of this document under its author's own signature."""
+        segment = canonical(data)
+        member = self.directory.members.get(segment[1])
+        need(member and segment[0] == self.log.document and len(segment[5]) == 1, "a quote of another document or writer")
+        need(segment[3] > 0 and (segment[3] == 1) == (segment[4] == bytes(32)) and segment[6][0][0] == 1 and len(segment[6]) == 1, "a quote")
+        change, record = automerge.parse(segment[5][0]), segment[6][0][1]
+        actor = blake3(b"accord actor v1" + segment[1] + segment[0] + segment[2]).digest()[:16]
+        need(change.actor == actor and change.seq == segment[3], "a change of another writer or position")
+        attested, head = segment[4], b"accord attestation v1" + segment[0] + segment[1] + segment[2]
+        for n, (hash_, cited) in enumerate([(change.hash, record)] + [(link[0], link[1]) for link in segment[7]], segment[3]):
+            attested = blake3(head + n.to_bytes(8, "big") + hash_ + cited + attested).digest()
+        verify_signature(member[3], to_be_signed(TIP, self.directory.network, attested), segment[8])
+        acts = [act for kind, _, _, value in change.ops if kind == "act" and (act := readable(value)) and act[1] != REENTERED]
+        return {"certificate": segment[1], "member": member, "cited": record, "change": change.hash, "acts": acts}
 
     def decide(self):
         """First the anchors, each settling all before its tips; then every other change by record, rights and cuts."""
@@ -377,16 +401,35 @@ class Document:
         return ("citation", b"") if older else None
 
     def acts(self):
+        """Acts in settled order, each once: (change, act, who signed it, and the wrapper by which it counts or None)."""
         out, seen = [], set()
         for hash_ in self.admitted:
             for kind, _, _, value in self.changes[hash_].ops:
-                if kind == "act":
-                    act = canonical(value)
-                    out.append(((self.settled.get(hash_, 2**32), act[6], hash_), act))
-        for (_, _, hash_), act in sorted(out, key=lambda entry: entry[0]):
-            if (self.signed[hash_][0], act[0]) not in seen:
-                seen.add((self.signed[hash_][0], act[0]))
-                yield hash_, act
+                if kind != "act" or not (act := readable(value)):
+                    continue
+                place = self.settled.get(hash_, 2**32)
+                if act[1] != REENTERED:
+                    out.append(((place, act[6], hash_), act, self.signed[hash_], None))
+                    continue
+                quote = self.quotes.get((hash_, act[0]))
+                # The owner may enter anybody's work again, a bureau its own.
+                if quote and self.signed[hash_][1][0] in (self.log.owner, quote["member"][0]):
+                    signed = (quote["certificate"], quote["member"], quote["cited"])
+                    out += [((place, inner[6], quote["change"]), inner, signed, hash_) for inner in quote["acts"]]
+        for (_, _, hash_), act, signed, wrapper in sorted(out, key=lambda entry: entry[0]):
+            if (signed[0], act[0]) not in seen:
+                seen.add((signed[0], act[0]))
+                yield hash_, act, signed, wrapper
+
+
+def readable(value):
+    """An act, or None where its bytes are none: the change counts, and nothing is shown of it."""
+    try:
+        act = canonical(value)
+    except (Refused, cbor2.CBORDecodeError, ValueError):
+        return None
+    known = isinstance(act, dict) and act.get(1) in ACTS and all(key in act for key in (0, 2, 3, 4, 6, 7)) and set(act) <= set(range(10))
+    return act if known and (9 in act) == (act[1] == REENTERED) else None
 
 
 def agreements(directory, statements):

@@ -71,7 +71,7 @@ register! {
     0x0302 Record frozen "A later record of a document's access log.",
     0x0303 Order frozen "An officer's order that a record carries out.",
     0x0304 SegmentTip frozen "The attestation a segment ends in; sealed raw, see `seal::sign_tip`.",
-    0x0305 Reentered draft "Honest work quoted again above a fork.",
+    0x0305 Reentered draft "Held work entered again. A kind of act; the number stays reserved.",
     0x0306 Consent frozen "A contributor's consent that a further bureau gets a document.",
     0x0307 OnwardAsk frozen "A holder asks the owner to let a third bureau in.",
     0x0308 OnwardRefuse frozen "No to such an ask, or to an ask for consent.",

@@ -19,6 +19,7 @@ mod config;
 mod demo;
 mod device;
 mod events;
+mod held;
 mod help;
 mod init;
 mod journal;
@@ -119,6 +120,8 @@ enum Verb {
     #[command(subcommand)]
     Access(access::AccessVerb),
     #[command(subcommand)]
+    Held(held::HeldVerb),
+    #[command(subcommand)]
     Onward(onward::OnwardVerb),
     #[command(subcommand)]
     Proof(proof::ProofVerb),
@@ -215,6 +218,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
+        Some(Verb::Held(verb)) => held::run(verb, &cx),
         Some(Verb::Onward(verb)) => onward::run(verb, &cx),
         Some(Verb::Journal(verb)) => journal::run(verb, &cx),
         Some(Verb::Proof(verb)) => proof::run(verb, &cx),

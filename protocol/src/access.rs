@@ -20,6 +20,6 @@ pub mod log;
 pub mod pass;
 
 pub use check::{
-    Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, let_in_without, may_ask, may_grant, parting,
-    to_be_asked,
+    Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, let_in_without, may_ask, may_grant,
+    may_reenter, parting, to_be_asked,
 };

@@ -14,6 +14,7 @@
 //! | `warnings` | what people are told ahead of time |
 //! | `author` | documents and entries by our officers |
 //! | `records`, `orders` | records that need an officer's order: cuts; admits, voids, ends and others |
+//! | `reentry` | held work: what there is, and entering it again |
 //! | `cuts` | cuts the registrar makes by itself |
 //! | `passes` | relay passes |
 //! | `onward` | asks onward and for consent, and the grants they lead to |
@@ -47,6 +48,7 @@ mod passes;
 mod people;
 mod prove;
 mod records;
+mod reentry;
 mod registrar;
 mod rows;
 mod show;
@@ -448,6 +450,9 @@ impl Bureau {
             }
             Command::AccessCut { id, subject, strict } => self.access_cut(turn, person, dry_run, &id, &subject, strict),
             Command::AccessAdmit { id, acts } => self.access_admit(turn, person, dry_run, &id, &acts),
+            Command::HeldList => Ok(self.held_list()),
+            Command::HeldShow { id } => self.held_show(turn, person, &id),
+            Command::HeldReenter { id, acts } => self.held_reenter(turn, person, dry_run, &id, &acts),
             Command::AccessVoid { id, acts, reason } => self.access_void(turn, person, dry_run, &id, &acts, &reason),
             Command::AccessReclassify { id, tlp } => self.access_reclassify(turn, person, dry_run, &id, &tlp),
             Command::AccessEnd { id } => self.access_end(turn, person, dry_run, &id, false),

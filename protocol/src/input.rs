@@ -446,6 +446,20 @@ pub enum Command {
         /// Changes to let in with what they build on, by prefix; none named: everything held that nobody signed twice.
         acts: Vec<String>,
     },
+    /// Documents with held work.
+    HeldList,
+    /// The held acts of one document, and why they are held.
+    HeldShow {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// Enters held work again, in its author's name.
+    HeldReenter {
+        /// Document id, number or prefix.
+        id: String,
+        /// Changes to enter again, by prefix; none named: everything held that we may.
+        acts: Vec<String>,
+    },
     /// Says that acts count no more.
     AccessVoid {
         /// Document id, number or prefix.

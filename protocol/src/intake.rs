@@ -6,6 +6,7 @@
 //! *outside* (by the records; may change). Order, batching and duplication of what is learnt make no difference to the outcome.
 
 mod held;
+mod reentry;
 mod shown;
 mod why;
 
@@ -30,6 +31,7 @@ use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
 pub use held::HeldAct;
+pub use reentry::Reentry;
 pub use shown::{Done, Job};
 pub use why::{Held, Missing, Standing};
 
@@ -189,6 +191,8 @@ pub struct ShownAct {
     pub settled: bool,
     /// The record that says it counts no more.
     pub voided: Option<RecordId>,
+    /// Who entered it again, where its author's own change is held.
+    pub reentered: Option<Reentry>,
 }
 
 /// All state of one document: log, well-formed changes, verdicts.
@@ -202,6 +206,9 @@ pub struct DocState {
     /// Bureaus other than the owner, with the index of the first record that settled something of theirs.
     contributors: BTreeMap<BureauId, u32>,
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
+    /// What changes quote, and changes that quote somebody unknown.
+    quotes: BTreeMap<ChangeHash, Vec<reentry::Quoted>>,
+    quotes_waiting: BTreeSet<ChangeHash>,
     waiting_segments: Vec<CheckedSegment>,
     waiting_records: BTreeMap<RecordId, Verified<Record>>,
     /// What found its place without the caller hearing so at the time.
@@ -241,6 +248,8 @@ impl DocState {
             settled: 0,
             contributors: BTreeMap::new(),
             raw: BTreeMap::new(),
+            quotes: BTreeMap::new(),
+            quotes_waiting: BTreeSet::new(),
             waiting_segments: Vec::new(),
             waiting_records: BTreeMap::new(),
             fresh: Vec::new(),
@@ -396,6 +405,7 @@ impl DocState {
 
     /// Tries again what was kept aside: after something found a place, and when certificates became known.
     pub fn retry(&mut self, directory: &Directory) {
+        self.retry_quotes(directory);
         // One pass finds all that can be found, except where a certificate or an attestation before was missing: then the next one does.
         while !self.waiting_segments.is_empty() {
             let waiting = std::mem::take(&mut self.waiting_segments);
@@ -439,7 +449,7 @@ impl DocState {
         for checked in segments {
             runs.push(self.place_attestations(directory, checked, &mut forked));
         }
-        let fresh = self.place_content(&mut runs);
+        let fresh = self.place_content(directory, &mut runs);
         let settles: BTreeSet<Order> = fresh.iter().filter_map(|hash| self.missing_tips.get(hash)).flatten().copied().collect();
         if forked || (!settles.is_empty() && self.has_fork()) {
             self.recompute();
@@ -499,7 +509,7 @@ impl DocState {
     }
 
     /// Finds places for the content of segments, each change after what it rests on; answers the changes that found one.
-    fn place_content(&mut self, runs: &mut [Run<'_>]) -> Vec<ChangeHash> {
+    fn place_content(&mut self, directory: &Directory, runs: &mut [Run<'_>]) -> Vec<ChangeHash> {
         let mut fresh = Vec::new();
         let mut ready: VecDeque<usize> = (0..runs.len()).filter(|at| runs[*at].stopped.is_none()).collect();
         let mut waits: BTreeMap<ChangeHash, Vec<usize>> = BTreeMap::new();
@@ -512,6 +522,7 @@ impl DocState {
                         Ok(passed) => {
                             self.index.insert(passed);
                             self.raw.insert(hash, Arc::from(raw.0.as_slice()));
+                            self.note_quotes(directory, &hash, change);
                             fresh.push(hash);
                             run.placed = true;
                             ready.extend(waits.remove(&hash).into_iter().flatten());
@@ -565,6 +576,7 @@ impl DocState {
         let Some(order) = self.log.order_of(&id) else { return };
         let Some(record) = self.log.get(&id).and_then(|entry| entry.record.as_ref()) else { return };
         let mut newly: Vec<ChangeHash> = Vec::new();
+        let mut quoting: Vec<ChangeHash> = Vec::new();
         let may_contradict = self.has_fork();
         for tip in record.body().kind.anchors() {
             if !self.index.contains(tip) {
@@ -597,6 +609,9 @@ impl DocState {
                     let first = self.contributors.entry(bureau).or_insert(order.1);
                     *first = order.1.min(*first);
                 }
+                if self.quotes.contains_key(&hash) {
+                    quoting.push(hash);
+                }
                 let status = self.status.entry(hash).or_default();
                 self.settled += u64::from(status.anchor.is_none());
                 status.anchor = Some(order);
@@ -605,6 +620,9 @@ impl DocState {
                     newly.push(hash);
                 }
             }
+        }
+        for hash in quoting {
+            self.note_quoted_contributors(&hash, order);
         }
         for hash in newly {
             self.admit(hash);
@@ -815,6 +833,7 @@ impl DocState {
         let travels = |actor: &&Actor| all || actor.fork_at.is_some() || self.has_admitted(actor);
         let mut out: BTreeSet<CertificateId> = self.actors.values().filter(travels).map(|actor| actor.certificate).collect();
         out.insert(self.log.genesis().body().creator);
+        out.extend(self.quoted_certificates(|hash| all || self.admitted.contains(hash)));
         for (_, entry) in self.log.entries() {
             let Some(record) = &entry.record else { continue };
             out.insert(record.body().registrar);
@@ -827,6 +846,10 @@ impl DocState {
     pub fn certificates_until(&self, after: u64, all: bool) -> BTreeSet<CertificateId> {
         let went = |kept: &&Kept| kept.seq <= after && (all || kept.hashes.iter().any(|hash| self.admitted.contains(hash)));
         let mut out: BTreeSet<CertificateId> = self.segments.iter().filter(went).map(|kept| kept.segment.certificate).collect();
+        if !self.quotes.is_empty() {
+            let held: BTreeSet<ChangeHash> = self.segments.iter().filter(went).flat_map(|kept| kept.hashes.iter().copied()).collect();
+            out.extend(self.quoted_certificates(|hash| held.contains(hash)));
+        }
         if self.statements.iter().all(|(seq, _)| *seq <= after) {
             out.insert(self.log.genesis().body().creator);
             for record in self.log.entries().into_iter().filter_map(|(_, entry)| entry.record.as_ref()) {
@@ -946,7 +969,7 @@ impl DocState {
     /// Whether a bureau other than the owner wrote here.
     pub fn has_foreign(&self) -> bool {
         let owner = self.owner();
-        self.actors.values().any(|actor| actor.member.bureau != owner && self.has_admitted(actor))
+        self.actors.values().any(|actor| actor.member.bureau != owner && self.has_admitted(actor)) || self.quotes_other(&[owner])
     }
     fn has_admitted(&self, actor: &Actor) -> bool {
         actor.positions.values().flatten().any(|placed| self.admitted.contains(&placed.change))
@@ -955,6 +978,7 @@ impl DocState {
     pub fn has_foreign_to(&self, reader: &BureauId) -> bool {
         let owner = self.owner();
         self.actors.values().any(|actor| actor.member.bureau != owner && actor.member.bureau != *reader)
+            || self.quotes_other(&[owner, *reader])
     }
     /// The newest settled position of each actor: the frontier of a strict cut.
     pub fn settled_frontier(&self) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
@@ -1071,8 +1095,20 @@ impl DocState {
             let Some(meta) = self.index.get(&change) else { continue };
             let Some(actor) = self.actors.get(&meta.actor) else { continue };
             let anchor = self.status.get(&change).and_then(|s| s.anchor);
+            let place = anchor.unwrap_or((true, u32::MAX, RecordId([0xff; 32])));
+            if parsed.kind == ActKind::Reentered {
+                let Some((quoted, acts)) = self.quoted_acts(&change, &parsed) else { continue };
+                let reentered = Some(Reentry { change, certificate: actor.certificate, bureau: actor.member.bureau });
+                let voided = voided.get(&quoted.change).or_else(|| voided.get(&change)).copied();
+                out.extend(acts.into_iter().map(|act| {
+                    let (change, certificate, bureau) = (quoted.change, quoted.certificate, quoted.bureau);
+                    let order = (place, act.signed_at, change);
+                    (order, ShownAct { act, change, certificate, bureau, settled: anchor.is_some(), voided, reentered })
+                }));
+                continue;
+            }
             out.push((
-                (anchor.unwrap_or((true, u32::MAX, RecordId([0xff; 32]))), parsed.signed_at, change),
+                (place, parsed.signed_at, change),
                 ShownAct {
                     act: parsed,
                     change,
@@ -1080,6 +1116,7 @@ impl DocState {
                     bureau: actor.member.bureau,
                     settled: anchor.is_some(),
                     voided: voided.get(&change).copied(),
+                    reentered: None,
                 },
             ));
         }

@@ -349,6 +349,23 @@ impl Segment {
         true
     }
 
+    /// One position of the segment with its content and the rest as links: all that its writer's signature needs to prove that one change.
+    /// `None` when it has no such position.
+    pub fn only(&self, position: u64) -> Option<Segment> {
+        let checked = check_stored(self.clone()).ok()?;
+        let at = usize::try_from(position.checked_sub(self.from)?).ok().filter(|at| *at < self.changes.len())?;
+        let here = checked.positions.get(at)?;
+        let rest = checked.positions[at + 1..].iter().map(|later| Link { change: later.change, cited: later.cited });
+        Some(Segment {
+            from: here.n,
+            before: here.previous,
+            changes: vec![self.changes[at].clone()],
+            cited: vec![CitedRun { count: 1, record: here.cited }],
+            links: rest.collect(),
+            ..self.clone()
+        })
+    }
+
     /// The same segment with content only up to position `last`; the rest becomes links, so the signature still proves the prefix.
     /// `None` when nothing would remain or nothing would change.
     pub fn shortened(&self, last: u64, hashes: &[ChangeHash]) -> Option<Segment> {

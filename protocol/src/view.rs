@@ -43,6 +43,8 @@ pub enum View {
     Documents { documents: Vec<DocumentLine> },
     /// One document.
     Document(DocumentView),
+    /// Held work.
+    Held { documents: Vec<HeldDocumentView> },
     /// Who holds a document.
     Access(AccessView),
     /// What an auditor needs beside the account itself.
@@ -260,6 +262,39 @@ pub struct HeldView {
     pub entries: Vec<EntryView>,
 }
 
+/// One document with held work.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldDocumentView {
+    pub line: DocumentLine,
+    /// Its held acts, oldest first; none in a list of documents.
+    pub entries: Vec<HeldEntryView>,
+}
+
+/// One held act.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldEntryView {
+    pub entry: EntryView,
+    /// `cut`, `ended`, `fork`, `right`, `citation`, `dependency`.
+    pub why: String,
+    /// The cut that covers it, if one does.
+    pub record: String,
+    /// Since when: the record that took it out, or its signing.
+    pub since: u64,
+}
+
+/// Who entered an act again that its author could not enter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReentryView {
+    pub bureau: String,
+    pub bureau_name: String,
+    pub seats: Vec<String>,
+    /// Own officers by name; others by seat.
+    pub person: String,
+    pub certificate: String,
+    /// The change it was entered with.
+    pub change: String,
+}
+
 /// Why an act counts no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoidView {
@@ -289,6 +324,9 @@ pub struct EntryView {
     /// Set when the owner called the act void: it counts no more.
     #[serde(default)]
     pub voided: Option<VoidView>,
+    /// Set when it stands here by somebody else's hand: its author's own change is held.
+    #[serde(default)]
+    pub reentered: Option<ReentryView>,
 }
 
 /// How far a document got with one receiver.
@@ -426,7 +464,7 @@ pub struct WayView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroundView {
     /// `same_bureau`, `home`, `agreement`, `clause`, `no_agreement`, `not_covered`, `granted`, `weaker`, `cut`, `reclassified`, `ended`,
-    /// `never_named`, `no_pass`.
+    /// `never_named`, `no_pass`; of the bureau's own work `held` (`word`: why) and `reentered`.
     pub kind: String,
     /// Agreement or record.
     pub id: String,

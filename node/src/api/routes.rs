@@ -85,6 +85,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/onward/{id}/consent", post(async |app, who, Name(id)| ask(app, who, Command::OnwardConsent { id }).await))
         .route("/v1/documents/{id}/cuts", post(cut))
         .route("/v1/documents/{id}/admits", post(admit))
+        .route("/v1/held", get(async |app, who| ask(app, who, Command::HeldList).await))
+        .route("/v1/documents/{id}/held", get(async |app, who, Name(id)| ask(app, who, Command::HeldShow { id }).await))
+        .route("/v1/documents/{id}/reentries", post(reenter))
         .route("/v1/documents/{id}/voids", post(void))
         .route("/v1/documents/{id}/reclassify", post(reclassify))
         .route("/v1/documents/{id}/end", post(async |app, who, Name(id)| ask(app, who, Command::AccessEnd { id }).await))
@@ -318,6 +321,10 @@ async fn cut(app: State<App>, who: Who, Name(id): Name, Json(bodies::Cut { subje
 
 async fn admit(app: State<App>, who: Who, Name(id): Name, Json(bodies::Admit { acts }): Json<bodies::Admit>) -> Done {
     ask(app, who, Command::AccessAdmit { id, acts }).await
+}
+
+async fn reenter(app: State<App>, who: Who, Name(id): Name, Json(bodies::Admit { acts }): Json<bodies::Admit>) -> Done {
+    ask(app, who, Command::HeldReenter { id, acts }).await
 }
 
 async fn void(app: State<App>, who: Who, Name(id): Name, Json(bodies::Void { acts, reason }): Json<bodies::Void>) -> Done {

@@ -6,6 +6,7 @@
 mod agreement;
 mod compact;
 mod explain;
+mod held;
 mod ledger;
 mod onward;
 mod proof;
@@ -45,6 +46,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::TermsDiff(found) => agreement::terms_diff(found, words),
         View::Documents { documents: found } => documents(found, words),
         View::Document(found) => document(found, words),
+        View::Held { documents } => held::held(documents, words),
         View::Access(found) => access(found, words),
         View::Explain(found) => explain::explain(found, words),
         View::Journal(found) => line(&clean(&found.name)),
@@ -440,6 +442,10 @@ fn entry(found: &EntryView, document_title: &str, words: &Words) -> String {
         let values: [(&str, &dyn std::fmt::Display); 3] =
             [("by", &clean(&void.by)), ("time", &time(void.at)), ("reason", &clean(&void.reason))];
         text += &line(&words.fill("document.voided", &values));
+    }
+    if let Some(by) = &found.reentered {
+        let who = if by.person.is_empty() { joined(&by.seats, words) } else { clean(&by.person) };
+        text += &line(&words.fill("document.reentered", &[("by", &who), ("bureau", &or_short(&by.bureau_name, &by.bureau))]));
     }
     if !found.title.is_empty() && found.title != document_title {
         text += &line(&clean(&found.title));

@@ -640,6 +640,12 @@ pub fn may_grant(
     })
 }
 
+/// Whether what `author` wrote and is held may be entered again by `writer`, in the author's name: by the owner, whose decision held work
+/// is, and by the author's own bureau. Anybody else would be a way around a cut.
+pub fn may_reenter(owner: BureauId, writer: BureauId, author: BureauId) -> bool {
+    writer == owner || writer == author
+}
+
 /// Whether one member of our bureau may read or write a document we hold. Reading what is here needs no agreement in force: what was given
 /// stays readable until it is purged; what a cut took from this very member, its key, seat or unit does not.
 ///

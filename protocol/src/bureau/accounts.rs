@@ -56,6 +56,8 @@ impl Bureau {
                 | Command::CaseList
                 | Command::Inbox
                 | Command::Events { .. }
+                | Command::HeldList
+                | Command::HeldShow { .. }
                 | Command::AccessList { .. }
                 | Command::AccessExplain { .. }
                 | Command::ProofExport { .. }

@@ -260,6 +260,7 @@ impl Bureau {
             signed_at: turn.stamp,
             seat: by.seat.clone(),
             approval,
+            quote: None,
         };
         act.validate().map_err(|e| fault(e.to_string()))?;
         let chars: Vec<char> = read.text.chars().collect();
@@ -341,6 +342,7 @@ impl Bureau {
             signed_at: turn.stamp,
             seat: by.seat.clone(),
             approval: None,
+            quote: None,
         };
         self.edit(turn, &by, document, &[Edit::Act(act.to_bytes())])?;
         self.account(turn, "entry", Some(document), None, Some(by.certificate), kind.word());
@@ -368,7 +370,7 @@ impl Bureau {
     }
 
     /// Edits a document in the officer's living actor, or a new life where the old one cannot go on.
-    fn edit(&mut self, turn: &mut Turn, by: &Unlocked, document: DocumentId, edits: &[Edit]) -> Result<(), Refused> {
+    pub(super) fn edit(&mut self, turn: &mut Turn, by: &Unlocked, document: DocumentId, edits: &[Edit]) -> Result<(), Refused> {
         let fault = |why: String| Refused::new(RefusedKind::Fault, "cannot_write").with("why", why);
         let fresh = turn.life();
         let state = self.bodies.get_mut(&document).ok_or_else(|| fault("body is not loaded".into()))?;

@@ -16,12 +16,15 @@ use crate::agreement::exchange::{AgreementBook, Entry as Agreement};
 use crate::agreement::{Direction, Pair, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId, StatementId};
 use crate::intake::DocState;
+use crate::rules::ChangeHash;
 use crate::step::Table;
 use crate::time::WallSeconds;
 use crate::view::{ExplainView, GroundView, Refused, RefusedKind, View, WayView};
 
 /// Agreements named to say why none is in force.
 const AGREEMENTS_NAMED: usize = 8;
+/// Held acts named.
+const HELD_NAMED: usize = 8;
 
 /// What was known of one document and one time.
 struct Known {
@@ -112,6 +115,11 @@ impl Bureau {
         let Some(known) = self.known_at(state, at) else { return Ok(View::Explain(view)) };
         view.learnt = known.learnt(&RecordId(document.0));
         view.ways = self.ways(&known, bureau, verb);
+        if verb == Verb::Append
+            && let Some(home) = view.ways.last_mut()
+        {
+            home.grounds.extend(self.held_grounds(state, bureau, at));
+        }
         let reads = view.ways.iter().any(|way| way.open && way.verb == "read");
         let writes = verb == Verb::Read || view.ways.iter().any(|way| way.open && way.verb == "append");
         view.answer = if reads && writes { "yes" } else { "no" }.to_owned();
@@ -192,6 +200,32 @@ impl Bureau {
             ways.push(way);
         }
         ways
+    }
+
+    /// What of a bureau's work was known then and is held, and by whom it was entered again.
+    fn held_grounds(&self, state: &DocState, bureau: BureauId, at: WallSeconds) -> Vec<GroundView> {
+        let known = |change: &ChangeHash| state.change_learnt(change).is_none_or(|learnt| learnt <= at);
+        let mut out = Vec::new();
+        for act in state.held_acts().into_iter().filter(|act| act.bureau == bureau && known(&act.change)).take(HELD_NAMED) {
+            let mut ground = GroundView {
+                kind: "held".to_owned(),
+                id: act.change.to_string(),
+                word: act.why.word().to_owned(),
+                at: act.act.signed_at.0,
+                learnt: state.change_learnt(&act.change).map_or(0, |at| at.0),
+                ..GroundView::default()
+            };
+            self.signed(&mut ground, Some(act.certificate));
+            out.push(ground);
+            if let Some(reentry) = act.reentered.filter(known).and_then(|wrapper| state.reentry(&wrapper)) {
+                let learnt = state.change_learnt(&reentry.change).map_or(0, |at| at.0);
+                let mut ground =
+                    GroundView { kind: "reentered".to_owned(), id: reentry.change.to_string(), learnt, ..GroundView::default() };
+                self.signed(&mut ground, Some(reentry.certificate));
+                out.push(ground);
+            }
+        }
+        out
     }
 
     /// Asks the check about one way and names what its answer rests on.

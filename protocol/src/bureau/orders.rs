@@ -40,7 +40,7 @@ impl Bureau {
     }
 
     /// The acts an order speaks of, by the first digits of their changes.
-    fn named_changes(&self, document: &DocumentId, words: &[String]) -> Result<BTreeSet<ChangeHash>, Refused> {
+    pub(super) fn named_changes(&self, document: &DocumentId, words: &[String]) -> Result<BTreeSet<ChangeHash>, Refused> {
         let state = self.body(document)?;
         let mut out = BTreeSet::new();
         for word in words {
@@ -61,13 +61,13 @@ impl Bureau {
         Ok(out)
     }
 
-    fn foreseen(document: DocumentId, receivers: Vec<ReceiverView>, acts: usize) -> View {
+    pub(super) fn foreseen(document: DocumentId, receivers: Vec<ReceiverView>, acts: usize) -> View {
         let view =
             SendingView { id: document.to_string(), dry_run: true, receivers, visible_entries: acts as u64, ..SendingView::default() };
         View::Sending(view)
     }
 
-    fn ordered(&self, document: DocumentId, receivers: Vec<ReceiverView>, acts: usize) -> View {
+    pub(super) fn ordered(&self, document: DocumentId, receivers: Vec<ReceiverView>, acts: usize) -> View {
         match self.sent(document, receivers) {
             View::Sending(view) => View::Sending(SendingView { visible_entries: acts as u64, ..view }),
             other => other,

@@ -343,7 +343,7 @@ impl Summary {
             created: genesis.at,
             changes: state.admitted().len() as u64,
             settled: state.settled(),
-            held: state.held(),
+            held: state.waiting(),
             entry: state.entry(),
             newest_seq: state.newest_seq(),
             rights,

@@ -88,6 +88,8 @@ impl Bureau {
             | Command::AccessGrant { id, .. }
             | Command::AccessCut { id, .. }
             | Command::AccessAdmit { id, .. }
+            | Command::HeldShow { id }
+            | Command::HeldReenter { id, .. }
             | Command::AccessVoid { id, .. }
             | Command::AccessReclassify { id, .. }
             | Command::AccessEnd { id }
@@ -312,7 +314,7 @@ impl Bureau {
         View::Partners { partners: self.partners.keys().map(|id| self.partner_view(turn, id)).collect() }
     }
 
-    fn line(&self, summary: &Summary) -> DocumentLine {
+    pub(super) fn line(&self, summary: &Summary) -> DocumentLine {
         DocumentLine {
             id: summary.document.to_string(),
             number: summary.number.clone(),
@@ -383,6 +385,7 @@ impl Bureau {
                     settled: shown.settled,
                     change: shown.change.to_string(),
                     voided: shown.voided.and_then(|record| voids.get(&record).cloned()),
+                    reentered: shown.reentered.map(|reentry| self.reentry_view(&reentry)),
                 }
             })
             .collect();
@@ -440,35 +443,16 @@ impl Bureau {
     /// Held acts of our own writers, and all of them where the document is ours.
     fn held_view(&self, document: &DocumentId) -> Option<HeldView> {
         let state = self.bodies.get(document)?;
-        let own = self.identity.bureau;
-        let meant = |act: &HeldAct| act.bureau == own || state.owner() == own;
-        let acts: Vec<HeldAct> = state.held_acts().into_iter().filter(meant).collect();
+        // What was entered again stands among the entries.
+        let acts: Vec<HeldAct> = self.held_here(document).into_iter().filter(|act| act.reentered.is_none()).collect();
         let at = |act: &HeldAct| {
             let record = act.since.and_then(|record| state.log().get(&record)?.record.as_ref());
             record.map_or(act.act.signed_at.0, |record| record.body().at.0)
         };
         let since = acts.iter().map(at).min()?;
-        let entry = |act: HeldAct| {
-            let seats = self.directory.certificate(&act.certificate).map(|c| c.body().seats.clone()).unwrap_or_default();
-            let person = self.officers.values().find(|row| row.certificates.contains(&act.certificate)).map(|row| row.name.clone());
-            EntryView {
-                kind: act.act.kind.word().to_owned(),
-                title: act.act.title,
-                text: act.act.text,
-                signed_at: act.act.signed_at.0,
-                bureau: act.bureau.to_string(),
-                bureau_name: self.name_of(&act.bureau),
-                seats,
-                certificate: act.certificate.to_string(),
-                person: person.unwrap_or_default(),
-                settled: false,
-                change: act.change.to_string(),
-                voided: None,
-            }
-        };
         let count = acts.len() as u64;
         let waiting_for = self.name_of(&state.owner());
-        Some(HeldView { since, count, waiting_for, entries: acts.into_iter().take(HELD_SHOWN).map(entry).collect() })
+        Some(HeldView { since, count, waiting_for, entries: acts.into_iter().take(HELD_SHOWN).map(|act| self.held_entry(act)).collect() })
     }
 
     /// Whose reading goes into the account: the officer named, or the only one logged in.

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Actor, DocState};
+use super::{Actor, DocState, Held};
 use crate::access::log::FrontierLine;
 use crate::act::Act;
-use crate::id::{BureauId, CertificateId, RecordId};
+use crate::id::{BureauId, CertificateId, DocumentId, RecordId};
 use crate::rules::{ActorId, ChangeHash, ChangeMeta};
 
 /// One act that is held.
 #[derive(Clone, Debug)]
 pub struct HeldAct {
+    /// The document.
+    pub document: DocumentId,
     /// The act.
     pub act: Act,
     /// Its change.
@@ -21,22 +23,31 @@ pub struct HeldAct {
     pub bureau: BureauId,
     /// The first record that takes it out; `None` when it only builds on what is held, or its writer signed twice.
     pub since: Option<RecordId>,
+    /// Why.
+    pub why: Held,
+    /// The wrapper by which it counts nevertheless.
+    pub reentered: Option<ChangeHash>,
 }
 
 impl DocState {
     /// Every act that is held, oldest first.
     pub fn held_acts(&self) -> Vec<HeldAct> {
         let mut out = Vec::new();
+        let reentered = self.reentered();
         for meta in self.unadmitted_metas() {
             let Some(actor) = self.actors.get(&meta.actor) else { continue };
             let Some(parsed) = self.raw.get(&meta.hash).and_then(|raw| crate::rules::parse(raw).ok()) else { continue };
             let since = self.taken_by(meta, actor);
+            let why = self.why_held(&meta.hash, meta.seq, &meta.actor, actor);
             out.extend(parsed.acts().filter_map(|bytes| Act::from_bytes(bytes).ok()).map(|act| HeldAct {
+                document: self.id(),
+                why,
                 act,
                 change: meta.hash,
                 certificate: actor.certificate,
                 bureau: actor.member.bureau,
                 since,
+                reentered: reentered.get(&meta.hash).copied(),
             }));
         }
         out
@@ -47,6 +58,12 @@ impl DocState {
         let cuts = self.log.cuts().iter().filter(|cut| self.covers(cut, &meta.actor, actor, meta.seq)).map(|cut| cut.record);
         let all = cuts.chain(self.log.ended().map(|(record, _)| record));
         all.filter_map(|record| self.log.order_of(&record)).min().map(|(_, _, record)| record)
+    }
+
+    /// How many changes are held and were not entered again.
+    pub fn waiting(&self) -> u64 {
+        let reentered = if self.held() == 0 { BTreeMap::new() } else { self.reentered() };
+        self.unadmitted_metas().into_iter().filter(|meta| !reentered.contains_key(&meta.hash)).count() as u64
     }
 
     fn unadmitted_metas(&self) -> Vec<&ChangeMeta> {

@@ -102,7 +102,7 @@ impl DocState {
         out.into_iter().map(|(_, standing)| standing).collect()
     }
 
-    fn why_held(&self, hash: &ChangeHash, position: u64, id: &ActorId, actor: &Actor) -> Held {
+    pub(super) fn why_held(&self, hash: &ChangeHash, position: u64, id: &ActorId, actor: &Actor) -> Held {
         if actor.fork_at.is_some_and(|fork| fork <= position) {
             return Held::Fork;
         }

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::file::ProofError;
 use super::verify::Proof;
 use crate::access::log::{Entry, Grantee, RecordKind, Subject};
-use crate::id::{AgreementId, BureauId, CertificateId, RecordId};
-use crate::intake::{Held, Standing};
+use crate::id::{AgreementId, CertificateId, RecordId};
+use crate::intake::{Held, ShownAct, Standing};
 use crate::ledger::Says;
-use crate::rules::ChangeHash;
 
 /// Everything a proof states.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,6 +230,12 @@ pub struct EntryStated {
     pub settled_by: String,
     /// The record that says it counts no more; empty: it counts.
     pub voided_by: String,
+    /// Who entered it again in its author's name, and by which change; both left out where its author's own change counts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reentered_by: String,
+    /// See `reentered_by`. What settles the entry settles this change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reentered_in: String,
 }
 
 /// One change that is not admitted.
@@ -358,10 +363,14 @@ impl Proof {
         let text = self.state.text().map_err(|error| ProofError::CannotShow(error.to_string()))?;
         let cited: std::collections::BTreeMap<_, RecordId> =
             self.state.standings().into_iter().map(|one| (one.change, one.cited)).collect();
-        let agreement = |bureau: &BureauId, change: &ChangeHash| {
-            let rights = &self.state.log().get(cited.get(change)?)?.rights;
-            rights.bureaus.get(bureau)?.agreement
+        let agreement = |shown: &ShownAct| {
+            let cited = match &shown.reentered {
+                Some(reentry) => self.state.quoted_citation(&reentry.change, &shown.change)?,
+                None => *cited.get(&shown.change)?,
+            };
+            self.state.log().get(&cited)?.rights.bureaus.get(&shown.bureau)?.agreement
         };
+        let counts = |shown: &ShownAct| shown.reentered.map_or(shown.change, |reentry| reentry.change);
         let entries = shown
             .into_iter()
             .map(|shown| EntryStated {
@@ -370,9 +379,11 @@ impl Proof {
                 certificate: shown.certificate.to_string(),
                 signed_at: shown.act.signed_at.0,
                 change: shown.change.to_string(),
-                agreement: or_empty(agreement(&shown.bureau, &shown.change)),
-                settled_by: or_empty(self.state.first_anchor(&shown.change)),
+                agreement: or_empty(agreement(&shown)),
+                settled_by: or_empty(self.state.first_anchor(&counts(&shown))),
                 voided_by: or_empty(shown.voided),
+                reentered_by: or_empty(shown.reentered.map(|reentry| reentry.certificate)),
+                reentered_in: or_empty(shown.reentered.map(|reentry| reentry.change)),
                 title: shown.act.title,
                 text: shown.act.text,
                 seat: shown.act.seat,

@@ -170,6 +170,7 @@ impl Story {
             signed_at: WallSeconds(world::START.0 + u64::from(self.serial * 7 % 11)),
             seat: String::new(),
             approval: None,
+            quote: None,
         }
     }
 

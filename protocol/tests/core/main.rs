@@ -22,6 +22,7 @@ mod passes;
 mod proof;
 mod reconnect;
 mod records;
+mod reentry;
 mod restricted;
 mod segments;
 mod vectors;

@@ -74,6 +74,38 @@ fn with_rulings() -> (County, String) {
     (county, id)
 }
 
+/// As [`with_cut`]; then the held words are entered again by the owner.
+fn with_reentry() -> (County, String) {
+    let (mut county, id) = with_cut();
+    county.ask(0, Command::HeldReenter { id: id.clone(), acts: Vec::new() });
+    county.pass(900);
+    (county, id)
+}
+
+#[test]
+fn what_was_entered_again_is_stated_as_its_authors_with_the_hand_that_entered_it() {
+    let (mut county, id) = with_reentry();
+    for full in [false, true] {
+        let (bytes, view) = export(&mut county, 0, &id, full);
+        let proof = states(&bytes).expect("stands");
+        assert_eq!((proof.entry.as_str(), proof.held.len()), (view.entry.as_str(), usize::from(full)));
+        let entry = proof.entries.iter().find(|entry| entry.text.contains("before we heard")).expect("entered again");
+        assert_eq!(entry.bureau, county.nodes[1].id.to_string());
+        let by = proof.certificates.iter().find(|member| member.certificate == entry.reentered_by).expect("named");
+        assert_eq!(by.bureau, county.nodes[0].id.to_string());
+        let wrapper = proof.changes.iter().find(|change| change.change == entry.reentered_in).expect("it is among the changes");
+        assert_eq!((&wrapper.settled_by, wrapper.settled_by.is_empty()), (&entry.settled_by, false));
+        assert!(proof.certificates.iter().any(|member| member.certificate == entry.certificate));
+        assert!(!entry.agreement.is_empty(), "its author wrote under an agreement");
+    }
+    let (bytes, _) = export(&mut county, 0, &id, true);
+    for at in (bytes.len() % 7..bytes.len() - 32).step_by(7) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(states(&redigested(&flipped)).is_err(), "byte {at} of {}", bytes.len());
+    }
+}
+
 #[test]
 fn what_officers_ruled_later_is_stated_with_its_record() {
     let (mut county, id) = with_rulings();
@@ -442,6 +474,7 @@ fn vectors_of_proofs_are_read_for_ever() {
             ("held", with_cut(), true),
             ("ruled", with_rulings(), true),
             ("receipts", plain(), false),
+            ("reentered", with_reentry(), true),
             ("onward", asked_under_a_crossed_compact(), true),
         ] {
             let path = folder().join(format!("{name}.proof"));

@@ -68,6 +68,7 @@ pub fn act(n: usize, kind: ActKind, title: &str, text: &str) -> Act {
         signed_at: WallSeconds(1_900_000_000 + n as u64),
         seat: "liaison".to_owned(),
         approval: None,
+        quote: None,
     }
 }
 

@@ -138,6 +138,8 @@ fn draw(world: &mut World, options: &Options) -> Plan {
         drop: if some(dice, Fault::Drop, 0.5) { drop } else { 0 },
         duplicate: if some(dice, Fault::Duplicate, 0.25) { 500 } else { 0 },
         reorder: if some(dice, Fault::Reorder, 0.15) { 300 } else { 0 },
+        loss: 0,
+        steady: false,
     };
     let kinds = [Fault::Partition, Fault::Restart, Fault::Clock, Fault::Restore, Fault::Clone, Fault::Registrar, Fault::Skew, Fault::Reset];
     let chances = [0.8, 0.7, 0.6, 0.3, 0.15, 0.15, 0.2, 0.4];

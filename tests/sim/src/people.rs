@@ -61,7 +61,9 @@ impl World {
     /// 32 bytes that nobody but their holder may ever see.
     fn secret(&mut self) -> [u8; 32] {
         let secret = self.draw32();
-        self.watch.secrets.add(&secret);
+        if self.judged {
+            self.watch.secrets.add(&secret);
+        }
         secret
     }
 
@@ -399,6 +401,9 @@ impl World {
         };
         let SendingView { id, .. } = view;
         let document = DocumentId::from_hex(&id).unwrap_or_else(|| self.fail("an id is hex"));
+        if !self.judged {
+            return Ok(document);
+        }
         self.oracle.promise(&self.nodes[n], document, mark);
         if let Some(why) = self.oracle.verdict.take() {
             self.fail(&why);

@@ -16,7 +16,9 @@ use crate::figures::Figures;
 use crate::node::{Node, Outcome};
 use crate::oracle::Oracle;
 use crate::watch::Watch;
+use crate::world::meter::{Meter, Service};
 
+pub mod meter;
 mod network;
 
 /// Wall time at which every world begins: 2030-01-01.
@@ -53,10 +55,15 @@ pub struct Weather {
     pub duplicate: u32,
     /// Chance that a frame overtakes the one before it, in ten thousandths.
     pub reorder: u32,
+    /// Chance that a packet is lost and sent once more, in ten thousandths: the frame takes another round trip.
+    pub loss: u32,
+    /// Every connection has one way time, drawn evenly; else each frame draws its own and most connections are quick.
+    pub steady: bool,
 }
 
 /// A quiet day.
-pub const CALM: Weather = Weather { delay: (1, 5), queue: 0, crash: 0, batch: 8, replay: 0, drop: 0, duplicate: 0, reorder: 0 };
+pub const CALM: Weather =
+    Weather { delay: (1, 5), queue: 0, crash: 0, batch: 8, replay: 0, drop: 0, duplicate: 0, reorder: 0, loss: 0, steady: false };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -141,6 +148,14 @@ pub struct World {
     pub said: Vec<(usize, usize, Vec<u8>)>,
     /// Whether `said` is kept.
     pub keep_said: bool,
+    /// Whether the oracle and the watch judge what happens. A world that only measures does without: they cost more than the core.
+    pub judged: bool,
+    /// Who counts, in a world that measures.
+    pub meter: Option<Box<dyn Meter>>,
+    /// How long work takes; nothing takes any time where this is `None`.
+    pub service: Option<Service>,
+    /// Until when each device is busy, microseconds.
+    busy: BTreeMap<usize, u64>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     serial: u64,
     connections: BTreeMap<u64, Connection>,
@@ -188,6 +203,10 @@ impl World {
             crash_at: None,
             said: Vec::new(),
             keep_said: false,
+            judged: true,
+            meter: None,
+            service: None,
+            busy: BTreeMap::new(),
             events: BinaryHeap::new(),
             serial: 0,
             connections: BTreeMap::new(),
@@ -338,11 +357,12 @@ impl World {
         };
         let now = self.nodes[n].clocks(self.now, BASE_WALL);
         let mut dice = SmallRng::seed_from_u64(self.net.random());
-        let outcome = match self.nodes[n].decide(batch, now, || dice.random()) {
+        self.begins();
+        let mut outcome = match self.nodes[n].decide(batch, now, || dice.random()) {
             Ok(outcome) => outcome,
             Err(why) => self.fail(&why),
         };
-        let mut outcome = outcome;
+        self.worked(n);
         self.effects += u64::from(!outcome.is_idle());
         if self.fault == DriverFault::TellsBeforeCommit {
             let writes = std::mem::take(&mut outcome.writes);
@@ -370,6 +390,10 @@ impl World {
         }
         if let Some(core) = self.nodes[n].core.as_mut() {
             core.committed();
+        }
+        self.stored(n, writes);
+        if !self.judged {
+            return;
         }
         self.oracle.committed(&self.nodes[n], writes);
         if let Err(why) = self.watch.committed(&self.nodes[n], writes, self.now) {
@@ -409,13 +433,44 @@ impl World {
             self.enqueue(id, end, Queued::Close);
         }
         for (id, answer) in outcome.answers {
-            self.oracle.answered(&self.nodes[n], &answer);
+            if self.judged {
+                self.oracle.answered(&self.nodes[n], &answer);
+            }
             self.answers.insert((n, id), answer);
         }
         if let Err(why) = self.nodes[n].load(&outcome.wants) {
             self.fail(&why);
         }
         self.oracle_verdict();
+    }
+
+    // ---- measuring ----
+
+    fn begins(&mut self) {
+        if let Some(meter) = &mut self.meter {
+            meter.begins();
+        }
+    }
+
+    fn worked(&mut self, n: usize) {
+        if let Some(meter) = &mut self.meter {
+            meter.worked(n);
+        }
+    }
+
+    /// Keeps a device busy for some time, behind what it does already; answers until when, microseconds.
+    fn occupy(&mut self, n: usize, micros: u64) -> u64 {
+        let until = self.busy.get(&n).copied().unwrap_or(0).max(self.now * 1_000) + micros;
+        self.busy.insert(n, until);
+        until
+    }
+
+    fn stored(&mut self, n: usize, writes: &[accord_protocol::step::Write]) {
+        let commit = self.service.filter(|_| !writes.is_empty()).map_or(0, |service| service.commit_us);
+        let at = self.occupy(n, commit);
+        if let Some(meter) = &mut self.meter {
+            meter.stored(n, at, writes);
+        }
     }
 
     fn oracle_verdict(&mut self) {
@@ -426,13 +481,20 @@ impl World {
 
     // ---- processes ----
 
-    /// Loses everything not committed.
+    /// Loses everything not committed; starts again within a minute.
     pub fn crash(&mut self, n: usize) {
         if !self.nodes[n].is_up() {
             return;
         }
         self.figures.count("faults", "crash");
         self.note(|world| format!("{} crashes", world.nodes[n].name));
+        self.stop(n);
+        let wait = self.net.random_range(10..60_000);
+        self.plan(wait, Event::Boot(n));
+    }
+
+    /// Ends a process as a power cut does; it stays down until somebody starts it.
+    pub fn stop(&mut self, n: usize) {
         self.nodes[n].core = None;
         self.nodes[n].inbox.clear();
         self.nodes[n].wake_at = None;
@@ -441,8 +503,6 @@ impl World {
             let end = self.end_of(id, n);
             self.hang_up(id, end);
         }
-        let wait = self.net.random_range(10..60_000);
-        self.plan(wait, Event::Boot(n));
     }
 
     /// Starts a node from its disk; its officers log in again.

@@ -54,6 +54,7 @@ fn ground(found: &GroundView, words: &Words) -> String {
         "granted" | "weaker" | "consent" => words.term("verb", &found.word),
         "cut" => words.term("subject", &found.word),
         "ended" => words.term("ended", &found.word),
+        "held" => words.term("held_why", &found.word),
         _ => words.term("uncovered", &found.word),
     };
     let values: [(&str, &dyn Display); 12] = [

@@ -178,6 +178,10 @@ fn entry_lines(found: &EntryStated, names: &Names<'_>, words: &Words) -> String 
     if !found.agreement.is_empty() {
         text += &line(&words.fill("proof.under", &[("id", &short(&found.agreement))]));
     }
+    if !found.reentered_by.is_empty() {
+        let who = names.member(&found.reentered_by, words);
+        text += &line(&words.fill("proof.reentered", &[("who", &who), ("change", &short(&found.reentered_in))]));
+    }
     if !found.title.is_empty() {
         text += &line(&clean(&found.title));
     }

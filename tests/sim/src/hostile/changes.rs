@@ -74,6 +74,7 @@ impl World {
             signed_at: WallSeconds(signed_at),
             seat: String::new(),
             approval: None,
+            quote: None,
         };
         act.to_bytes()
     }

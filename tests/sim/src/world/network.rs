@@ -13,6 +13,8 @@ use crate::node::{Skew, Swallows};
 const DIAL_AGAIN_MS: (u64, u64) = (1_000, 300_000);
 /// A connection that lasted so long forgives what was before, milliseconds.
 const GOOD_CONNECTION_MS: u64 = 10_000;
+/// Payload of one packet, bytes: what QUIC sends before it has probed for more.
+const PACKET_BYTES: usize = 1_200;
 
 impl World {
     pub(super) fn end_of(&self, id: u64, node: usize) -> usize {
@@ -118,8 +120,12 @@ impl World {
     pub(super) fn enqueue(&mut self, id: u64, end: usize, queued: Queued) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.queue[end].push_back(queued);
+        let node = connection.ends[end];
         let wait = if self.weather.queue == 0 { 0 } else { self.net.random_range(0..=self.weather.queue) };
-        self.plan(wait, Event::HandOff(id, end));
+        let frame = self.service.map_or(0, |service| service.frame_us);
+        // Nothing leaves before what was asked earlier is done.
+        let ready = self.occupy(node, frame).div_ceil(1_000).saturating_sub(self.now);
+        self.plan(wait.max(ready), Event::HandOff(id, end));
     }
 
     pub(super) fn hand_off(&mut self, id: u64, end: usize) {
@@ -146,6 +152,12 @@ impl World {
             Some(Queued::Frame { bytes, .. }) => {
                 self.figures.frames += 1;
                 self.figures.bytes += bytes.len() as u64;
+                if let Some(meter) = &mut self.meter {
+                    meter.sends(node, peer, bytes.len());
+                }
+                if !self.judged {
+                    return self.transmit(id, end, bytes);
+                }
                 let world_wall = BASE_WALL + self.now / 1_000;
                 let wall = world_wall.saturating_add_signed(self.nodes[node].clock_seen);
                 let message = wire::Message::decode(&bytes).ok();
@@ -220,13 +232,31 @@ impl World {
 
     fn draw_delay(&mut self) -> (u64, u64) {
         let (low, high) = self.weather.delay;
+        if self.weather.steady {
+            let way = self.net.random_range(low..=high);
+            return (way, way);
+        }
         let most = if high <= low { low } else { low + (high - low) / (1 << self.net.random_range(0..12_u32)) };
         (low, most.max(low))
     }
 
+    /// Round trips a frame takes longer because packets of it were lost: those are sent once more, and again if lost again.
+    fn lost_trips(&mut self, bytes: usize) -> u64 {
+        let mut packets = bytes.div_ceil(PACKET_BYTES);
+        let mut trips = 0;
+        while self.weather.loss > 0 && packets > 0 && trips < 20 {
+            packets = (0..packets).filter(|_| self.net.random_range(0..10_000) < self.weather.loss).count();
+            trips += u64::from(packets > 0);
+        }
+        trips
+    }
+
     fn put_on_wire(&mut self, id: u64, end: usize, what: OnWire) {
         let Some((low, high)) = self.connections.get(&id).map(|c| c.delay) else { return };
-        let delay = self.net.random_range(low..=high);
+        let mut delay = self.net.random_range(low..=high);
+        if let OnWire::Frame(bytes) = &what {
+            delay += self.lost_trips(bytes.len()) * 2 * delay;
+        }
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let at = connection.arrives[end].max(self.now + delay);
         connection.arrives[end] = at;
@@ -343,8 +373,14 @@ impl World {
                 self.work(node);
             }
             Some(OnWire::Frame(bytes)) if up && self.nodes[node].is_up() => {
-                self.oracle.arrived((id, end), &bytes);
+                if self.judged {
+                    self.oracle.arrived((id, end), &bytes);
+                }
+                let arrival = self.service.map_or(0, |service| service.arrival_us);
+                self.occupy(node, arrival);
+                self.begins();
                 self.receive(node, link, &bytes);
+                self.worked(node);
                 self.work(node);
             }
             Some(OnWire::Frame(_) | OnWire::Forged(_)) => {}
