@@ -290,9 +290,13 @@ impl World {
                         (of_pair, stops, lifted)
                     };
                     if known(one) != known(other) {
-                        let why =
-                            format!("I8: {} and {} know different agreements, suspensions or notices of theirs", one.name, other.name);
-                        return Err(why);
+                        return Err(format!(
+                            "I8: {} and {} know different agreements, suspensions or notices of theirs: {:?} {:?}",
+                            one.name,
+                            other.name,
+                            known(one),
+                            known(other)
+                        ));
                     }
                 }
             }
@@ -334,7 +338,7 @@ impl World {
             } else {
                 self.both_agree(node, n) && entitles(&self.nodes[node], document, self.nodes[n].bureau, &[self.own_time(node)])
             };
-            if must {
+            if must && !self.waits_for_a_person(n, document, &truth) {
                 let (here, there) = (reference::forks(&self.nodes[n], document), reference::forks(&self.nodes[node], document));
                 if here != there {
                     return Err(format!(
@@ -355,6 +359,13 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether a node takes nothing of a document before its owner's officers confirmed it: its creator was revoked, which the node knows.
+    fn waits_for_a_person(&self, n: usize, document: &DocumentId, at_owner: &DocumentView) -> bool {
+        let Some(log) = self.nodes.iter().find_map(|node| crate::oracle::log_of(node, document)) else { return false };
+        let Some(directory) = self.nodes[n].core.as_ref().map(|core| core.directory()) else { return false };
+        !at_owner.line.adopted && !self.holds(n, document) && directory.revoked(&log.genesis.creator).is_some()
     }
 
     /// Whether a node holds a document and may hand it to its owner's node.

@@ -263,7 +263,7 @@ pub fn told(node: &Node, document: &DocumentId) -> String {
     out.join("\n")
 }
 
-/// Where a disk holds two attestations of one writer for one position: the proof of a fork, with or without content.
+/// Where a disk holds two attestations of one life for one position, the first such position: the proof of a fork, with or without content.
 pub fn forks(node: &Node, document: &DocumentId) -> BTreeSet<(ActorId, u64, Digest)> {
     let mut places: BTreeMap<(ActorId, u64), BTreeSet<Digest>> = BTreeMap::new();
     for (_, bytes) in node.disk.items(document) {
@@ -280,6 +280,8 @@ pub fn forks(node: &Node, document: &DocumentId) -> BTreeSet<(ActorId, u64, Dige
             places.entry((actor, n)).or_default().insert(before);
         }
     }
-    let forked = places.into_iter().filter(|(_, all)| all.len() > 1);
+    // The first place of a life that was signed twice is the proof; what either tongue went on to say behind it travels no further.
+    let mut first: BTreeSet<ActorId> = BTreeSet::new();
+    let forked = places.into_iter().filter(|((actor, _), all)| all.len() > 1 && first.insert(*actor));
     forked.flat_map(|((actor, n), all)| all.into_iter().map(move |attestation| (actor, n, attestation))).collect()
 }

@@ -52,8 +52,10 @@ impl Bureau {
         Digest(*hasher.finalize().as_bytes())
     }
 
-    pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, transport: &TransportKey, peer: &Peer, reached: Reached) -> Vec<u8> {
-        let greeting = self.links.values().find(|link| link.transport == *transport).and_then(|link| link.greeting);
+    pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, id: LinkId, peer: &Peer, reached: Reached) -> Vec<u8> {
+        // Of this link alone: a copy of the device, or a link of its that died unnoticed, may have heard more than who is here.
+        let link = &self.links[&id];
+        let (transport, greeting) = (&link.transport, link.greeting);
         let body = CursorBody {
             version: 2,
             index: crate::id::Nonce(self.index_id),
@@ -130,7 +132,7 @@ impl Bureau {
         let reached = self.reached.get(&transport).copied().unwrap_or_default();
         let link = &self.links[&id];
         let reached = Reached { base: reached.base.min(link.base), walked: reached.walked.min(link.walked) };
-        let cursor = Bytes(self.seal_cursor(turn, &transport, &peer, reached));
+        let cursor = Bytes(self.seal_cursor(turn, id, &peer, reached));
         self.send(turn, id, &Message::Cursor(cursor), false);
         self.memory.handed(peer.certificate);
         if let Some(link) = self.links.get_mut(&id) {

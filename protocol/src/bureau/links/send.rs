@@ -297,14 +297,13 @@ impl Bureau {
                 false => Reached { base: link.base, walked: link.walked },
             }
         };
-        let transport = self.links[&id].transport;
         // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
         let link = &self.links[&id];
         let last_for_now = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
         // One just went along: the burst it belonged to gets one at its end.
         let rests = link.cursor_given.map(|at| at.plus(limits::CURSOR_REST_MS)).filter(|until| turn.now.mono < *until);
         let due = link.since_cursor >= limits::CURSOR_EVERY_PUSHES || (last_for_now && rests.is_none());
-        let cursor = due.then(|| Bytes(self.seal_cursor(turn, &transport, peer, reached)));
+        let cursor = due.then(|| Bytes(self.seal_cursor(turn, id, peer, reached)));
         if let Some(link) = self.links.get_mut(&id) {
             link.since_cursor = if due { 0 } else { link.since_cursor + 1 };
             if due {
