@@ -115,7 +115,7 @@ pub struct Send {
 /// its push is acknowledged, never after.
 pub fn last_acks<T>(sends: &mut Vec<T>, send: impl Fn(&T) -> &Send) {
     let mut answered = std::collections::BTreeSet::new();
-    let mut keep: Vec<bool> = sends.iter().rev().map(|one| send(one)).map(|one| !one.ack || answered.insert(one.link)).collect();
+    let mut keep: Vec<bool> = sends.iter().rev().map(send).map(|one| !one.ack || answered.insert(one.link)).collect();
     sends.retain(|_| keep.pop().unwrap_or(true));
 }
 

@@ -643,7 +643,7 @@ impl Message {
                 let body: SymbolsBody = canon::decode(body).map_err(why)?;
                 let count = body.symbols.0.len() / SYMBOL_BYTES;
                 entries(count.saturating_add(body.from as usize), limits::SYMBOLS_MAX)?;
-                if count == 0 || body.symbols.0.len() % SYMBOL_BYTES != 0 {
+                if count == 0 || !body.symbols.0.len().is_multiple_of(SYMBOL_BYTES) {
                     return Err(WireError::Body { kind, why: "no whole symbols".to_owned() });
                 }
                 Message::Symbols { nonce: body.nonce, from: body.from, symbols: body.symbols }
@@ -652,7 +652,7 @@ impl Message {
                 let body: DiffersBody = canon::decode(body).map_err(why)?;
                 entries(body.items.0.len() / 8, limits::SYMBOLS_MAX)?;
                 entries(body.wanted.map_or(0, |wanted| wanted as usize), limits::SYMBOLS_MAX)?;
-                if body.items.0.len() % 8 != 0 || (body.wanted.is_some() && !body.items.0.is_empty()) {
+                if !body.items.0.len().is_multiple_of(8) || (body.wanted.is_some() && !body.items.0.is_empty()) {
                     return Err(WireError::Body { kind, why: "neither items nor a wish".to_owned() });
                 }
                 Message::Differs { nonce: body.nonce, wanted: body.wanted, items: body.items }

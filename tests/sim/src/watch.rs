@@ -129,11 +129,7 @@ impl Watch {
             matches!(m, Message::Push(_) | Message::Hello(_) | Message::Statements(_) | Message::Welcome(_))
                 || matches!(m, Message::Symbols { .. } | Message::Differs { .. })
         };
-        let most = if message.is_some_and(framed) {
-            limits::FRAME_BYTES_MAX
-        } else {
-            limits::CONTROL_BYTES_MAX
-        };
+        let most = if message.is_some_and(framed) { limits::FRAME_BYTES_MAX } else { limits::CONTROL_BYTES_MAX };
         if bytes.len() > most {
             return Err(format!("I10: {} sends a frame of {} bytes", from.name, bytes.len()));
         }
