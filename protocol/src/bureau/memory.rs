@@ -456,7 +456,7 @@ impl Bureau {
     }
 
     /// Whether one pair is silent on its own account.
-    fn is_in_doubt(&self, partner: &BureauId) -> bool {
+    pub(super) fn is_in_doubt(&self, partner: &BureauId) -> bool {
         self.memory.is_uncovered(partner) || self.memory.told.contains_key(&self.tag(partner))
     }
 

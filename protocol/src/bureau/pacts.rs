@@ -231,7 +231,7 @@ impl Bureau {
                 clean = false;
                 continue;
             }
-            if from != own && self.is_stale(turn, &statement) {
+            if from != own && self.is_stale(turn, &from, &statement) {
                 self.account(turn, "agreement_refused", None, Some(from), None, "too late or too many");
                 clean = false;
                 continue;
@@ -251,8 +251,9 @@ impl Bureau {
         clean
     }
 
-    /// A conclusion long after its offer expired, or one more open offer than a pair needs.
-    fn is_stale(&self, turn: &Turn, statement: &AgreementStatement) -> bool {
+    /// A conclusion long after its offer expired, or one more open offer than a pair needs. Of a store that was put back nothing says whether
+    /// a conclusion is late or was forgotten: both sealed it, so it is taken.
+    fn is_stale(&self, turn: &Turn, from: &BureauId, statement: &AgreementStatement) -> bool {
         match statement {
             AgreementStatement::Conclude(conclude) => {
                 let late = |id: &AgreementId| {
@@ -260,7 +261,9 @@ impl Bureau {
                 };
                 // Of two offers that crossed the other one was our seal, and it was given for as long as it says.
                 let body = conclude.body();
-                self.book.get(&body.offer).is_some_and(|entry| entry.conclude.is_none())
+                let forgotten = self.memory.is_catching() || self.is_in_doubt(from);
+                !forgotten
+                    && self.book.get(&body.offer).is_some_and(|entry| entry.conclude.is_none())
                     && (late(&body.offer) || late(&AgreementId(body.accept.0)))
             }
             AgreementStatement::Offer(offer) => {

@@ -167,6 +167,6 @@ pub fn refusals(writes: &[Write]) -> Vec<String> {
         Write::Account(line) => canon::decode::<AccountLine>(line).ok(),
         _ => None,
     });
-    let refused = lines.filter(|line| line.kind.starts_with("refused") || line.kind.starts_with("declined"));
+    let refused = lines.filter(|line| line.kind.contains("refused") || line.kind.starts_with("declined"));
     refused.map(|line| format!("{} {:?} {:?}: {}", line.kind, line.document, line.bureau, line.detail)).collect()
 }

@@ -294,3 +294,23 @@ fn what_one_partner_tells_a_bureau_of_its_own_keys_the_others_that_are_linked_he
     assert_eq!(lasting(&world.nodes[a], own), known, "the one that heard it gives it back");
     assert_eq!(lasting(&world.nodes[c], own), known, "and the one that was linked all the while hears it");
 }
+
+#[test]
+fn an_agreement_that_a_restore_forgot_is_taken_back_however_long_ago_it_was_concluded() {
+    let (mut world, [a, b, c]) = star(69);
+    world.back_up(b);
+    let pact = terms(world.wall(), 90 * DAY, usual_grants());
+    let pact = world.agree(a, b, pact);
+    // Longer than any offer stands, and what concludes it.
+    world.run(45 * DAY * 1_000);
+    world.put_back(b, false);
+    world.run(60_000);
+    assert_eq!(world.agreement(b, &pact).map(|view| view.standing).as_deref(), Some("in_force"), "its partner tells it");
+    world.run(601_000);
+    if !world.status(b).catching_up.is_empty() {
+        confirm(&mut world, b, false, None).expect("its partner was heard");
+    }
+    let after = world.publish(a, &[b], SERIES).expect("published");
+    world.run(60_000);
+    assert!(world.holds(b, &after) && !world.holds(c, &after));
+}
