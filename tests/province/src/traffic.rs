@@ -87,6 +87,7 @@ pub fn day(graph: &Graph, hours: u64, dice: &mut SmallRng) -> Vec<(u64, Act)> {
             out.push((dice.random_range(0..hours * HOUR_MS as u64), Act::Bulletin { from: *from, urgent: true }));
         }
     }
+    out.retain(|(at, _)| *at < hours * HOUR_MS as u64);
     out.sort_by_key(|(at, _)| *at);
     out
 }
