@@ -22,7 +22,7 @@ use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::intake::{DocState, Done, LoadError};
 use accord_protocol::limits;
-use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write, last_acks};
+use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write};
 use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
@@ -603,9 +603,7 @@ impl Driver {
         if let Some(allow) = turn.allow {
             self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
         }
-        let mut sends = turn.sends;
-        last_acks(&mut sends, |(send, _)| send);
-        for (send, epoch) in sends {
+        for (send, epoch) in turn.sends {
             let gate = send.gated.then(|| Gate { epoch: Arc::clone(&self.epoch), permit_epoch: epoch });
             let frame = OutFrame { bytes: send.bytes, gate };
             self.tell(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame }).await?;

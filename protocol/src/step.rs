@@ -107,16 +107,6 @@ pub struct Send {
     pub bytes: Vec<u8>,
     /// Carries document content under the policy epoch of this step: dropped at hand-off if the epoch has moved on.
     pub gated: bool,
-    /// An acknowledgement: it says all that an earlier one on its link says.
-    pub ack: bool,
-}
-
-/// Takes out acknowledgements that a later one on the same link makes needless. What is asked for or declined between them is then said before
-/// its push is acknowledged, never after.
-pub fn last_acks<T>(sends: &mut Vec<T>, send: impl Fn(&T) -> &Send) {
-    let mut answered = std::collections::BTreeSet::new();
-    let mut keep: Vec<bool> = sends.iter().rev().map(send).map(|one| !one.ack || answered.insert(one.link)).collect();
-    sends.retain(|_| keep.pop().unwrap_or(true));
 }
 
 /// Who may connect, and where to dial.
@@ -178,18 +168,5 @@ impl Step {
         self.wake_at = later.wake_at;
         self.directory_changed |= later.directory_changed;
         self.policy_epoch = later.policy_epoch;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_several_acknowledgements_on_a_link_the_last_is_sent() {
-        let send = |link: u64, byte: u8, ack: bool| Send { link: LinkId(link), bytes: vec![byte], gated: false, ack };
-        let mut sends = vec![send(1, 0, true), send(2, 1, true), send(1, 2, false), send(1, 3, true), send(2, 4, false)];
-        last_acks(&mut sends, |send| send);
-        assert_eq!(sends.iter().map(|send| send.bytes[0]).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use clap::{CommandFactory, FromArgMatches};
 
@@ -142,7 +142,7 @@ fn serve(data: &Path) -> Receiver<String> {
     let folder = data.join("run");
     std::fs::create_dir_all(&folder).expect("a folder");
     let listener = UnixListener::bind(folder.join("api.sock")).expect("a free socket");
-    let (told, asked) = channel();
+    let (told, asked) = sync_channel(64);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -197,8 +197,8 @@ fn every_verb_that_sends_foresees_under_dry_run_and_none_sends_after_all() {
         std::fs::write(&path, text).expect("written");
         path.display().to_string()
     };
-    let terms = file("terms.toml", &crate::terms::template(Lang::En));
-    let compact = file("compact.toml", &crate::terms::compact_template(Lang::En));
+    let terms = file("terms.toml", crate::terms::template(Lang::En));
+    let compact = file("compact.toml", crate::terms::compact_template(Lang::En));
     let (card, text) = (file("card.txt", "card"), file("compact.txt", "text"));
     let mut silent = Vec::new();
     for line in SENDS {

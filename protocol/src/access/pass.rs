@@ -201,9 +201,12 @@ impl PassBook {
         {
             return Err(PassError::Full);
         }
-        if self.past.get(&key).is_some_and(|past| past.iter().any(|old| old.id() == pass.id())) {
-            return Ok(false);
-        }
+        // One laid aside is judged anew: what replaced it may not count by now, as after a clock that was ahead for a while.
+        let laid_aside = self.past.get_mut(&key).is_some_and(|past| {
+            let before = past.len();
+            past.retain(|old| old.id() != pass.id());
+            past.len() < before
+        });
         let kept = self.passes.entry(key).or_default();
         if kept.iter().any(|old| old.id() == pass.id()) {
             return Ok(false);
@@ -215,7 +218,7 @@ impl PassBook {
         replaced.extend(count.drain(limits::PASSES_KEPT.min(count.len())..));
         let counts = count.iter().any(|pass| pass.id() == id);
         *kept = count;
-        if !counts {
+        if !counts && !laid_aside {
             replaced.retain(|pass| pass.id() != id);
         }
         self.lay_aside(key, replaced);

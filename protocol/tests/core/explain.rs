@@ -201,6 +201,7 @@ fn a_suspension_denies_from_when_it_was_known_and_is_lifted_by_name() {
         assert!(view.ways[0].grounds.iter().any(|ground| ground.kind == "agreement" && ground.word == "suspended"), "{view:?}");
         assert_eq!(explain(&mut county, at, &case, 1, Some(before), "append").answer, "yes", "seen by {at}");
     }
+    county.pass(60);
     for at in [1, 0] {
         county.ask(at, Command::AgreementResume { id: id.clone(), notices: false });
         county.run();
@@ -208,7 +209,8 @@ fn a_suspension_denies_from_when_it_was_known_and_is_lifted_by_name() {
     county.pass(60);
     for at in [0, 1] {
         assert_eq!(explain(&mut county, at, &case, 1, None, "append").answer, "yes", "lifted, seen by {at}");
-        assert_eq!(explain(&mut county, at, &case, 1, Some(during), "append").answer, "no", "it stood then, seen by {at}");
+        let then = explain(&mut county, at, &case, 1, Some(during), "append");
+        assert_eq!(then.answer, "no", "it stood then, seen by {at}: {then:#?}");
     }
 }
 

@@ -31,6 +31,12 @@ impl World {
         self.nodes[n].inbox.push_back(Input::Wake);
         self.work(n);
         let documents: Vec<DocumentId> = self.documents().into_iter().filter(|d| self.holds(n, d)).collect();
+        // Nobody is logged in at the other one: what is kept from the officer who is logged in here cannot be compared.
+        let kept_from_officer = |world: &mut Self, document: &DocumentId| {
+            let shown = world.ask(n, Command::DocumentShow { id: document.to_string() });
+            shown.is_err_and(|refused| refused.code == "may_not_read")
+        };
+        let documents: Vec<DocumentId> = documents.into_iter().filter(|document| !kept_from_officer(self, document)).collect();
         let live: Vec<Option<DocumentView>> = documents.iter().map(|document| self.show(n, document)).collect();
         let live_agreements = self.agreements(n);
         let live_status = self.status(n);

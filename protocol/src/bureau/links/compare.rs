@@ -150,7 +150,7 @@ impl Bureau {
         for (at, lines) in pages.into_iter().enumerate() {
             // Ids of documents are content to whoever is not entitled: tips are gated like pushes.
             let bytes = Message::Tips { lines, last: at + 1 == count }.encode();
-            turn.step.sends.push(Send { link: id, bytes, gated: true, ack: false });
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.tips_sent = true;

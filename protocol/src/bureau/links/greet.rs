@@ -83,7 +83,7 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn send(&self, turn: &mut Turn, link: LinkId, message: &Message, gated: bool) {
-        turn.step.sends.push(Send { link, bytes: message.encode(), gated, ack: matches!(message, Message::Ack(_)) });
+        turn.step.sends.push(Send { link, bytes: message.encode(), gated });
     }
 
     pub(in crate::bureau) fn live_links(&self, with: impl Fn(BureauId) -> bool) -> Vec<LinkId> {

@@ -326,7 +326,7 @@ impl Bureau {
             link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last, parting: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
-            turn.step.sends.push(Send { link: id, bytes, gated: true, ack: false });
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
         if !self.links[&id].own {
             self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &permit.cites());
@@ -386,7 +386,7 @@ impl Bureau {
             link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
-            turn.step.sends.push(Send { link: id, bytes, gated: true, ack: false });
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
         self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
     }
