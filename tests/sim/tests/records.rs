@@ -25,6 +25,15 @@ fn view(world: &mut World, n: usize, document: &DocumentId) -> DocumentView {
     world.show(n, document).expect("held here")
 }
 
+/// Whose certificate was cut is not shown the document at its device either; then nobody is logged in there any more.
+fn kept_from_its_officer(world: &mut World, n: usize, document: &DocumentId) {
+    let shown = world.ask(n, Command::DocumentShow { id: document.to_string() });
+    assert_eq!(shown.expect_err("it was cut").code, "may_not_read");
+    world.nodes[n].officers.clear();
+    world.restart(n);
+    world.run(60_000);
+}
+
 fn changes(world: &mut World, n: usize, document: &DocumentId) -> (u64, u64) {
     let view = view(world, n, document);
     (view.line.changes, view.line.held)
@@ -245,6 +254,7 @@ fn a_stolen_key_is_cut_by_the_registrar_before_its_work_is_settled() {
     let (mut world, [a, b, _, laptop], thread) = stolen(106, RevocationClass::Compromised, true);
     world.run(20_000);
     assert_eq!(kinds(&mut world, a, &thread), ["genesis", "adopt", "cut"]);
+    kept_from_its_officer(&mut world, a, &thread);
     for n in [a, b, laptop] {
         assert_eq!(changes(&mut world, n, &thread), (1, 1), "at {}", world.nodes[n].name);
     }
@@ -257,6 +267,7 @@ fn a_retired_key_is_cut_with_what_it_wrote_left_standing() {
     let (mut world, [a, b, _, laptop], thread) = stolen(107, RevocationClass::Retired, true);
     world.run(700_000);
     assert_eq!(kinds(&mut world, a, &thread), ["genesis", "adopt", "cut", "anchor"]);
+    kept_from_its_officer(&mut world, a, &thread);
     for n in [a, b, laptop] {
         assert_eq!(changes(&mut world, n, &thread), (2, 0));
     }
