@@ -179,6 +179,8 @@ pub struct Bureau {
     /// Latest effective time; it only goes back when a wild wall clock comes to its senses.
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
+    /// What documents cite, as far as it was looked for: through which sequence, and what was found.
+    cited: BTreeMap<DocumentId, (u64, Option<DocumentId>)>,
     loading: BTreeSet<DocumentId>,
     /// Of those, the ones that are wanted only to be sent.
     to_send: BTreeSet<DocumentId>,
@@ -477,7 +479,7 @@ impl Bureau {
             Command::BulletinList => {
                 Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft]))
             }
-            Command::CaseOpen { draft, with } => self.case_open(turn, person, dry_run, draft, &with),
+            Command::CaseOpen { draft, with, continues } => self.case_open(turn, person, dry_run, draft, (&with, continues.as_deref())),
             Command::CaseNote { id, kind, text } => self.case_note(turn, person, dry_run, &id, &kind, text),
             Command::CaseList => Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Case])),
             Command::DocumentShow { id } => self.show_document(turn, person, &id),

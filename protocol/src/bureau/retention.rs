@@ -261,6 +261,7 @@ impl Bureau {
         self.by_seq.remove(&summary.newest_seq);
         self.bodies.remove(&document);
         self.shelf.remove(&document);
+        self.cited.remove(&document);
         self.to_send.remove(&document);
         self.loading.remove(&document);
         self.used.retain(|used| *used != document);
