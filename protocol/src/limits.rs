@@ -82,6 +82,17 @@ pub const HELD_BYTES_PER_DAY: usize = 16 * 1024 * 1024;
 /// New documents taken from one partner within a day. Back-pressure: a county makes hundreds, but its first sync brings all it has; what that
 /// may cost is bounded by [`DOCUMENT_BYTES_PER_DAY`].
 pub const NEW_DOCUMENTS_PER_DAY: usize = 250_000;
+/// A list of what is held may wait so long to go to a partner, milliseconds: when a record takes somebody's access meanwhile it is dropped.
+pub const LISTED_MS: u64 = 60_000;
+/// Cursors kept of one partner within a day: it gives one in five seconds at most. Back-pressure: each is written.
+pub const CURSORS_PER_DAY: usize = 20_000;
+/// Wishes of one partner for documents anew within a day. Back-pressure: each is a document read and sent.
+pub const WANTS_PER_DAY: usize = 100_000;
+/// Messages of one link that look through the whole view, within [`VIEW_WALKS_MS`]: a repair takes six. Back-pressure; more are left unread, and the next
+/// quiet moment compares anew.
+pub const VIEW_WALKS_MAX: u32 = 16;
+/// See [`VIEW_WALKS_MAX`], milliseconds.
+pub const VIEW_WALKS_MS: u64 = 10_000;
 /// Bytes of documents taken from one partner within a day. Back-pressure.
 pub const DOCUMENT_BYTES_PER_DAY: usize = 2 * 1024 * 1024 * 1024;
 /// A laptop or second node sends to partners for so long after it heard its registrar, seconds (DESIGN §4).
@@ -128,8 +139,8 @@ pub const ANCHORS_PER_MINUTE: usize = 6;
 pub const QUIET_MS: u64 = 2_000;
 /// Documents a tips exchange may cover; above it an alarm and no exchange.
 pub const TIPS_DOCUMENTS_MAX: usize = 10_000;
-/// Changes of a case thread above which its own writers are sent on to a successor (`case continue`): opening and merging stay bounded. What others
-/// write in it is taken all the same. Back-pressure.
+/// Changes of one bureau in a case thread above which its writers are sent on to a successor (`case continue`): opening and merging stay bounded.
+/// What others write in it is taken all the same. Back-pressure.
 pub const THREAD_CHANGES_MAX: u64 = 20_000;
 /// Coded symbols of one repair: some 11,000 differences; above it tips are exchanged, where those may be. Back-pressure; in one frame.
 pub const SYMBOLS_MAX: usize = 16_384;

@@ -876,8 +876,10 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
             let read = push.segments.iter().map(|bytes| EncodedSegment::read(&bytes.0));
             let read = read.chain(spelt_out.into_iter().map(Ok));
             let mut segments = Vec::new();
+            let mut spelt = 0;
             for read in read {
                 let read = read.map_err(|e| WireError::Segment(e.to_string()))?;
+                spelt += read.segment().changes.iter().map(|change| change.0.len()).sum::<usize>();
                 if read.segment().document != push.document {
                     return Err(WireError::Segment("segment of another document".into()));
                 }
@@ -897,7 +899,7 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
                 segments,
                 openings: push.openings.unwrap_or_default(),
                 cursor: push.cursor.map(|bytes| bytes.0),
-                size: bytes.len(),
+                size: bytes.len().max(spelt),
             }))
         }
         plain => Checked::Plain(plain),

@@ -481,7 +481,7 @@ fn lacking(book: &AgreementBook, lack: Lack, one: BureauId, other: BureauId, cat
 }
 
 /// The owner's log lets the bureau read, within the limits its record sets.
-fn let_in<'a>(facts: &Facts<'a>, bureau: &BureauId, now: WallSeconds) -> Result<&'a Held, Refusal> {
+pub(crate) fn let_in<'a>(facts: &Facts<'a>, bureau: &BureauId, now: WallSeconds) -> Result<&'a Held, Refusal> {
     let Some(held) = facts.rights.bureaus.get(bureau).filter(|held| held.verb.includes(Verb::Read)) else {
         return Err(match facts.rights.parted(bureau) {
             Some(record) => Refusal::Cut { document: facts.document, bureau: *bureau, record },

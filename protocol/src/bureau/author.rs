@@ -142,12 +142,11 @@ impl Bureau {
         let by = self.acting(turn, person, Capability::Create)?;
         let mut draft = draft;
         let first = continues.map(|first| self.continued(turn, &by, first)).transpose()?;
-        let mut with = with.to_vec();
+        let (mut with, mut readers) = (with.to_vec(), Vec::new());
         // What is not said is as it is in the first.
         if let Some(first) = first.and_then(|first| self.documents.get(&first)) {
             if with.is_empty() {
-                let others = first.rights.bureaus.keys().chain([&first.owner]).filter(|bureau| **bureau != self.identity.bureau);
-                with = others.map(ToString::to_string).collect();
+                (with, readers) = self.reading_on(turn, first);
                 // The same people read on: its title tells them nothing new.
                 if draft.title.is_empty() {
                     first.title.clone_into(&mut draft.title);
@@ -160,13 +159,42 @@ impl Bureau {
         }
         let mut read = self.read_draft(draft, false)?;
         read.continues = first.map(|first| Cited::new(turn.nonce(), &first));
-        let (receivers, audience) = self.audience(turn, &with, read.category, read.tlp, Verb::Append)?;
+        let (mut receivers, mut audience) = match with.is_empty() && !readers.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => self.audience(turn, &with, read.category, read.tlp, Verb::Append)?,
+        };
+        if !readers.is_empty() {
+            let (more, who) = self.audience(turn, &readers, read.category, read.tlp, Verb::Read)?;
+            receivers.extend(more);
+            audience.extend(who);
+            audience.sort();
+        }
         if dry_run {
             return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
         }
         refuse_partial(&receivers)?;
         let document = self.create(turn, &by, Kind::Case, ActKind::Open, read, audience, false, None)?;
         Ok(self.sent(document, receivers))
+    }
+
+    /// Partners who take part in a thread as things stand now, and those who only read it. Whose access is over, and who came in by way of
+    /// another, is not let in again by what follows.
+    fn reading_on(&self, turn: &Turn, first: &super::rows::Summary) -> (Vec<String>, Vec<String>) {
+        let facts = first.facts();
+        let (mut with, mut readers) = (Vec::new(), Vec::new());
+        for bureau in first.rights.bureaus.keys().chain([&first.owner]).filter(|bureau| self.partners.contains_key(*bureau)) {
+            if *bureau == first.owner {
+                with.push(bureau.to_string());
+                continue;
+            }
+            match access::check::let_in(&facts, bureau, turn.effective) {
+                Ok(held) if held.via.is_some() => {}
+                Ok(held) if held.verb == Verb::Append => with.push(bureau.to_string()),
+                Ok(_) => readers.push(bureau.to_string()),
+                Err(_) => {}
+            }
+        }
+        (with, readers)
     }
 
     /// The thread that a new one is to continue.
@@ -364,7 +392,8 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", document.short()));
         }
         self.may_write(turn, &by, &document)?;
-        if self.documents.get(&document).is_some_and(|summary| is_full(summary.changes)) {
+        // A bureau's own changes count: nobody closes a thread to others by filling it.
+        if self.bodies.get(&document).is_some_and(|state| is_full(state.changes_of(&self.identity.bureau))) {
             let (id, most) = (document.short(), limits::THREAD_CHANGES_MAX);
             return Err(Refused::new(RefusedKind::Refused, "thread_full").with("id", id).with("most", most));
         }

@@ -382,7 +382,7 @@ impl Bureau {
     }
 
     /// Lines a peer brought: its own, and ours that it kept.
-    pub(super) fn ledger_came(&mut self, turn: &mut Turn, peer: &Peer, lines: Vec<Verified<Line>>) {
+    pub(super) fn ledger_came(&mut self, turn: &mut Turn, link: LinkId, peer: &Peer, lines: Vec<Verified<Line>>) {
         let (own, partner) = (self.identity.bureau, peer.bureau());
         let today = day_of(turn.stamp);
         for line in lines {
@@ -392,7 +392,7 @@ impl Bureau {
                 _ => continue,
             };
             if let Err(why) = check_writer(&self.directory, &line) {
-                self.account(turn, "ledger_refused", None, Some(partner), None, &why.to_string());
+                self.ledger_refused(turn, link, partner, &why.to_string());
                 continue;
             }
             let (id, n, bytes) = (line.id(), line.body().n, line.sealed().to_bytes());
@@ -402,7 +402,7 @@ impl Bureau {
                 pairing.came = (today, 0);
             }
             if direction == THEIRS && n > pairing.theirs.len() && pairing.came.1 >= limits::LINES_PER_DAY {
-                self.account(turn, "ledger_refused", None, Some(partner), None, "too many lines within a day");
+                self.ledger_refused(turn, link, partner, "too many lines within a day");
                 break;
             }
             let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
@@ -426,10 +426,16 @@ impl Bureau {
                     }
                 }
                 Err(why) => {
-                    self.account(turn, "ledger_refused", None, Some(partner), None, &why.to_string());
+                    self.ledger_refused(turn, link, partner, &why.to_string());
                     break;
                 }
             }
+        }
+    }
+
+    fn ledger_refused(&mut self, turn: &mut Turn, link: LinkId, partner: BureauId, why: &str) {
+        if !self.is_noise(turn, link) {
+            self.account(turn, "ledger_refused", None, Some(partner), None, why);
         }
     }
 

@@ -87,6 +87,8 @@ struct InFlight {
     last: bool,
     /// Tells of a cut; nothing is delivered by it.
     parting: bool,
+    /// Held work, which a day's share counts.
+    held: bool,
 }
 
 /// One connection.
@@ -99,6 +101,10 @@ pub struct Link {
     base: u64,
     walked: u64,
     sent: BTreeMap<DocumentId, u64>,
+    /// Documents of which a part went, and waits for room on the way: up to which sequence, and how much of each the other end may have.
+    partial: BTreeMap<DocumentId, (u64, Scope)>,
+    /// Held work that finds no room today begins behind this sequence: how far the other end got is not told beyond it.
+    late_from: Option<u64>,
     /// Up to which sequence held work was offered in this session.
     offered: BTreeMap<DocumentId, u64>,
     whole: BTreeSet<DocumentId>,
@@ -131,6 +137,10 @@ pub struct Link {
     repairing: Option<repair::Repairing>,
     /// One was made since something changed: if it did not help, tips do.
     by_symbols: bool,
+    /// When what is held was last listed to the other end.
+    listed_at: Option<MonoMillis>,
+    /// Messages that looked through the whole view, and since when they are counted.
+    view_walks: (MonoMillis, u32),
     /// Documents the other side does not take.
     declined: BTreeSet<DocumentId>,
     /// Documents we did not take.
@@ -159,6 +169,8 @@ impl Link {
             base: 0,
             walked: 0,
             sent: BTreeMap::new(),
+            partial: BTreeMap::new(),
+            late_from: None,
             offered: BTreeMap::new(),
             whole: BTreeSet::new(),
             parted: BTreeSet::new(),
@@ -182,6 +194,8 @@ impl Link {
             tips_heard: BTreeMap::new(),
             repairing: None,
             by_symbols: false,
+            listed_at: None,
+            view_walks: (now, 0),
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -196,6 +210,15 @@ impl Link {
     /// Whether a bureau is at the other end.
     pub fn is_with(&self, bureau: &BureauId) -> bool {
         self.peer.is_some_and(|peer| peer.bureau == *bureau)
+    }
+    /// How far the other end got, as it is told and written down.
+    fn reached(&self) -> Reached {
+        let most = self.late_from.unwrap_or(u64::MAX);
+        Reached { base: self.base.min(most), walked: self.walked.min(most) }
+    }
+    /// Whether something that speaks of a document may still wait to go to the other end: a part of it, or a list of what is held.
+    pub fn may_speak_of(&self, document: &DocumentId, now: MonoMillis) -> bool {
+        !self.own && (self.is_sending(document) || self.listed_at.is_some_and(|at| now < at.plus(limits::LISTED_MS)))
     }
     /// Whether something of a document may still be on its way to the other end.
     pub fn is_sending(&self, document: &DocumentId) -> bool {
@@ -231,6 +254,15 @@ impl Link {
         self.repairs = 0;
         self.by_symbols = false;
         self.repairing = None;
+    }
+    /// Whether one more message may look through the whole view now.
+    pub(in crate::bureau) fn may_walk_view(&mut self, now: MonoMillis) -> bool {
+        let (since, count) = &mut self.view_walks;
+        if now >= since.plus(limits::VIEW_WALKS_MS) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= limits::VIEW_WALKS_MAX
     }
     /// When it wants to be woken. What was due by now and was not done waits for something else than time.
     pub fn next_wake(&self, now: MonoMillis) -> Option<MonoMillis> {
@@ -308,12 +340,12 @@ impl Bureau {
             }
             Checked::Agreements(statements) => {
                 let from = self.links[&id].bureau().expect("checked above");
-                self.agreements_came(turn, from, statements);
+                self.agreements_came(turn, id, from, statements);
             }
             Checked::Compacts(compacts) => self.compacts_came(turn, id, compacts),
             Checked::Ledger(lines) => {
                 let peer = self.links[&id].peer.expect("checked above");
-                self.ledger_came(turn, &peer, lines);
+                self.ledger_came(turn, id, &peer, lines);
             }
             Checked::Push(push) => self.push_came(turn, id, *push),
             Checked::Passes(passes) => self.passes_came(turn, id, passes),
@@ -327,6 +359,9 @@ impl Bureau {
             Checked::Plain(Message::Named(documents)) => self.named_came(turn, id, &documents),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
+                if peer.bureau != self.identity.bureau && !self.quota(turn, peer.bureau).take_want() {
+                    return;
+                }
                 if let Some(link) = self.links.get_mut(&id) {
                     // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
                     for push in link.in_flight.iter_mut().chain(&mut link.unsure).filter(|push| push.document == document) {
@@ -360,5 +395,19 @@ impl Bureau {
             Checked::Plain(Message::Refusal { reason, reference }) => self.refusal_heard(turn, id, reason, reference),
             Checked::Plain(_) => self.garbage(turn, id, "a message for another moment"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_looks_through_the_whole_view_are_made_for_one_link_in_a_while() {
+        let mut link = Link::new(TransportKey([1; 32]), MonoMillis(0));
+        let made = (0..100).filter(|_| link.may_walk_view(MonoMillis(5))).count();
+        assert_eq!(made, limits::VIEW_WALKS_MAX as usize);
+        assert!(!link.may_walk_view(MonoMillis(limits::VIEW_WALKS_MS - 1)));
+        assert!(link.may_walk_view(MonoMillis(limits::VIEW_WALKS_MS)));
     }
 }

@@ -10,6 +10,7 @@ use super::{Bureau, Unlocked};
 use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, Decline, Entry, ExchangeError, Offer, Standing};
 use crate::agreement::{Pair, Terms};
 use crate::id::{AgreementId, BureauId, Bytes, CertificateId, StatementId};
+use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
 use crate::view::{Refused, RefusedKind, View};
@@ -220,7 +221,7 @@ impl Bureau {
     }
 
     /// What a partner's or sibling's link brought.
-    pub(super) fn agreements_came(&mut self, turn: &mut Turn, from: BureauId, statements: Vec<AgreementStatement>) -> bool {
+    pub(super) fn agreements_came(&mut self, turn: &mut Turn, link: LinkId, from: BureauId, statements: Vec<AgreementStatement>) -> bool {
         let mut clean = true;
         for statement in statements {
             let what = statement.word();
@@ -232,7 +233,7 @@ impl Bureau {
                 continue;
             }
             if from != own && self.is_stale(turn, &from, &statement) {
-                self.account(turn, "agreement_refused", None, Some(from), None, "too late or too many");
+                self.agreement_refused(turn, link, from, "too late or too many");
                 clean = false;
                 continue;
             }
@@ -243,12 +244,18 @@ impl Bureau {
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    self.account(turn, "agreement_refused", None, Some(from), None, &error.to_string());
+                    self.agreement_refused(turn, link, from, &error.to_string());
                     clean = false;
                 }
             }
         }
         clean
+    }
+
+    fn agreement_refused(&mut self, turn: &mut Turn, link: LinkId, from: BureauId, why: &str) {
+        if !self.is_noise(turn, link) {
+            self.account(turn, "agreement_refused", None, Some(from), None, why);
+        }
     }
 
     /// A conclusion long after its offer expired, or one more open offer than a pair needs. Of a store that was put back nothing says whether

@@ -25,6 +25,7 @@ use crate::view::{Refused, RefusedKind, RetentionDocumentView, View};
 /// First bytes of keys of [`Table::Retention`].
 const TOMB: u8 = 0;
 const HOLD: u8 = 1;
+const DAY_S: u64 = 24 * 3_600;
 /// Documents dealt with in one turn.
 const SLICE: usize = 64;
 /// Documents looked at in one turn: a question to an agreement in memory each, a millisecond together.
@@ -73,6 +74,8 @@ pub(super) struct Retention {
     next_look: MonoMillis,
     /// Where the look that is under way goes on.
     looking: Option<DocumentId>,
+    /// Documents of each owner destroyed on a day. Only in memory: a restart begins a new share.
+    erased_today: BTreeMap<BureauId, (u64, u64)>,
     /// When the next slice is due, while there is one.
     next_slice: Option<MonoMillis>,
     /// Whether what was destroyed before this start was destroyed for good.
@@ -213,6 +216,10 @@ impl Bureau {
             Stage::Due | Stage::Erasable if said => true,
             // The slowest holder is waited for: it could not be told by what is no longer here.
             Stage::Erasable if !told => false,
+            Stage::Erasable if summary.owner != self.identity.bureau => {
+                let owner = summary.owner;
+                self.may_erase_for(turn, owner)
+            }
             Stage::Due | Stage::Erasable => self.may_do(turn),
             Stage::Kept | Stage::Announced | Stage::Ended => {
                 self.retention.due.remove(&document);
@@ -234,6 +241,18 @@ impl Bureau {
         self.retention.due.remove(&document);
         self.retention.waiting.remove(&document);
         self.retention.confirmed.remove(&document);
+    }
+
+    /// Whether the machine may destroy one more document of another bureau today. Each owner has a share of its own: none uses up what cuts need.
+    fn may_erase_for(&mut self, turn: &Turn, owner: BureauId) -> bool {
+        let day = turn.stamp.0 / DAY_S;
+        let (since, count) = self.retention.erased_today.entry(owner).or_insert((day, 0));
+        if *since != day {
+            (*since, *count) = (day, 0);
+        }
+        let may = self.clock.is_corroborated(turn.now) && *count < limits::CUTS_PER_DAY;
+        *count += u64::from(may);
+        may
     }
 
     /// Ends a document of ours whose time is over: what is admitted is settled first.

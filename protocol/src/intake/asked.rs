@@ -3,6 +3,11 @@
 use super::*;
 
 impl DocState {
+    /// How many changes writers of a bureau made here, admitted or not.
+    pub fn changes_of(&self, bureau: &BureauId) -> u64 {
+        let theirs = self.actors.values().filter(|actor| actor.member.bureau == *bureau);
+        theirs.map(|actor| actor.positions.len() as u64).sum()
+    }
     /// The access log.
     pub fn log(&self) -> &Log {
         &self.log

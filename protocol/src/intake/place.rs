@@ -77,8 +77,9 @@ impl DocState {
             if here.iter().all(|placed| placed.attestation != position.attestation) {
                 here.push(Placed { change: position.change, cited: position.cited, attestation: position.attestation });
                 run.placed = true;
-                if here.len() > 1 {
-                    actor.fork_at = Some(actor.fork_at.map_or(position.n, |old| old.min(position.n)));
+                // A further one at or behind the first place that was signed twice decides nothing: all of that is out already.
+                if here.len() > 1 && actor.fork_at.is_none_or(|first| position.n < first) {
+                    actor.fork_at = Some(position.n);
                     *forked = true;
                 }
             }

@@ -32,6 +32,8 @@ pub struct Node {
     /// Documents whose keys were destroyed.
     pub purged: BTreeSet<DocumentId>,
     transport: TransportKey,
+    /// Most bytes one step handed to the links.
+    pub most_sent: usize,
     sends: VecDeque<(Send, u64)>,
     wants: Vec<DocumentId>,
     inputs: u64,
@@ -88,6 +90,7 @@ impl Node {
             accounts: Vec::new(),
             purged: BTreeSet::new(),
             transport,
+            most_sent: 0,
             sends: VecDeque::new(),
             wants: Vec::new(),
             inputs: 0,
@@ -132,6 +135,7 @@ impl Node {
                 Write::Account(line) => self.accounts.push(AccountLine::from_bytes(&line).expect("an account line reads back")),
             }
         }
+        self.most_sent = self.most_sent.max(step.sends.iter().map(|send| send.bytes.len()).sum());
         for document in step.purges {
             self.items.remove(&document);
             self.purged.insert(document);

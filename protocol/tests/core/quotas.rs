@@ -89,7 +89,6 @@ fn no_more_held_work_than_a_days_share_goes_over_a_restricted_link_and_the_rest_
     let notes = limits::HELD_BYTES_PER_DAY / limits::TEXT_BYTES_MAX * 6 / 10;
     held_work(&mut county, &[notes, notes]);
     let first = held(&mut county);
-    // What a gate dropped on the way counts as offered.
     assert!(first >= notes && first < 2 * notes, "{first} of twice {notes}: as much as there is room for");
     county.pass(DAY);
     assert_eq!(held(&mut county), 2 * notes);
@@ -104,4 +103,38 @@ fn held_work_of_one_document_that_is_more_than_a_days_share_comes_over_two_days(
     assert!(first > notes / 2 && first < notes, "{first} of {notes}");
     county.pass(2 * DAY);
     assert_eq!(held(&mut county), notes);
+}
+
+#[test]
+fn held_work_that_found_no_room_is_offered_again_by_who_was_started_anew() {
+    let mut county = County::new(2);
+    let notes = limits::HELD_BYTES_PER_DAY / limits::TEXT_BYTES_MAX * 6 / 10;
+    held_work(&mut county, &[notes, notes]);
+    assert!(held(&mut county) < 2 * notes);
+    county.restart(1, &[0]);
+    county.pass(3 * DAY);
+    assert_eq!(held(&mut county), 2 * notes);
+}
+
+#[test]
+fn a_document_larger_than_what_may_be_on_its_way_goes_in_parts_each_when_there_is_room() {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    let case = county.open_case(0, &[1], "title", "text");
+    county.pass(900);
+    county.link(0, 1, false);
+    let text = "x".repeat(limits::TEXT_BYTES_MAX);
+    let notes = limits::IN_FLIGHT_BYTES_MAX * 5 / 2 / text.len();
+    for _ in 0..notes {
+        county.ask(0, Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: text.clone() });
+    }
+    county.nodes[0].most_sent = 0;
+    county.link(0, 1, true);
+    county.pass(600);
+    let most = county.nodes[0].most_sent;
+    assert!(most < limits::IN_FLIGHT_BYTES_MAX * 5 / 4, "{most} bytes in one step");
+    let View::Document(view) = county.ask(1, Command::DocumentShow { id: case }) else { panic!("a document") };
+    assert_eq!(view.entries.len(), notes + 1);
+    let View::Status(status) = county.ask(0, Command::Status) else { panic!("status") };
+    assert!(status.partners.iter().all(|partner| !partner.divergent));
 }

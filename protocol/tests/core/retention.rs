@@ -1,10 +1,13 @@
 //! Ends at retention: announced, ended, destroyed at every holder; held back by an officer; never on a clock nobody confirmed.
 
+use accord_keys::seal::Sealed;
+use accord_protocol::access::log::{EndKind, Record, RecordKind};
 use accord_protocol::agreement::annex::{Annex, Retention};
 use accord_protocol::agreement::{Category, Terms, Tlp, Verb};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, Draft};
 use accord_protocol::limits;
+use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{RetentionDocumentView, View};
 use accord_protocol::wire::Message;
 
@@ -219,4 +222,74 @@ fn above_a_thousand_documents_a_day_the_rest_waits_for_a_persons_word() {
     county.ask(0, Command::RetentionConfirm { documents: Vec::new() });
     county.pass(600);
     assert_eq!((waits(&mut county), count(&mut county, "due")), (0, 0));
+}
+
+/// An end that the owner's registrar sealed, as at `at`.
+fn ended_by_owner(county: &County, document: DocumentId, at: WallSeconds) -> Message {
+    let owner = &county.nodes[0];
+    let state = {
+        let stored = accord_protocol::intake::Stored::given(document, owner.items[&document].clone());
+        accord_protocol::intake::DocState::load(&owner.core.directory(), stored).expect("reads back")
+    };
+    let head = state.log().head();
+    let last = state.log().get(&head).and_then(|entry| entry.record.as_ref()).expect("a record").body().clone();
+    let record = Record {
+        index: last.index + 1,
+        previous: head,
+        kind: RecordKind::End(EndKind::Retention, accord_protocol::id::Bytes(Vec::new())),
+        at,
+        ..last
+    };
+    let sealed = Sealed::seal(&owner.identity.network, record, &[owner.identity.signer.as_ref()]).expect("seals");
+    let mut push = push_of(&owner.core.directory(), document, owner.items[&document].clone());
+    (push.genesis, push.records, push.segments) = (None, vec![accord_protocol::id::Bytes(sealed.to_bytes())], Vec::new());
+    Message::Push(push)
+}
+
+#[test]
+fn an_end_dated_back_destroys_nothing_before_thirty_days_have_gone_by_here() {
+    let (mut county, _, document) = two();
+    let message = ended_by_owner(&county, document, WallSeconds(1));
+    county.hand(0, 1, &message);
+    county.link(0, 1, false);
+    county.pass(3 * 3_600);
+    assert_eq!(stages(&mut county, 1), ["ended"]);
+    county.restart(1, &[]);
+    county.pass(28 * DAY);
+    assert!(!county.nodes[1].purged.contains(&document));
+    county.link(0, 1, true);
+    county.pass(3 * DAY);
+    assert!(county.nodes[1].purged.contains(&document));
+}
+
+#[test]
+fn whether_a_document_was_destroyed_or_never_known_is_answered_alike_to_who_cannot_show_it() {
+    let (mut county, _, document) = two();
+    county.pass(80 * DAY);
+    assert!(county.nodes[1].purged.contains(&document));
+    let mut answers = Vec::new();
+    for id in [document, DocumentId([9; 32])] {
+        let nothing = accord_protocol::wire::Push {
+            mark: 1,
+            document: id,
+            evidence: Vec::new(),
+            genesis: None,
+            records: Vec::new(),
+            segments: Vec::new(),
+            cursor: None,
+            openings: None,
+        };
+        county.heard = Some(Vec::new());
+        county.hand(0, 1, &Message::Push(nothing));
+        county.run_some(2);
+        let heard = county.heard.take().expect("heard");
+        answers.push(
+            heard
+                .into_iter()
+                .map(|(from, to, message)| (from, to, matches!(message, Message::Want(_) | Message::Ack(_))))
+                .collect::<Vec<_>>(),
+        );
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], [(1, 0, true), (1, 0, true)]);
 }

@@ -2,6 +2,7 @@
 
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, Draft, GrantTerms};
+use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{DocumentView, View};
 
 use crate::county::{County, OFFICER, usual};
@@ -96,6 +97,30 @@ fn unless_said_otherwise_the_same_bureaus_read_on_under_the_same_title() {
     let Command::CaseOpen { draft, continues, .. } = command else { unreachable!() };
     let wider = Command::CaseOpen { draft, with: vec![county.nodes[2].name.clone()], continues };
     assert!(county.asked(1, Some(OFFICER), false, wider).is_err());
+}
+
+#[test]
+fn whose_access_is_over_is_not_let_in_again_by_a_successor_and_who_only_read_only_reads() {
+    let mut county = County::new(4);
+    for other in 1..4 {
+        county.agree(0, other, usual(county.now.wall));
+    }
+    let first = county.open_case(0, &[1], "first part", "text");
+    let until = WallSeconds(county.now.wall.0 + 86_400);
+    for (at, terms) in [(2, GrantTerms::default()), (3, GrantTerms { until: Some(until), ..GrantTerms::default() })] {
+        let partner = county.nodes[at].name.clone();
+        county.ask(0, Command::AccessGrant { id: first.clone(), partner, verb: "read".to_owned(), terms });
+        county.run();
+    }
+    county.pass(2 * 86_400);
+    let second = go_on(&mut county, 0, &first, &[]);
+    county.pass(900);
+    county.note(1, &second, "who wrote writes on");
+    let note = Command::CaseNote { id: second.clone(), kind: "note".to_owned(), text: "who read".to_owned() };
+    assert!(county.asked(2, Some(OFFICER), false, note).is_err(), "it reads");
+    assert_eq!(show(&mut county, 2, &second).continues.as_deref(), Some(first.as_str()));
+    let shut_out = county.asked(3, Some(OFFICER), false, Command::DocumentShow { id: second });
+    assert_eq!(shut_out.expect_err("its time is over").code, "unknown_document");
 }
 
 #[test]

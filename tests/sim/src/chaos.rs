@@ -90,7 +90,7 @@ pub fn run(options: &Options) -> World {
         if world.shaken && step.is_multiple_of(4) {
             world.officers_rule(false);
         }
-        let pause = world.pause().min(end - world.now);
+        let pause = world.pause().min(end.saturating_sub(world.now));
         world.run(pause);
         world.check_touched();
         step += 1;

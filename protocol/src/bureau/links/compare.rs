@@ -154,6 +154,7 @@ impl Bureau {
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.tips_sent = true;
+            link.listed_at = Some(turn.now.mono);
             link.busy(turn.now.mono);
         }
     }
@@ -174,6 +175,9 @@ impl Bureau {
         }
         let heard = std::mem::take(&mut link.tips_heard);
         let answered = std::mem::replace(&mut link.tips_sent, false);
+        if !link.may_walk_view(turn.now.mono) || (!answered && link.repairs > limits::REPAIRS_MAX + u32::from(link.by_symbols)) {
+            return;
+        }
         let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
         let differing: Vec<DocumentId> = self
@@ -182,10 +186,10 @@ impl Bureau {
             .filter(|summary| self.in_view(turn, link, summary) && heard.get(&summary.document) != Some(&summary.entry))
             .map(|summary| summary.document)
             .collect();
-        if !answered {
-            if link.repairs > limits::REPAIRS_MAX + u32::from(link.by_symbols) {
-                return;
-            }
+        // Who holds just what we hold learns nothing by an answer, which it would answer in turn.
+        let same =
+            differing.is_empty() && heard.len() == self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
+        if !answered && !same {
             if let Some(link) = self.links.get_mut(&id) {
                 link.repairs += 1;
             }

@@ -131,7 +131,8 @@ impl Bureau {
         };
         let reached = self.reached.get(&transport).copied().unwrap_or_default();
         let link = &self.links[&id];
-        let reached = Reached { base: reached.base.min(link.base), walked: reached.walked.min(link.walked) };
+        let now = link.reached();
+        let reached = Reached { base: reached.base.min(now.base), walked: reached.walked.min(now.walked) };
         let cursor = Bytes(self.seal_cursor(turn, id, &peer, reached));
         self.send(turn, id, &Message::Cursor(cursor), false);
         self.memory.handed(peer.certificate);
@@ -146,7 +147,7 @@ impl Bureau {
     pub(in crate::bureau) fn settled_with(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
         let greeting = (!self.links[&id].own).then(|| self.greeting(peer).digest());
         let link = self.links.get_mut(&id).expect("the caller holds it");
-        let (transport, reached) = (link.transport, Reached { base: link.base, walked: link.walked });
+        let (transport, reached) = (link.transport, link.reached());
         link.had = link.walked;
         let heard = greeting.is_none() || link.greeting == greeting;
         if heard && self.reached.get(&transport) == Some(&reached) {
@@ -164,6 +165,14 @@ impl Bureau {
             return;
         }
         let transport = self.links[&id].transport;
+        if self.cursors.get(&transport) == Some(&cursor) {
+            return;
+        }
+        if let Some(bureau) = self.links[&id].bureau().filter(|bureau| *bureau != self.identity.bureau)
+            && !self.quota(turn, bureau).take_cursor()
+        {
+            return;
+        }
         turn.put(Table::Cursors, &transport.0, cursor.clone());
         self.cursors.insert(transport, cursor);
     }

@@ -52,17 +52,22 @@ impl Bureau {
         link.walked = reached.walked;
         link.sent.clear();
         link.offered.clear();
+        link.partial.clear();
         link.parted.clear();
         link.tips_sent = false;
         link.repairing = None;
         link.evidence.clear();
         link.shown.clear();
         link.told.clear();
+        let dropped = link.in_flight.iter().filter(|push| push.held).map(|push| push.bytes).sum();
         link.unsure.append(&mut link.in_flight);
         let over = link.unsure.len().saturating_sub(limits::UNSURE_MAX);
         link.unsure.drain(..over);
         link.in_flight_bytes = 0;
         link.busy(turn.now.mono);
+        if let Some(bureau) = self.links.get(&id).and_then(Link::bureau).filter(|_| dropped > 0) {
+            self.quota(turn, bureau).take_back_held(dropped);
+        }
         self.passes_dirty = true;
         self.onward.dirty = true;
     }

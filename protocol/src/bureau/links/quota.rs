@@ -4,6 +4,13 @@
 
 use super::*;
 
+/// Counts one more, unless there are enough.
+fn count(so_far: &mut usize, most: usize) -> bool {
+    let fits = *so_far < most;
+    *so_far += usize::from(fits);
+    fits
+}
+
 /// What a partner brought, and was offered, within a day.
 #[derive(Clone, Debug)]
 pub(in crate::bureau) struct Quota {
@@ -13,6 +20,8 @@ pub(in crate::bureau) struct Quota {
     held_in: usize,
     held_out: usize,
     asks: usize,
+    cursors: usize,
+    wants: usize,
     /// Documents with held work that found no room: offered when the day is over.
     late: BTreeSet<DocumentId>,
 }
@@ -24,7 +33,7 @@ impl Quota {
 
     /// A day that begins now.
     pub fn new(since: MonoMillis) -> Self {
-        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0, late: BTreeSet::new() }
+        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0, cursors: 0, wants: 0, late: BTreeSet::new() }
     }
     /// Whether the day is over.
     pub fn is_over(&self, now: MonoMillis) -> bool {
@@ -42,9 +51,15 @@ impl Quota {
     }
     /// Whether one more ask is taken.
     pub fn take_ask(&mut self) -> bool {
-        let fits = self.asks < limits::ONWARD_PER_DAY_MAX;
-        self.asks += usize::from(fits);
-        fits
+        count(&mut self.asks, limits::ONWARD_PER_DAY_MAX)
+    }
+    /// Whether one more cursor is kept.
+    pub fn take_cursor(&mut self) -> bool {
+        count(&mut self.cursors, limits::CURSORS_PER_DAY)
+    }
+    /// Whether one more wish for a document anew is heard.
+    pub fn take_want(&mut self) -> bool {
+        count(&mut self.wants, limits::WANTS_PER_DAY)
     }
     /// Whether so much held work is taken.
     pub fn take_held(&mut self, size: usize) -> bool {
@@ -54,6 +69,10 @@ impl Quota {
             self.held_in = sum;
         }
         fits
+    }
+    /// So much of what was offered was taken back before it went.
+    pub fn take_back_held(&mut self, size: usize) {
+        self.held_out = self.held_out.saturating_sub(size);
     }
     /// How many of these pieces of held work, from the first, are offered today. If not all, the document is noted for the next day.
     pub fn offer_held(&mut self, document: DocumentId, sizes: impl Iterator<Item = usize>) -> usize {
@@ -85,6 +104,7 @@ impl Bureau {
             let late = self.quotas.remove(&partner).map(|quota| quota.late).unwrap_or_default();
             for link in self.links.values_mut().filter(|link| link.is_with(&partner)) {
                 link.whole.extend(&late);
+                link.late_from = None;
             }
             self.compare_anew(turn, Some(partner));
         }
@@ -129,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn cursors_and_wishes_have_a_days_share() {
+        let mut quota = today();
+        assert_eq!((0..limits::CURSORS_PER_DAY * 2).filter(|_| quota.take_cursor()).count(), limits::CURSORS_PER_DAY);
+        assert_eq!((0..limits::WANTS_PER_DAY * 2).filter(|_| quota.take_want()).count(), limits::WANTS_PER_DAY);
+    }
+
+    #[test]
     fn held_work_goes_as_far_as_there_is_room_and_the_rest_is_noted_for_the_next_day() {
         let mut quota = today();
         let third = limits::HELD_BYTES_PER_DAY / 3;
@@ -140,6 +167,16 @@ mod tests {
             "one piece more, and nothing behind the one that does not fit"
         );
         assert_eq!(quota.late.iter().collect::<Vec<_>>(), [&DOCUMENT]);
+    }
+
+    #[test]
+    fn what_a_gate_dropped_is_offered_again_out_of_the_same_share() {
+        let mut quota = today();
+        assert_eq!(quota.offer_held(DOCUMENT, [limits::HELD_BYTES_PER_DAY].into_iter()), 1);
+        quota.take_back_held(10);
+        assert_eq!(quota.offer_held(DOCUMENT, [10, 1].into_iter()), 1);
+        quota.take_back_held(usize::MAX);
+        assert_eq!(quota.held_out, 0);
     }
 
     #[test]

@@ -49,7 +49,11 @@ impl Bureau {
             return self.decline_for(turn, id, document, push.mark, Reason::Busy, "more than a day's share");
         }
         // A tombstone stays for ever: nobody's copy brings back what was destroyed.
+        // Without a genesis it is asked for as of a document never heard of: nobody learns which of the two it is.
         if self.retention.is_erased(&document) {
+            if push.genesis.is_none() && !own_link {
+                return self.want_whole(turn, id, document, push.mark);
+            }
             return self.decline(turn, id, document, push.mark, "erased here");
         }
         for statement in push.evidence {
@@ -229,6 +233,10 @@ impl Bureau {
         self.own_work_returned(turn, &peer, &writers, forks > known_forks);
         if took_away && owner_is_us {
             self.policy_changed(turn, None);
+        } else if took_away && self.links.iter().any(|(other, link)| *other != id && link.may_speak_of(&document, turn.now.mono)) {
+            // What waits to go to others may be for who was just cut.
+            self.policy_epoch += 1;
+            self.write_floor(turn);
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
@@ -395,7 +403,14 @@ impl Bureau {
         }
         let Some(state) = self.bodies.get(&document) else { return };
         let before = self.documents.get(&document);
-        let summary = Summary::of(state, before, self.sequence);
+        let mut summary = Summary::of(state, before, self.sequence);
+        // When another bureau's document ended is that bureau's word: what it gives to keep is counted from when it was heard here.
+        if summary.owner != self.identity.bureau
+            && let Some(said) = summary.ended_at
+        {
+            let heard = before.and_then(|before| before.ended_at).unwrap_or(turn.stamp);
+            summary.ended_at = Some(said.max(heard));
+        }
         let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);
         let newly: BTreeSet<BureauId> =
             summary.granted_seq.keys().filter(|bureau| before.is_none_or(|before| !let_in(before, bureau))).copied().collect();

@@ -55,6 +55,7 @@ impl Bureau {
         self.send(turn, id, &Message::Symbols { nonce, from, symbols }, true);
         if let Some(link) = self.links.get_mut(&id) {
             link.repairing = Some(Repairing::Telling { nonce, sent: until });
+            link.listed_at = Some(turn.now.mono);
             link.busy(turn.now.mono);
         }
     }
@@ -66,13 +67,19 @@ impl Bureau {
             // Both began: that of the lower device counts.
             (Some(Repairing::Telling { .. }), 0) if self.identity.certificate < peer.certificate => return,
             (_, 0) => true,
-            (Some(Repairing::Listening { nonce: before, symbols, wanted }), from)
-                if *before == nonce && symbols.len() == from as usize * SYMBOL_BYTES && *wanted > from as usize =>
+            // All that was wished for comes at once: each message costs a look through the view.
+            (Some(Repairing::Listening { nonce: before, symbols: old, wanted }), from)
+                if *before == nonce
+                    && old.len() == from as usize * SYMBOL_BYTES
+                    && old.len() + symbols.0.len() == *wanted * SYMBOL_BYTES =>
             {
                 false
             }
             _ => return,
         };
+        if !link.may_walk_view(turn.now.mono) {
+            return;
+        }
         if first {
             if link.repairs > limits::REPAIRS_MAX {
                 return;
@@ -136,6 +143,9 @@ impl Bureau {
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.repairing = None;
+            if !link.may_walk_view(turn.now.mono) {
+                return;
+            }
         }
         let key = self.key_of(&peer, &nonce);
         let documents = self.items_of(turn, id, &key);
@@ -144,6 +154,9 @@ impl Bureau {
         let named = items.iter().filter_map(|item| documents.get(item));
         let named = named.filter(|document| self.documents.get(document).is_some_and(|summary| summary.owner == peer.bureau));
         let named: Vec<DocumentId> = named.copied().collect();
+        if let Some(link) = self.links.get_mut(&id).filter(|_| !named.is_empty()) {
+            link.listed_at = Some(turn.now.mono);
+        }
         for page in named.chunks(limits::NAMED_PAGE) {
             self.send(turn, id, &Message::Named(page.to_vec()), true);
         }

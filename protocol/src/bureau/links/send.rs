@@ -6,6 +6,25 @@ use super::*;
 use crate::intake::{Part, Sendable};
 use crate::segment::Segment;
 
+/// Cuts a document's parts, in the order of their sequences, to those that fit, and at least one. Answers the last sequence kept, if any part is left out.
+fn fitting(items: &mut Vec<(u64, Part)>, room: usize) -> Option<u64> {
+    let mut size = 0_usize;
+    let fits = items.iter().take_while(|(_, part)| {
+        size = size.saturating_add(part.about_bytes());
+        size <= room
+    });
+    let mut count = fits.count().max(1);
+    // Parts of one sequence go together.
+    while count < items.len() && items[count].0 == items[count - 1].0 {
+        count += 1;
+    }
+    if count >= items.len() {
+        return None;
+    }
+    items.truncate(count);
+    items.last().map(|(seq, _)| *seq)
+}
+
 impl Bureau {
     /// Asks the driver for a body.
     pub(in crate::bureau) fn want(&mut self, turn: &mut Turn, document: DocumentId) {
@@ -173,8 +192,10 @@ impl Bureau {
                 link.whole.remove(&document);
             }
         }
+        link.partial.remove(&document);
     }
 
+    /// Sends what the other end may have of a document, as far as there is room on the way: the rest goes when that has arrived.
     pub(in crate::bureau) fn push_document(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, permit: Permit, walk_to: Option<u64>) {
         let document = permit.document();
         let link = &self.links[&id];
@@ -182,7 +203,9 @@ impl Bureau {
             .granted_seq
             .get(&peer.bureau)
             .is_some_and(|seq| *seq > link.base && !link.sent.contains_key(&document));
+        let begun = link.partial.get(&document).filter(|(_, scope)| *scope == permit.scope()).map(|(seq, _)| *seq);
         let after = match walk_to {
+            _ if begun.is_some() => begun.unwrap_or(0),
             None => 0,
             Some(_) if newly => 0,
             Some(_) => link.base.max(link.sent.get(&document).copied().unwrap_or(0)),
@@ -198,14 +221,22 @@ impl Bureau {
             (scope, Some(state)) => state.parts_after(after, scope == Scope::Whole),
             (_, None) => self.shelf.get(&document).map(|stored| stored.parts_after(after)).unwrap_or_default(),
         };
+        let room = limits::IN_FLIGHT_BYTES_MAX.saturating_sub(self.links[&id].in_flight_bytes).max(PUSH_BYTES);
+        let mut rest = fitting(&mut items, room);
         if permit.scope() == Scope::Held {
             let sizes: Vec<usize> = items.iter().map(|(_, part)| part.about_bytes()).collect();
             let count = self.quota(turn, peer.bureau).offer_held(document, sizes.into_iter());
+            let link = self.links.get_mut(&id).expect("present while pumping");
+            newest = rest.unwrap_or(newest);
             if let Some((first_late, _)) = items.get(count) {
+                rest = None;
+                // Nobody compares on such a link: another day, another link or another start begins here again.
+                let place = self.documents[&document].newest_seq.saturating_sub(1);
+                link.late_from = Some(link.late_from.map_or(place, |before| before.min(place)));
                 newest = first_late - 1;
             }
             items.truncate(count);
-            self.links.get_mut(&id).expect("present while pumping").offered.insert(document, newest);
+            link.offered.insert(document, newest);
         }
         let link = &self.links[&id];
         let owner = self.documents[&document].owner;
@@ -230,6 +261,10 @@ impl Bureau {
         }
         if items.is_empty() {
             let link = self.links.get_mut(&id).expect("present while pumping");
+            if let Some(sent) = rest {
+                link.partial.insert(document, (sent, permit.scope()));
+                return;
+            }
             link.sent.insert(document, newest);
             self.passed(id, document, walk_to);
             return;
@@ -285,19 +320,19 @@ impl Bureau {
             };
             pushes.into_iter().map(|(push, segments)| (push, joined(segments))).collect()
         };
-        let reached = {
-            let link = self.links.get_mut(&id).expect("present while pumping");
-            link.sent.insert(document, newest);
-            match walk_to {
-                Some(seq) => link.walked = seq,
-                None => {
-                    link.whole.remove(&document);
-                }
+        let reached = match rest {
+            Some(sent) => {
+                let link = self.links.get_mut(&id).expect("present while pumping");
+                link.partial.insert(document, (sent, permit.scope()));
+                link.reached()
             }
-            // Once this is there, everything is: the next walk begins behind it all, and so does what is sent of each document.
-            match link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none() {
-                true => Reached { base: self.sequence, walked: self.sequence },
-                false => Reached { base: link.base, walked: link.walked },
+            None => {
+                self.passed(id, document, walk_to);
+                let link = self.links.get_mut(&id).expect("present while pumping");
+                link.sent.insert(document, newest);
+                // Once this is there, everything is: the next walk begins behind it all, and so does what is sent of each document.
+                let all = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none() && link.late_from.is_none();
+                if all { Reached { base: self.sequence, walked: self.sequence } } else { link.reached() }
             }
         };
         // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
@@ -305,7 +340,7 @@ impl Bureau {
         let last_for_now = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
         // One just went along: the burst it belonged to gets one at its end.
         let rests = link.cursor_given.map(|at| at.plus(limits::CURSOR_REST_MS)).filter(|until| turn.now.mono < *until);
-        let due = link.since_cursor >= limits::CURSOR_EVERY_PUSHES || (last_for_now && rests.is_none());
+        let due = rest.is_none() && (link.since_cursor >= limits::CURSOR_EVERY_PUSHES || (last_for_now && rests.is_none()));
         let cursor = due.then(|| Bytes(self.seal_cursor(turn, id, peer, reached)));
         if let Some(link) = self.links.get_mut(&id) {
             link.since_cursor = if due { 0 } else { link.since_cursor + 1 };
@@ -325,13 +360,21 @@ impl Bureau {
             let (version, mark) = (link.version, push.mark);
             let bytes = push.encode_with(segments, version);
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
-            let last = at + 1 == count;
-            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last, parting: false });
+            let last = rest.is_none() && at + 1 == count;
+            link.in_flight.push_back(InFlight {
+                mark,
+                bytes: bytes.len(),
+                reached,
+                document,
+                last,
+                parting: false,
+                held: permit.scope() == Scope::Held,
+            });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
-        if !self.links[&id].own {
+        if !self.links[&id].own && begun.is_none() {
             self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &permit.cites());
         }
     }
@@ -385,8 +428,8 @@ impl Bureau {
             };
             link.next_mark += 1;
             let (mark, bytes) = (push.mark, Message::Push(push).encode());
-            let reached = Reached { base: link.base, walked: link.walked };
-            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true });
+            let reached = link.reached();
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true, held: false });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
