@@ -42,7 +42,7 @@ pub struct Config {
     pub verify_workers: usize,
     /// Bytes of one link that wait to be checked.
     pub link_bytes_max: usize,
-    /// Disk kept free, bytes: below it `doctor` warns and writes are refused.
+    /// Free disk below which `doctor` reports a fault, bytes. The store keeps a reserve of its own, which this does not change.
     pub disk_reserve_bytes: u64,
     /// Days after which this node can no longer open a backup by itself.
     pub backup_keep_days: u64,
@@ -212,7 +212,7 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "limits.link_bytes_max",
         default: "16777216",
-        doc: "Bytes of one link that wait to be checked, 1048576 to 67108864; beyond it only that link is slowed.",
+        doc: "Bytes of one link that wait to be checked, 12582912 to 268435456; beyond it only that link is slowed.",
         kind: Kind::Count { min: 12 * 1024 * 1024, max: 256 * 1024 * 1024 },
         get: |c| c.link_bytes_max.to_string(),
         set: |c, v| c.link_bytes_max = v.size(),
@@ -542,6 +542,8 @@ mod tests {
         for key in KEYS {
             assert_eq!((key.get)(&defaults), key.default, "{}", key.path);
             assert!(key.doc.len() > 20, "{} is documented", key.path);
+            let Kind::Count { min, max } = key.kind else { continue };
+            assert!(key.doc.contains(&format!("{min} to {max}")), "{}: the text names other bounds than {min} to {max}", key.path);
         }
     }
 

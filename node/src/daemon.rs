@@ -89,6 +89,8 @@ pub struct RunPlan {
     pub passphrase_file: Option<PathBuf>,
     /// File that gets a copy of every frame sent; only in a demonstration's store.
     pub tap: Option<PathBuf>,
+    /// What a person at a terminal is asked for the passphrase with, in the language of that person.
+    pub prompt: String,
 }
 
 /// What joining a laptop needs.

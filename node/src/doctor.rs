@@ -1,7 +1,8 @@
 //! What is wrong with this node, and what to do about it: disk, key files, ports, clock, certificate, and every partner.
 //!
-//! A finding is either well or names a next step. Nothing is changed by looking; the only traces are a probe file, removed at once, and
-//! probes of partners' addresses, which disturb no link.
+//! A finding is either well or names a next step; it is a code and values, which the command line says in the reader's language and the API in
+//! English. Nothing is changed by looking; the only traces are a probe file, removed at once, and probes of partners' addresses, which
+//! disturb no link.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,16 @@ use accord_keys::id::TransportKey;
 use accord_protocol::input::Command;
 use accord_protocol::view::{PartnerView, StatusView, View};
 use futures::StreamExt as _;
-use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::api::App;
 use crate::failure::Failure;
 use crate::keystore::check_private;
-use crate::swarm::{DialProblem, Over, ProbeOutcome, SwarmCommand};
+use crate::swarm::{AddressError, DialProblem, Over, ProbeOutcome, SwarmCommand};
+use crate::words::{Lang, Words};
+
+mod finding;
+pub use finding::Finding;
 
 /// A certificate that ends sooner than this is reported, seconds.
 const CERTIFICATE_SOON_S: u64 = 30 * 24 * 3_600;
@@ -32,28 +36,6 @@ const PROBES_AT_ONCE: usize = 16;
 const PROBES_S_MAX: u64 = 30;
 /// Longest wait for one probe, seconds; the swarm answers earlier.
 const PROBE_S_MAX: u64 = 20;
-
-/// One thing looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// `disk`, `keys`, `ports`, `clock`, `certificate`, `store`, `partner`, `address`, `transport`, `identity`, `agreement`, `version`.
-    pub check: &'static str,
-    /// Whether it is well.
-    pub ok: bool,
-    /// What was found.
-    pub detail: String,
-    /// What to do when it is not well.
-    pub hint: String,
-}
-
-impl Finding {
-    fn good(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, ok: true, detail: detail.into(), hint: String::new() }
-    }
-    fn bad(check: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { check, ok: false, detail: detail.into(), hint: hint.into() }
-    }
-}
 
 /// Where we were to listen, and where we do.
 #[derive(Debug, Default)]
@@ -98,12 +80,19 @@ pub async fn examine(app: &App) -> Result<Vec<Finding>, Failure> {
     };
     findings.extend(own_standing(&status));
     let (probed, rest) = status.partners.split_at(status.partners.len().min(PROBES_MAX));
-    let late = |name: &str| Finding::bad("partner", format!("{name}: no result after {PROBES_S_MAX} s"), "accord partner test NAME");
+    let late = |name: &str| Finding::bad("partner_late").with("partner", name).with("seconds", PROBES_S_MAX);
     let asks: Vec<_> = probed.iter().map(|partner| summary(app, partner)).collect();
     let found = together(asks, Duration::from_secs(PROBES_S_MAX), |at| late(probed.get(at).map_or("", |partner| &partner.name))).await;
     findings.extend(found);
-    findings.extend(rest.iter().map(|partner| Finding::good("partner", format!("{}: not probed, at most {PROBES_MAX} are", partner.name))));
-    Ok(findings)
+    let unprobed = |partner: &PartnerView| Finding::good("partner_not_probed").with("partner", &partner.name).with("most", PROBES_MAX);
+    findings.extend(rest.iter().map(unprobed));
+    Ok(in_english(findings))
+}
+
+/// As the API gives them to those who read no codes.
+fn in_english(findings: Vec<Finding>) -> Vec<Finding> {
+    let words = Words::of(Lang::En);
+    findings.into_iter().map(|finding| finding.told(&words)).collect()
 }
 
 /// Waits for several at a time, answers in order; what is not there when the time for all is over is `late`.
@@ -130,28 +119,25 @@ pub async fn partner(app: &App, person: Option<String>, name: String) -> Result<
     let partner = partners.into_iter().next().ok_or_else(|| Failure::not_found("not_found").with("found", name).with("noun", "partner"))?;
     let mut findings = Vec::new();
     for (transport, address) in places(&partner) {
-        findings.extend(explain(&address, probe(app, transport, address.clone()).await));
+        findings.extend(explain(&partner.name, &address, probe(app, transport, address.clone()).await));
     }
     if findings.is_empty() {
-        findings.push(Finding::bad("address", "no address known", format!("accord partner set {} --address HOST:PORT", partner.name)));
+        findings.push(Finding::bad("address_none").with("partner", &partner.name));
     }
-    findings.push(if partner.connected {
-        Finding::good("partner", "connected now")
-    } else {
-        Finding::bad("partner", "not connected now", "see the findings above; the node dials again by itself")
-    });
+    findings.push(if partner.connected { Finding::good("partner_connected") } else { Finding::bad("partner_not_connected") });
     findings.push(agreement(&partner));
-    Ok(findings)
+    Ok(in_english(findings))
 }
 
 fn free_space(data: &Path, reserve: u64) -> Finding {
     match rustix::fs::statvfs(data) {
         Ok(facts) => {
             let free = facts.f_bavail.saturating_mul(facts.f_frsize);
-            let detail = format!("{} MiB free at {}", free >> 20, data.display());
-            if free >= reserve { Finding::good("disk", detail) } else { Finding::bad("disk", detail, "free some space on this disk") }
+            let found =
+                if free >= reserve { Finding::good("disk_good") } else { Finding::bad("disk_low").with("reserve_mib", reserve >> 20) };
+            found.with("free_mib", free >> 20).with("path", data.display())
         }
-        Err(error) => Finding::bad("disk", format!("{}: {error}", data.display()), "look at this disk with `df` and `mount`"),
+        Err(error) => Finding::bad("disk_unreadable").with("path", data.display()).with("cause", error),
     }
 }
 
@@ -162,32 +148,26 @@ fn write_and_sync(data: &Path, elapsed_ms: impl Fn() -> u64) -> Finding {
         file.write_all(&[0; 4096])?;
         file.sync_all()
     };
-    match write() {
-        Ok(()) if elapsed_ms() > SYNC_SLOW_MS => {
-            let detail = format!("writing and syncing took {} ms", elapsed_ms());
-            Finding::bad("disk", detail, "other programs may be busy on this disk; a failing disk is slow first: see `smartctl -a`")
-        }
-        Ok(()) => Finding::good("disk", format!("writes and syncs in {} ms", elapsed_ms())),
-        Err(error) => {
-            Finding::bad("disk", format!("cannot write to {}: {error}", data.display()), "free space, or correct the folder's owner")
-        }
+    match (write(), elapsed_ms()) {
+        (Ok(()), millis) if millis > SYNC_SLOW_MS => Finding::bad("disk_slow").with("millis", millis),
+        (Ok(()), millis) => Finding::good("disk_writes").with("millis", millis),
+        (Err(error), _) => Finding::bad("disk_readonly").with("path", data.display()).with("cause", error),
     }
 }
 
 fn key_files(folder: &Path, files: &[PathBuf]) -> Vec<Finding> {
     let mut bad: Vec<Finding> = std::iter::once(folder)
         .chain(files.iter().map(PathBuf::as_path))
-        .filter_map(|path| check_private(path).err())
-        .map(|failure| {
-            let value = |name| failure.param(name).unwrap_or_default();
-            Finding::bad("keys", format!("{} has mode {}", value("path"), value("found")), value("command"))
+        .filter_map(|path| check_private(path).err().map(|failure| (path, failure)))
+        .map(|(path, failure)| match (failure.param("found"), failure.param("command")) {
+            (Some(mode), Some(command)) => {
+                Finding::bad("keys_open").with("path", path.display()).with("mode", mode).with("command", command)
+            }
+            _ => Finding::bad("keys_unreadable").with("path", path.display()).with("cause", failure.chain()),
         })
         .collect();
     if bad.is_empty() {
-        bad.push(Finding::good(
-            "keys",
-            format!("{} files, readable by their owner only", files.iter().filter(|path| path.is_file()).count()),
-        ));
+        bad.push(Finding::good("keys_good").with("count", files.iter().filter(|path| path.is_file()).count()));
     }
     bad
 }
@@ -196,40 +176,34 @@ fn ports(ports: &Ports) -> Finding {
     let bound = ports.bound();
     let list = bound.iter().map(|(address, over)| format!("{address} ({over})")).collect::<Vec<_>>().join(", ");
     match (ports.configured.is_empty(), bound.is_empty()) {
-        (true, _) => Finding::good("ports", "no listen address is set: this node only dials"),
-        (false, false) => Finding::good("ports", format!("listening on {list}")),
-        (false, true) => Finding::bad(
-            "ports",
-            format!("not listening on {}", ports.configured.join(", ")),
-            "correct `listen` in accord.toml and restart",
-        ),
+        (true, _) => Finding::good("ports_none"),
+        (false, false) => Finding::good("ports_good").with("addresses", list),
+        (false, true) => Finding::bad("ports_closed").with("addresses", ports.configured.join(", ")),
     }
 }
 
 fn own_standing(status: &StatusView) -> [Finding; 2] {
     let clock = match status.clock.as_str() {
-        "good" => Finding::good("clock", "in step with corroborated time"),
-        "held" => {
-            Finding::bad("clock", "a large jump of the system clock is held back", "set the clock, or confirm it: `accord clock correct`")
-        }
-        other => Finding::bad("clock", other, "set the system clock; `accord clock correct` if it is right"),
+        "good" => Finding::good("clock_good"),
+        "held" => Finding::bad("clock_held"),
+        _ => Finding::bad("clock_behind"),
     };
     let left = status.certificate_ends.saturating_sub(status.now);
     let certificate = if left == 0 {
-        Finding::bad("certificate", "the certificate of this node has ended", "accord cert renew")
+        Finding::bad("certificate_ended")
     } else if left < CERTIFICATE_SOON_S {
-        Finding::bad("certificate", format!("the certificate of this node ends in {} days", left / 86_400), "accord cert renew")
+        Finding::bad("certificate_soon").with("days", left / 86_400)
     } else {
-        Finding::good("certificate", format!("valid for {} more days", left / 86_400))
+        Finding::good("certificate_good").with("days", left / 86_400)
     };
     [clock, certificate]
 }
 
 fn agreement(partner: &PartnerView) -> Finding {
     match partner.standing.as_str() {
-        "in_force" => Finding::good("agreement", "in force"),
-        "none" | "" => Finding::bad("agreement", "none", "accord agreement offer FILE"),
-        other => Finding::bad("agreement", other, "accord agreement list"),
+        "in_force" => Finding::good("agreement_good"),
+        "none" | "" => Finding::bad("agreement_none"),
+        other => Finding::bad("agreement_other").with("standing", other),
     }
 }
 
@@ -243,26 +217,21 @@ fn places(partner: &PartnerView) -> Vec<(Option<TransportKey>, String)> {
 
 /// One line for a partner: connected, or what every address says.
 async fn summary(app: &App, partner: &PartnerView) -> Finding {
-    let standing = agreement(partner);
-    let name = &partner.name;
+    let named = |found: Finding| found.with("partner", &partner.name);
     if partner.connected {
-        return if standing.ok {
-            Finding::good("partner", format!("{name}: connected, agreement in force"))
-        } else {
-            Finding::bad("partner", format!("{name}: connected, agreement: {}", standing.detail), standing.hint)
-        };
+        let standing = agreement(partner);
+        let found = if standing.ok { Finding::good("partner_good") } else { Finding::bad("partner_agreement").of(vec![standing]) };
+        return named(found);
     }
     let mut problems = Vec::new();
     for (transport, address) in places(partner) {
-        match explain(&address, probe(app, transport, address.clone()).await).into_iter().find(|finding| !finding.ok) {
-            None => return Finding::good("partner", format!("{name}: reached at {address}")),
+        let outcome = probe(app, transport, address.clone()).await;
+        match explain(&partner.name, &address, outcome).into_iter().find(|finding| !finding.ok) {
+            None => return named(Finding::good("partner_reached").with("address", address)),
             Some(problem) => problems.push(problem),
         }
     }
-    let detail = problems.iter().map(|problem| problem.detail.clone()).collect::<Vec<_>>().join("; ");
-    let hint = problems.into_iter().map(|problem| problem.hint).next();
-    let hint = hint.unwrap_or_else(|| format!("accord partner set {name} --address HOST:PORT"));
-    Finding::bad("partner", if detail.is_empty() { format!("{name}: no address known") } else { format!("{name}: {detail}") }, hint)
+    named(if problems.is_empty() { Finding::bad("partner_no_address") } else { Finding::bad("partner_unreached").of(problems) })
 }
 
 async fn probe(app: &App, transport: Option<TransportKey>, address: String) -> ProbeOutcome {
@@ -278,33 +247,34 @@ async fn probe(app: &App, transport: Option<TransportKey>, address: String) -> P
 }
 
 /// A probe in findings: the address, then as far as it got the key that answers and the version.
-fn explain(address: &str, outcome: ProbeOutcome) -> Vec<Finding> {
-    let there = || Finding::good("address", format!("{address} answers"));
+fn explain(partner: &str, address: &str, outcome: ProbeOutcome) -> Vec<Finding> {
+    let at = |found: Finding| found.with("address", address).with("partner", partner);
+    let there = || at(Finding::good("address_answers"));
     match outcome {
-        ProbeOutcome::Reached { over, after, .. } => vec![
-            Finding::good("address", format!("{address} answers over {over} in {} ms", after.as_millis())),
-            Finding::good("identity", "the expected key answers and lets us in"),
-        ],
-        ProbeOutcome::Failed(problem) => {
-            let detail = format!("{address}: {problem}");
-            match problem {
-                DialProblem::Address(_) => vec![Finding::bad("address", detail, "accord partner set NAME --address HOST:PORT")],
-                DialProblem::Unreachable(_) | DialProblem::TimedOut => {
-                    let hint = "check cable and firewall (UDP and TCP of this port), and whether their node runs; phone them";
-                    vec![Finding::bad("transport", detail, hint)]
-                }
-                DialProblem::WrongIdentity { .. } | DialProblem::InvalidKey => {
-                    vec![there(), Finding::bad("identity", detail, "ask them for a new card: the node behind this address is another one")]
-                }
-                DialProblem::NotListed => {
-                    vec![there(), Finding::bad("identity", detail, "they have not added our card, or removed it: send it to them")]
-                }
-                DialProblem::NotAllowedHere => {
-                    vec![Finding::bad("identity", detail, "their certificate is revoked or expired here: `accord partner show NAME`")]
-                }
-                DialProblem::OtherVersion => vec![there(), Finding::bad("version", detail, "one of the two nodes needs an update")],
-            }
+        ProbeOutcome::Reached { over, after, .. } => {
+            let reached = Finding::good("address_good").with("over", over).with("millis", after.as_millis());
+            vec![at(reached), at(Finding::good("identity_good"))]
         }
+        ProbeOutcome::Failed(problem) => match problem {
+            DialProblem::Address(AddressError::Malformed(_) | AddressError::NameToListen(_)) => vec![at(Finding::bad("address_malformed"))],
+            DialProblem::Address(AddressError::OtherKey(_)) => vec![at(Finding::bad("address_other_key"))],
+            DialProblem::Address(AddressError::NotDialable(_)) => vec![at(Finding::bad("address_not_dialable"))],
+            DialProblem::Address(AddressError::TransportOff(_)) => vec![at(Finding::bad("address_transport_off"))],
+            DialProblem::Address(AddressError::Unresolved { name, cause }) => {
+                vec![at(Finding::bad("address_unresolved").with("host", name).with("cause", cause))]
+            }
+            DialProblem::Unreachable(cause) => vec![at(Finding::bad("transport_unreachable").with("cause", cause))],
+            DialProblem::TimedOut => vec![at(Finding::bad("transport_late"))],
+            DialProblem::WrongIdentity { found } => {
+                let other = at(Finding::bad("identity_other"));
+                vec![there(), if let Some(key) = found { other.with("found", key) } else { other }]
+            }
+            // Nobody was asked: the card names a key that is none.
+            DialProblem::InvalidKey => vec![at(Finding::bad("identity_bad_key"))],
+            DialProblem::NotListed => vec![there(), at(Finding::bad("identity_not_listed"))],
+            DialProblem::NotAllowedHere => vec![at(Finding::bad("identity_not_allowed"))],
+            DialProblem::OtherVersion => vec![there(), at(Finding::bad("version_other"))],
+        },
     }
 }
 
@@ -315,9 +285,14 @@ mod tests {
     use super::*;
 
     fn check(findings: &[Finding], expect: &[(&str, bool)]) {
-        let found: Vec<_> = findings.iter().map(|finding| (finding.check, finding.ok)).collect();
+        let found: Vec<_> = findings.iter().map(|finding| (finding.check.as_str(), finding.ok)).collect();
         assert_eq!(found, expect, "{findings:?}");
-        assert!(findings.iter().all(|finding| finding.ok || !finding.hint.is_empty()), "every fault has a next step");
+        for lang in [Lang::Zh, Lang::En] {
+            for told in findings.iter().map(|finding| finding.told(&Words::of(lang))) {
+                assert!(!told.detail.is_empty() && !told.detail.contains('–'), "every value that is named is given: {told:?}");
+                assert!(told.ok == told.hint.is_empty() && !told.hint.contains('–'), "every fault has a next step: {told:?}");
+            }
+        }
     }
 
     #[test]
@@ -340,7 +315,9 @@ mod tests {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("chmod");
         let found = key_files(dir.path(), std::slice::from_ref(&file));
         check(&found, &[("keys", false)]);
-        assert_eq!(found[0].hint, format!("chmod 0600 {}", file.display()));
+        assert_eq!(in_english(found)[0].hint, format!("chmod 0600 {}", file.display()));
+        let gone = dir.path().join("gone.key");
+        check(&key_files(dir.path(), &[gone]), &[("keys", false)]);
     }
 
     #[test]
@@ -378,12 +355,26 @@ mod tests {
 
     #[test]
     fn every_outcome_of_a_probe_is_told_apart() {
-        let failed = |problem| explain("10.0.0.1:7400", ProbeOutcome::Failed(problem));
+        let failed = |problem| explain("北岭", "10.0.0.1:7400", ProbeOutcome::Failed(problem));
         check(&failed(DialProblem::TimedOut), &[("transport", false)]);
+        check(&failed(DialProblem::Unreachable("refused".to_owned())), &[("transport", false)]);
+        check(&failed(DialProblem::InvalidKey), &[("identity", false)]);
+        check(&failed(DialProblem::NotAllowedHere), &[("identity", false)]);
+        let name = || "beiling:7400".to_owned();
+        let unresolved = AddressError::Unresolved { name: name(), cause: "no such name".to_owned() };
+        for problem in [
+            AddressError::Malformed(name()),
+            AddressError::OtherKey(name()),
+            AddressError::NotDialable(name()),
+            AddressError::TransportOff(name()),
+            unresolved,
+        ] {
+            check(&failed(DialProblem::Address(problem)), &[("address", false)]);
+        }
         check(&failed(DialProblem::WrongIdentity { found: None }), &[("address", true), ("identity", false)]);
         check(&failed(DialProblem::NotListed), &[("address", true), ("identity", false)]);
         check(&failed(DialProblem::OtherVersion), &[("address", true), ("version", false)]);
         let reached = ProbeOutcome::Reached { address: "10.0.0.1:7400".to_owned(), over: Over::Tcp, after: Duration::from_millis(3) };
-        check(&explain("10.0.0.1:7400", reached), &[("address", true), ("identity", true)]);
+        check(&explain("北岭", "10.0.0.1:7400", reached), &[("address", true), ("identity", true)]);
     }
 }

@@ -188,6 +188,7 @@ mod tests {
         "bulletin list",
         "bulletin show",
         "case open",
+        "case continue",
         "case note",
         "case list",
         "case show",
@@ -271,6 +272,25 @@ mod tests {
             walk(&Line::command(), "", &Words::of(lang), &mut missing);
             assert!(missing.is_empty(), "{lang:?}: {missing:#?}");
         }
+    }
+
+    #[test]
+    fn no_help_is_left_of_a_verb_that_is_gone() {
+        fn walk(command: &Command, path: &str, out: &mut BTreeSet<String>) {
+            for verb in command.get_subcommands() {
+                let at = join(path, verb.get_name());
+                walk(verb, &at, out);
+                out.extend([format!("help.{at}"), format!("example.{at}")]);
+            }
+        }
+        // What frames every help text.
+        let frame =
+            ["about", "usage", "example", "long", "verbs", "verb", "arguments", "flags", "globals"].map(|word| format!("help.{word}"));
+        let mut known: BTreeSet<String> = frame.into_iter().chain(["example.accord".to_owned()]).collect();
+        walk(&Line::command(), "", &mut known);
+        let mut left: Vec<_> = Words::of(Lang::En).keys().filter(|key| key.starts_with("help.") || key.starts_with("example.")).collect();
+        left.retain(|key| !known.contains(*key));
+        assert!(left.is_empty(), "about no verb: {left:?}");
     }
 
     /// An example that does not parse would teach something wrong.

@@ -94,7 +94,13 @@ pub(super) fn new_file(path: &Path) -> Result<PathBuf, Failure> {
 /// Runs the daemon in the foreground until it is told to stop.
 pub(super) fn run(args: Run, cx: &Context) -> Result<(), Failure> {
     cx.no_dry_run()?;
-    daemon::run(RunPlan { data: cx.data()?, listen: args.listen, passphrase_file: args.passphrase_file, tap: args.tap })
+    daemon::run(RunPlan {
+        data: cx.data()?,
+        listen: args.listen,
+        passphrase_file: args.passphrase_file,
+        tap: args.tap,
+        prompt: cx.words.say("prompt.node_passphrase").to_owned(),
+    })
 }
 
 fn plan(args: Init, data: PathBuf, cx: &Context) -> Result<InitPlan, Failure> {

@@ -17,7 +17,7 @@ use accord_protocol::view::{
     RootView, SendingView, StatusView, View,
 };
 
-use super::status::Finding;
+use crate::doctor::Finding;
 use crate::words::Words;
 pub(super) use agreement::page as agreement_page;
 pub(super) use proof::proof;

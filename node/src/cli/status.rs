@@ -1,20 +1,10 @@
 //! The screens one looks at first: status, inbox, doctor.
 
 use accord_protocol::view::View;
-use serde::{Deserialize, Serialize};
 
 use super::Context;
+use crate::doctor::Finding;
 use crate::failure::Failure;
-
-/// One finding of `doctor` or `partner test`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Finding {
-    pub(super) check: String,
-    pub(super) ok: bool,
-    pub(super) detail: String,
-    #[serde(default)]
-    pub(super) hint: String,
-}
 
 /// Bare `accord`: one line of status and what waits.
 pub(super) fn bare(cx: &Context) -> Result<(), Failure> {
@@ -51,8 +41,9 @@ pub(super) fn doctor(cx: &Context) -> Result<(), Failure> {
     findings(cx, cx.client()?.get("/v1/doctor")?)
 }
 
-/// Tells findings; any that is not well is a failure.
+/// Tells findings in the reader's language; any that is not well is a failure.
 pub(super) fn findings(cx: &Context, findings: Vec<Finding>) -> Result<(), Failure> {
+    let findings: Vec<Finding> = findings.iter().map(|finding| finding.told(&cx.words)).collect();
     cx.out.result(&findings, &super::render::findings(&findings, &cx.words));
     match findings.iter().filter(|finding| !finding.ok).count() {
         0 => Ok(()),

@@ -92,7 +92,7 @@ struct Parts {
 }
 
 fn open_keys(folder: &KeyFolder, plan: &RunPlan) -> Result<NodeKeys, Failure> {
-    let mut ask = || rpassword::prompt_password("node passphrase: ");
+    let mut ask = || rpassword::prompt_password(format!("{}: ", plan.prompt));
     let terminal = std::io::stdin().is_terminal();
     let passphrase = unlock::passphrase(Sources {
         credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),

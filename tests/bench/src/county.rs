@@ -74,7 +74,7 @@ pub struct Pair {
 /// What the daemon says.
 pub fn run_node(data: &str, listen: &str) -> Result<(), Failed> {
     let data = PathBuf::from(data);
-    let plan = RunPlan { passphrase_file: Some(data.join("passphrase")), data, listen: vec![listen.to_owned()], tap: None };
+    let plan = RunPlan { passphrase_file: Some(data.join("passphrase")), data, listen: vec![listen.to_owned()], ..RunPlan::default() };
     daemon::run(plan).map_err(|failure| failure.to_string().into())
 }
 

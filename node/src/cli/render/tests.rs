@@ -509,7 +509,7 @@ fn a_partners_title_cannot_steer_the_terminal() {
 
 #[test]
 fn findings_give_the_next_step_of_what_is_wrong_only() {
-    let finding = |ok| Finding { check: "disk".into(), ok, detail: "3 GiB".into(), hint: "make room".into() };
+    let finding = |ok| Finding { check: "disk".into(), ok, detail: "3 GiB".into(), hint: "make room".into(), ..Finding::default() };
     let words = Words::of(Lang::En);
     assert_eq!(findings(&[finding(true)], &words), "[ok] disk: 3 GiB\nAll is well.\n");
     assert_eq!(findings(&[finding(false)], &words), "[fault] disk: 3 GiB\n    next: make room\n");
