@@ -128,6 +128,7 @@ mod tests {
         "backup restore",
         "store verify",
         "store repair",
+        "store compact",
         "store confirm",
         "ledger show",
         "ledger diff",

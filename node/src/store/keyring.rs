@@ -53,6 +53,8 @@ pub struct Keyring {
     purged: BTreeSet<DocumentId>,
     condemned: BTreeSet<DocumentId>,
     dirty: bool,
+    /// Both files hold the keys up to this batch; 0 while that is not known.
+    kept: u64,
     /// Older files may hold what a purge was to destroy.
     scrub: bool,
 }
@@ -71,6 +73,7 @@ impl Keyring {
             purged: BTreeSet::new(),
             condemned: BTreeSet::new(),
             dirty: true,
+            kept: 0,
             scrub: false,
         })
     }
@@ -112,6 +115,7 @@ impl Keyring {
         let generation = ring.generation;
         ring.dirty = [FILE, COPY].iter().any(|name| !generations.contains(&(*name, Some(generation)))) || generations.len() > 2;
         ring.scrub = ring.dirty;
+        ring.kept = if ring.dirty { 0 } else { ring.through.seq };
         for (name, generation) in &generations {
             if generation.is_none() && *name != NEXT {
                 tracing::warn!(file = name, "a copy of the keyring is damaged and will be written anew");
@@ -186,7 +190,20 @@ impl Keyring {
             Some((epoch, through, keys, purged))
         };
         let (epoch, through, keys, purged) = fields(&mut from).ok_or_else(garbled)?;
-        Ok(Self { store, under, ring, epoch, generation, through, keys, purged, condemned: BTreeSet::new(), dirty: false, scrub: false })
+        Ok(Self {
+            store,
+            under,
+            ring,
+            epoch,
+            generation,
+            through,
+            keys,
+            purged,
+            condemned: BTreeSet::new(),
+            dirty: false,
+            kept: 0,
+            scrub: false,
+        })
     }
 
     /// Reads the bytes of a keyring that lies elsewhere.
@@ -231,6 +248,11 @@ impl Keyring {
     /// Whether keys came in since the file was written.
     pub fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// Both files of the keyring hold every key up to this batch: the copies in the journal are not needed any more.
+    pub fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// A fresh key for a document and the record that makes it durable. It counts only once [`Keyring::replay`] took the record.
@@ -282,6 +304,7 @@ impl Keyring {
         }
         self.generation += 1;
         self.through = through;
+        self.kept = 0;
         let bytes = self.encode(random)?;
         match write_next(disk, &bytes) {
             Ok(()) => {}
@@ -313,6 +336,7 @@ impl Keyring {
             Err(error) => return Err(fatal("writing", COPY, &error)),
         }
         self.dirty = false;
+        self.kept = through.seq;
         self.scrub = false;
         Ok(())
     }
