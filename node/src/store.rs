@@ -687,6 +687,7 @@ impl Store {
         let now = self.journal.grown();
         let Some((rows, state)) = self.index.begin_settling() else { return };
         self.flushed_at = now;
+        self.compacting.counted = false;
         if checkpoint {
             self.checkpoint_at = now;
         }
@@ -716,10 +717,13 @@ impl Store {
     fn finish_background(&mut self, wait: bool) -> Result<(), StoreError> {
         let Some(handle) = self.writing.0.take_if(|handle| wait || handle.is_finished()) else { return Ok(()) };
         let done = handle.join().unwrap_or_else(|_| Err(StoreError::Fatal("working on the index: panicked".to_owned())));
-        if let Done::Settled(state, written) = self.note_failure(done)? {
-            self.index.settled(&state);
-            if written.is_some() {
-                self.written = written;
+        match self.note_failure(done)? {
+            Done::Counted => self.compacting.counted = true,
+            Done::Settled(state, written) => {
+                self.index.settled(&state);
+                if written.is_some() {
+                    self.written = written;
+                }
             }
         }
         Ok(())

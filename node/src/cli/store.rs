@@ -307,6 +307,42 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_store_is_compacted_here_and_without_its_passphrase_it_is_not() {
+        let (dir, pass) = data();
+        let compacts = |dry_run: bool| {
+            let words = Words::of(Lang::En);
+            let globals = Globals { data: Some(dir.path().to_path_buf()), dry_run, json: true, ..Globals::default() };
+            let cx = Context { globals, words, out: Output::of_process(words, true, true) };
+            let opening = Opening { passphrase_file: Some(pass.clone()) };
+            run(StoreVerb::Compact { opening }, &cx).map_or_else(|failure| failure.code, |()| "ok".to_owned())
+        };
+        // Over several files, each value written anew.
+        let open = || {
+            let options = Options { file_bytes: 8 << 10, compact_percent: 0, ..Options::default() };
+            Store::open_with(&dir.path().join("store"), &StoreKey::new([4; 32]), &options, &mut |_| {}).expect("opens").0
+        };
+        let mut store = open();
+        for batch in 0..60_u8 {
+            let put = Write::Put { table: Table::Local, key: vec![batch % 8], value: Some(vec![batch; 2_000]) };
+            store.commit(&[put]).expect("room for a few batches");
+        }
+        let before = store.size().journal;
+        store.close().expect("a clean stop");
+        assert_eq!(compacts(true), "ok");
+        let store = open();
+        assert_eq!(store.size().journal, before, "only looked at");
+        store.close().expect("a clean stop");
+        assert_eq!(compacts(false), "ok");
+        let store = open();
+        assert!(store.size().journal < before / 2, "{} of {before}", store.size().journal);
+        assert_eq!(store.get(Table::Local, &[3]).expect("reads"), Some(vec![59; 2_000]));
+        store.close().expect("a clean stop");
+        check(dir.path(), &pass, false, "ok");
+        std::fs::write(&pass, "wrong horse!\n").expect("written");
+        assert_eq!(compacts(false), "wrong_passphrase");
+    }
+
+    #[test]
     fn a_wrong_passphrase_or_an_empty_folder_is_told_before_anything_is_touched() {
         let (dir, pass) = data();
         std::fs::write(&pass, "wrong horse!\n").expect("written");

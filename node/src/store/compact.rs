@@ -91,6 +91,8 @@ pub struct Compacting {
     /// Written and synced, to be put in place.
     ready: Option<Weighed>,
     round: Option<Round>,
+    /// The pages of the index were counted, and since then nothing was asked of them and nothing settled in them.
+    pub counted: bool,
     /// Growth of the journal when a file was last looked at.
     looked_at: u64,
     /// Where looking goes on.
@@ -164,6 +166,9 @@ impl Store {
                 round.progress.done = round.progress.total;
                 return Ok(round.progress);
             }
+            if !self.count_first(waits)? {
+                break;
+            }
             let pause = self.setting.options.compact_pause_ms / ROUND_HASTE;
             self.begin_rewriting(round.next, 0, round.progress.report.dry, pause)?;
             round.next += 1;
@@ -208,16 +213,17 @@ impl Store {
     /// Looks at a file now and then as the journal grows, and rewrites it when enough of it is dead.
     pub(super) fn compact_by_itself(&mut self) -> Result<(), StoreError> {
         let options = self.setting.options;
-        if let Some((weighed, outcome)) = self.collect_rewritten(false)? {
-            tracing::debug!(file = weighed.number, bytes = weighed.bytes, after = weighed.after, ?outcome, "a journal file was looked at");
-        }
+        self.collect_by_the_way(false)?;
         let grown = self.journal.grown();
         let busy = self.compacting.working.is_some() || self.compacting.ready.is_some() || self.compacting.round.is_some();
         if options.compact_percent == 0 || busy || grown - self.compacting.looked_at < options.file_bytes / LOOKS_PER_FILE {
             return Ok(());
         }
-        self.compacting.looked_at = grown;
         let closed = self.index.pages().state().map_err(Unusable::fatal)?.map_or(0, |state| state.place.file).saturating_sub(1);
+        if closed > 0 && !self.count_first(!options.background)? {
+            return Ok(());
+        }
+        self.compacting.looked_at = grown;
         if closed == 0 {
             return Ok(());
         }
@@ -226,15 +232,34 @@ impl Store {
         let number = if number > closed { 1 } else { number };
         self.compacting.next = number + 1;
         self.begin_rewriting(number, options.compact_percent, false, options.compact_pause_ms)?;
-        if let Some((weighed, outcome)) = self.collect_rewritten(!options.background)? {
+        self.collect_by_the_way(!options.background)
+    }
+
+    /// As [`Store::collect_rewritten`], when nobody asks: a round that is under way is told.
+    fn collect_by_the_way(&mut self, wait: bool) -> Result<(), StoreError> {
+        if let Some((weighed, outcome)) = self.collect_rewritten(wait)? {
             tracing::debug!(file = weighed.number, bytes = weighed.bytes, after = weighed.after, ?outcome, "a journal file was looked at");
+            if let Some(round) = &mut self.compacting.round {
+                round.take((weighed, outcome));
+            }
         }
         Ok(())
+    }
+
+    /// Whether the pages have just been counted; if not, a thread counts them. What is dead is asked of the index, which may lie: a page that is
+    /// lost or as it once was stops the store before anything is thrown away for it.
+    fn count_first(&mut self, wait: bool) -> Result<bool, StoreError> {
+        if !self.compacting.counted && self.writing.0.is_none() {
+            self.begin_counting();
+            self.finish_background(wait)?;
+        }
+        Ok(self.compacting.counted)
     }
 
     fn begin_rewriting(&mut self, number: u64, least_percent: u64, dry: bool, pause_ms: u64) -> Result<(), StoreError> {
         let options = self.setting.options;
         let watch = Arc::new(Watch::default());
+        self.compacting.counted = false;
         // On a full disk the room that rewriting takes comes back; otherwise other batches must not be refused meanwhile.
         let margin = match self.full {
             true => recover::START_BYTES,
@@ -247,6 +272,7 @@ impl Store {
             rows: self.index.keys().clone(),
             number,
             kept: self.keyring.kept(),
+            purged: self.keyring.purged(),
             least_percent,
             dry,
             margin,

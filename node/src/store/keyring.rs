@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use accord_protocol::id::DocumentId;
 use zeroize::Zeroizing;
@@ -50,7 +51,7 @@ pub struct Keyring {
     /// Keys up to this place of the journal are in the file.
     pub through: Place,
     keys: BTreeMap<DocumentId, Subkey>,
-    purged: BTreeSet<DocumentId>,
+    purged: Arc<BTreeSet<DocumentId>>,
     condemned: BTreeSet<DocumentId>,
     dirty: bool,
     /// Both files hold the keys up to this batch; 0 while that is not known.
@@ -70,7 +71,7 @@ impl Keyring {
             generation: 0,
             through,
             keys: BTreeMap::new(),
-            purged: BTreeSet::new(),
+            purged: Arc::default(),
             condemned: BTreeSet::new(),
             dirty: true,
             kept: 0,
@@ -198,7 +199,7 @@ impl Keyring {
             generation,
             through,
             keys,
-            purged,
+            purged: Arc::new(purged),
             condemned: BTreeSet::new(),
             dirty: false,
             kept: 0,
@@ -234,10 +235,9 @@ impl Keyring {
         self.purged.contains(document)
     }
 
-    /// Documents that were purged.
-    #[cfg(test)]
-    pub fn purged(&self) -> impl Iterator<Item = &DocumentId> {
-        self.purged.iter()
+    /// Documents that were purged, as of now.
+    pub fn purged(&self) -> Arc<BTreeSet<DocumentId>> {
+        self.purged.clone()
     }
 
     /// About how long the file is.
@@ -299,7 +299,7 @@ impl Keyring {
             self.scrub = true;
             for document in std::mem::take(&mut self.condemned) {
                 self.keys.remove(&document);
-                self.purged.insert(document);
+                Arc::make_mut(&mut self.purged).insert(document);
             }
         }
         self.generation += 1;

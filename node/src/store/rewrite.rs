@@ -1,13 +1,17 @@
 //! Rewriting one journal file without what is dead, in a thread of its own.
 //!
-//! A record is dead when the index no longer has the row that it set, or when it is a document's key that both files of the keyring hold. That
-//! is asked of the settled pages, which stand behind every batch of the file: what is dead to them was superseded by a durable batch and stays
-//! dead. The successor is written beside the file, read back, compared with it record by record, and synced; whoever owns the journal puts it in
+//! A record is dead when it belongs to a purged document, when it is a document's key that both files of the keyring hold, or when the index no
+//! longer has the row that it set. The first two are the keyring's to say. The last is asked of the settled pages, which stand behind every batch
+//! of the file: what is dead to them was superseded by a durable batch and stays dead. Since the index is never the truth, its pages were counted
+//! right before, a row it has may not be older than the record, and items of documents are not asked of it at all. The successor is written beside the file, read back, compared with it record by record, and synced; whoever owns the journal puts it in
 //! its place. Nothing here changes the file itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use accord_protocol::id::DocumentId;
 
 use super::batch::{self, Batch, DEAD_BYTES, Record};
 use super::cipher::Random;
@@ -44,6 +48,8 @@ pub struct Job {
     pub number: u64,
     /// Both files of the keyring hold the document keys up to this batch.
     pub kept: u64,
+    /// Documents that were purged.
+    pub purged: Arc<BTreeSet<DocumentId>>,
     /// The file stays when less of it is dead. Percent; 0: it goes if anything in it is dead.
     pub least_percent: u64,
     /// Only look.
@@ -86,8 +92,25 @@ struct Verdicts {
     dead: Vec<bool>,
 }
 
-/// A row to be looked up: its key, the hash of the row that keeps its record alive, the record's position and size.
-type Asked = (Vec<u8>, [u8; 16], usize, u64);
+/// A row to be looked up.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    key: Vec<u8>,
+    /// Of the row that keeps the record alive.
+    hash: [u8; 16],
+    /// The record's place, as first written.
+    place: (u64, u64),
+    /// Its number in the file.
+    position: usize,
+    size: u64,
+}
+
+/// A row that was found.
+struct Found {
+    key: Vec<u8>,
+    hash: [u8; 16],
+    place: Option<(u64, u64)>,
+}
 
 enum Broken {
     Stopped,
@@ -185,16 +208,17 @@ impl Job {
             let (head, batch, total) = frame_at(file, &self.keys, self.number, at)?;
             for record in &batch.records {
                 let (position, size) = (dead.len(), record.size());
-                let key_kept = matches!(record, Record::Key { .. }) && head.seq <= self.kept;
-                dead.push(key_kept);
-                if key_kept {
-                    gain += size - DEAD_BYTES;
-                }
                 // What is no longer than its digest stays.
-                if size > DEAD_BYTES
+                let goes = size > DEAD_BYTES && self.is_known_dead(record, head.seq);
+                dead.push(goes);
+                if goes {
+                    gain += size - DEAD_BYTES;
+                } else if size > DEAD_BYTES
+                    && matches!(record, Record::Put { .. } | Record::PutBlob { .. })
                     && let Some((key, row)) = rows::set_by(record, self.number, was, &self.rows)
                 {
-                    asked.push((key, hash(&row), position, size));
+                    let place = rows::place(&key, &row).unwrap_or((self.number, was));
+                    asked.push(Asked { hash: hash(&row), key, place, position, size });
                 }
             }
             if asked.len() >= ASKED_MAX {
@@ -217,26 +241,45 @@ impl Job {
         Ok(Verdicts { dead })
     }
 
+    /// Whether the keyring says that a record is dead.
+    fn is_known_dead(&self, record: &Record, seq: u64) -> bool {
+        let document = match record {
+            Record::Key { document, .. } if seq > self.kept => *document,
+            Record::Key { .. } => return true,
+            Record::Item { document, .. } | Record::Items { document, .. } => *document,
+            Record::PutBlob { table, key, .. } => match rows::owner(*table, key) {
+                Some(document) => document,
+                None => return false,
+            },
+            _ => return false,
+        };
+        self.purged.contains(&document)
+    }
+
     /// Looks rows up in the order of the index's pages; answers how many bytes go.
     fn ask(&self, asked: &mut Vec<Asked>, dead: &mut [bool], same: &mut Vec<(Vec<u8>, usize, u64)>) -> Result<u64, Broken> {
         asked.sort_unstable();
-        let mut page: Vec<(Vec<u8>, [u8; 16])> = Vec::new();
+        let mut page: Vec<Found> = Vec::new();
         let mut page_end: Option<Vec<u8>> = Some(Vec::new());
         let mut gain = 0;
-        for (key, expected, position, size) in asked.drain(..) {
+        for Asked { key, hash: expected, place, position, size } in asked.drain(..) {
             if page_end.as_ref().is_some_and(|end| *end <= key) {
                 let found = self.pages.find(&key).map_err(Unusable::fatal)?;
                 page.clear();
                 found
                     .rows(&mut |key, row| {
-                        page.push((key.to_vec(), hash(row)));
+                        page.push(Found { key: key.to_vec(), hash: hash(row), place: rows::place(key, row) });
                         true
                     })
                     .map_err(Unusable::fatal)?;
                 page_end = found.end().map_err(Unusable::fatal)?.map(<[u8]>::to_vec);
             }
-            let found = page.binary_search_by(|(row, _)| row.cmp(&key)).ok().map(|at| page[at].1);
-            if found == Some(expected) {
+            let found = page.binary_search_by(|row| row.key.cmp(&key)).ok().map(|at| &page[at]);
+            if found.and_then(|row| row.place).is_some_and(|found| found < place) {
+                self.pages.condemn();
+                return Err(Unusable("a row is older than the journal".to_owned()).fatal().into());
+            }
+            if found.is_some_and(|row| row.hash == expected) {
                 same.push((key, position, size));
             } else {
                 dead[position] = true;

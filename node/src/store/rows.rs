@@ -97,6 +97,19 @@ fn row(form: u8, key: &[u8]) -> Vec<u8> {
     [&[form, key.len() as u8][..], key].concat()
 }
 
+/// Where in the journal a row's value or items stand, if they do: file and offset as first written.
+pub fn place(key: &[u8], row: &[u8]) -> Option<(u64, u64)> {
+    let span = match row.first()? {
+        &INLINE => return None,
+        &IN_JOURNAL => match read(row)?.1 {
+            Value::InJournal(span) => span,
+            Value::Inline(_) => return None,
+        },
+        _ => Extent::read(key, row)?.span,
+    };
+    Some((span.file, span.offset))
+}
+
 /// The row that a record in a frame first written at `start` of journal file `file` sets, if it sets one: while the index has this very row, the
 /// record lives.
 pub fn set_by(record: &Record, file: u64, start: u64, keys: &RowKeys) -> Option<(Vec<u8>, Vec<u8>)> {

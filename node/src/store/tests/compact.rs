@@ -362,6 +362,87 @@ fn enough_of_a_file_dead_it_is_rewritten_without_being_asked_for() {
 }
 
 #[test]
+fn an_index_that_lies_stops_the_store_before_anything_is_thrown_away() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, mut store, model) = filled(&index, &overwritten());
+    store.compact_begin(true).expect("begin");
+    while !store.compact_step().expect("step").ended {}
+    // As sled may show a page after a cut: empty, sealed as it should be. Every record in it would look dead.
+    store.index.pages().set_back(&store.index.keys().put(Table::Partners as u8, &[3]), &mut Random::default());
+    let before = disk.copy();
+    assert!(matches!(round(&mut store), Err(StoreError::Fatal(why)) if why.contains("lost or changed pages")));
+    assert!(matches!(store.commit(&[put(Table::Local, b"x", b"1")]), Err(StoreError::Fatal(_))));
+    for number in journal::file_numbers(&*disk).expect("list") {
+        let name = journal::file_name(number);
+        assert!(disk.bytes(&name) == before.bytes(&name), "{name} as it was");
+    }
+    drop(store);
+    let (mut store, report) = start(&disk, &index, 1).expect("start");
+    assert!(matches!(report.index, IndexState::Rebuilt { .. }), "{report:?}");
+    assert!(round(&mut store).expect("compact").rewritten > 2);
+    assert_eq!(Model::of(&store), model);
+}
+
+#[test]
+fn what_is_written_and_purged_while_a_thread_rewrites_is_there_afterwards() {
+    let temporary = scratch();
+    let disk = Arc::new(MemoryDisk::default());
+    let options = Options { background: true, ..small() };
+    let setting = Setting { options, ..setting(&disk, &temporary.path().join("index"), 1) };
+    let mut store = recover::create(setting.clone(), &key()).expect("create");
+    let mut model = Model::default();
+    let mut seq = 0;
+    let mut write = |store: &mut Store, model: &mut Model| {
+        seq += 1;
+        let number = (seq % 40) as u8 + u8::from(seq > 400) * 40;
+        let batch = vec![item(number, seq, &[seq as u8; 200]), put(Table::Local, &[number % 7], &[seq as u8; 300])];
+        let batch = [batch, vec![put(Table::Documents, &[number; 32], &[seq as u8; 200])]].concat();
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+    };
+    for _ in 0..400 {
+        write(&mut store, &mut model);
+    }
+    let (mut rounds, mut steps) = (0, 0_u64);
+    while rounds < 4 {
+        store.compact_begin(false).expect("begin");
+        loop {
+            steps += 1;
+            // Some of it while a file is being read, some between two.
+            if steps % 3 == 0 && store.sequence() < 700 {
+                write(&mut store, &mut model);
+            }
+            if steps % 50 == 7 && steps / 50 < 40 {
+                let gone = document((steps / 50) as u8);
+                store.purge_documents(&[gone]).expect("purge");
+                if model.items.contains_key(&gone) {
+                    model.purge(&gone);
+                }
+            }
+            let progress = store.compact_step().expect("step");
+            assert!(progress.done <= progress.total, "{progress:?}");
+            if progress.ended {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        rounds += 1;
+    }
+    assert!(model.purged.len() > 1, "{} purged in {steps} steps", model.purged.len());
+    assert_eq!(Model::of(&store), model);
+    assert_eq!(store.verify_open(&mut |_| {}).expect("verify").damage, vec![]);
+    // Killed while a thread is at work.
+    store.compact_begin(false).expect("begin");
+    for _ in 0..5 {
+        store.compact_step().expect("step");
+    }
+    drop(store);
+    let (store, _) = recover::open(Setting { boot: Some([7; 16]), ..setting }, &key(), recover::Mode::Start, &mut |_| {}).expect("open");
+    assert_eq!(Model::of(&store), model);
+}
+
+#[test]
 fn power_lost_right_after_the_rename_opens_either_file_alike() {
     let temporary = scratch();
     let (disk, mut store, model) = filled(&temporary.path().join("index"), &overwritten());
