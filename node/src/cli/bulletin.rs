@@ -53,7 +53,12 @@ impl DraftArgs {
     /// The draft as the API takes it.
     pub(super) fn read(&self, cx: &Context) -> Result<Value, Failure> {
         // Before an editor opens: nobody should write a page and then be told what else was missing.
-        let category = self.category.as_ref().ok_or_else(|| Failure::misuse("category_missing"))?;
+        self.category.as_ref().ok_or_else(|| Failure::misuse("category_missing"))?;
+        self.read_upon_another(cx)
+    }
+
+    /// As [`Self::read`]; the category may be left to the document this one follows.
+    pub(super) fn read_upon_another(&self, cx: &Context) -> Result<Value, Failure> {
         let text = self.text.read(cx)?.text;
         let title = match &self.title {
             Some(title) => title.clone(),
@@ -62,7 +67,7 @@ impl DraftArgs {
         Ok(json!({
             "title": title,
             "text": text,
-            "category": category,
+            "category": self.category.as_deref().unwrap_or_default(),
             "tlp": self.tlp,
             "subkind": self.subkind.as_deref().unwrap_or_default(),
             "case_number": self.case_number,
