@@ -229,14 +229,16 @@ impl Survey {
         let mut end = file.len();
         let header = file.header(keys)?;
         found.rewritten = header.is_some_and(|header| header.is_rewritten());
-        let table = if found.rewritten { Some(file.table(keys)) } else { None };
-        match &table {
-            Some(Ok(Some(table))) => end = table.now_end(),
-            Some(Err(StoreError::Damaged(damage))) => {
+        let table = match file.table(keys) {
+            Err(StoreError::Damaged(damage)) => {
                 found.bad_table = true;
-                self.report.damage.push(damage.clone());
+                self.report.damage.push(damage);
+                None
             }
-            _ => {}
+            table => table?,
+        };
+        if let Some(table) = &table {
+            end = table.now_end();
         }
         let mut at = HEADER as u64;
         let mut stretches = Stretches::new();
@@ -275,7 +277,7 @@ impl Survey {
             }
             at = next.unwrap_or(file.len());
         }
-        if let (Some(Ok(Some(table))), [Part::Frames(_)]) = (&table, &found.parts[..]) {
+        if let (Some(table), [Part::Frames(_)]) = (&table, &found.parts[..]) {
             found.bad_table = match table.stretches(disk, &keys.table) {
                 Ok(stated) => stated != stretches,
                 Err(StoreError::Damaged(_)) => true,

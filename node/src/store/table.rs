@@ -214,7 +214,7 @@ impl Table {
             let list = self.chunk(disk, key, number)?;
             let before = list.partition_point(|stretch| stretch.was <= was).checked_sub(1);
             if let Some(stretch) = before.and_then(|before| list.get(before))
-                && was + len <= stretch.was + stretch.len
+                && was.checked_add(len).is_some_and(|end| end <= stretch.was + stretch.len)
             {
                 return Ok(stretch.now + (was - stretch.was));
             }
