@@ -54,14 +54,15 @@ impl DraftArgs {
     pub(super) fn read(&self, cx: &Context) -> Result<Value, Failure> {
         // Before an editor opens: nobody should write a page and then be told what else was missing.
         self.category.as_ref().ok_or_else(|| Failure::misuse("category_missing"))?;
-        self.read_upon_another(cx)
+        self.read_upon_another(cx, false)
     }
 
-    /// As [`Self::read`]; the category may be left to the document this one follows.
-    pub(super) fn read_upon_another(&self, cx: &Context) -> Result<Value, Failure> {
+    /// As [`Self::read`]; category and TLP may be left to the document this one follows, and for the `same` readers its title.
+    pub(super) fn read_upon_another(&self, cx: &Context, same: bool) -> Result<Value, Failure> {
         let text = self.text.read(cx)?.text;
         let title = match &self.title {
             Some(title) => title.clone(),
+            None if same => String::new(),
             None => text_input::title_of(&text)?,
         };
         Ok(json!({

@@ -41,7 +41,7 @@ pub(super) enum CaseVerb {
 pub(super) fn run(verb: CaseVerb, cx: &Context) -> Result<(), Failure> {
     match verb {
         CaseVerb::Open { draft, with } => open(cx, draft.read(cx)?, &with, None),
-        CaseVerb::Continue { id, draft, with } => open(cx, draft.read_upon_another(cx)?, &with, Some(&id)),
+        CaseVerb::Continue { id, draft, with } => open(cx, draft.read_upon_another(cx, with.is_empty())?, &with, Some(&id)),
         CaseVerb::Note { id, text, kind } => {
             let body = json!({ "kind": kind, "text": text.read(cx)?.text });
             let view = act(cx, &format!("/v1/cases/{}/entries", escape(&id)), &body, Ask::Never)?;

@@ -34,6 +34,11 @@ struct Read {
     continues: Option<Cited>,
 }
 
+/// Whether a thread of so many changes is gone on with in a successor.
+const fn is_full(changes: u64) -> bool {
+    changes >= limits::THREAD_CHANGES_MAX
+}
+
 impl Bureau {
     fn read_draft(&self, draft: Draft, subkind_wanted: bool) -> Result<Read, Refused> {
         let misuse = |code: &str| Refused::new(RefusedKind::Misuse, code);
@@ -137,8 +142,17 @@ impl Bureau {
         let by = self.acting(turn, person, Capability::Create)?;
         let mut draft = draft;
         let first = continues.map(|first| self.continued(turn, &by, first)).transpose()?;
+        let mut with = with.to_vec();
         // What is not said is as it is in the first.
         if let Some(first) = first.and_then(|first| self.documents.get(&first)) {
+            if with.is_empty() {
+                let others = first.rights.bureaus.keys().chain([&first.owner]).filter(|bureau| **bureau != self.identity.bureau);
+                with = others.map(ToString::to_string).collect();
+                // The same people read on: its title tells them nothing new.
+                if draft.title.is_empty() {
+                    first.title.clone_into(&mut draft.title);
+                }
+            }
             if draft.category.is_empty() {
                 first.category.code().clone_into(&mut draft.category);
             }
@@ -146,7 +160,7 @@ impl Bureau {
         }
         let mut read = self.read_draft(draft, false)?;
         read.continues = first.map(|first| Cited::new(turn.nonce(), &first));
-        let (receivers, audience) = self.audience(turn, with, read.category, read.tlp, Verb::Append)?;
+        let (receivers, audience) = self.audience(turn, &with, read.category, read.tlp, Verb::Append)?;
         if dry_run {
             return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
         }
@@ -350,6 +364,10 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", document.short()));
         }
         self.may_write(turn, &by, &document)?;
+        if self.documents.get(&document).is_some_and(|summary| is_full(summary.changes)) {
+            let (id, most) = (document.short(), limits::THREAD_CHANGES_MAX);
+            return Err(Refused::new(RefusedKind::Refused, "thread_full").with("id", id).with("most", most));
+        }
         let receivers = self.holders_now(turn, &document);
         if dry_run {
             return Ok(View::Sending(SendingView { id: document.to_string(), dry_run: true, receivers, ..SendingView::default() }));
@@ -498,4 +516,15 @@ pub(super) fn refuse_partial(receivers: &[ReceiverView]) -> Result<(), Refused> 
 
 fn cannot_show(document: &DocumentId) -> Refused {
     Refused::new(RefusedKind::Fault, "cannot_show").with("id", document.short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_takes_its_writers_changes_up_to_its_bound() {
+        assert!(!is_full(limits::THREAD_CHANGES_MAX - 1));
+        assert!(is_full(limits::THREAD_CHANGES_MAX));
+    }
 }

@@ -83,6 +83,22 @@ fn what_arrives_later_is_found_by_who_was_cited_it_before() {
 }
 
 #[test]
+fn unless_said_otherwise_the_same_bureaus_read_on_under_the_same_title() {
+    let (mut county, first) = row();
+    let unsaid = Draft { title: String::new(), ..draft("") };
+    let command = Command::CaseOpen { draft: unsaid, with: Vec::new(), continues: Some(first) };
+    let View::Sending(sent) = county.ask(1, command.clone()) else { panic!("it is sent") };
+    county.pass(900);
+    let view = show(&mut county, 0, &sent.id);
+    assert_eq!((view.line.title.as_str(), view.line.category.as_str()), ("first part", "CRIM.SERIES"));
+    assert!(county.asked(2, Some(OFFICER), false, Command::DocumentShow { id: sent.id }).is_err(), "it did not read the first");
+    // To others than those who read the first its title is not given away unasked.
+    let Command::CaseOpen { draft, continues, .. } = command else { unreachable!() };
+    let wider = Command::CaseOpen { draft, with: vec![county.nodes[2].name.clone()], continues };
+    assert!(county.asked(1, Some(OFFICER), false, wider).is_err());
+}
+
+#[test]
 fn only_a_case_thread_that_is_held_here_is_continued() {
     let (mut county, first) = row();
     let with = vec![county.nodes[1].name.clone()];
