@@ -190,6 +190,7 @@ mod tests {
         "bulletin show",
         "case open",
         "case note",
+        "case continue",
         "case list",
         "case show",
         "access grant",
