@@ -75,6 +75,9 @@ impl Drop for Working {
     }
 }
 
+/// A file that was dealt with: how it ended, or where it does not read.
+type Dealt = (Weighed, Result<Outcome, Damage>);
+
 /// A round over the whole journal.
 struct Round {
     settling: bool,
@@ -287,7 +290,7 @@ impl Store {
 
     /// Takes over what the thread has done, if there is one and it is through (or `wait`), and puts a file that is ready in its place if nobody
     /// reads. Answers a file once it is dealt with.
-    fn collect_rewritten(&mut self, wait: bool) -> Result<Option<(Weighed, Result<Outcome, Damage>)>, StoreError> {
+    fn collect_rewritten(&mut self, wait: bool) -> Result<Option<Dealt>, StoreError> {
         let working = self.compacting.working.take_if(|working| wait || working.handle.as_ref().is_none_or(JoinHandle::is_finished));
         if let Some(mut working) = working {
             let number = working.number;
@@ -323,7 +326,7 @@ impl Store {
 }
 
 impl Round {
-    fn take(&mut self, (weighed, outcome): (Weighed, Result<Outcome, Damage>)) {
+    fn take(&mut self, (weighed, outcome): Dealt) {
         let CompactProgress { done, total, report, .. } = &mut self.progress;
         *done = (*done + weighed.bytes).min(*total);
         report.seen += 1;

@@ -99,9 +99,9 @@ fn row(form: u8, key: &[u8]) -> Vec<u8> {
 
 /// Where in the journal a row's value or items stand, if they do: file and offset as first written.
 pub fn place(key: &[u8], row: &[u8]) -> Option<(u64, u64)> {
-    let span = match row.first()? {
-        &INLINE => return None,
-        &IN_JOURNAL => match read(row)?.1 {
+    let span = match *row.first()? {
+        INLINE => return None,
+        IN_JOURNAL => match read(row)?.1 {
             Value::InJournal(span) => span,
             Value::Inline(_) => return None,
         },
