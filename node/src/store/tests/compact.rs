@@ -428,6 +428,27 @@ fn of_one_value_written_again_and_again_only_the_last_of_a_file_stays() {
 }
 
 #[test]
+fn a_key_that_the_keyring_files_do_not_hold_yet_stays_in_the_journal() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let disk = Arc::new(MemoryDisk::default());
+    // The keyring is not written for a long time, while files are rewritten.
+    let options = Options { compact_percent: 1, keyring_bytes: 1 << 30, ..small() };
+    let setting = Setting { options, ..setting(&disk, &index, 1) };
+    let mut store = recover::create(setting.clone(), &key()).expect("create");
+    let mut model = Model::default();
+    for seq in 1..=60_u64 {
+        let batch = vec![item((seq % 30) as u8, seq, &[seq as u8; 100]), put(Table::Local, b"again", &[seq as u8; 900])];
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+    }
+    assert!(store.keyring.is_dirty() && version(&disk, 1) == 3, "rewritten before its keys were in the keyring's files");
+    drop(store);
+    let (store, _) = recover::open(setting, &key(), recover::Mode::Start, &mut |_| {}).expect("open");
+    assert_eq!(Model::of(&store), model);
+}
+
+#[test]
 fn what_is_written_and_purged_while_a_thread_rewrites_is_there_afterwards() {
     let temporary = scratch();
     let disk = Arc::new(MemoryDisk::default());
