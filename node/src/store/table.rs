@@ -5,7 +5,7 @@
 //! one chunk of it. It holds nothing that the frames do not: reading them in order gives it again, which is what a repair does.
 //!
 //! ```text
-//! chunks     sealed(table key, file header ‖ number u32, stretches): up to 512 × (was ‖ now ‖ length), numbers of seven bits a byte,
+//! chunks     sealed(table key, file header ‖ number u32, stretches): up to 128 × (was ‖ now ‖ length), numbers of seven bits a byte,
 //!            `was` and `now` less the end of the stretch before in the same chunk
 //! directory  sealed(table key, file header ‖ FFFFFFFF, version u16 ‖ end of all frames as first written u64 ‖ end of the frames u64 ‖ count u32 ‖
 //!            (`was` of the chunk's first stretch u64 ‖ offset u64 ‖ length u32)..)
@@ -24,9 +24,9 @@ const MAGIC: [u8; 8] = *b"ACCTABLE";
 const TABLE_VERSION: u16 = 1;
 /// Bytes of the tail.
 const TAIL: usize = 36;
-/// Stretches in a chunk.
-const CHUNK_STRETCHES: usize = 512;
-/// A longer chunk or directory is not believed: the latter has 20 bytes for each 512 stretches.
+/// Stretches in a chunk: about 1 KiB to open for a lookup. A directory in memory has 20 bytes for each chunk: some 16 KB for a file of 64 MiB.
+const CHUNK_STRETCHES: usize = 128;
+/// A longer chunk or directory is not believed: the latter has 20 bytes for each chunk.
 const SEALED_MAX: u32 = 16 << 20;
 const DIRECTORY: u32 = u32::MAX;
 
