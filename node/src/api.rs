@@ -12,6 +12,7 @@ mod journal;
 mod login;
 mod routes;
 pub mod server;
+pub(crate) mod store;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -28,7 +28,7 @@ use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::handle::{Ask, stopped};
+use crate::handle::{Ask, Compact, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
 
@@ -424,6 +424,20 @@ impl Driver {
             Ask::Snapshot { reply } => {
                 if let Ok(snapshot) = self.parts.store.snapshot() {
                     let _ = reply.send(snapshot);
+                }
+            }
+            Ask::Compact { what, reply } => {
+                let store = &mut self.parts.store;
+                let progress = match what {
+                    Compact::Begin { .. } if store.is_compacting() => Ok(None),
+                    Compact::Begin { dry } => store.compact_begin(dry).and_then(|()| store.compact_step()).map(Some),
+                    Compact::Step => store.compact_step().map(Some),
+                    Compact::Leave => Ok(store.compact_leave()),
+                };
+                // A store that stopped ends the process at its next commit.
+                match progress {
+                    Ok(progress) => drop(reply.send(progress)),
+                    Err(error) => tracing::error!(%error, "compaction ends early"),
                 }
             }
             Ask::Dump { reply } => self.pending.push_back(Work::Dump(reply)),

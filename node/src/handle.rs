@@ -8,8 +8,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::driver::Clock;
 use crate::failure::Failure;
-use crate::store::Account;
 use crate::store::backup::Snapshot;
+use crate::store::{Account, CompactProgress};
 
 /// Commands that wait for the driver; more callers wait their turn.
 pub const COMMANDS_MAX: usize = 256;
@@ -39,11 +39,32 @@ pub enum Ask {
         /// Where it goes.
         reply: oneshot::Sender<Snapshot>,
     },
+    /// A round of compaction.
+    Compact {
+        /// What about it.
+        what: Compact,
+        /// How far it is; `None` when one is under way already.
+        reply: oneshot::Sender<Option<CompactProgress>>,
+    },
     /// Everything the store holds, decrypted: for `accord demo` only.
     Dump {
         /// Where the pieces go.
         reply: oneshot::Sender<Vec<Vec<u8>>>,
     },
+}
+
+/// What is asked about a round of compaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compact {
+    /// Begin one.
+    Begin {
+        /// Only look.
+        dry: bool,
+    },
+    /// Go on and say how far it is.
+    Step,
+    /// End it after the file it is at.
+    Leave,
 }
 
 /// Waits until the daemon is told to stop, or whoever would tell is gone.
@@ -103,6 +124,36 @@ impl Handle {
     pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask::Snapshot { reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))
+    }
+
+    /// Begins a round of compaction, to be driven by [`Handle::compact_step`]; `None` when one is under way already.
+    ///
+    /// # Errors
+    /// `stopping` when the daemon is on its way down.
+    pub async fn compact_begin(&self, dry: bool) -> Result<Option<CompactProgress>, Failure> {
+        self.compact(Compact::Begin { dry }).await
+    }
+
+    /// Takes the round a step on.
+    ///
+    /// # Errors
+    /// As [`Handle::compact_begin`].
+    pub async fn compact_step(&self) -> Result<CompactProgress, Failure> {
+        self.compact(Compact::Step).await.map(Option::unwrap_or_default)
+    }
+
+    /// Ends the round after the file it is at.
+    ///
+    /// # Errors
+    /// As [`Handle::compact_begin`].
+    pub async fn compact_leave(&self) -> Result<(), Failure> {
+        self.compact(Compact::Leave).await.map(|_| ())
+    }
+
+    async fn compact(&self, what: Compact) -> Result<Option<CompactProgress>, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Compact { what, reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
         answer.await.map_err(|_| Failure::unreachable("stopping"))
     }
 

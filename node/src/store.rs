@@ -12,6 +12,7 @@ mod batch;
 mod bytes;
 mod checkpoint;
 mod cipher;
+mod compact;
 mod disk;
 mod error;
 mod frame;
@@ -24,8 +25,10 @@ mod pages;
 mod place;
 mod recover;
 mod repair;
+mod rewrite;
 mod rows;
 mod survey;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +42,7 @@ use accord_protocol::step::{Table, Write};
 
 pub use account::Account;
 pub use cipher::StoreKey;
+pub use compact::{CompactProgress, CompactReport};
 pub use error::{Damage, StoreError};
 pub use options::{IndexState, OpenReport, Options, Progress, Stage, StoreSize};
 pub use repair::{LostBatches, RepairReport};
@@ -118,6 +122,7 @@ pub struct Store {
     checkpoint_at: u64,
     keyring_at: u64,
     writing: Background,
+    compacting: compact::Compacting,
     written: Option<checkpoint::Written>,
     reserve: u64,
     full: bool,
@@ -322,7 +327,7 @@ impl Store {
         let prefix = self.index.keys().document(document);
         let walked = self.index.walk(&prefix, &self.index.keys().items(document, first), &mut |row_key, row| {
             let extent = rows::Extent::read(row_key, &row).ok_or_else(|| Unusable("garbled item row".to_owned()).fatal())?;
-            let sealed = journal::read_span(&*self.setting.disk, &extent.span)?;
+            let sealed = self.journal.read(&extent.span)?;
             let opened = extent.open(document, key, &sealed, after).ok_or_else(|| {
                 let what = format!("items {} to {} do not open", extent.first, extent.last);
                 StoreError::damaged(&journal::file_name(extent.span.file), extent.span.offset, what)
@@ -376,7 +381,7 @@ impl Store {
     /// [`StoreError::Fatal`] once the store stopped.
     pub fn account(&self) -> Result<Account, StoreError> {
         self.usable()?;
-        Ok(Account::new(self.setting.disk.clone(), self.journal.keys().clone(), self.state.place))
+        Ok(Account::new(self.setting.disk.clone(), self.journal.keys().clone(), self.state.place, self.journal.reading()))
     }
 
     /// The store as it stands now, for a backup that another thread makes while this one goes on.
@@ -385,7 +390,13 @@ impl Store {
     /// [`StoreError::Fatal`] once the store stopped.
     pub fn snapshot(&self) -> Result<backup::Snapshot, StoreError> {
         self.usable()?;
-        Ok(backup::Snapshot::new(self.setting.disk.clone(), self.keyring.clone(), self.state))
+        Ok(backup::Snapshot::new(
+            self.setting.disk.clone(),
+            self.keyring.clone(),
+            self.state,
+            self.journal.is_closed(self.state.place.file),
+            self.journal.reading(),
+        ))
     }
 
     /// Hands out everything that can still be decrypted: keys and values of tables, items, auditors' lines. For looking whether
@@ -417,7 +428,7 @@ impl Store {
                     _ => continue,
                 };
                 let offset = met.place.start + frame::HEAD as u64 + u64::from(blob.offset);
-                let sealed = journal::read_span(&*self.setting.disk, &place::Span { file: met.place.file, offset, len: blob.len })?;
+                let sealed = self.journal.read(&place::Span { file: met.place.file, offset, len: blob.len })?;
                 if let Some(plain) = key.and_then(|key| batch::open_blob(key, &bound, &sealed, Some(&blob.digest))) {
                     each(&plain);
                 }
@@ -484,8 +495,9 @@ impl Store {
     }
 
     fn shut(mut self) -> Result<(), StoreError> {
+        self.compacting.stop();
         self.finish_background(true)?;
-        if self.written.is_none() && self.journal.bytes() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
+        if self.written.is_none() && self.journal.grown() - self.checkpoint_at > self.setting.options.checkpoint_at_close_bytes {
             self.begin_settling(true);
             self.finish_background(true)?;
         }
@@ -642,7 +654,7 @@ impl Store {
 
     /// What is due after a commit: letting rows settle, writing keyring and checkpoint.
     fn keep_house(&mut self) -> Result<(), StoreError> {
-        let now = self.journal.bytes();
+        let now = self.journal.grown();
         let options = self.setting.options;
         if self.keyring.is_dirty() && now - self.keyring_at > options.keyring_bytes.max(8 * self.keyring.bytes()) {
             match self.save_keyring() {
@@ -661,20 +673,21 @@ impl Store {
                 self.finish_background(!options.background)?;
             }
         }
-        Ok(())
+        self.compact_by_itself()
     }
 
     fn save_keyring(&mut self) -> Result<(), StoreError> {
         let saved = self.keyring.save(&*self.setting.disk, self.state.place, &mut self.random);
-        self.keyring_at = self.journal.bytes();
+        self.keyring_at = self.journal.grown();
         self.note_failure(saved)
     }
 
     /// Lets a thread move recent rows into the pages, and with `checkpoint` copy these afterwards. None may be at work yet.
     fn begin_settling(&mut self, checkpoint: bool) {
-        let now = self.journal.bytes();
+        let now = self.journal.grown();
         let Some((rows, state)) = self.index.begin_settling() else { return };
         self.flushed_at = now;
+        self.compacting.counted = false;
         if checkpoint {
             self.checkpoint_at = now;
         }
@@ -704,10 +717,13 @@ impl Store {
     fn finish_background(&mut self, wait: bool) -> Result<(), StoreError> {
         let Some(handle) = self.writing.0.take_if(|handle| wait || handle.is_finished()) else { return Ok(()) };
         let done = handle.join().unwrap_or_else(|_| Err(StoreError::Fatal("working on the index: panicked".to_owned())));
-        if let Done::Settled(state, written) = self.note_failure(done)? {
-            self.index.settled(&state);
-            if written.is_some() {
-                self.written = written;
+        match self.note_failure(done)? {
+            Done::Counted => self.compacting.counted = true,
+            Done::Settled(state, written) => {
+                self.index.settled(&state);
+                if written.is_some() {
+                    self.written = written;
+                }
             }
         }
         Ok(())
@@ -773,7 +789,7 @@ impl Store {
             Value::Inline(value) => return Ok((key, value)),
             Value::InJournal(span) => span,
         };
-        let sealed = journal::read_span(&*self.setting.disk, &span)?;
+        let sealed = self.journal.read(&span)?;
         let opened = self.blob_key(table, &key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, &key), &sealed, None));
         let value = opened.ok_or_else(|| {
             StoreError::damaged(&journal::file_name(span.file), span.offset, format!("a value of table {table} does not open"))

@@ -32,6 +32,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/clock", post(clock))
         .route("/v1/backup", post(super::backup::create))
         .route("/v1/store/confirm", post(store_confirm))
+        .route("/v1/store/compact", post(super::store::compact))
         .route("/v1/events", get(events::page))
         .route("/v1/events/stream", get(events::stream))
         .route("/v1/officers", get(async |app, who| ask(app, who, Command::OfficerList).await).post(officer_add))

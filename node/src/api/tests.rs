@@ -70,7 +70,7 @@ impl Fake {
             while let Some(ask) = asks.recv().await {
                 match ask {
                     Ask::Command { person, dry_run, command, reply } => drop(reply.send(core(person, dry_run, *command))),
-                    Ask::Account { .. } | Ask::Snapshot { .. } => unreachable!("no test of the routes reads a store"),
+                    Ask::Account { .. } | Ask::Snapshot { .. } | Ask::Compact { .. } => unreachable!("no test of the routes reads a store"),
                     Ask::Dump { reply } => drop(reply.send(vec![vec![0, 255], b"x".to_vec()])),
                 }
             }

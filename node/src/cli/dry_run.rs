@@ -73,6 +73,7 @@ const SENDS_NOTHING: &[&str] = &[
     "backup verify",
     "backup restore",
     "store verify",
+    "store compact",
     "store repair",
     "ledger show",
     "ledger diff",

@@ -48,6 +48,7 @@ impl Bar {
             Stage::Index => "index",
             Stage::Checkpoint => "checkpoint",
             Stage::Journal => "journal",
+            Stage::Compact => "compact",
             Stage::Backup => "backup",
         };
         self.on(stage, progress.done, progress.total, progress.items);

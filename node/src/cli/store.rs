@@ -1,4 +1,5 @@
-//! `accord store`: the journal is read through, or mended, while no daemon runs; and after a restore an officer says what is missing.
+//! `accord store`: the journal is read through, or mended, while no daemon runs; it is compacted, running or not; and after a restore an officer
+//! says what is missing.
 
 use std::path::PathBuf;
 
@@ -9,10 +10,14 @@ use serde_json::{Value, json};
 use super::progress::Bar;
 use super::sending::{Ask, act_and_tell};
 use super::{Context, ask};
+use crate::api::store::report_json;
 use crate::daemon::failures;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::keystore::KeyFolder;
-use crate::store::{Damage, LostBatches, LostPart, Progress, RepairReport, Store, StoreKey, VerifyReport};
+use crate::store::{Damage, LostBatches, LostPart, Options, Progress, RepairReport, Stage, Store, StoreKey, VerifyReport};
+
+/// How often a round that this process does itself is looked after, milliseconds.
+const OFFLINE_STEP_MS: u64 = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreVerb {
@@ -21,6 +26,10 @@ pub(super) enum StoreVerb {
         opening: Opening,
     },
     Repair {
+        #[command(flatten)]
+        opening: Opening,
+    },
+    Compact {
         #[command(flatten)]
         opening: Opening,
     },
@@ -45,6 +54,7 @@ pub(super) fn run(verb: StoreVerb, cx: &Context) -> Result<(), Failure> {
     let (repairing, opening) = match verb {
         StoreVerb::Verify { opening } => (false, opening),
         StoreVerb::Repair { opening } => (true, opening),
+        StoreVerb::Compact { opening } => return compact(&opening, cx),
         StoreVerb::Confirm { missing, alone, pair } => {
             let effect = if pair.is_some() { "store.confirm_pair_effect" } else { "store.confirm_effect" };
             cx.out.note(cx.words.say(effect));
@@ -76,6 +86,94 @@ pub(super) fn run(verb: StoreVerb, cx: &Context) -> Result<(), Failure> {
     match report.damage.len() {
         0 => Ok(()),
         count => Err(Failure::refused("store_damaged").with("count", count)),
+    }
+}
+
+/// Asks the daemon for a round; without one opens the store and does it here.
+fn compact(opening: &Opening, cx: &Context) -> Result<(), Failure> {
+    let dry = cx.globals.dry_run;
+    let mut bar = Bar::new(cx, cx.words.say(if dry { "store.compact_looking" } else { "store.compacting" }));
+    let mut waiting = false;
+    let mut show = |done: u64, total: u64, waits: bool| {
+        if waits && !std::mem::replace(&mut waiting, waits) {
+            cx.out.note(cx.words.say("store.compact_waiting"));
+        }
+        bar.to(Progress { stage: Stage::Compact, done, total, items: 0 });
+    };
+    let path = if dry { "/v1/store/compact?dry_run=true" } else { "/v1/store/compact" };
+    let (mut held, mut report) = (Vec::new(), None);
+    let asked = cx.client()?.fetch(path, |bytes| {
+        held.extend_from_slice(bytes);
+        while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = held.drain(..=end).collect();
+            let line: Value =
+                serde_json::from_slice(&line).map_err(|error| Failure::fault("daemon_answer").with("path", path).because(error))?;
+            let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or(0);
+            match line.get("end") {
+                Some(end) => report = Some(end.clone()),
+                None => show(number("done"), number("total"), line.get("waiting").and_then(Value::as_bool).unwrap_or(false)),
+            }
+        }
+        Ok(())
+    });
+    let report = match asked {
+        // Nobody answers: the store is there to be opened, or says that somebody else has it.
+        Err(failure) if failure.kind == Kind::Unreachable && failure.code == "daemon_not_running" => {
+            let data = cx.data()?;
+            let dir = data.join("store");
+            let folder = KeyFolder::open(&data, KdfParams::default())?;
+            let passphrase = ask::passphrase(cx, opening.passphrase_file.as_deref(), cx.words.say("prompt.node_passphrase"))?;
+            let key = StoreKey::new(folder.read_node(&passphrase)?.store);
+            let failed = |error| failures::store(&dir, error);
+            let options = Options { compact_pause_ms: 0, ..Options::default() };
+            let (mut store, _) = Store::open_with(&dir, &key, &options, &mut |_| {}).map_err(failed)?;
+            store.compact_begin(dry).map_err(failed)?;
+            let report = loop {
+                let progress = store.compact_step().map_err(failed)?;
+                if progress.ended {
+                    break progress.report;
+                }
+                show(progress.done, progress.total, progress.waiting);
+                std::thread::sleep(std::time::Duration::from_millis(OFFLINE_STEP_MS));
+            };
+            store.close().map_err(failed)?;
+            report_json(&report)
+        }
+        other => other.and_then(|()| report.ok_or_else(|| Failure::unreachable("stopping")))?,
+    };
+    bar.end();
+    let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let damage = report.get("damage").and_then(Value::as_array).cloned().unwrap_or_default();
+    let (before, after) = (number("bytes_before"), number("bytes_after"));
+    let said = match (number("rewritten"), dry) {
+        (0, _) => "store.compact_nothing",
+        (_, true) => "store.compact_foreseen",
+        (_, false) => "store.compacted",
+    };
+    let told = cx.words.fill(
+        said,
+        &[
+            ("files", &number("files")),
+            ("rewritten", &number("rewritten")),
+            ("records", &number("records")),
+            ("before", &before),
+            ("after", &after),
+            ("freed", &before.saturating_sub(after)),
+        ],
+    );
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let place = |value: &Value| value.get("offset").and_then(Value::as_u64).unwrap_or(0);
+    let named = damage.iter().map(|found| {
+        cx.words.fill("store.damaged", &[("file", &text(found, "file")), ("offset", &place(found)), ("what", &text(found, "what"))])
+    });
+    let lines: Vec<String> = std::iter::once(told).chain(named).collect();
+    cx.out.result(&report, &lines.join("\n"));
+    if !damage.is_empty() {
+        return Err(Failure::refused("store_damaged").with("count", damage.len()));
+    }
+    match number("bytes_missing") {
+        0 => Ok(()),
+        needed => Err(Failure::refused("compact_no_room").with("needed", needed)),
     }
 }
 
@@ -118,6 +216,7 @@ fn verified_json(report: &VerifyReport) -> Value {
         "batches": report.batches,
         "items": report.items,
         "purged": report.purged,
+        "reduced": report.reduced,
         "bytes": report.bytes,
         "torn_tail_bytes": report.torn_tail_bytes,
         "damage": damage_json(&report.damage),
@@ -205,6 +304,42 @@ mod tests {
         check(dir.path(), &pass, false, "store_damaged");
         check(dir.path(), &pass, true, "ok");
         check(dir.path(), &pass, false, "ok");
+    }
+
+    #[test]
+    fn a_stopped_store_is_compacted_here_and_without_its_passphrase_it_is_not() {
+        let (dir, pass) = data();
+        let compacts = |dry_run: bool| {
+            let words = Words::of(Lang::En);
+            let globals = Globals { data: Some(dir.path().to_path_buf()), dry_run, json: true, ..Globals::default() };
+            let cx = Context { globals, words, out: Output::of_process(words, true, true) };
+            let opening = Opening { passphrase_file: Some(pass.clone()) };
+            run(StoreVerb::Compact { opening }, &cx).map_or_else(|failure| failure.code, |()| "ok".to_owned())
+        };
+        // Over several files, each value written anew.
+        let open = || {
+            let options = Options { file_bytes: 8 << 10, compact_percent: 0, ..Options::default() };
+            Store::open_with(&dir.path().join("store"), &StoreKey::new([4; 32]), &options, &mut |_| {}).expect("opens").0
+        };
+        let mut store = open();
+        for batch in 0..60_u8 {
+            let put = Write::Put { table: Table::Local, key: vec![batch % 8], value: Some(vec![batch; 2_000]) };
+            store.commit(&[put]).expect("room for a few batches");
+        }
+        let before = store.size().journal;
+        store.close().expect("a clean stop");
+        assert_eq!(compacts(true), "ok");
+        let store = open();
+        assert_eq!(store.size().journal, before, "only looked at");
+        store.close().expect("a clean stop");
+        assert_eq!(compacts(false), "ok");
+        let store = open();
+        assert!(store.size().journal < before / 2, "{} of {before}", store.size().journal);
+        assert_eq!(store.get(Table::Local, &[3]).expect("reads"), Some(vec![59; 2_000]));
+        store.close().expect("a clean stop");
+        check(dir.path(), &pass, false, "ok");
+        std::fs::write(&pass, "wrong horse!\n").expect("written");
+        assert_eq!(compacts(false), "wrong_passphrase");
     }
 
     #[test]

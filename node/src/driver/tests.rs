@@ -111,6 +111,43 @@ async fn a_full_disk_refuses_what_writes_answers_what_reads_and_closes_links() {
     store.expect("a full disk is no reason to die").close().expect("closed");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_is_compacted_while_commands_are_answered_one_round_at_a_time() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let options = Options { file_bytes: 4 << 10, compact_percent: 0, compact_pause_ms: 0, ..Options::default() };
+    let node = start(&dir, &identity, &options);
+    for number in 0..40 {
+        node.handle.command(set_phone(&format!("{number}"))).await.expect("done");
+    }
+    assert!(node.handle.compact_begin(false).await.expect("asked").is_some());
+    assert!(node.handle.compact_begin(false).await.expect("asked").is_none(), "one at a time");
+    node.handle.compact_leave().await.expect("left");
+    let mut progress = node.handle.compact_begin(false).await.expect("asked").expect("the first was left");
+    let mut number = 40;
+    while !progress.ended {
+        number += 1;
+        node.handle.command(set_phone(&format!("{number}"))).await.expect("done");
+        progress = node.handle.compact_step().await.expect("asked");
+    }
+    let report = progress.report;
+    assert!(report.rewritten > 2 && report.after < report.before && report.damage.is_empty(), "{report:?}");
+    assert_eq!(card(&node.handle).await.phone, format!("{number}"));
+    let account = node.handle.account().await.expect("read");
+    let mut batches = 0;
+    let read = account.read(&mut |batch, _| {
+        batches = batch;
+        true
+    });
+    read.expect("every batch is there");
+    assert!(batches == account.batches() && batches > number);
+    drop(account);
+    end(node).await;
+    let again = start(&dir, &identity, &options);
+    assert_eq!(card(&again.handle).await.phone, format!("{number}"));
+}
+
 /// Logs the founding officer in, at the first time with a new certificate.
 async fn unlock(handle: &Handle, certificate: Option<CertificateId>) -> CertificateId {
     let (name, key) = ("值班一".to_owned(), SecretKey::from_seed([8; 32]));

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use super::batch::Record;
 use super::disk::Disk;
 use super::error::StoreError;
-use super::journal::{self, JournalKeys};
+use super::journal::{self, JournalKeys, Reading};
 use super::place::Place;
 
-/// The journal as it stood when this was taken. Cheap to make; nothing is read yet.
+/// The journal as it stood when this was taken. Cheap to make; nothing is read yet. While it lives compaction replaces no file.
 #[derive(Clone)]
 pub struct Account {
     disk: Arc<dyn Disk>,
     keys: JournalKeys,
     end: Place,
+    _reading: Reading,
 }
 
 impl std::fmt::Debug for Account {
@@ -23,8 +24,8 @@ impl std::fmt::Debug for Account {
 }
 
 impl Account {
-    pub(super) fn new(disk: Arc<dyn Disk>, keys: JournalKeys, end: Place) -> Self {
-        Self { disk, keys, end }
+    pub(super) fn new(disk: Arc<dyn Disk>, keys: JournalKeys, end: Place, reading: Reading) -> Self {
+        Self { disk, keys, end, _reading: reading }
     }
 
     /// Number of the last batch.

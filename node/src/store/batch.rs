@@ -2,7 +2,7 @@
 //!
 //! A batch is a sealed list of records plus *blobs*: parts sealed on their own, under a document's key, so that destroying that key
 //! destroys them while the digests in the list keep the chain whole. The chain runs over BLAKE3(salt ‖ record); the salt of a blob lies
-//! inside the blob, so a digest left behind confirms no guess.
+//! inside the blob, so a digest left behind confirms no guess. Compaction reduces what is dead to its digest ([`reduce`]).
 
 use accord_protocol::id::DocumentId;
 use zeroize::Zeroizing;
@@ -13,6 +13,8 @@ use super::error::StoreError;
 
 /// Version of the record list inside a frame. Version 1 stated sums over the index, which are passed over.
 pub const BATCH_VERSION: u16 = 2;
+/// Version of a record list that compaction wrote: some records are only digests, and the blobs that stayed stand end to end.
+pub const REDUCED_VERSION: u16 = 3;
 /// Bytes of the sums of version 1.
 const SUMS: usize = 40;
 /// Bytes of a document key wrapped under the keyring key.
@@ -21,8 +23,10 @@ pub const WRAPPED: usize = NONCE + 32 + TAG;
 /// A part sealed on its own, relative to the frame's blob area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// Offset in the blob area.
+    /// Offset in the blob area of the frame as first written: places noted elsewhere are made of it.
     pub offset: u32,
+    /// Offset in the blob area of the frame as it is now.
+    pub at: u32,
     /// Length with nonce, salt and tag.
     pub len: u32,
     /// BLAKE3(salt ‖ record).
@@ -56,6 +60,8 @@ pub enum Record {
     LostPut { table: u8, key: Vec<u8> },
     /// Stands for batches `from..=to` that a repair could not read. Alone in its frame, which has sequence `to` and states the chain anew.
     Gap { from: u64, to: u64 },
+    /// A record that was dead when its file was rewritten: only its digest is left, so that the chain stays whole.
+    Dead { digest: [u8; 32] },
 }
 
 /// A decoded batch.
@@ -69,35 +75,122 @@ pub struct Batch {
     pub after: [u8; 32],
     /// The records in order.
     pub records: Vec<Record>,
+    /// Length of the whole frame as first written, if compaction wrote this one.
+    pub was: Option<u32>,
+}
+
+/// What a record list begins with, after its version.
+struct Opening {
+    was: Option<u32>,
+    item_seq: u64,
+    before: [u8; 32],
+    after: [u8; 32],
+    count: u32,
+    stand: Stand,
+}
+
+/// How blobs stand in their area.
+enum Stand {
+    /// Where their records say.
+    AsWritten,
+    /// End to end; the next one here.
+    EndToEnd(u32),
+}
+
+impl Stand {
+    fn of(&mut self, offset: u32, len: u32) -> Option<u32> {
+        match self {
+            Self::AsWritten => Some(offset),
+            Self::EndToEnd(next) => {
+                let at = *next;
+                *next = next.checked_add(len)?;
+                Some(at)
+            }
+        }
+    }
+}
+
+impl Opening {
+    fn read(from: &mut Reader<'_>) -> Result<Self, String> {
+        let version = from.u16();
+        let fields = |from: &mut Reader<'_>| {
+            let (was, stand) = match version {
+                Some(REDUCED_VERSION) => (Some(from.u32()?), Stand::EndToEnd(0)),
+                _ => (None, Stand::AsWritten),
+            };
+            Some(Self { was, item_seq: from.u64()?, before: from.array()?, after: from.array()?, count: from.u32()?, stand })
+        };
+        match version {
+            Some(1) => drop(from.bytes(SUMS)),
+            Some(BATCH_VERSION | REDUCED_VERSION) => {}
+            found => return Err(format!("batch version {found:?}, expected at most {REDUCED_VERSION}")),
+        }
+        fields(from).ok_or_else(|| "records of an unknown shape".to_owned())
+    }
 }
 
 impl Batch {
     /// Reads a record list and checks that its records lead from `before` to `after`.
     pub fn decode(plain: &[u8], seq: u64) -> Result<Self, String> {
         let mut from = Reader(plain);
-        match from.u16() {
-            Some(1) => drop(from.bytes(SUMS)),
-            Some(BATCH_VERSION) => {}
-            found => return Err(format!("batch version {found:?}, expected {BATCH_VERSION}")),
-        }
-        let batch = Self::fields(&mut from, seq).ok_or("records of an unknown shape")?;
+        let opening = Opening::read(&mut from)?;
+        let batch = Self::fields(&mut from, opening, seq).ok_or("records of an unknown shape")?;
         let gap = matches!(batch.0.records[..], [Record::Gap { .. }]);
         if gap || batch.1 == batch.0.after { Ok(batch.0) } else { Err("records do not lead to the stated chain head".to_owned()) }
     }
 
-    fn fields(from: &mut Reader<'_>, seq: u64) -> Option<(Self, [u8; 32])> {
-        let item_seq = from.u64()?;
-        let (before, after) = (from.array()?, from.array()?);
+    fn fields(from: &mut Reader<'_>, opening: Opening, seq: u64) -> Option<(Self, [u8; 32])> {
+        let Opening { was, item_seq, before, after, count, mut stand } = opening;
         let mut chain = Chain::begin(&before, seq);
         let mut records = Vec::new();
-        for _ in 0..from.u32()? {
-            let (record, digest) = Record::decode(from)?;
+        for _ in 0..count {
+            let (record, digest) = Record::decode(from, &mut stand)?;
             chain.add(&digest);
             records.push(record);
         }
         from.end()?;
-        Some((Self { item_seq, before, after, records }, chain.end()))
+        Some((Self { item_seq, before, after, records, was }, chain.end()))
     }
+}
+
+/// What stays of a frame without its dead records.
+pub struct Reduced {
+    /// Records in it, dead ones too.
+    pub count: usize,
+    /// To be sealed as the frame's record list; `None` when nothing goes and the frame stays as it is.
+    pub plain: Option<Zeroizing<Vec<u8>>>,
+    /// Stretches of the blob area that stay: offset now and length.
+    pub blobs: Vec<(u32, u32)>,
+}
+
+/// Reduces the record list of a frame of `total` bytes: records that `dead` names by their position become their digests. `None` for a list that
+/// does not decode.
+pub fn reduce(plain: &[u8], total: u32, dead: &mut dyn FnMut(usize) -> bool) -> Option<Reduced> {
+    let mut from = Reader(plain);
+    let Opening { was, item_seq, before, after, count, mut stand } = Opening::read(&mut from).ok()?;
+    let mut out = Zeroizing::new(Vec::with_capacity(plain.len() + 4));
+    out.extend_from_slice(&REDUCED_VERSION.to_be_bytes());
+    out.extend_from_slice(&was.unwrap_or(total).to_be_bytes());
+    out.extend_from_slice(&item_seq.to_be_bytes());
+    out.extend_from_slice(&before);
+    out.extend_from_slice(&after);
+    out.extend_from_slice(&count.to_be_bytes());
+    let count = count as usize;
+    let (mut blobs, mut goes) = (Vec::new(), false);
+    for position in 0..count {
+        let start = from.0;
+        let (record, digest) = Record::decode(&mut from, &mut stand)?;
+        if dead(position) {
+            goes = true;
+            out.push(DEAD);
+            out.extend_from_slice(&digest);
+            continue;
+        }
+        out.extend_from_slice(&start[..start.len() - from.0.len()]);
+        blobs.extend(record.blob().map(|blob| (blob.at, blob.len)));
+    }
+    from.end()?;
+    Some(Reduced { count, plain: goes.then_some(out), blobs })
 }
 
 struct Chain(blake3::Hasher);
@@ -175,7 +268,35 @@ pub fn open_blob(key: &Subkey, bound: &[u8], sealed: &[u8], expected: Option<&[u
     Some(plain)
 }
 
+/// Kind of a record that is only its digest.
+const DEAD: u8 = 13;
+/// Bytes of such a record.
+pub const DEAD_BYTES: u64 = 33;
+
 impl Record {
+    /// Its part sealed on its own.
+    pub fn blob(&self) -> Option<&Blob> {
+        match self {
+            Self::PutBlob { blob, .. } | Self::Item { blob, .. } | Self::Items { blob, .. } => Some(blob),
+            _ => None,
+        }
+    }
+
+    /// Whether it says the same as another, wherever its blob stands now.
+    pub fn same(&self, other: &Self) -> bool {
+        let mut bodies = [Vec::new(), Vec::new()];
+        self.body(&mut bodies[0]);
+        other.body(&mut bodies[1]);
+        self.kind() == other.kind() && bodies[0] == bodies[1]
+    }
+
+    /// Bytes it takes in its frame.
+    pub fn size(&self) -> u64 {
+        let mut body = Vec::new();
+        self.body(&mut body);
+        1 + body.len() as u64 + self.blob().map_or(SALT as u64, |blob| blob.len.into())
+    }
+
     fn kind(&self) -> u8 {
         match self {
             Self::Put { .. } => 1,
@@ -190,6 +311,7 @@ impl Record {
             Self::LostPut { .. } => 10,
             Self::Gap { .. } => 11,
             Self::Items { .. } => 12,
+            Self::Dead { .. } => DEAD,
         }
     }
 
@@ -249,10 +371,11 @@ impl Record {
                 out.extend_from_slice(&from.to_be_bytes());
                 out.extend_from_slice(&to.to_be_bytes());
             }
+            Self::Dead { digest } => out.extend_from_slice(digest),
         }
     }
 
-    fn decode(from: &mut Reader<'_>) -> Option<(Self, [u8; 32])> {
+    fn decode(from: &mut Reader<'_>, stand: &mut Stand) -> Option<(Self, [u8; 32])> {
         fn key(from: &mut Reader<'_>) -> Option<Vec<u8>> {
             let len = from.u16()?;
             Some(from.bytes(len.into())?.to_vec())
@@ -261,12 +384,14 @@ impl Record {
             let len = from.u32()?;
             Some(from.bytes(len as usize)?.to_vec())
         }
-        fn blob(from: &mut Reader<'_>) -> Option<Blob> {
-            Some(Blob { offset: from.u32()?, len: from.u32()?, digest: from.array()? })
-        }
         fn document(from: &mut Reader<'_>) -> Option<DocumentId> {
             from.array().map(DocumentId)
         }
+        let reduced = matches!(stand, Stand::EndToEnd(_));
+        let mut blob = |from: &mut Reader<'_>| {
+            let (offset, len) = (from.u32()?, from.u32()?);
+            Some(Blob { offset, at: stand.of(offset, len)?, len, digest: from.array()? })
+        };
         let kind = from.u8()?;
         let start = from.0;
         let record = match kind {
@@ -282,6 +407,10 @@ impl Record {
             10 => Self::LostPut { table: from.u8()?, key: key(from)? },
             11 => Self::Gap { from: from.u64()?, to: from.u64()? },
             12 => Self::Items { document: document(from)?, first: from.u64()?, last: from.u64()?, blob: blob(from)? },
+            DEAD if reduced => {
+                let digest = from.array()?;
+                return Some((Self::Dead { digest }, digest));
+            }
             _ => return None,
         };
         let body = &start[..start.len() - from.0.len()];
@@ -361,7 +490,7 @@ impl Draft {
         key.seal(random.take()?, bound, &[&salt, content], &mut self.blobs);
         let len = self.blobs.len() - offset;
         // The caller bounds a batch to far less than 4 GiB.
-        Ok(Blob { offset: offset as u32, len: len as u32, digest: digest(&salt, &[bound, content]) })
+        Ok(Blob { offset: offset as u32, at: offset as u32, len: len as u32, digest: digest(&salt, &[bound, content]) })
     }
 
     fn push_blob(&mut self, record: Record) {

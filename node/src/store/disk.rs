@@ -113,7 +113,7 @@ impl RealDisk {
         let file = Arc::new(OpenOptions::new().read(true).write(true).open(self.path(name))?);
         if open.len() >= OPEN_FILES_MAX {
             // The lowest names are old journal files, which are only read.
-            let oldest = open.keys().find(|name| name.starts_with("journal/")).cloned();
+            let oldest = open.keys().find(|name| name.starts_with("journal/") && name.ends_with(".journal")).cloned();
             oldest.and_then(|name| open.remove(&name));
         }
         open.insert(name.to_owned(), file.clone());

@@ -6,6 +6,8 @@
 //! ```
 //! All numbers big-endian. The head check tells a garbled length from a garbled body, so a reader knows where the next frame begins.
 
+use zeroize::Zeroizing;
+
 use super::batch::Batch;
 use super::bytes::Reader;
 use super::cipher::{NONCE, Subkey, TAG};
@@ -21,8 +23,10 @@ pub const CHECK: usize = 16;
 pub const FRAME_MAX: u64 = 48 << 20;
 /// Bytes of a file header.
 pub const HEADER: usize = 106;
-/// Version of the journal format. Files of version 1 hold batches of version 1 and are read, never continued.
+/// Version of a journal file that is written to. Files of version 1 hold batches of version 1 and are read, never continued.
 pub const JOURNAL_VERSION: u16 = 2;
+/// Version of a file that compaction wrote: it ends in a table of what moved, and nothing is ever added to it.
+pub const REWRITTEN_VERSION: u16 = 3;
 const HEADER_MAGIC: [u8; 8] = *b"ACCJOURN";
 
 /// A frame's head.
@@ -66,6 +70,11 @@ impl Head {
         (from.array() == Some(short_hash::<8>(&[&bytes[..20]])) && head.total() <= FRAME_MAX).then_some(head)
     }
 
+    /// Length the frame had when first written, for one whose record list says it moved.
+    pub fn was(&self, batch: &Batch) -> u64 {
+        batch.was.map_or_else(|| self.total(), u64::from)
+    }
+
     /// Length of the whole frame.
     pub fn total(&self) -> u64 {
         HEAD as u64 + u64::from(self.sealed) + u64::from(self.blobs) + CHECK as u64
@@ -99,19 +108,25 @@ pub fn intact(frame: &[u8]) -> bool {
 
 /// Opens the record list of a whole frame, whatever its checksum says.
 pub fn open(key: &Subkey, frame: &[u8]) -> Result<(Head, Batch), String> {
+    let (head, plain) = unseal(key, frame)?;
+    Ok((head, Batch::decode(&plain, head.seq)?))
+}
+
+/// As [`open`], to the bytes of the record list.
+pub fn unseal(key: &Subkey, frame: &[u8]) -> Result<(Head, Zeroizing<Vec<u8>>), String> {
     let head = Head::parse(frame).ok_or("garbled frame head")?;
     if head.total() != frame.len() as u64 {
         return Err("frame cut short".to_owned());
     }
     let sealed = &frame[HEAD + head.blobs as usize..frame.len() - CHECK];
     let plain = key.open(&frame[..HEAD], sealed).ok_or("record list does not open under the store's key")?;
-    Ok((head, Batch::decode(&plain, head.seq)?))
+    Ok((head, plain))
 }
 
 /// A journal file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Version of the file's format.
+    /// Version of the file's format; [`REWRITTEN_VERSION`] where compaction wrote it.
     pub version: u16,
     /// Store the file belongs to.
     pub store: [u8; 16],
@@ -124,6 +139,11 @@ pub struct Header {
 }
 
 impl Header {
+    /// Whether compaction wrote the file.
+    pub fn is_rewritten(&self) -> bool {
+        self.version == REWRITTEN_VERSION
+    }
+
     /// The header's bytes.
     pub fn encode(&self, key: &Subkey) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER);
@@ -157,8 +177,8 @@ impl Header {
             Some((magic, version, header))
         };
         match fields(&mut from) {
-            Some((HEADER_MAGIC, version, _)) if version > JOURNAL_VERSION => {
-                Err(StoreError::Newer { file: name.to_owned(), found: version, known: JOURNAL_VERSION })
+            Some((HEADER_MAGIC, version, _)) if version > REWRITTEN_VERSION => {
+                Err(StoreError::Newer { file: name.to_owned(), found: version, known: REWRITTEN_VERSION })
             }
             Some((HEADER_MAGIC, 1.., header)) => {
                 let (signed, tag) = body.split_at(body.len() - 16);

@@ -3,7 +3,10 @@
 //! Appending is one write and one `fdatasync`. Reading walks frames in order and stops at the first byte that is not what was made durable:
 //! a *torn tail* when nothing valid follows in the last file, *damage* in every other case.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroizing;
 
 use super::batch::{Batch, Record, chain_start};
 use super::cipher::{StoreKey, Subkey};
@@ -11,6 +14,7 @@ use super::disk::Disk;
 use super::error::{StoreError, is_full};
 use super::frame::{self, HEAD, HEADER, Head, Header, JOURNAL_VERSION};
 use super::place::{Place, Span};
+use super::table::{Stretches, Table};
 
 /// Keys the journal is sealed under.
 #[derive(Clone)]
@@ -23,6 +27,8 @@ pub struct JournalKeys {
     pub value: Subkey,
     /// File headers.
     pub header: Subkey,
+    /// Tables of what moved, in files that compaction wrote.
+    pub table: Subkey,
 }
 
 impl JournalKeys {
@@ -33,6 +39,7 @@ impl JournalKeys {
             frame: Subkey::derive("accord store v1 journal frame", key.expose(), &store),
             value: Subkey::derive("accord store v1 journal value", key.expose(), &store),
             header: Subkey::derive("accord store v1 journal header", key.expose(), &[0; 16]),
+            table: Subkey::derive("accord store v1 journal table", key.expose(), &store),
         }
     }
 }
@@ -40,6 +47,11 @@ impl JournalKeys {
 /// Name of a journal file.
 pub fn file_name(number: u64) -> String {
     format!("journal/{number:08}.journal")
+}
+
+/// Where compaction writes the successor of a file.
+pub fn next_name(number: u64) -> String {
+    format!("{}.next", file_name(number))
 }
 
 /// Numbers of the journal files there are, ascending.
@@ -57,15 +69,27 @@ pub struct Journal {
     file_max: u64,
     head: Place,
     bytes: u64,
-    /// The last file is of an earlier version and is not continued.
+    /// As `bytes`, but compaction takes nothing off: what has been written since some moment is counted by it.
+    grown: u64,
+    /// The last file is of another version and is not continued.
     outdated: bool,
+    /// Tables of the files that were read from; `None` for a file as first written.
+    tables: Mutex<BTreeMap<u64, Option<Arc<Table>>>>,
+    /// Held by whoever reads files by name in other threads: no file is replaced meanwhile.
+    readers: Arc<()>,
+}
+
+/// Keeps every journal file in its place for as long as it lives.
+#[derive(Clone)]
+pub struct Reading {
+    _held: Arc<()>,
 }
 
 impl Journal {
     /// Makes the first file of a new store.
     pub fn create(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64) -> Result<Self, StoreError> {
         let head = Place { file: 1, start: 0, end: HEADER as u64, seq: 0, chain: chain_start(&keys.store) };
-        let journal = Self { disk, keys, file_max, head, bytes: HEADER as u64, outdated: false };
+        let journal = Self::assembled(disk, keys, file_max, head, HEADER as u64, false);
         journal.start_file(1).map_err(StoreError::io("making", &file_name(1)))?;
         Ok(journal)
     }
@@ -76,8 +100,12 @@ impl Journal {
     /// When the last file's header does not read.
     pub fn resume(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64) -> Result<Self, StoreError> {
         let header = FileReader::open(&*disk, head.file)?.map(|mut file| file.header(&keys)).transpose()?.flatten();
-        let outdated = header.is_some_and(|header| header.version < JOURNAL_VERSION);
-        Ok(Self { disk, keys, file_max, head, bytes, outdated })
+        let outdated = header.is_some_and(|header| header.version != JOURNAL_VERSION);
+        Ok(Self::assembled(disk, keys, file_max, head, bytes, outdated))
+    }
+
+    fn assembled(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64, outdated: bool) -> Self {
+        Self { disk, keys, file_max, head, bytes, grown: bytes, outdated, tables: Mutex::default(), readers: Arc::default() }
     }
 
     /// The last frame.
@@ -88,6 +116,66 @@ impl Journal {
     /// Length of all files together.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Length of all files when the store was opened and everything written since: never goes down.
+    pub fn grown(&self) -> u64 {
+        self.grown
+    }
+
+    /// Whether nothing is added to a file any more.
+    pub fn is_closed(&self, number: u64) -> bool {
+        number < self.head.file || self.outdated
+    }
+
+    /// Keeps every file in its place while another thread reads.
+    pub fn reading(&self) -> Reading {
+        Reading { _held: self.readers.clone() }
+    }
+
+    /// Whether another thread reads.
+    pub fn is_read(&self) -> bool {
+        Arc::strong_count(&self.readers) > 1
+    }
+
+    /// Puts the whole, synced successor of a file in its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`].
+    pub fn replace(&mut self, number: u64) -> Result<(), StoreError> {
+        let (name, next) = (file_name(number), next_name(number));
+        let mut step = || {
+            let (before, after) = (self.disk.len(&name)?.unwrap_or(0), self.disk.len(&next)?.unwrap_or(0));
+            self.disk.rename(&next, &name)?;
+            self.disk.sync_dir("journal")?;
+            self.bytes = self.bytes.saturating_sub(before) + after;
+            Ok(())
+        };
+        let done = step().map_err(|error| fatal("replacing", &name, &error));
+        self.tables().remove(&number);
+        done
+    }
+
+    fn tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Option<Arc<Table>>>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a sealed part by the place it was first written to.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it is not there, [`StoreError::Io`].
+    pub fn read(&self, span: &Span) -> Result<Vec<u8>, StoreError> {
+        let known = if !self.is_closed(span.file) { Some(None) } else { self.tables().get(&span.file).cloned() };
+        let table = match known {
+            Some(table) => table,
+            None => {
+                let table = FileReader::open(&*self.disk, span.file)?.map_or(Ok(None), |mut file| file.table(&self.keys))?.map(Arc::new);
+                self.tables().insert(span.file, table.clone());
+                table
+            }
+        };
+        let offset = table.map_or(Ok(span.offset), |table| table.now(&*self.disk, &self.keys.table, span.offset, span.len.into()))?;
+        read_span(&*self.disk, &Span { offset, ..*span })
     }
 
     /// The keys it is sealed under.
@@ -113,6 +201,7 @@ impl Journal {
                 return Err(StoreError::Full { free: 0, needed: len });
             }
             self.bytes += HEADER as u64;
+            self.grown += HEADER as u64;
             self.outdated = false;
             self.head = Place { file: next, start: 0, end: HEADER as u64, ..self.head };
         }
@@ -135,6 +224,7 @@ impl Journal {
         }
         self.disk.sync_data(&name).map_err(|error| fatal("syncing", &name, &error))?;
         self.bytes += frame.len() as u64;
+        self.grown += frame.len() as u64;
         self.head = Place { file: self.head.file, start, end: start + frame.len() as u64, seq, chain };
         Ok(self.head)
     }
@@ -155,8 +245,8 @@ pub fn fatal(action: &str, file: &str, error: &std::io::Error) -> StoreError {
     StoreError::Fatal(format!("{action} {file}: {error}"))
 }
 
-/// Reads a sealed part.
-pub fn read_span(disk: &dyn Disk, span: &Span) -> Result<Vec<u8>, StoreError> {
+/// Reads a sealed part where it stands now.
+fn read_span(disk: &dyn Disk, span: &Span) -> Result<Vec<u8>, StoreError> {
     let name = file_name(span.file);
     if u64::from(span.len) > frame::FRAME_MAX {
         return Err(StoreError::damaged(&name, span.offset, format!("a part of {} bytes", span.len)));
@@ -189,6 +279,12 @@ impl<'a> FileReader<'a> {
         Ok(len.map(|len| Self { disk, name, len, window: Vec::new(), at: 0 }))
     }
 
+    /// As [`FileReader::open`], a file of any name that is there.
+    pub fn named(disk: &'a dyn Disk, name: &str) -> Result<Self, StoreError> {
+        let len = disk.len(name).map_err(StoreError::io("measuring", name))?;
+        Ok(Self { disk, name: name.to_owned(), len: len.unwrap_or(0), window: Vec::new(), at: 0 })
+    }
+
     /// Its length.
     pub fn len(&self) -> u64 {
         self.len
@@ -214,6 +310,31 @@ impl<'a> FileReader<'a> {
     pub fn header(&mut self, keys: &JournalKeys) -> Result<Option<Header>, StoreError> {
         let name = self.name.clone();
         Header::parse(&keys.header, &name, self.bytes(0, HEADER as u64)?)
+    }
+
+    /// What moved in it; `None` for a file as first written.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for a table that does not read.
+    pub fn table(&mut self, keys: &JournalKeys) -> Result<Option<Table>, StoreError> {
+        match self.header(keys)? {
+            Some(header) if header.is_rewritten() => {
+                let table = Table::open(self.disk, &self.name, keys, &header)?;
+                table.map(Some).map_err(|what| StoreError::damaged(&self.name, self.len, what))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The record list of the frame at `offset`, unsealed, and the blobs; or what is wrong with it.
+    pub fn parts(&mut self, keys: &JournalKeys, offset: u64) -> Result<Result<Parts, String>, StoreError> {
+        let Some(head) = Head::parse(self.bytes(offset, HEAD as u64)?) else { return Ok(Err("garbled frame head".to_owned())) };
+        let bytes = self.bytes(offset, head.total())?;
+        if !frame::intact(bytes) {
+            return Ok(Err("frame checksum does not fit".to_owned()));
+        }
+        let opened = frame::unseal(&keys.frame, bytes);
+        Ok(opened.map(|(head, plain)| Parts { head, plain, blobs: bytes[HEAD..HEAD + head.blobs as usize].to_vec() }))
     }
 
     /// The frame at `offset`, or what is wrong with it.
@@ -248,6 +369,31 @@ impl<'a> FileReader<'a> {
         }
         Ok(None)
     }
+}
+
+/// The two parts of a frame.
+pub struct Parts {
+    /// Its head.
+    pub head: Head,
+    /// The record list.
+    pub plain: Zeroizing<Vec<u8>>,
+    /// The blobs.
+    pub blobs: Vec<u8>,
+}
+
+/// Reads the frames of a file in order up to `end` and says where each part stood and stands.
+///
+/// # Errors
+/// [`StoreError::Damaged`] for what is no frame.
+pub fn stretches(file: &mut FileReader<'_>, keys: &JournalKeys, end: u64) -> Result<Stretches, StoreError> {
+    let mut stretches = Stretches::new();
+    while stretches.now_end() < end {
+        match file.frame(keys, stretches.now_end())? {
+            Ok((head, batch, _)) => stretches.frame(&head, &batch),
+            Err(what) => return Err(StoreError::damaged(&file.name, stretches.now_end(), what)),
+        }
+    }
+    Ok(stretches)
 }
 
 /// One frame met by [`scan`].
@@ -302,16 +448,12 @@ pub fn scan(
             return Err(StoreError::damaged(&name, 0, "journal file missing"));
         };
         let is_last = number >= last;
-        let mut at = if number == from.file { from.end } else { HEADER as u64 };
         match file.header(keys)? {
             Some(header) if header.store != keys.store => return Err(StoreError::WrongKey),
             Some(header)
                 if header.file != number || (number != from.file && (header.first, header.chain) != (head.seq + 1, head.chain)) =>
             {
                 return Err(StoreError::damaged(&name, 0, "header of another place in the journal"));
-            }
-            Some(_) if file.len() < at => {
-                return Err(StoreError::damaged(&name, file.len(), format!("file ends before byte {at}, which was durable")));
             }
             Some(_) => {}
             None if is_last && number != from.file && file.next_valid(keys, 0, head.seq)?.is_none() => {
@@ -320,15 +462,28 @@ pub fn scan(
             }
             None => return Err(StoreError::damaged(&name, 0, "garbled file header")),
         }
-        while at < file.len() {
+        // Offset when first written, and now.
+        let mut was = if number == from.file { from.end } else { HEADER as u64 };
+        let table = file.table(keys)?;
+        let (mut at, end) = match &table {
+            Some(table) => (table.now(disk, &keys.table, was, 0)?, table.now_end()),
+            None => (was, file.len()),
+        };
+        if end < at {
+            return Err(StoreError::damaged(&name, end, format!("file ends before byte {at}, which was durable")));
+        }
+        // Nothing is ever added to a file that compaction wrote.
+        let may_be_torn = is_last && table.is_none();
+        while at < end {
             let wrong = match file.frame(keys, at)? {
                 Ok((frame_head, batch, total)) => match follows(&head, &frame_head, &batch) {
                     Ok(()) => {
-                        head = Place { file: number, start: at, end: at + total, seq: frame_head.seq, chain: batch.after };
+                        let stood = was + frame_head.was(&batch);
+                        head = Place { file: number, start: was, end: stood, seq: frame_head.seq, chain: batch.after };
+                        (was, at) = (stood, at + total);
                         if !each(&Met { place: head, batch })? {
                             return Ok(ScanEnd { head, torn: None });
                         }
-                        at = head.end;
                         continue;
                     }
                     // A whole frame of ours in the wrong place is no torn write.
@@ -336,7 +491,7 @@ pub fn scan(
                 },
                 Err(wrong) => wrong,
             };
-            if !is_last {
+            if !may_be_torn {
                 return Err(StoreError::damaged(&name, at, wrong));
             }
             if let Some(next) = file.next_valid(keys, at + 1, head.seq)? {

@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use accord_protocol::id::DocumentId;
 use zeroize::Zeroizing;
@@ -50,9 +51,11 @@ pub struct Keyring {
     /// Keys up to this place of the journal are in the file.
     pub through: Place,
     keys: BTreeMap<DocumentId, Subkey>,
-    purged: BTreeSet<DocumentId>,
+    purged: Arc<BTreeSet<DocumentId>>,
     condemned: BTreeSet<DocumentId>,
     dirty: bool,
+    /// Both files hold the keys up to this batch; 0 while that is not known.
+    kept: u64,
     /// Older files may hold what a purge was to destroy.
     scrub: bool,
 }
@@ -68,9 +71,10 @@ impl Keyring {
             generation: 0,
             through,
             keys: BTreeMap::new(),
-            purged: BTreeSet::new(),
+            purged: Arc::default(),
             condemned: BTreeSet::new(),
             dirty: true,
+            kept: 0,
             scrub: false,
         })
     }
@@ -112,6 +116,7 @@ impl Keyring {
         let generation = ring.generation;
         ring.dirty = [FILE, COPY].iter().any(|name| !generations.contains(&(*name, Some(generation)))) || generations.len() > 2;
         ring.scrub = ring.dirty;
+        ring.kept = if ring.dirty { 0 } else { ring.through.seq };
         for (name, generation) in &generations {
             if generation.is_none() && *name != NEXT {
                 tracing::warn!(file = name, "a copy of the keyring is damaged and will be written anew");
@@ -186,7 +191,20 @@ impl Keyring {
             Some((epoch, through, keys, purged))
         };
         let (epoch, through, keys, purged) = fields(&mut from).ok_or_else(garbled)?;
-        Ok(Self { store, under, ring, epoch, generation, through, keys, purged, condemned: BTreeSet::new(), dirty: false, scrub: false })
+        Ok(Self {
+            store,
+            under,
+            ring,
+            epoch,
+            generation,
+            through,
+            keys,
+            purged: Arc::new(purged),
+            condemned: BTreeSet::new(),
+            dirty: false,
+            kept: 0,
+            scrub: false,
+        })
     }
 
     /// Reads the bytes of a keyring that lies elsewhere.
@@ -217,10 +235,9 @@ impl Keyring {
         self.purged.contains(document)
     }
 
-    /// Documents that were purged.
-    #[cfg(test)]
-    pub fn purged(&self) -> impl Iterator<Item = &DocumentId> {
-        self.purged.iter()
+    /// Documents that were purged, as of now.
+    pub fn purged(&self) -> Arc<BTreeSet<DocumentId>> {
+        self.purged.clone()
     }
 
     /// About how long the file is.
@@ -231,6 +248,11 @@ impl Keyring {
     /// Whether keys came in since the file was written.
     pub fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// Both files of the keyring hold every key up to this batch: the copies in the journal are not needed any more.
+    pub fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// A fresh key for a document and the record that makes it durable. It counts only once [`Keyring::replay`] took the record.
@@ -277,11 +299,12 @@ impl Keyring {
             self.scrub = true;
             for document in std::mem::take(&mut self.condemned) {
                 self.keys.remove(&document);
-                self.purged.insert(document);
+                Arc::make_mut(&mut self.purged).insert(document);
             }
         }
         self.generation += 1;
         self.through = through;
+        self.kept = 0;
         let bytes = self.encode(random)?;
         match write_next(disk, &bytes) {
             Ok(()) => {}
@@ -313,6 +336,7 @@ impl Keyring {
             Err(error) => return Err(fatal("writing", COPY, &error)),
         }
         self.dirty = false;
+        self.kept = through.seq;
         self.scrub = false;
         Ok(())
     }

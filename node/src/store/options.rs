@@ -25,7 +25,11 @@ pub struct Options {
     pub low_water_bytes: u64,
     /// An index of at most so many pages is counted before the store opens, a larger one while it serves. Pages of some 3 KiB; default 1,024.
     pub count_at_once_pages: u64,
-    /// Whether rows settle, checkpoints are written and a large index is counted in the background. Default true.
+    /// A closed journal file is rewritten by itself when so much of it is dead. Percent, 0: never; default 25.
+    pub compact_percent: u64,
+    /// Compaction rests so long after every MiB it read or wrote by itself, so that serving does not wait for the disk. Milliseconds; default 50.
+    pub compact_pause_ms: u64,
+    /// Whether rows settle, checkpoints are written, files are rewritten and a large index is counted in the background. Default true.
     pub background: bool,
 }
 
@@ -40,6 +44,8 @@ impl Default for Options {
             reserve_bytes: 64 << 20,
             low_water_bytes: 32 << 20,
             count_at_once_pages: 1024,
+            compact_percent: 25,
+            compact_pause_ms: 50,
             background: true,
         }
     }
@@ -54,6 +60,8 @@ pub enum Stage {
     Checkpoint,
     /// Reading the journal; in bytes.
     Journal,
+    /// Rewriting journal files without what is dead; in bytes.
+    Compact,
     /// Reading or writing a backup; in bytes.
     Backup,
 }

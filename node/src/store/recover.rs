@@ -15,7 +15,7 @@ use super::place::{Place, State, Tally};
 use super::{RESERVE, Store, checkpoint, frame, pages, rows};
 
 /// Room the index needs to open at all. Taken out of the reserve if the disk has less.
-const START_BYTES: u64 = 4 << 20;
+pub const START_BYTES: u64 = 4 << 20;
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn assemble(
     reserve: u64,
     lock: super::LockGuard,
 ) -> Store {
-    let bytes = journal.bytes();
+    let bytes = journal.grown();
     let checkpoint_key = Subkey::derive("accord store v1 checkpoint", key.expose(), &keyring.store);
     Store {
         full: reserve < setting.options.reserve_bytes,
@@ -85,11 +85,23 @@ fn assemble(
         checkpoint_at: bytes,
         keyring_at: bytes,
         writing: super::Background::default(),
+        compacting: super::compact::Compacting::default(),
         written: None,
         reserve,
         failed: None,
         _lock: lock,
     }
+}
+
+/// Takes away what an interrupted compaction left: the file it was to replace is whole.
+fn remove_unfinished(disk: &dyn Disk) -> Result<(), StoreError> {
+    for name in disk.list("journal").map_err(StoreError::io("listing", "journal"))? {
+        if name.ends_with(".journal.next") {
+            let name = format!("journal/{name}");
+            disk.remove(&name).map_err(StoreError::io("removing", &name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a store without a keyring is what an interrupted `create` left: journal files without a single frame.
@@ -172,6 +184,7 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     let lock = disk.lock(marks::LOCK)?;
     let mut keyring = Keyring::load(&*disk, key)?.ok_or_else(|| StoreError::NotFound { dir: setting.dir.clone() })?;
     let numbers = journal::file_numbers(&*disk)?;
+    remove_unfinished(&*disk)?;
     if let Some(missing) = (1..=numbers.last().copied().unwrap_or(1)).find(|number| numbers.binary_search(number).is_err()) {
         return Err(StoreError::damaged(&journal::file_name(missing), 0, "journal file missing"));
     }
@@ -223,7 +236,9 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
         tracing::warn!(file = torn.file, offset = torn.offset, bytes = torn.bytes, "cut an unfinished batch off the journal");
         cut(&*disk, torn)?;
     }
-    if clean.is_none() {
+    let table = FileReader::open(&*disk, end.head.file)?.map_or(Ok(None), |mut file| file.table(&opening.keys))?;
+    // What compaction wrote was read back after its sync.
+    if clean.is_none() && table.is_none() {
         write_again(&*disk, &end.head)?;
     }
     let bytes = bytes_all(&*disk)?;
@@ -317,7 +332,7 @@ impl Opening<'_> {
                 }
                 recorded |= matches!(record, Record::Checkpoint { digest: found, .. } if Some(*found) == digest);
             }
-            done += met.place.end - met.place.start;
+            done = total.min(done + (met.place.end - met.place.start));
             if met.place.seq.is_multiple_of(256) {
                 progress(Progress { stage: Stage::Journal, done, total, items: 0 });
             }
@@ -437,9 +452,13 @@ impl Opening<'_> {
         let gone =
             |what: &str| Failed::Store(StoreError::damaged(&name, place.start, format!("batch {} was acknowledged: {what}", place.seq)));
         let Some(mut file) = FileReader::open(&*self.setting.disk, place.file)? else { return Err(gone("journal file missing")) };
-        match file.frame(&self.keys, place.start)? {
-            Ok((head, batch, total)) => {
-                let place = Place { seq: head.seq, end: place.start + total, chain: batch.after, ..*place };
+        let start = match file.table(&self.keys)? {
+            Some(table) => table.now(&*self.setting.disk, &self.keys.table, place.start, 0)?,
+            None => place.start,
+        };
+        match file.frame(&self.keys, start)? {
+            Ok((head, batch, _)) => {
+                let place = Place { seq: head.seq, end: place.start + head.was(&batch), chain: batch.after, ..*place };
                 Ok(Some(State { place, tally: Tally::default(), item_seq: batch.item_seq }))
             }
             Err(what) => Err(gone(&what)),
@@ -496,7 +515,8 @@ fn write_again(disk: &dyn Disk, head: &Place) -> Result<(), StoreError> {
     }
 }
 
-fn len(disk: &dyn Disk, number: u64) -> Result<u64, StoreError> {
+/// Length of a journal file; 0 if it is not there.
+pub fn len(disk: &dyn Disk, number: u64) -> Result<u64, StoreError> {
     let name = journal::file_name(number);
     Ok(disk.len(&name).map_err(StoreError::io("measuring", &name))?.unwrap_or(0))
 }
@@ -505,14 +525,14 @@ fn bytes_all(disk: &dyn Disk) -> Result<u64, StoreError> {
     journal::file_numbers(disk)?.into_iter().map(|number| len(disk, number)).sum()
 }
 
-/// Bytes of the journal up to and with a place.
+/// Bytes of the journal up to and with a place; less than there are where compaction made the place's own file shorter.
 fn bytes_before(disk: &dyn Disk, place: &Place) -> Result<u64, StoreError> {
     let files: u64 = journal::file_numbers(disk)?
         .into_iter()
         .filter(|number| *number < place.file)
         .map(|number| len(disk, number))
         .sum::<Result<_, _>>()?;
-    Ok(files + place.end)
+    Ok(files + place.end.min(len(disk, place.file)?))
 }
 
 fn end_of_journal(disk: &dyn Disk) -> Result<(String, u64), StoreError> {

@@ -10,7 +10,7 @@ use super::cipher::{Random, StoreKey};
 use super::disk::Disk;
 use super::error::{Damage, StoreError};
 use super::frame::{self, Header};
-use super::journal::{self, JournalKeys, TornTail};
+use super::journal::{self, FileReader, JournalKeys, TornTail};
 use super::keyring::Keyring;
 use super::marks::{self, Note};
 use super::options::{OpenReport, Progress, Setting};
@@ -166,7 +166,7 @@ impl Rewriting<'_> {
             Some((Part::Bad, rest)) if torn => rest,
             _ => &file.parts[..],
         };
-        if end.is_none() && continues && parts.len() <= 1 && parts.iter().all(whole)
+        if end.is_none() && continues && !file.bad_table && parts.len() <= 1 && parts.iter().all(whole)
             || (torn && file.parts.len() == 1 && parts.is_empty() && !continues)
         {
             parts.iter().for_each(|part| self.pass(part));
@@ -178,9 +178,10 @@ impl Rewriting<'_> {
         }
         let writing = |error| StoreError::io("writing", &repaired)(error);
         self.disk.create(&repaired).map_err(writing)?;
-        let header =
-            Header { version: frame::JOURNAL_VERSION, store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
-        self.disk.append(&repaired, &header.encode(&self.keys.header)).map_err(writing)?;
+        let version = if file.rewritten { frame::REWRITTEN_VERSION } else { frame::JOURNAL_VERSION };
+        let header = Header { version, store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
+        let header = header.encode(&self.keys.header);
+        self.disk.append(&repaired, &header).map_err(writing)?;
         for part in parts {
             let Some(run) = part.run() else { continue };
             if (run.first, run.before) != (self.seq + 1, self.chain) {
@@ -200,6 +201,12 @@ impl Rewriting<'_> {
         if let Some(end) = end {
             let after = blake3::derive_key("accord store v1 chain after a lost end", &self.chain);
             self.gap(&repaired, end, after, None)?;
+        }
+        if file.rewritten {
+            // Frames say themselves where they stood; lost ones have no place any more.
+            let mut whole = FileReader::named(self.disk, &repaired)?;
+            let len = whole.len();
+            journal::stretches(&mut whole, self.keys, len)?.append(self.disk, &repaired, &header, &self.keys.table, &mut self.random)?;
         }
         self.disk.sync_data(&repaired).map_err(StoreError::io("syncing", &repaired))?;
         if file.present {

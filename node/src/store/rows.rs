@@ -8,7 +8,7 @@ use super::bytes::{Reader, put_number};
 use super::cipher::Subkey;
 use super::error::StoreError;
 use super::frame::HEAD;
-use super::index::{self, Index, Rows, Unusable};
+use super::index::{self, Index, RowKeys, Rows, Unusable};
 use super::place::Span;
 
 const INLINE: u8 = 0;
@@ -97,35 +97,60 @@ fn row(form: u8, key: &[u8]) -> Vec<u8> {
     [&[form, key.len() as u8][..], key].concat()
 }
 
-/// The rows that the records of a frame at `start` of journal file `file` set and remove.
+/// Where in the journal a row's value or items stand, if they do: file and offset as first written.
+pub fn place(key: &[u8], row: &[u8]) -> Option<(u64, u64)> {
+    let span = match *row.first()? {
+        INLINE => return None,
+        IN_JOURNAL => match read(row)?.1 {
+            Value::InJournal(span) => span,
+            Value::Inline(_) => return None,
+        },
+        _ => Extent::read(key, row)?.span,
+    };
+    Some((span.file, span.offset))
+}
+
+/// The row that a record in a frame first written at `start` of journal file `file` sets, if it sets one: while the index has this very row, the
+/// record lives.
+pub fn set_by(record: &Record, file: u64, start: u64, keys: &RowKeys) -> Option<(Vec<u8>, Vec<u8>)> {
+    let span = |blob: &Blob| Span { file, offset: start + HEAD as u64 + u64::from(blob.offset), len: blob.len };
+    match record {
+        Record::Put { table, key, value } => {
+            let mut row = row(INLINE, key);
+            row.extend_from_slice(value);
+            Some((keys.put(*table, key), row))
+        }
+        Record::PutBlob { table, key, blob } => {
+            let mut row = row(IN_JOURNAL, key);
+            put_span(&mut row, &span(blob));
+            Some((keys.put(*table, key), row))
+        }
+        Record::Item { document, seq, blob } => {
+            let mut row = vec![ONE];
+            put_span(&mut row, &span(blob));
+            Some((keys.items(document, *seq), row))
+        }
+        Record::Items { document, first, last, blob } => {
+            let mut row = vec![TOGETHER];
+            put_span(&mut row, &span(blob));
+            put_number(&mut row, last.saturating_sub(*first));
+            Some((keys.items(document, *last), row))
+        }
+        _ => None,
+    }
+}
+
+/// The rows that the records of a frame first written at `start` of journal file `file` set and remove.
 pub fn of(records: &[Record], file: u64, start: u64, index: &Index) -> Result<Rows, Unusable> {
     let keys = index.keys();
-    let span = |blob: &Blob| Span { file, offset: start + HEAD as u64 + u64::from(blob.offset), len: blob.len };
     let mut rows = Rows::new();
     for record in records {
+        if let Some((key, row)) = set_by(record, file, start, keys) {
+            rows.insert(key, Some(row));
+            continue;
+        }
         match record {
-            Record::Put { table, key, value } => {
-                let mut row = row(INLINE, key);
-                row.extend_from_slice(value);
-                rows.insert(keys.put(*table, key), Some(row))
-            }
-            Record::PutBlob { table, key, blob } => {
-                let mut row = row(IN_JOURNAL, key);
-                put_span(&mut row, &span(blob));
-                rows.insert(keys.put(*table, key), Some(row))
-            }
             Record::Remove { table, key } | Record::LostPut { table, key } => rows.insert(keys.put(*table, key), None),
-            Record::Item { document, seq, blob } => {
-                let mut row = vec![ONE];
-                put_span(&mut row, &span(blob));
-                rows.insert(keys.items(document, *seq), Some(row))
-            }
-            Record::Items { document, first, last, blob } => {
-                let mut row = vec![TOGETHER];
-                put_span(&mut row, &span(blob));
-                put_number(&mut row, last.saturating_sub(*first));
-                rows.insert(keys.items(document, *last), Some(row))
-            }
             Record::Lost { document, seq } => rows.insert(keys.items(document, *seq), None),
             Record::Purge { document } => {
                 let prefix = keys.document(document);
@@ -138,7 +163,7 @@ pub fn of(records: &[Record], file: u64, start: u64, index: &Index) -> Result<Ro
                 rows.extend(gone.into_iter().map(|key| (key, None)));
                 rows.insert(keys.put(Table::Documents as u8, document.as_bytes()), None)
             }
-            Record::Account(_) | Record::Key { .. } | Record::Checkpoint { .. } | Record::Gap { .. } => None,
+            _ => None,
         };
     }
     Ok(rows)

@@ -12,6 +12,7 @@ use super::journal::{self, FileReader, JournalKeys, TornTail};
 use super::keyring::Keyring;
 use super::options::{Progress, Stage};
 use super::rows;
+use super::table::Stretches;
 
 /// A part sealed on its own whose bytes no longer open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct VerifyReport {
     pub items: u64,
     /// Values, and items sealed together, whose key was destroyed by a purge.
     pub purged: u64,
+    /// Records of which compaction left the digest.
+    pub reduced: u64,
     /// Bytes of journal read.
     pub bytes: u64,
     /// Bytes of an unfinished, never acknowledged batch at the very end. The next start cuts them off; this is no damage.
@@ -110,6 +113,10 @@ pub struct FileSurvey {
     /// Sequence and chain the header continues.
     pub continues: Option<(u64, [u8; 32])>,
     pub parts: Vec<Part>,
+    /// Whether compaction wrote it: its frames stand elsewhere than they did.
+    pub rewritten: bool,
+    /// Whether its table of what moved does not read or does not say what the frames say.
+    pub bad_table: bool,
 }
 
 /// A whole journal.
@@ -183,7 +190,15 @@ impl Survey {
         tell: &mut dyn FnMut(u64, u64),
     ) -> Result<(), StoreError> {
         let name = journal::file_name(number);
-        let mut found = FileSurvey { number, whole_header: false, present: false, continues: None, parts: Vec::new() };
+        let mut found = FileSurvey {
+            number,
+            whole_header: false,
+            present: false,
+            continues: None,
+            parts: Vec::new(),
+            rewritten: false,
+            bad_table: false,
+        };
         let Some(mut file) = FileReader::open(disk, number)? else {
             self.damage(&name, 0, "journal file missing");
             self.files.push(found);
@@ -211,12 +226,29 @@ impl Survey {
             None => self.damage(&name, 0, "garbled file header"),
         }
         let before = self.report.bytes;
+        let mut end = file.len();
+        let header = file.header(keys)?;
+        found.rewritten = header.is_some_and(|header| header.is_rewritten());
+        let table = match file.table(keys) {
+            Err(StoreError::Damaged(damage)) => {
+                found.bad_table = true;
+                self.report.damage.push(damage);
+                None
+            }
+            table => table?,
+        };
+        if let Some(table) = &table {
+            end = table.now_end();
+        }
         let mut at = HEADER as u64;
-        while at < file.len() {
+        let mut stretches = Stretches::new();
+        while at < end {
             let what = match file.frame(keys, at)? {
                 Ok((head, batch, len)) if self.may_follow(&head, &batch) => {
                     self.whole(&mut file, keyring, through, &name, at, len, &head, &batch)?;
                     found.enter(run(at, len, &head, &batch));
+                    found.rewritten |= batch.was.is_some();
+                    stretches.frame(&head, &batch);
                     at += len;
                     tell(before + at, self.report.items);
                     continue;
@@ -229,18 +261,31 @@ impl Survey {
             {
                 self.damage(&name, at, &what);
                 self.whole(&mut file, keyring, through, &name, at, len, &head, &batch)?;
+                found.rewritten |= batch.was.is_some();
                 found.parts.push(Part::Salvaged(run(at, len, &head, &batch)));
                 at += len;
                 continue;
             }
             let next = file.next_valid(keys, at + 1, self.seq)?;
             found.parts.push(Part::Bad);
-            if next.is_none() && is_last {
+            if found.bad_table && next.is_none() {
+                // What is left is the table, of which it was said that it does not read.
+            } else if next.is_none() && is_last && !found.rewritten {
                 self.torn = Some(TornTail { file: number, offset: at, bytes: file.len() - at });
             } else {
                 self.damage(&name, at, &what);
             }
             at = next.unwrap_or(file.len());
+        }
+        if let (Some(table), [Part::Frames(_)]) = (&table, &found.parts[..]) {
+            found.bad_table = match table.stretches(disk, &keys.table) {
+                Ok(stated) => stated != stretches,
+                Err(StoreError::Damaged(_)) => true,
+                Err(error) => return Err(error),
+            };
+            if found.bad_table {
+                self.damage(&name, end, "the table of what moved is not that of the frames");
+            }
         }
         self.report.bytes = before + file.len();
         self.files.push(found);
@@ -288,6 +333,10 @@ impl Survey {
             let (key, bound, blob, lost) = match record {
                 Record::Lost { .. } | Record::LostPut { .. } => {
                     self.lost.retain(|(lost, _)| !lost.is_told_by(record));
+                    continue;
+                }
+                Record::Dead { .. } => {
+                    self.report.reduced += 1;
                     continue;
                 }
                 Record::Item { document, seq, blob } => {
@@ -374,8 +423,8 @@ fn run(start: u64, len: u64, head: &Head, batch: &Batch) -> Run {
 }
 
 fn opens(key: &Subkey, bound: &[u8], blobs: &[u8], blob: &Blob) -> Option<Vec<u8>> {
-    let end = blob.offset.checked_add(blob.len).map(|end| end as usize);
-    batch::open_blob(key, bound, blobs.get(blob.offset as usize..end?)?, Some(&blob.digest))
+    let end = blob.at.checked_add(blob.len).map(|end| end as usize);
+    batch::open_blob(key, bound, blobs.get(blob.at as usize..end?)?, Some(&blob.digest))
 }
 
 /// A frame whose checksum fails although its record list opens.

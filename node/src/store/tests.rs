@@ -1,6 +1,7 @@
 //! What the store promises, tried on a real folder and on a disk that loses power.
 
 mod backup;
+mod compact;
 mod damage;
 mod memory;
 mod model;
@@ -47,6 +48,8 @@ pub fn small() -> Options {
         keyring_bytes: 4 << 10,
         reserve_bytes: 64 << 10,
         low_water_bytes: 64 << 10,
+        compact_percent: 0,
+        compact_pause_ms: 0,
         background: false,
         count_at_once_pages: 4096,
     }

@@ -38,6 +38,31 @@ fn store_verb(bureau: &Bureau, verb: &str) -> Ran {
 }
 
 #[test]
+fn the_store_is_compacted_by_the_node_that_runs_and_by_hand_when_none_does() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut a, shown) = filled(dir.path());
+    let compacted = |a: &Bureau, dry_run: bool| {
+        let pass = a.pass("node");
+        let mut line = vec!["--json", "store", "compact", "--passphrase-file", pass.to_str().expect("plain path")];
+        line.extend(dry_run.then_some("--dry-run"));
+        let ran = a.cli(&line);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        serde_json::from_str::<Value>(ran.out.trim()).expect("one object")
+    };
+    // A journal of one file, which is the last: there is nothing to rewrite, and both ways say so alike.
+    let running = compacted(&a, false);
+    assert_eq!(
+        (&running["files"], &running["rewritten"], &running["damage"]),
+        (&Value::from(0), &Value::from(0), &Value::from(Vec::<Value>::new()))
+    );
+    assert_eq!(compacted(&a, true)["dry_run"], true);
+    a.kill();
+    assert_eq!(compacted(&a, false), running);
+    a.start();
+    all_there(&a, &shown);
+}
+
+#[test]
 fn a_torn_end_of_the_journal_is_cut_and_what_was_acknowledged_stays() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (mut a, shown) = filled(dir.path());

@@ -9,18 +9,22 @@ use super::{BackupError, Kit};
 use crate::store::cipher::{NONCE, Random, Subkey, TAG};
 use crate::store::disk::Disk;
 use crate::store::error::StoreError;
-use crate::store::journal;
+use crate::store::journal::{self, Reading};
 use crate::store::keyring::Keyring;
 use crate::store::place::State;
 
 /// Content is handed on in pieces of this size.
 const PIECE: u64 = 1 << 20;
 
-/// The store as it stood when this was taken. Cheap to make but for the keys; nothing is read yet.
+/// The store as it stood when this was taken. Cheap to make but for the keys; nothing is read yet. While it lives compaction
+/// replaces no file.
 pub struct Snapshot {
     disk: Arc<dyn Disk>,
     keyring: Keyring,
     state: State,
+    /// Nothing is added to the file it ends in, so all of it belongs to the backup.
+    closed: bool,
+    _reading: Reading,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -46,8 +50,8 @@ pub struct Label {
 }
 
 impl Snapshot {
-    pub(in crate::store) fn new(disk: Arc<dyn Disk>, keyring: Keyring, state: State) -> Self {
-        Self { disk, keyring, state }
+    pub(in crate::store) fn new(disk: Arc<dyn Disk>, keyring: Keyring, state: State, closed: bool, reading: Reading) -> Self {
+        Self { disk, keyring, state, closed, _reading: reading }
     }
 
     /// Hands the whole file to `sink`, piece by piece; the first piece is the header, which says how much will come.
@@ -101,8 +105,9 @@ impl Snapshot {
         let mut files = Vec::new();
         for number in 1..=end.file {
             let name = journal::file_name(number);
-            let len = if number == end.file { Some(end.end) } else { self.disk.len(&name).map_err(StoreError::io("measuring", &name))? };
-            files.push((number, len.ok_or_else(|| StoreError::damaged(&name, 0, "journal file missing"))?));
+            let len = self.disk.len(&name).map_err(StoreError::io("measuring", &name))?;
+            let len = len.ok_or_else(|| StoreError::damaged(&name, 0, "journal file missing"))?;
+            files.push((number, if number == end.file && !self.closed { end.end } else { len }));
         }
         Ok(files)
     }

@@ -41,7 +41,7 @@ fn kit() -> Kit {
     Kit(vec![("keys/node.keys".to_owned(), Zeroizing::new(b"sealed".to_vec())), ("accord.toml".to_owned(), Zeroizing::new(Vec::new()))])
 }
 
-fn written(store: &Store) -> Vec<u8> {
+pub fn written(store: &Store) -> Vec<u8> {
     let mut out = Vec::new();
     let done = store.snapshot().expect("open").write(&label(), &kit(), &mut |bytes| {
         out.extend_from_slice(bytes);
@@ -73,7 +73,7 @@ fn opened<'a>(source: &'a Bytes<'_>, key: &'a StoreKey) -> Result<backup::Backup
 }
 
 /// The store that a backup becomes, on a disk in memory.
-fn restored(bytes: &[u8], writes: &[Write]) -> Model {
+pub fn restored(bytes: &[u8], writes: &[Write]) -> Model {
     let (temporary, source, key) = (scratch(), Bytes(bytes), key());
     let backup = opened(&source, &key).expect("opens");
     let report = backup.verify(&mut |_| {}).expect("reads to its end");

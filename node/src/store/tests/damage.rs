@@ -8,7 +8,7 @@ use super::model::Model;
 use super::power::{setting, start};
 use super::*;
 
-fn verify(disk: &Arc<MemoryDisk>, index: &Path) -> VerifyReport {
+pub fn verify(disk: &Arc<MemoryDisk>, index: &Path) -> VerifyReport {
     repair::verify(&setting(disk, index, 2), &key(), &mut |_| {}).expect("verify")
 }
 
@@ -35,7 +35,7 @@ fn filled(index: &Path) -> (Arc<MemoryDisk>, Vec<Vec<Write>>) {
 }
 
 /// The frames of a journal file as (start, end), read with the store's own reader.
-fn frames(disk: &MemoryDisk, number: u64) -> Vec<(u64, u64)> {
+pub fn frames(disk: &MemoryDisk, number: u64) -> Vec<(u64, u64)> {
     let store = Keyring::load(disk, &key()).expect("keyring").expect("keyring").store;
     let keys = journal::JournalKeys::derive(&key(), store);
     let mut file = journal::FileReader::open(disk, number).expect("read").expect("there");
@@ -56,7 +56,7 @@ fn refuses(disk: &Arc<MemoryDisk>, index: &Path, context: &str) -> Damage {
 }
 
 /// After a repair the store starts, verifies clean, and misses exactly what the report names.
-fn mends(disk: &Arc<MemoryDisk>, batches: &[Vec<Write>], context: &str) -> RepairReport {
+pub fn mends(disk: &Arc<MemoryDisk>, batches: &[Vec<Write>], context: &str) -> RepairReport {
     let temporary = scratch();
     let index = temporary.path().join("index");
     let found = verify(disk, &index);

@@ -52,7 +52,7 @@ impl Model {
             })
             .expect("accounts");
         model.accounts = accounts;
-        model.purged = store.keyring.purged().copied().collect();
+        model.purged = (*store.keyring.purged()).clone();
         model
     }
 }

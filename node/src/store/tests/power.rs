@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use super::compact;
 use super::memory::{Fault, MemoryDisk, Survives};
 use super::model::Model;
 use super::*;
@@ -11,6 +12,8 @@ use super::*;
 enum Step {
     Commit(Vec<Write>),
     Purge(u8),
+    /// Closed journal files are rewritten without what is dead.
+    Compact,
     /// A clean stop and a start under a new boot.
     Restart,
     /// The process is killed and started again.
@@ -40,6 +43,7 @@ fn story() -> Vec<Step> {
         batch(4000, 1),
         Step::Restart,
         batch(100, 1),
+        Step::Compact,
         batch(1200, 5),
         batch(6000, 6),
         Step::Purge(6),
@@ -47,6 +51,8 @@ fn story() -> Vec<Step> {
     ]);
     steps.push(Step::Commit(vec![Write::Account(b"alone".to_vec())]));
     steps.push(Step::Restart);
+    steps.push(batch(80, 1));
+    steps.push(Step::Compact);
     steps.push(batch(80, 1));
     steps
 }
@@ -88,6 +94,7 @@ fn play_steps(steps: &[Step], disk: &Arc<MemoryDisk>, index: &Path, context: &st
                 }
                 store.purge_documents(&[document(*number)])
             }
+            Step::Compact => compact::round(&mut store).map(|_| ()),
             Step::Kill | Step::Restart => {
                 let stopped = match step {
                     Step::Kill => {
@@ -236,6 +243,7 @@ fn letter(number: usize, seq: u64) -> Step {
         2 => Step::Commit(vec![remove(Table::Local, b"a"), Write::Account(b"line".to_vec())]),
         3 => Step::Purge(1),
         4 => Step::Kill,
+        5 => Step::Compact,
         _ => Step::Restart,
     }
 }
@@ -244,7 +252,7 @@ fn letter(number: usize, seq: u64) -> Step {
 /// Two steps by default; `ACCORD_WORKLOAD_STEPS=3` for the long run.
 #[test]
 fn after_every_short_run_of_steps_a_power_cut_anywhere_costs_nothing_acknowledged() {
-    const LETTERS: usize = 6;
+    const LETTERS: usize = 7;
     let length = std::env::var("ACCORD_WORKLOAD_STEPS").ok().map_or(2, |text| text.parse().expect("a number"));
     let mut cuts = 0;
     for run in 0..LETTERS.pow(length) {

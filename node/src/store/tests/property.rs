@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::compact;
 use super::memory::MemoryDisk;
 use super::model::Model;
 use super::power::{setting, start};
@@ -11,6 +12,9 @@ use super::*;
 enum Op {
     Commit(Vec<Small>),
     Purge(u8),
+    Compact,
+    /// A repair of a store that needs none: only the index is made anew.
+    Mend,
     Stop,
     Kill,
     /// The machine restarts without a clean stop.
@@ -36,6 +40,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => proptest::collection::vec(small_write(), 1..6).prop_map(Op::Commit),
         1 => (0..5u8).prop_map(Op::Purge),
+        2 => Just(Op::Compact),
+        1 => Just(Op::Mend),
         1 => Just(Op::Stop),
         1 => Just(Op::Kill),
         1 => Just(Op::PowerCut),
@@ -92,6 +98,20 @@ proptest! {
                     if known {
                         model.purge(&document(number));
                     }
+                }
+                Op::Compact => {
+                    let before = (store.head(), store.batches(), store.size().journal);
+                    let report = compact::round(&mut store).expect("compact");
+                    prop_assert_eq!((store.head(), store.batches()), (before.0, before.1), "the chain stays");
+                    prop_assert_eq!(store.size().journal, report.after + before.2 - report.before);
+                    let again = compact::round(&mut store).expect("compact");
+                    prop_assert_eq!((again.rewritten, again.records), (0, 0), "what was rewritten holds nothing dead");
+                }
+                Op::Mend => {
+                    store.close().expect("close");
+                    let report = repair::repair(&setting(&disk, &index, boot), &key(), &mut |_| {}).expect("repair");
+                    prop_assert_eq!((report.damage, report.lost_batches, report.lost_parts), (vec![], vec![], vec![]));
+                    store = start(&disk, &index, boot).expect("open").0;
                 }
                 Op::Stop => {
                     store.close().expect("close");

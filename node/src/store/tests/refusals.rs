@@ -87,7 +87,7 @@ fn newer_formats_and_foreign_files_are_refused_plainly() {
             content[9] = 9;
             rehash(content);
         });
-        let newest = if name == journal { frame::JOURNAL_VERSION } else { keyring::KEYRING_VERSION };
+        let newest = if name == journal { frame::REWRITTEN_VERSION } else { keyring::KEYRING_VERSION };
         match start(&disk, &index, 1) {
             Err(StoreError::Newer { file: found, found: 9, known }) => assert_eq!((found.as_str(), known), (file, newest)),
             other => panic!("{name}: {:?}", other.map(|(_, report)| report)),

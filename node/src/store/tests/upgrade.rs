@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::compact;
 use super::model::Model;
 use super::*;
 
@@ -77,4 +78,24 @@ fn damage_in_a_store_of_the_first_version_is_found_and_mended() {
     model.items.get_mut(&document(1)).expect("there").remove(&1);
     let found = Model::of(&store);
     assert_eq!(found.items, model.items);
+}
+
+#[test]
+fn files_of_the_first_version_are_rewritten_like_any_other() {
+    let (_temporary, dir, mut model) = old();
+    let mut store = open(&dir).expect("open").0;
+    let batch = vec![put(Table::Documents, &[1; 32], b"another title"), put(Table::Statements, b"large", &[8; 5000])];
+    store.commit(&batch).expect("commit");
+    model.commit(&batch);
+    store.purge_documents(&[document(2)]).expect("purge");
+    model.purge(&document(2));
+    let head = store.head();
+    let report = compact::round(&mut store).expect("compact");
+    assert!(report.rewritten > 1 && report.after < report.before, "{report:?}");
+    assert_eq!((Model::of(&store), store.head()), (model.clone(), head));
+    assert_eq!(store.verify_open(&mut |_| {}).expect("verify").damage, vec![]);
+    store.close().expect("close");
+    std::fs::remove_dir_all(dir.join("index")).expect("remove");
+    std::fs::remove_file(dir.join("checkpoint")).ok();
+    assert_eq!(Model::of(&open(&dir).expect("open").0), model, "a rebuild reads all three formats");
 }

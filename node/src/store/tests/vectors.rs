@@ -61,3 +61,32 @@ fn items_sealed_together_have_their_frozen_bytes_and_what_is_not_in_order_is_ref
     assert!(batch::split_items(&[0, 0, 0, 0], 5, 5).is_none(), "no sequence twice");
     assert!(batch::split_items(&[], 5, 5).is_none());
 }
+
+#[test]
+fn a_reduced_record_list_and_the_tail_of_a_table_have_their_frozen_bytes() {
+    let mut plain = 2_u16.to_be_bytes().to_vec();
+    plain.extend_from_slice(&9_u64.to_be_bytes());
+    plain.extend_from_slice(&[5; 32]);
+    plain.extend_from_slice(&[6; 32]);
+    plain.extend_from_slice(&2_u32.to_be_bytes());
+    // A value, and a line for auditors, each with its salt.
+    plain.extend_from_slice(&[&[1, 4, 0, 1, b'k', 0, 0, 0, 2, b'v', b'v'][..], &[7; 16]].concat());
+    plain.extend_from_slice(&[&[5, 0, 0, 0, 1, b'l'][..], &[8; 16]].concat());
+    let reduced = batch::reduce(&plain, 300, &mut |position| position == 0).expect("decodes");
+    let list = reduced.plain.expect("something went");
+    assert_eq!((reduced.count, hex::encode(&list[..6])), (2, "00030000012c".to_owned()));
+    check(&list, 137, "1923279be5d5c9759fe403223e73c212cc6ab23469f8b694d721fa70ba752d3e");
+    assert!(batch::reduce(&plain, 300, &mut |_| false).expect("decodes").plain.is_none());
+    assert_eq!(batch::reduce(&list, 1, &mut |position| position == 1).expect("decodes").plain.expect("went")[2..6], [0, 0, 1, 0x2c]);
+    let disk = memory::MemoryDisk::default();
+    disk::Disk::create(&disk, "f").expect("create");
+    let header = frame::Header { version: 3, store: [3; 16], file: 2, first: 77, chain: [5; 32] };
+    let bytes = header.encode(&keys().header);
+    disk::Disk::append(&disk, "f", &bytes).expect("append");
+    table::Stretches::new().append(&disk, "f", &bytes, &keys().table, &mut Random::default()).expect("append");
+    let written = disk.bytes("f");
+    check(&written[written.len() - 36..], 36, "d92feb1ea6fef6f153bfd3dad6f204dd116daaf67e31b8d7803f3cf07245f971");
+    let table = table::Table::open(&disk, "f", &keys(), &header).expect("reads").expect("whole");
+    assert_eq!((table.now_end(), table.now(&disk, &keys().table, 106, 0).expect("the end")), (106, 106));
+    assert!(table.now(&disk, &keys().table, 107, 0).is_err());
+}
