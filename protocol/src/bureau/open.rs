@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::cuts::Cuts;
 use super::ledger::Ledgers;
+use super::links::{AcknowledgedRow, open_progress};
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
@@ -163,8 +164,13 @@ impl Bureau {
             documents.insert(document, summary);
         }
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
+        let mut going = BTreeMap::new();
         for (key, value) in take(Table::Acknowledged) {
-            reached.insert(TransportKey(id("acknowledged", &key)?), read("acknowledged", &value)?);
+            let transport = TransportKey(id("acknowledged", &key)?);
+            let row: AcknowledgedRow = read("acknowledged", &value)?;
+            let (far, course) = row.read();
+            reached.insert(transport, far);
+            going.extend(course.map(|course| (transport, course)));
         }
         let mut cursors = BTreeMap::new();
         for (key, value) in take(Table::Cursors) {
@@ -192,6 +198,13 @@ impl Bureau {
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         documents.retain(|document, _: &mut Summary| !retention.is_erased(document));
         by_seq.retain(|_, document| !retention.is_erased(document));
+        let mut owned: BTreeMap<BureauId, u64> = BTreeMap::new();
+        for summary in documents.values() {
+            *owned.entry(summary.owner).or_default() += 1;
+        }
+        let all = documents.len() as u64;
+        let held = |bureau: &BureauId| if *bureau == identity.bureau { all } else { owned.get(bureau).copied().unwrap_or(0) };
+        let progress = open_progress(going, &local, held);
         let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
             index_id,
@@ -221,6 +234,7 @@ impl Bureau {
             confirmed_roots,
             documents,
             by_seq,
+            owned,
             bodies: BTreeMap::new(),
             used: VecDeque::new(),
             cannot_load: BTreeMap::new(),
@@ -229,6 +243,7 @@ impl Bureau {
             links: BTreeMap::new(),
             reached,
             cursors,
+            progress,
             event_position: events.keys().next_back().copied().unwrap_or(0),
             events: events.into_values().collect(),
             policy_epoch: 1,

@@ -231,6 +231,9 @@ impl Bureau {
         self.retention.tombs.insert(document, row);
         turn.step.purges.push(document);
         self.by_seq.remove(&summary.newest_seq);
+        if let Some(owned) = self.owned.get_mut(&summary.owner) {
+            *owned = owned.saturating_sub(1);
+        }
         self.bodies.remove(&document);
         self.used.retain(|used| *used != document);
         self.anchor_due.remove(&document);
