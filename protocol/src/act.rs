@@ -4,6 +4,7 @@ use accord_keys::time::WallSeconds;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
+use crate::cited::Cited;
 use crate::id::{Bytes, Nonce};
 use crate::limits;
 
@@ -87,6 +88,9 @@ pub struct Act {
     /// Of a re-entry, and of nothing else: the author's own signed segment with one change, whose acts count as written by that author.
     #[n(9)]
     pub quote: Option<Bytes>,
+    /// Of a thread's opening, and of nothing else: the thread it continues.
+    #[n(10)]
+    pub continues: Option<Cited>,
 }
 
 /// Why an act's bytes cannot be shown.
@@ -135,6 +139,9 @@ impl Act {
         if self.quote.is_some() != (self.kind == ActKind::Reentered) {
             return Err(ActError("a re-entry quotes, and nothing else does"));
         }
+        if self.continues.is_some() && self.kind != ActKind::Open {
+            return Err(ActError("an opening continues, and nothing else does"));
+        }
         Ok(())
     }
 
@@ -181,6 +188,7 @@ mod tests {
             seat: String::new(),
             approval: None,
             quote: quote.map(|bytes| Bytes(bytes.to_vec())),
+            continues: None,
         };
         let wrapper = act(ActKind::Reentered, Some(b"segment"));
         assert_eq!(Act::from_bytes(&wrapper.to_bytes()).as_ref(), Ok(&wrapper));
@@ -190,5 +198,27 @@ mod tests {
         assert!(!Act::may_reenter(&note.to_bytes()));
         assert!(Act::from_bytes(&act(ActKind::Reentered, None).to_bytes()).is_err());
         assert!(Act::from_bytes(&act(ActKind::Note, Some(b"segment")).to_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_opening_may_continue_another_thread_and_nothing_else_does() {
+        let cited = Cited::new(Nonce([3; 16]), &crate::id::DocumentId([4; 32]));
+        let act = |kind| Act {
+            uuid: Nonce([7; 16]),
+            kind,
+            title: String::new(),
+            text: String::new(),
+            subkind: String::new(),
+            case_number: None,
+            signed_at: WallSeconds(9),
+            seat: String::new(),
+            approval: None,
+            quote: None,
+            continues: Some(cited),
+        };
+        assert_eq!(Act::from_bytes(&act(ActKind::Open).to_bytes()), Ok(act(ActKind::Open)));
+        for kind in [ActKind::Draft, ActKind::Publish, ActKind::Note, ActKind::Finding, ActKind::Minutes] {
+            assert!(Act::from_bytes(&act(kind).to_bytes()).is_err(), "{kind:?}");
+        }
     }
 }

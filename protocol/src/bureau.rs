@@ -183,6 +183,8 @@ pub struct Bureau {
     /// Latest effective time; it only goes back when a wild wall clock comes to its senses.
     effective_seen: WallSeconds,
     allow: Vec<AllowedPeer>,
+    /// What documents cite, as far as it was looked for: through which sequence, and what was found.
+    cited: BTreeMap<DocumentId, (u64, Option<DocumentId>)>,
     loading: BTreeSet<DocumentId>,
     /// Of those, the ones that are wanted only to be sent.
     to_send: BTreeSet<DocumentId>,
@@ -248,6 +250,7 @@ impl Bureau {
         }
         self.cut_duties(&mut turn);
         self.retention_duties(&mut turn);
+        self.quota_duties(&mut turn);
         self.registrar_duties(&mut turn);
         if self.cuts_made() {
             self.policy_changed(&mut turn, None);
@@ -296,6 +299,7 @@ impl Bureau {
         let plain = self.documents.get(&document).filter(|summary| summary.held == 0 && !summary.hidden && !summary.quotes);
         if self.to_send.remove(&document)
             && !self.bodies.contains_key(&document)
+            && !self.retention.is_erased(&document)
             && let Some(sendable) = plain.and_then(|summary| Sendable::read(&stored, summary.changes, summary.newest_seq))
         {
             self.loading.remove(&document);
@@ -322,7 +326,8 @@ impl Bureau {
     pub fn loaded(&mut self, document: DocumentId, outcome: Result<DocState, LoadError>) -> Result<(), LoadError> {
         self.loading.remove(&document);
         self.to_send.remove(&document);
-        if self.bodies.contains_key(&document) {
+        // What was destroyed while it was being read stays destroyed.
+        if self.bodies.contains_key(&document) || self.retention.is_erased(&document) {
             return Ok(());
         }
         match outcome {
@@ -479,7 +484,7 @@ impl Bureau {
             Command::BulletinList => {
                 Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft]))
             }
-            Command::CaseOpen { draft, with } => self.case_open(turn, person, dry_run, draft, &with),
+            Command::CaseOpen { draft, with, continues } => self.case_open(turn, person, dry_run, draft, (&with, continues.as_deref())),
             Command::CaseNote { id, kind, text } => self.case_note(turn, person, dry_run, &id, &kind, text),
             Command::CaseList => Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Case])),
             Command::DocumentShow { id } => self.show_document(turn, person, &id),
@@ -610,6 +615,7 @@ impl Bureau {
         let cuts = self.cuts_wake(now.mono);
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
         let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
-        [policy, ends, asks, links, anchors, cuts, floor, passes, self.ledgers.next_wake()].into_iter().flatten().min()
+        let duties = [self.ledgers.next_wake(), self.retention_wake()];
+        [policy, ends, asks, links, anchors, cuts, floor, passes].into_iter().chain(duties).flatten().min()
     }
 }

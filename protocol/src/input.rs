@@ -340,6 +340,8 @@ pub enum Command {
         draft: Draft,
         /// Who takes part, by name, alias or id, or `compact:NAME`.
         with: Vec<String>,
+        /// The thread this one continues: document id, number or prefix. Its readers who hold that one learn which it is, others only that there is one.
+        continues: Option<String>,
     },
     /// Adds an entry to a case thread.
     CaseNote {

@@ -8,6 +8,7 @@ pub mod access;
 pub mod act;
 pub mod agreement;
 pub mod bureau;
+pub mod cited;
 pub mod clock;
 pub mod content;
 pub mod equality;

@@ -128,6 +128,9 @@ pub const ANCHORS_PER_MINUTE: usize = 6;
 pub const QUIET_MS: u64 = 2_000;
 /// Documents a tips exchange may cover; above it an alarm and no exchange.
 pub const TIPS_DOCUMENTS_MAX: usize = 10_000;
+/// Changes of a case thread above which its own writers are sent on to a successor (`case continue`): opening and merging stay bounded. What others
+/// write in it is taken all the same. Back-pressure.
+pub const THREAD_CHANGES_MAX: u64 = 20_000;
 /// Coded symbols of one repair: some 11,000 differences; above it tips are exchanged, where those may be. Back-pressure; in one frame.
 pub const SYMBOLS_MAX: usize = 16_384;
 /// Symbols a repair begins with at least. Back-pressure: less than one page of tips.

@@ -301,6 +301,9 @@ pub struct DocumentView {
     /// What its author wrote and the owner has not let in, if anything.
     #[serde(default)]
     pub held: Option<HeldView>,
+    /// Of a thread that continues another: the id of that one, empty if it is not held here or this person may not read it.
+    #[serde(default)]
+    pub continues: Option<String>,
 }
 
 /// Held work: shown to its author's bureau and to the owner.

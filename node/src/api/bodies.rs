@@ -177,6 +177,8 @@ pub(super) struct Case {
     #[serde(default)]
     pub case_number: Option<String>,
     pub with: Vec<String>,
+    #[serde(default)]
+    pub continues: Option<String>,
 }
 
 #[derive(Deserialize)]

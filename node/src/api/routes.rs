@@ -276,8 +276,9 @@ async fn publish(app: State<App>, who: Who, Json(bodies::Publish { draft, text, 
 }
 
 async fn case_open(app: State<App>, who: Who, Json(case): Json<bodies::Case>) -> Done {
-    let bodies::Case { title, text, category, tlp, case_number, with } = case;
-    ask(app, who, Command::CaseOpen { draft: Draft { title, text, category, tlp, subkind: String::new(), case_number }, with }).await
+    let bodies::Case { title, text, category, tlp, case_number, with, continues } = case;
+    let draft = Draft { title, text, category, tlp, subkind: String::new(), case_number };
+    ask(app, who, Command::CaseOpen { draft, with, continues }).await
 }
 
 async fn case_note(app: State<App>, who: Who, Name(id): Name, Json(bodies::Entry { kind, text }): Json<bodies::Entry>) -> Done {

@@ -121,7 +121,7 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
             Command::AgreementDiff { before, after } => format!("diff {before} {after}"),
             Command::BulletinNew(draft) => format!("draft {} {}", draft.title, draft.category),
             Command::BulletinPublish { draft, text, to, .. } => format!("publish {draft:?} {} {to:?}", text.is_some()),
-            Command::CaseOpen { draft, with } => format!("case {} {with:?}", draft.title),
+            Command::CaseOpen { draft, with, continues } => format!("case {} {with:?} {continues:?}", draft.title),
             Command::CaseNote { id, kind, text } => format!("note {id} {kind} {text}"),
             Command::AccessGrant { id, partner, verb, terms } => {
                 format!("grant {id} {partner} {verb} {:?} {:?}", terms.until, terms.fourth)

@@ -53,16 +53,22 @@ impl DraftArgs {
     /// The draft as the API takes it.
     pub(super) fn read(&self, cx: &Context) -> Result<Value, Failure> {
         // Before an editor opens: nobody should write a page and then be told what else was missing.
-        let category = self.category.as_ref().ok_or_else(|| Failure::misuse("category_missing"))?;
+        self.category.as_ref().ok_or_else(|| Failure::misuse("category_missing"))?;
+        self.read_upon_another(cx, false)
+    }
+
+    /// As [`Self::read`]; category and TLP may be left to the document this one follows, and for the `same` readers its title.
+    pub(super) fn read_upon_another(&self, cx: &Context, same: bool) -> Result<Value, Failure> {
         let text = self.text.read(cx)?.text;
         let title = match &self.title {
             Some(title) => title.clone(),
+            None if same => String::new(),
             None => text_input::title_of(&text)?,
         };
         Ok(json!({
             "title": title,
             "text": text,
-            "category": category,
+            "category": self.category.as_deref().unwrap_or_default(),
             "tlp": self.tlp,
             "subkind": self.subkind.as_deref().unwrap_or_default(),
             "case_number": self.case_number,

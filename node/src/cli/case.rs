@@ -18,6 +18,13 @@ pub(super) enum CaseVerb {
         #[arg(long = "with", value_name = "NAME,NAME", value_delimiter = ',')]
         with: Vec<String>,
     },
+    Continue {
+        id: String,
+        #[command(flatten)]
+        draft: DraftArgs,
+        #[arg(long = "with", value_name = "NAME,NAME", value_delimiter = ',')]
+        with: Vec<String>,
+    },
     Note {
         id: String,
         #[command(flatten)]
@@ -33,14 +40,8 @@ pub(super) enum CaseVerb {
 
 pub(super) fn run(verb: CaseVerb, cx: &Context) -> Result<(), Failure> {
     match verb {
-        CaseVerb::Open { draft, with } => {
-            let mut body = draft.read(cx)?;
-            if let Value::Object(fields) = &mut body {
-                fields.remove("subkind");
-                fields.insert("with".to_owned(), json!(with));
-            }
-            act_and_tell(cx, "/v1/cases", &body, Ask::Person, None)
-        }
+        CaseVerb::Open { draft, with } => open(cx, draft.read(cx)?, &with, None),
+        CaseVerb::Continue { id, draft, with } => open(cx, draft.read_upon_another(cx, with.is_empty())?, &with, Some(&id)),
         CaseVerb::Note { id, text, kind } => {
             let body = json!({ "kind": kind, "text": text.read(cx)?.text });
             let view = act(cx, &format!("/v1/cases/{}/entries", escape(&id)), &body, Ask::Never)?;
@@ -56,4 +57,13 @@ pub(super) fn run(verb: CaseVerb, cx: &Context) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+fn open(cx: &Context, mut body: Value, with: &[String], continues: Option<&str>) -> Result<(), Failure> {
+    if let Value::Object(fields) = &mut body {
+        fields.remove("subkind");
+        fields.insert("with".to_owned(), json!(with));
+        fields.insert("continues".to_owned(), json!(continues));
+    }
+    act_and_tell(cx, "/v1/cases", &body, Ask::Person, None)
 }

@@ -40,6 +40,7 @@ const SENDS: &[&str] = &[
     "bulletin new --text x --title t --category CRIM.MODUS",
     "bulletin publish --text x --title t --category CRIM.MODUS --to beiling",
     "case open --text x --title t --category CRIM.SERIES --with beiling",
+    "case continue 3f9a12cd --text x --title t --with beiling",
     "case note 3f9a12cd --text x",
     "access grant 3f9a12cd yunhu",
     "access cut 3f9a12cd yunhu",

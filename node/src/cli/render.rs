@@ -397,6 +397,11 @@ fn document(found: &DocumentView, words: &Words) -> String {
     if !found.ended.is_empty() {
         text += &line(&words.fill("document.ended", &[("why", &words.term("end", &found.ended))]));
     }
+    match found.continues.as_deref() {
+        Some("") => text += &line(words.say("document.continues_unknown")),
+        Some(first) => text += &line(&words.fill("document.continues", &[("id", &short(first))])),
+        None => {}
+    }
     if found.cannot_show {
         text += &line(words.say("document.cannot_show"));
     }

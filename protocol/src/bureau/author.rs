@@ -10,6 +10,7 @@ use crate::access::log::{Genesis, Grantee, Kind};
 use crate::access::{self};
 use crate::act::{self, Act, ActKind};
 use crate::agreement::{Category, Tlp, Verb};
+use crate::cited::Cited;
 use crate::content::{Content, Edit};
 use crate::id::{BureauId, DocumentId};
 use crate::input::Draft;
@@ -30,6 +31,12 @@ struct Read {
     tlp: Tlp,
     subkind: String,
     case_number: Option<String>,
+    continues: Option<Cited>,
+}
+
+/// Whether a thread of so many changes is gone on with in a successor.
+const fn is_full(changes: u64) -> bool {
+    changes >= limits::THREAD_CHANGES_MAX
 }
 
 impl Bureau {
@@ -65,7 +72,7 @@ impl Bureau {
         if draft.case_number.as_ref().is_some_and(|n| n.len() > 120 || !act::is_plain(n)) {
             return Err(misuse("bad_case_number"));
         }
-        Ok(Read { title, text: draft.text, category, tlp, subkind: draft.subkind, case_number: draft.case_number })
+        Ok(Read { title, text: draft.text, category, tlp, subkind: draft.subkind, case_number: draft.case_number, continues: None })
     }
 
     pub(super) fn draft_new(&mut self, turn: &mut Turn, person: Option<&str>, dry_run: bool, draft: Draft) -> Result<View, Refused> {
@@ -109,6 +116,7 @@ impl Bureau {
                     tlp: genesis.tlp,
                     subkind: opening.act.subkind,
                     case_number: opening.act.case_number,
+                    continues: None,
                 };
                 (read, Some(opening.act.uuid))
             }
@@ -129,17 +137,46 @@ impl Bureau {
         person: Option<&str>,
         dry_run: bool,
         draft: Draft,
-        with: &[String],
+        (with, continues): (&[String], Option<&str>),
     ) -> Result<View, Refused> {
         let by = self.acting(turn, person, Capability::Create)?;
-        let read = self.read_draft(draft, false)?;
-        let (receivers, audience) = self.audience(turn, with, read.category, read.tlp, Verb::Append)?;
+        let mut draft = draft;
+        let first = continues.map(|first| self.continued(turn, &by, first)).transpose()?;
+        let mut with = with.to_vec();
+        // What is not said is as it is in the first.
+        if let Some(first) = first.and_then(|first| self.documents.get(&first)) {
+            if with.is_empty() {
+                let others = first.rights.bureaus.keys().chain([&first.owner]).filter(|bureau| **bureau != self.identity.bureau);
+                with = others.map(ToString::to_string).collect();
+                // The same people read on: its title tells them nothing new.
+                if draft.title.is_empty() {
+                    first.title.clone_into(&mut draft.title);
+                }
+            }
+            if draft.category.is_empty() {
+                first.category.code().clone_into(&mut draft.category);
+            }
+            draft.tlp.get_or_insert_with(|| first.tlp.word().to_owned());
+        }
+        let mut read = self.read_draft(draft, false)?;
+        read.continues = first.map(|first| Cited::new(turn.nonce(), &first));
+        let (receivers, audience) = self.audience(turn, &with, read.category, read.tlp, Verb::Append)?;
         if dry_run {
             return Ok(View::Sending(SendingView { dry_run: true, receivers, ..SendingView::default() }));
         }
         refuse_partial(&receivers)?;
         let document = self.create(turn, &by, Kind::Case, ActKind::Open, read, audience, false, None)?;
         Ok(self.sent(document, receivers))
+    }
+
+    /// The thread that a new one is to continue.
+    fn continued(&self, turn: &Turn, by: &Unlocked, word: &str) -> Result<DocumentId, Refused> {
+        let first = self.resolve_document(word)?;
+        self.may_read(turn, Some(&by.name), &first)?;
+        match self.documents[&first].kind {
+            Kind::Case => Ok(first),
+            _ => Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", first.short())),
+        }
     }
 
     /// Who of `to` would receive, and the audience of those who do. Nobody named is refused: an empty list means nobody.
@@ -262,6 +299,7 @@ impl Bureau {
             seat: by.seat.clone(),
             approval,
             quote: None,
+            continues: read.continues,
         };
         act.validate().map_err(|e| fault(e.to_string()))?;
         let chars: Vec<char> = read.text.chars().collect();
@@ -326,6 +364,10 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", document.short()));
         }
         self.may_write(turn, &by, &document)?;
+        if self.documents.get(&document).is_some_and(|summary| is_full(summary.changes)) {
+            let (id, most) = (document.short(), limits::THREAD_CHANGES_MAX);
+            return Err(Refused::new(RefusedKind::Refused, "thread_full").with("id", id).with("most", most));
+        }
         let receivers = self.holders_now(turn, &document);
         if dry_run {
             return Ok(View::Sending(SendingView { id: document.to_string(), dry_run: true, receivers, ..SendingView::default() }));
@@ -341,6 +383,7 @@ impl Bureau {
             seat: by.seat.clone(),
             approval: None,
             quote: None,
+            continues: None,
         };
         self.edit(turn, &by, document, &[Edit::Act(act.to_bytes())])?;
         self.account(turn, "entry", Some(document), None, Some(by.certificate), kind.word());
@@ -473,4 +516,15 @@ pub(super) fn refuse_partial(receivers: &[ReceiverView]) -> Result<(), Refused> 
 
 fn cannot_show(document: &DocumentId) -> Refused {
     Refused::new(RefusedKind::Fault, "cannot_show").with("id", document.short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_takes_its_writers_changes_up_to_its_bound() {
+        assert!(!is_full(limits::THREAD_CHANGES_MAX - 1));
+        assert!(is_full(limits::THREAD_CHANGES_MAX));
+    }
 }

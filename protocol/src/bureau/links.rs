@@ -16,6 +16,7 @@ mod cursor;
 mod gate;
 mod greet;
 mod progress;
+mod quota;
 mod receive;
 mod repair;
 mod send;
@@ -56,7 +57,8 @@ const CURSOR_BYTES: usize = 704;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
-pub(super) use gate::{Mode, Quota};
+pub(super) use gate::Mode;
+pub(super) use quota::Quota;
 pub(super) use shelf::Shelf;
 
 /// Who is at the other end.
@@ -99,6 +101,8 @@ pub struct Link {
     base: u64,
     walked: u64,
     sent: BTreeMap<DocumentId, u64>,
+    /// Up to which sequence held work was offered in this session.
+    offered: BTreeMap<DocumentId, u64>,
     whole: BTreeSet<DocumentId>,
     parted: BTreeSet<DocumentId>,
     next_mark: u64,
@@ -167,6 +171,7 @@ impl Link {
             base: 0,
             walked: 0,
             sent: BTreeMap::new(),
+            offered: BTreeMap::new(),
             whole: BTreeSet::new(),
             parted: BTreeSet::new(),
             next_mark: 1,
@@ -313,7 +318,7 @@ impl Bureau {
                 let mut news = false;
                 for statement in statements {
                     // What waits for something unknown, or is refused, is no reason to end the link: the sender may know more than we.
-                    news |= self.learn_from(turn, &peer, own, statement);
+                    news |= self.learn_from(turn, id, &peer, own, statement);
                 }
                 if news {
                     self.refresh_allow(turn);
@@ -353,6 +358,7 @@ impl Bureau {
                 {
                     link.whole.insert(document);
                     link.declined.remove(&document);
+                    link.offered.remove(&document);
                     // Whatever was given before may be what is missing there.
                     link.evidence.clear();
                     link.busy(turn.now.mono);

@@ -255,6 +255,7 @@ impl Bureau {
             allow: Vec::new(),
             loading: BTreeSet::new(),
             to_send: BTreeSet::new(),
+            cited: BTreeMap::new(),
             shelf: super::links::Shelf::default(),
             ledgers,
             memory,

@@ -165,6 +165,7 @@ impl Bureau {
                     seat: by.seat.clone(),
                     approval: None,
                     quote: Some(quote),
+                    continues: None,
                 };
                 Edit::Act(act.to_bytes())
             })

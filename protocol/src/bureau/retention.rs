@@ -27,6 +27,10 @@ const TOMB: u8 = 0;
 const HOLD: u8 = 1;
 /// Documents dealt with in one turn.
 const SLICE: usize = 64;
+/// Documents looked at in one turn: a question to an agreement in memory each, a millisecond together.
+const LOOK_SLICE: usize = 1_024;
+/// Between two slices, milliseconds: links and people have their turn.
+const SLICE_REST_MS: u64 = 250;
 /// Documents named in one answer.
 const SHOWN: usize = 1_000;
 
@@ -67,6 +71,10 @@ pub(super) struct Retention {
     /// What a person confirmed.
     confirmed: BTreeSet<DocumentId>,
     next_look: MonoMillis,
+    /// Where the look that is under way goes on.
+    looking: Option<DocumentId>,
+    /// When the next slice is due, while there is one.
+    next_slice: Option<MonoMillis>,
     /// Whether what was destroyed before this start was destroyed for good.
     begun: bool,
 }
@@ -144,7 +152,7 @@ impl Bureau {
         summary.owner != self.identity.bureau || summary.given.iter().all(|bureau| self.is_delivered(summary, bureau))
     }
 
-    /// Looks through all documents once an hour, and deals with what is due, a slice at a time.
+    /// Looks through all documents once an hour, and deals with what is due, a slice of both at a time.
     pub(super) fn retention_duties(&mut self, turn: &mut Turn) {
         if !std::mem::replace(&mut self.retention.begun, true) {
             // The process may have ended between noting a tombstone and destroying the key.
@@ -152,19 +160,40 @@ impl Bureau {
         }
         if turn.now.mono >= self.retention.next_look {
             self.retention.next_look = turn.now.mono.plus(limits::RETENTION_LOOK_MS);
-            let mut known = BTreeMap::new();
-            let due = |summary: &&Summary| {
-                let (stage, _) = self.stage_of(turn, summary, &mut known);
-                let ours = summary.owner == self.identity.bureau && self.registrar_epoch().is_some();
-                stage == Stage::Erasable || (stage == Stage::Due && ours)
-            };
-            let due: BTreeSet<DocumentId> = self.documents.values().filter(due).map(|summary| summary.document).collect();
-            self.retention.due = due;
+            self.retention.looking = Some(DocumentId([0; 32]));
         }
+        if self.retention.next_slice.is_some_and(|at| turn.now.mono < at) {
+            return;
+        }
+        self.look_for_due(turn);
         let slice: Vec<DocumentId> = self.retention.due.iter().take(SLICE).copied().collect();
         for document in slice {
             self.retain(turn, document);
         }
+        let more = self.retention.looking.is_some() || !self.retention.due.is_empty();
+        self.retention.next_slice = more.then(|| turn.now.mono.plus(SLICE_REST_MS));
+    }
+
+    /// Goes on with the look through all documents, one slice of them.
+    fn look_for_due(&mut self, turn: &Turn) {
+        let Some(from) = self.retention.looking else { return };
+        let mut known = BTreeMap::new();
+        let mut due = Vec::new();
+        let mut slice = self.documents.range(from..);
+        for (document, summary) in slice.by_ref().take(LOOK_SLICE) {
+            let (stage, _) = self.stage_of(turn, summary, &mut known);
+            let ours = summary.owner == self.identity.bureau && self.registrar_epoch().is_some();
+            if stage == Stage::Erasable || (stage == Stage::Due && ours) {
+                due.push(*document);
+            }
+        }
+        self.retention.looking = slice.next().map(|(document, _)| *document);
+        self.retention.due.extend(due);
+    }
+
+    /// When the next slice of the look, or of what it found, is due.
+    pub(super) fn retention_wake(&self) -> Option<MonoMillis> {
+        self.retention.next_slice
     }
 
     fn retain(&mut self, turn: &mut Turn, document: DocumentId) {
@@ -176,13 +205,14 @@ impl Bureau {
         let said = self.retention.confirmed.contains(&document);
         let (stage, _) = self.stage_of(turn, summary, &mut BTreeMap::new());
         let told = self.all_told(summary);
+        // An end is a record upon the log: the log has to be here.
+        if stage == Stage::Due && !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
+            return self.want(turn, document);
+        }
         let may = match stage {
             Stage::Due | Stage::Erasable if said => true,
             // The slowest holder is waited for: it could not be told by what is no longer here.
             Stage::Erasable if !told => false,
-            Stage::Due if !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) => {
-                return self.want(turn, document);
-            }
             Stage::Due | Stage::Erasable => self.may_do(turn),
             Stage::Kept | Stage::Announced | Stage::Ended => {
                 self.retention.due.remove(&document);
@@ -198,8 +228,6 @@ impl Bureau {
         }
         if stage == Stage::Erasable {
             self.erase(turn, document);
-        } else if !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
-            return self.want(turn, document);
         } else {
             self.end_at_retention(turn, document);
         }
@@ -235,6 +263,10 @@ impl Bureau {
             *owned = owned.saturating_sub(1);
         }
         self.bodies.remove(&document);
+        self.shelf.remove(&document);
+        self.cited.remove(&document);
+        self.to_send.remove(&document);
+        self.loading.remove(&document);
         self.used.retain(|used| *used != document);
         self.anchor_due.remove(&document);
         self.cannot_load.remove(&document);
@@ -322,6 +354,7 @@ impl Bureau {
                 self.retention.confirmed.insert(document);
                 self.retention.due.insert(document);
             }
+            self.retention.next_slice = None;
         }
         Ok(View::Retention { documents })
     }

@@ -12,6 +12,7 @@ use super::turn::Turn;
 use crate::access::{log::Kind, log::RecordKind};
 use crate::agreement::Pair;
 use crate::agreement::exchange::{Entry, Standing};
+use crate::cited::Cited;
 use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId, TransportKey};
 use crate::input::Command;
 use crate::intake::HeldAct;
@@ -392,12 +393,17 @@ impl Bureau {
         let log_head = state.log().head().to_string();
         let ended = state.log().ended().map(|(_, kind)| kind);
         let shown = state.acts().and_then(|acts| state.text().map(|text| (acts, text)));
-        let summary = &self.documents[&document];
-        let own = self.identity.bureau;
         let (acts, text, cannot_show) = match shown {
             Ok((acts, text)) => (acts, text, false),
             Err(_) => (Vec::new(), String::new(), true),
         };
+        let cited = acts.iter().find_map(|shown| shown.act.continues);
+        let continues = cited.map(|cited| {
+            let first = self.find_cited(document, &cited).filter(|first| self.may_read(turn, person, first).is_ok());
+            first.map(|first| first.to_string()).unwrap_or_default()
+        });
+        let summary = &self.documents[&document];
+        let own = self.identity.bureau;
         let mut hasher = blake3::Hasher::new_derive_key("accord shown content v1");
         for act in &acts {
             hasher.update(&act.act.to_bytes());
@@ -461,7 +467,19 @@ impl Bureau {
             deliveries,
             ended: ended.map(|kind| kind.word().to_owned()).unwrap_or_default(),
             held,
+            continues,
         }))
+    }
+
+    /// Which document held here another cites. What was looked through once is not looked through again.
+    fn find_cited(&mut self, by: DocumentId, cited: &Cited) -> Option<DocumentId> {
+        let (through, found) = self.cited.get(&by).copied().unwrap_or_default();
+        if found.is_some_and(|found| self.documents.contains_key(&found)) {
+            return found;
+        }
+        let found = self.by_seq.range(through + 1..).map(|(_, document)| *document).find(|document| cited.is(document));
+        self.cited.insert(by, (self.sequence, found));
+        found
     }
 
     /// What the voids of a document say: why, and by whose order.

@@ -190,7 +190,7 @@ fn a_dry_run_of_whatever_writes_or_sends_writes_and_sends_nothing() {
         Command::AgreementOffer { partner: partner.clone(), terms: usual(now) },
         Command::BulletinNew(draft()),
         Command::BulletinPublish { draft: None, text: Some(draft()), to: vec![partner.clone()], open: false },
-        Command::CaseOpen { draft: draft(), with: vec![partner.clone()] },
+        Command::CaseOpen { draft: draft(), with: vec![partner.clone()], continues: None },
         Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: "x".to_owned() },
         Command::AccessGrant { id: id.clone(), partner: partner.clone(), verb: "append".to_owned(), terms: GrantTerms::default() },
         Command::AccessCut { id: id.clone(), subject: partner, strict: false },

@@ -342,7 +342,7 @@ impl County {
     pub fn open_case(&mut self, owner: usize, with: &[usize], title: &str, text: &str) -> String {
         let with = with.iter().map(|at| self.nodes[*at].name.clone()).collect();
         let draft = Draft { title: title.to_owned(), text: text.to_owned(), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
-        let View::Sending(sent) = self.ask(owner, Command::CaseOpen { draft, with }) else { panic!("it is sent") };
+        let View::Sending(sent) = self.ask(owner, Command::CaseOpen { draft, with, continues: None }) else { panic!("it is sent") };
         self.run();
         sent.id
     }

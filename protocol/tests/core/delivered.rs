@@ -11,7 +11,7 @@ use crate::county::{County, usual};
 fn opened(county: &mut County, count: usize) {
     for n in 0..count {
         let draft = Draft { title: format!("{n}"), text: "text".to_owned(), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
-        county.ask(0, Command::CaseOpen { draft, with: vec![county.nodes[1].name.clone()] });
+        county.ask(0, Command::CaseOpen { draft, with: vec![county.nodes[1].name.clone()], continues: None });
     }
 }
 

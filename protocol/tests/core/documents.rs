@@ -171,6 +171,7 @@ impl Story {
             seat: String::new(),
             approval: None,
             quote: None,
+            continues: None,
         }
     }
 

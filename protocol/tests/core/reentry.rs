@@ -175,6 +175,7 @@ fn act(n: u8, kind: ActKind, quote: Option<Bytes>) -> Act {
         seat: String::new(),
         approval: None,
         quote,
+        continues: None,
     }
 }
 

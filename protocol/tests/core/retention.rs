@@ -3,7 +3,8 @@
 use accord_protocol::agreement::annex::{Annex, Retention};
 use accord_protocol::agreement::{Category, Terms, Tlp, Verb};
 use accord_protocol::id::DocumentId;
-use accord_protocol::input::Command;
+use accord_protocol::input::{Command, Draft};
+use accord_protocol::limits;
 use accord_protocol::view::{RetentionDocumentView, View};
 use accord_protocol::wire::Message;
 
@@ -197,4 +198,25 @@ fn a_tombstone_noted_before_the_key_was_destroyed_destroys_it_at_the_next_start(
     county.restart(0, &[1]);
     county.pass(60);
     assert!(county.nodes[0].purged.contains(&document));
+}
+
+#[test]
+fn above_a_thousand_documents_a_day_the_rest_waits_for_a_persons_word() {
+    let mut county = County::new(2);
+    let wanted = keeping(&county, 40);
+    county.agree(0, 1, wanted);
+    let allowed = usize::try_from(limits::CUTS_PER_DAY).expect("a thousand");
+    let number = allowed + 60; // More than one look, and more than one slice of what it finds.
+    for at in 0..number {
+        let draft = Draft { title: format!("{at}"), text: "text".to_owned(), category: "CRIM.WANTED".to_owned(), ..Draft::default() };
+        county.ask(0, Command::BulletinNew(draft));
+    }
+    let over = u64::from(accord_protocol::retention::days(Category::CrimWanted, Vec::new()));
+    let count = |county: &mut County, stage: &str| stages(county, 0).iter().filter(|one| *one == stage).count();
+    county.pass(over * DAY + 2 * 3_600);
+    let waits = |county: &mut County| list(county, 0).iter().filter(|one| one.waits).count();
+    assert_eq!((waits(&mut county), count(&mut county, "due")), (60, 60), "a day's share ended by itself");
+    county.ask(0, Command::RetentionConfirm { documents: Vec::new() });
+    county.pass(600);
+    assert_eq!((waits(&mut county), count(&mut county, "due")), (0, 0));
 }

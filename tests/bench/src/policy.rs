@@ -42,7 +42,7 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
 
 fn opened(world: &mut World, n: usize, with: Vec<String>) -> Result<String, Failed> {
     let draft = Draft { title: format!("串案 {n}"), text: workload::text(n), category: "CRIM.SERIES".into(), ..Draft::default() };
-    match world.ask(0, Command::CaseOpen { draft, with })? {
+    match world.ask(0, Command::CaseOpen { draft, with, continues: None })? {
         View::Sending(sending) => Ok(sending.id),
         other => Err(format!("not opened: {other:?}").into()),
     }

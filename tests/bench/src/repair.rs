@@ -35,7 +35,9 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
             let text: String = workload::text(n).chars().take(CHARS).collect();
             let draft = Draft { title: format!("串案 {n}"), text, category: "CRIM.SERIES".to_owned(), ..Draft::default() };
             let with = vec![world.name(1)];
-            let View::Sending(_) = world.ask(0, Command::CaseOpen { draft, with })? else { return Err("no sending".into()) };
+            let View::Sending(_) = world.ask(0, Command::CaseOpen { draft, with, continues: None })? else {
+                return Err("no sending".into());
+            };
         }
         world.exchange()?;
         world.pass(86_400);

@@ -108,7 +108,7 @@ fn first_sync(documents: usize, table: &mut Table) -> Result<(), Failed> {
 fn open(world: &mut World, n: usize) -> Result<String, Failed> {
     let draft = Draft { title: format!("串案 {n}"), text: workload::text(n), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
     let with = vec![world.name(1)];
-    match world.ask(0, Command::CaseOpen { draft, with })? {
+    match world.ask(0, Command::CaseOpen { draft, with, continues: None })? {
         View::Sending(sent) => Ok(sent.id),
         other => Err(format!("expected a sending, found {other:?}").into()),
     }

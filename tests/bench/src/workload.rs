@@ -69,6 +69,7 @@ pub fn act(n: usize, kind: ActKind, title: &str, text: &str) -> Act {
         seat: "liaison".to_owned(),
         approval: None,
         quote: None,
+        continues: None,
     }
 }
 

@@ -437,7 +437,9 @@ mod tests {
         let mut world = World::agreed().expect("an agreement");
         let draft = Draft { title: "线索".into(), text: "内容".into(), category: "CRIM.SERIES".into(), ..Draft::default() };
         let with = vec![world.name(1)];
-        let View::Sending(sent) = world.ask(0, Command::CaseOpen { draft, with }).expect("opened") else { panic!("no sending") };
+        let View::Sending(sent) = world.ask(0, Command::CaseOpen { draft, with, continues: None }).expect("opened") else {
+            panic!("no sending")
+        };
         world.exchange().expect("silent");
         let show = |world: &mut World, at| match world.ask(at, Command::DocumentShow { id: sent.id.clone() }) {
             Ok(View::Document(view)) => view.content_hash,

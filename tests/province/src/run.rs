@@ -181,7 +181,7 @@ impl Province {
             Act::Open { thread, from, with } => {
                 let names = with.iter().map(|m| self.world.name(*m)).collect();
                 let draft = draft(self.documents, false);
-                let answer = self.ask(from, Command::CaseOpen { draft, with: names });
+                let answer = self.ask(from, Command::CaseOpen { draft, with: names, continues: None });
                 if let Some(document) = self.written(answer) {
                     self.threads.insert(thread, document);
                 }

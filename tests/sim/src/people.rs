@@ -449,7 +449,7 @@ impl World {
     pub fn open_case(&mut self, n: usize, with: &[usize], category: &str) -> Result<DocumentId, Refused> {
         let (draft, mark) = self.draft(category);
         let with = with.iter().map(|m| self.name(*m)).collect();
-        let answer = self.ask(n, Command::CaseOpen { draft, with });
+        let answer = self.ask(n, Command::CaseOpen { draft, with, continues: None });
         self.sent(n, answer, &mark)
     }
 

@@ -612,10 +612,13 @@ impl World {
 }
 
 /// One line about a frame, for traces.
-fn describe(bytes: &[u8]) -> String {
+fn describe(network: &NetworkId, bytes: &[u8]) -> String {
     match wire::Message::decode(bytes) {
         Ok(wire::Message::Hello(hello)) => format!("hello {:?} cursor {}", hello.certificate, hello.cursor.is_some()),
-        Ok(wire::Message::Statements(items)) => format!("{} statements", items.len()),
+        Ok(wire::Message::Statements(items)) => {
+            let named: Vec<String> = items.iter().map(|item| name_statement(network, &item.0)).collect();
+            format!("statements {}", named.join(", "))
+        }
         Ok(wire::Message::Agreements(items)) => format!("{} agreement statements", items.len()),
         Ok(wire::Message::Push(push)) => format!(
             "push {} of {:?}: genesis {} records {} segments {} evidence {} cursor {}",
@@ -631,4 +634,19 @@ fn describe(bytes: &[u8]) -> String {
         Ok(other) => format!("{other:?}"),
         Err(error) => format!("garbage: {error}"),
     }
+}
+
+/// Kind and beginning of the id of a statement about identities.
+fn name_statement(network: &NetworkId, bytes: &[u8]) -> String {
+    use wire::IdentityStatement as S;
+    let (kind, id) = match S::from_bytes(network, bytes) {
+        Ok(S::Root(s)) => ("root", s.id()),
+        Ok(S::Certificate(s)) => ("certificate", s.id()),
+        Ok(S::Revocation(s)) => ("revocation", s.id()),
+        Ok(S::Appointment(s)) => ("appointment", s.id()),
+        Ok(S::ClockReset(s)) => ("clock reset", s.id()),
+        Ok(S::Contact(s)) => ("contact", s.id()),
+        Err(_) => return "garbled".to_owned(),
+    };
+    format!("{kind} {}", id.short())
 }

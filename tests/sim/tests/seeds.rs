@@ -60,3 +60,41 @@ fn random_counties_keep_every_promise() {
     });
     assert!(report.is_empty(), "{} of {} seeds failed\n{}", report.len(), seeds.len(), report.join("\n"));
 }
+
+/// The patches of `breaks/` fit the tree as it is: each hunk's old lines stand in their file, together and once.
+#[test]
+fn the_deliberate_breaks_fit_the_code_they_break() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.join("../..");
+    let mut seen = 0;
+    let mut stale = Vec::new();
+    for entry in std::fs::read_dir(here.join("breaks")).expect("the folder of breaks") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|ending| ending != "patch") {
+            continue;
+        }
+        let patch = std::fs::read_to_string(&path).expect("a patch is text");
+        let mut lines = patch.lines().skip_while(|line| !line.starts_with("--- ")).peekable();
+        let (mut file, mut text) = (String::new(), String::new());
+        while let Some(line) = lines.next() {
+            if let Some(name) = line.strip_prefix("+++ b/") {
+                name.clone_into(&mut file);
+                text = std::fs::read_to_string(root.join(name)).unwrap_or_default();
+            } else if line.starts_with("@@ ") {
+                let mut old = String::new();
+                while let Some(line) = lines.next_if(|line| !line.starts_with("@@ ") && !line.starts_with("--- ")) {
+                    if let Some(kept) = line.strip_prefix([' ', '-']).or(line.is_empty().then_some("")) {
+                        old += kept;
+                        old.push('\n');
+                    }
+                }
+                seen += 1;
+                if text.matches(&old).count() != 1 {
+                    stale.push(format!("{} in {file}", path.file_name().expect("a file").to_string_lossy()));
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "{seen} hunks found");
+    assert!(stale.is_empty(), "{stale:#?}");
+}

@@ -50,25 +50,6 @@ fn restricted_push(genesis: bool, records: bool, segments: bool) -> bool {
     !(genesis || (records && segments))
 }
 
-/// What a partner brought within a day. Only in memory: a restart begins a new day.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::bureau) struct Quota {
-    since: MonoMillis,
-    documents: usize,
-    bytes: usize,
-    held_in: usize,
-    held_out: usize,
-    asks: usize,
-}
-
-impl Quota {
-    const DAY_MS: u64 = 24 * 3_600 * 1_000;
-
-    fn new(since: MonoMillis) -> Self {
-        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0 }
-    }
-}
-
 impl Bureau {
     /// What a link may carry now.
     pub(in crate::bureau) fn mode(&self, turn: &Turn, link: &Link) -> Mode {
@@ -98,47 +79,6 @@ impl Bureau {
             self.account(turn, "refused_message", None, bureau, None, "restricted");
         }
         false
-    }
-
-    /// What a partner brought today; a new day begins as views are compared anew.
-    pub(in crate::bureau) fn quota(&mut self, turn: &mut Turn, partner: BureauId) -> &mut Quota {
-        let now = turn.now.mono;
-        let over = self.quotas.get(&partner).is_some_and(|quota| now >= quota.since.plus(Quota::DAY_MS));
-        if over {
-            self.quotas.remove(&partner);
-            self.compare_anew(turn, Some(partner));
-        }
-        self.quotas.entry(partner).or_insert_with(|| Quota::new(now))
-    }
-
-    /// Whether one more push of this partner is taken today.
-    pub(in crate::bureau) fn has_room(&mut self, turn: &mut Turn, partner: BureauId, size: usize, is_new: bool) -> bool {
-        let quota = self.quota(turn, partner);
-        let documents = quota.documents + usize::from(is_new);
-        let bytes = quota.bytes.saturating_add(size);
-        if documents > limits::NEW_DOCUMENTS_PER_DAY || bytes > limits::DOCUMENT_BYTES_PER_DAY {
-            return false;
-        }
-        (quota.documents, quota.bytes) = (documents, bytes);
-        true
-    }
-
-    /// Whether one more ask of this partner is taken today.
-    pub(in crate::bureau) fn ask_room(&mut self, turn: &mut Turn, partner: BureauId) -> bool {
-        let quota = self.quota(turn, partner);
-        quota.asks += 1;
-        quota.asks <= limits::ONWARD_PER_DAY_MAX
-    }
-
-    /// Whether so much held work may come from, or go to, this partner today.
-    pub(in crate::bureau) fn held_room(&mut self, turn: &mut Turn, partner: BureauId, size: usize, coming: bool) -> bool {
-        let quota = self.quota(turn, partner);
-        let used = if coming { &mut quota.held_in } else { &mut quota.held_out };
-        if used.saturating_add(size) > limits::HELD_BYTES_PER_DAY {
-            return false;
-        }
-        *used += size;
-        true
     }
 }
 

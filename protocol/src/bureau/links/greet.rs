@@ -51,6 +51,7 @@ impl Bureau {
         link.base = reached.base;
         link.walked = reached.walked;
         link.sent.clear();
+        link.offered.clear();
         link.parted.clear();
         link.tips_sent = false;
         link.repairing = None;
@@ -176,7 +177,7 @@ impl Bureau {
             return self.refuse_link(turn, id, Reason::Incompatible);
         }
         for statement in statements.into_iter().filter(|statement| !matches!(statement, wire::IdentityStatement::ClockReset(_))) {
-            let _ = self.learn_identity(turn, statement);
+            self.learn_over(turn, id, statement);
         }
         let transport = self.links[&id].transport;
         let own = hello.bureau == self.identity.bureau;

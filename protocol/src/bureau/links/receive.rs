@@ -46,7 +46,7 @@ impl Bureau {
         let document = push.document;
         self.push_counts(turn, id, document, push.size);
         let coming_new = !self.documents.contains_key(&document);
-        if !own_link && !self.has_room(turn, peer.bureau, push.size, coming_new && push.genesis.is_some()) {
+        if !own_link && !self.quota(turn, peer.bureau).take(push.size, coming_new && push.genesis.is_some()) {
             return self.decline_for(turn, id, document, push.mark, Reason::Busy, "more than a day's share");
         }
         // A tombstone stays for ever: nobody's copy brings back what was destroyed.
@@ -54,7 +54,7 @@ impl Bureau {
             return self.decline(turn, id, document, push.mark, "erased here");
         }
         for statement in push.evidence {
-            let _ = self.learn_from(turn, &peer, own_link, statement);
+            let _ = self.learn_from(turn, id, &peer, own_link, statement);
         }
         if !own_link && !self.may_bring(&peer, &document) {
             // Held, but no matter between us: answered like a document we never heard of.
@@ -125,7 +125,7 @@ impl Bureau {
             Err(refusal) => Some(format!("{} {}", refusal.word(), refusal.cites())),
             Ok(_) if outsider => Some("the log never let the sender in".to_owned()),
             Ok(_) if stranger => Some("an unconfirmed document of a revoked creator".to_owned()),
-            Ok(_) if only_held && (is_new || !self.held_room(turn, peer.bureau, push.size, true)) => Some("restricted".to_owned()),
+            Ok(_) if only_held && (is_new || !self.quota(turn, peer.bureau).take_held(push.size)) => Some("restricted".to_owned()),
             Ok(_) => None,
         };
         if let Some(why) = no {
@@ -287,7 +287,14 @@ impl Bureau {
     }
 
     /// Learns an identity statement a peer brought. A partner may teach us its own bureau and, as evidence, a bounded number of others.
-    pub(in crate::bureau) fn learn_from(&mut self, turn: &mut Turn, peer: &Peer, own: bool, statement: wire::IdentityStatement) -> bool {
+    pub(in crate::bureau) fn learn_from(
+        &mut self,
+        turn: &mut Turn,
+        id: LinkId,
+        peer: &Peer,
+        own: bool,
+        statement: wire::IdentityStatement,
+    ) -> bool {
         if !own && let wire::IdentityStatement::Root(root) = &statement {
             let bureau = match root.body().version {
                 1 => Some(BureauId(root.id().0)),
@@ -302,25 +309,35 @@ impl Bureau {
         if !own && matches!(statement, wire::IdentityStatement::ClockReset(_)) {
             return false;
         }
-        let ours = self.is_lasting_of_ours(&statement).then(|| statement.to_bytes());
+        self.learn_over(turn, id, statement)
+    }
+
+    /// Learns a statement that came over a link. One of those that never go backwards is told to whoever may have lost it.
+    pub(in crate::bureau) fn learn_over(&mut self, turn: &mut Turn, id: LinkId, statement: wire::IdentityStatement) -> bool {
+        let lasting = self.lasting_of(&statement).map(|bureau| (bureau, statement.to_bytes()));
         let new = self.learn_identity(turn, statement).unwrap_or(false);
-        // What a restore forgot and one partner gives back, the others that are linked may never have heard.
-        if let Some(bytes) = ours.filter(|_| new) {
-            self.tell_statement(turn, &bytes);
+        match lasting.filter(|_| new) {
+            // What a restore forgot and one partner gives back, the others that are linked may never have heard.
+            Some((bureau, bytes)) if bureau == self.identity.bureau => self.tell_statement(turn, &bytes),
+            // Of two stores of one device the other said it: the cursor this one is given next says that it knows.
+            Some((bureau, bytes)) => {
+                let message = Message::Statements(vec![Bytes(bytes)]);
+                for other in self.live_links(|with| with == bureau).into_iter().filter(|other| *other != id) {
+                    self.send(turn, other, &message, false);
+                }
+            }
+            None => {}
         }
         new
     }
 
-    /// Whether a statement is one of those of our own bureau that never go backwards.
-    fn is_lasting_of_ours(&self, statement: &wire::IdentityStatement) -> bool {
-        let own = self.identity.bureau;
+    /// The bureau of a statement of those that never go backwards.
+    fn lasting_of(&self, statement: &wire::IdentityStatement) -> Option<BureauId> {
         match statement {
-            wire::IdentityStatement::Root(root) => {
-                root.body().previous.is_some_and(|previous| self.directory.bureau_of_root(&previous) == Some(own))
-            }
-            wire::IdentityStatement::Appointment(appointment) => appointment.body().bureau == own,
-            wire::IdentityStatement::Revocation(revocation) => revocation.body().bureau == own,
-            _ => false,
+            wire::IdentityStatement::Root(root) => self.directory.bureau_of_root(&root.body().previous?),
+            wire::IdentityStatement::Appointment(appointment) => Some(appointment.body().bureau),
+            wire::IdentityStatement::Revocation(revocation) => Some(revocation.body().bureau),
+            _ => None,
         }
     }
 

@@ -195,11 +195,11 @@ impl Bureau {
             Some(_) if newly => 0,
             Some(_) => link.base.max(link.sent.get(&document).copied().unwrap_or(0)),
         };
-        let newest = self.documents[&document].newest_seq;
+        let mut newest = self.documents[&document].newest_seq;
         let mut items = match (permit.scope(), self.bodies.get(&document)) {
             // What was passed over before it was held is behind the walk: all of it is offered, once a session.
             (Scope::Held, state) => {
-                let offered = link.sent.get(&document).copied().unwrap_or(0);
+                let offered = link.offered.get(&document).copied().unwrap_or(0);
                 let held = state.map(|state| state.held_by(&self.identity.bureau)).unwrap_or_default();
                 held.into_iter().filter(|(seq, _)| *seq > offered).collect()
             }
@@ -207,10 +207,13 @@ impl Bureau {
             (_, None) => self.shelf.get(&document).map(|stored| stored.parts_after(after)).unwrap_or_default(),
         };
         if permit.scope() == Scope::Held {
-            let size = items.iter().map(|(_, part)| part.about_bytes()).sum();
-            if !self.held_room(turn, peer.bureau, size, false) {
-                items.clear(); // Tomorrow is another day.
+            let sizes: Vec<usize> = items.iter().map(|(_, part)| part.about_bytes()).collect();
+            let count = self.quota(turn, peer.bureau).offer_held(document, sizes.into_iter());
+            if let Some((first_late, _)) = items.get(count) {
+                newest = first_late - 1;
             }
+            items.truncate(count);
+            self.links.get_mut(&id).expect("present while pumping").offered.insert(document, newest);
         }
         let link = &self.links[&id];
         let owner = self.documents[&document].owner;

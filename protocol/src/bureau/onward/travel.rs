@@ -295,7 +295,7 @@ impl Bureau {
 
     /// Whether one more ask of a partner is taken: each waits for a person.
     fn has_room_for_ask(&mut self, turn: &mut Turn, from: BureauId) -> Result<(), String> {
-        if self.onward.open_with(&from, true, turn.stamp) >= limits::ONWARD_OPEN_MAX || !self.ask_room(turn, from) {
+        if self.onward.open_with(&from, true, turn.stamp) >= limits::ONWARD_OPEN_MAX || !self.quota(turn, from).take_ask() {
             return Err("more asks than a partner's share".into());
         }
         Ok(())

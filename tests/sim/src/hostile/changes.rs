@@ -75,6 +75,7 @@ impl World {
             seat: String::new(),
             approval: None,
             quote: None,
+            continues: None,
         };
         act.to_bytes()
     }

@@ -168,7 +168,7 @@ impl World {
                     self.hellos.insert((node, peer), bytes.clone());
                 }
                 self.oracle.frame(&self.nodes[node], &self.nodes[peer], (id, end), &bytes, wall, world_wall);
-                self.note(|world| format!("{} -> {} {}", world.nodes[node].name, world.nodes[peer].name, describe(&bytes)));
+                self.note(|world| format!("{} -> {} {}", world.nodes[node].name, world.nodes[peer].name, describe(&world.network, &bytes)));
                 self.oracle_verdict();
                 if self.keep_said {
                     self.said.push((node, peer, bytes.clone()));

@@ -1,0 +1,160 @@
+//! What one partner may cost us in a day: new documents, bytes, held work both ways, asks.
+//!
+//! Kept in memory: a restart begins a new day. What was too much today comes the next day by itself.
+
+use super::*;
+
+/// What a partner brought, and was offered, within a day.
+#[derive(Clone, Debug)]
+pub(in crate::bureau) struct Quota {
+    since: MonoMillis,
+    documents: usize,
+    bytes: usize,
+    held_in: usize,
+    held_out: usize,
+    asks: usize,
+    /// Documents with held work that found no room: offered when the day is over.
+    late: BTreeSet<DocumentId>,
+}
+
+impl Quota {
+    const DAY_MS: u64 = 24 * 3_600 * 1_000;
+    /// Two days of the sender may lie in one of ours, and where it comes held work is counted with its envelopes: an honest sender is never refused.
+    const HELD_IN_MAX: usize = 2 * limits::HELD_BYTES_PER_DAY + limits::HELD_BYTES_PER_DAY / 8;
+
+    /// A day that begins now.
+    pub fn new(since: MonoMillis) -> Self {
+        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0, late: BTreeSet::new() }
+    }
+    /// Whether the day is over.
+    pub fn is_over(&self, now: MonoMillis) -> bool {
+        now >= self.since.plus(Self::DAY_MS)
+    }
+    /// Whether one more push of so many bytes is taken; what is not taken counts for nothing.
+    pub fn take(&mut self, size: usize, is_new: bool) -> bool {
+        let documents = self.documents + usize::from(is_new);
+        let bytes = self.bytes.saturating_add(size);
+        let fits = documents <= limits::NEW_DOCUMENTS_PER_DAY && bytes <= limits::DOCUMENT_BYTES_PER_DAY;
+        if fits {
+            (self.documents, self.bytes) = (documents, bytes);
+        }
+        fits
+    }
+    /// Whether one more ask is taken.
+    pub fn take_ask(&mut self) -> bool {
+        let fits = self.asks < limits::ONWARD_PER_DAY_MAX;
+        self.asks += usize::from(fits);
+        fits
+    }
+    /// Whether so much held work is taken.
+    pub fn take_held(&mut self, size: usize) -> bool {
+        let sum = self.held_in.saturating_add(size);
+        let fits = sum <= Self::HELD_IN_MAX;
+        if fits {
+            self.held_in = sum;
+        }
+        fits
+    }
+    /// How many of these pieces of held work, from the first, are offered today. If not all, the document is noted for the next day.
+    pub fn offer_held(&mut self, document: DocumentId, sizes: impl Iterator<Item = usize>) -> usize {
+        let mut count = 0;
+        for size in sizes {
+            let sum = self.held_out.saturating_add(size);
+            if sum > limits::HELD_BYTES_PER_DAY {
+                self.late.insert(document);
+                break;
+            }
+            self.held_out = sum;
+            count += 1;
+        }
+        count
+    }
+}
+
+impl Bureau {
+    /// What a partner brought today.
+    pub(in crate::bureau) fn quota(&mut self, turn: &Turn, partner: BureauId) -> &mut Quota {
+        self.quotas.entry(partner).or_insert_with(|| Quota::new(turn.now.mono))
+    }
+
+    /// Begins new days: what was refused is asked for again, what found no room is offered again.
+    pub(in crate::bureau) fn quota_duties(&mut self, turn: &mut Turn) {
+        let over: Vec<BureauId> =
+            self.quotas.iter().filter(|(_, quota)| quota.is_over(turn.now.mono)).map(|(partner, _)| *partner).collect();
+        for partner in over {
+            let late = self.quotas.remove(&partner).map(|quota| quota.late).unwrap_or_default();
+            for link in self.links.values_mut().filter(|link| link.is_with(&partner)) {
+                link.whole.extend(&late);
+            }
+            self.compare_anew(turn, Some(partner));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: DocumentId = DocumentId([7; 32]);
+
+    fn today() -> Quota {
+        Quota::new(MonoMillis(1_000))
+    }
+
+    #[test]
+    fn so_many_new_documents_are_taken_in_a_day_and_not_one_more() {
+        let mut quota = today();
+        for _ in 0..limits::NEW_DOCUMENTS_PER_DAY {
+            assert!(quota.take(1, true));
+        }
+        assert!(!quota.take(1, true));
+        assert!(quota.take(1, false), "what is there already may grow");
+    }
+
+    #[test]
+    fn so_many_bytes_are_taken_in_a_day_and_what_is_refused_counts_for_nothing() {
+        let mut quota = today();
+        assert!(quota.take(limits::DOCUMENT_BYTES_PER_DAY - 10, true));
+        assert!(!quota.take(11, false));
+        assert!(!quota.take(usize::MAX, false), "no sum overflows");
+        assert!(quota.take(10, false));
+        assert!(!quota.take(1, false));
+    }
+
+    #[test]
+    fn so_many_asks_are_taken_in_a_day() {
+        let mut quota = today();
+        let taken = (0..limits::ONWARD_PER_DAY_MAX * 2).filter(|_| quota.take_ask()).count();
+        assert_eq!(taken, limits::ONWARD_PER_DAY_MAX);
+    }
+
+    #[test]
+    fn held_work_goes_as_far_as_there_is_room_and_the_rest_is_noted_for_the_next_day() {
+        let mut quota = today();
+        let third = limits::HELD_BYTES_PER_DAY / 3;
+        assert_eq!(quota.offer_held(DOCUMENT, [third, third].into_iter()), 2);
+        assert!(quota.late.is_empty());
+        assert_eq!(
+            quota.offer_held(DOCUMENT, [third, third, 1].into_iter()),
+            1,
+            "one piece more, and nothing behind the one that does not fit"
+        );
+        assert_eq!(quota.late.iter().collect::<Vec<_>>(), [&DOCUMENT]);
+    }
+
+    #[test]
+    fn what_is_offered_in_two_days_that_meet_is_taken_in_one_with_its_envelopes() {
+        let mut quota = today();
+        assert!(quota.take_held(2 * limits::HELD_BYTES_PER_DAY));
+        assert!(quota.take_held(limits::HELD_BYTES_PER_DAY / 8));
+        assert!(!quota.take_held(1));
+        assert!(!quota.take_held(usize::MAX), "no sum overflows");
+    }
+
+    #[test]
+    fn a_day_is_over_after_a_day() {
+        let quota = today();
+        assert!(!quota.is_over(MonoMillis(1_000 + Quota::DAY_MS - 1)));
+        assert!(quota.is_over(MonoMillis(1_000 + Quota::DAY_MS)));
+    }
+}
