@@ -36,6 +36,7 @@ mod compacts;
 mod cuts;
 mod effects;
 mod explain;
+mod few;
 mod found;
 mod ledger;
 mod lifecycle;

@@ -155,14 +155,13 @@ impl Bureau {
         for (key, value) in take(Table::Devices) {
             invites.insert(TransportKey(id("devices", &key)?), read("devices", &value)?);
         }
-        let mut documents = BTreeMap::new();
-        let mut by_seq = BTreeMap::new();
-        for (key, value) in take(Table::Documents) {
+        // Collected at once: line by line a tree map would be left half empty, for good.
+        let one = |(key, value): KeyValue| {
             let document = DocumentId(id("documents", &key)?);
-            let summary = Summary::from_bytes(document, &value)?;
-            by_seq.insert(summary.newest_seq, document);
-            documents.insert(document, summary);
-        }
+            Ok::<_, RowError>((document, Summary::from_bytes(document, &value)?))
+        };
+        let mut documents: BTreeMap<DocumentId, Summary> = take(Table::Documents).into_iter().map(one).collect::<Result<_, _>>()?;
+        let mut by_seq: BTreeMap<u64, DocumentId> = documents.values().map(|summary| (summary.newest_seq, summary.document)).collect();
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
         let mut going = BTreeMap::new();
         for (key, value) in take(Table::Acknowledged) {

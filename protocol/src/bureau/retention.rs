@@ -149,7 +149,7 @@ impl Bureau {
 
     /// Whether every bureau that was given a document heard that it ended.
     fn all_told(&self, summary: &Summary) -> bool {
-        summary.owner != self.identity.bureau || summary.given.iter().all(|bureau| self.is_delivered(summary, bureau))
+        summary.owner != self.identity.bureau || summary.given.keys().all(|bureau| self.is_delivered(summary, bureau))
     }
 
     /// Looks through all documents once an hour, and deals with what is due, a slice of both at a time.

@@ -252,7 +252,7 @@ fn what_is_written_meanwhile_is_counted_once_and_the_end_is_the_end() {
     }
     let draft = Draft { title: "one more".to_owned(), text: "text".to_owned(), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
     let with = vec![county.nodes[1].name.clone()];
-    county.ask(0, Command::CaseOpen { draft, with });
+    county.ask(0, Command::CaseOpen { draft, with, continues: None });
     let view = sent(&mut county).expect("it goes");
     assert_eq!(view.of, MANY as u64 + 1, "what moved to the end of the row is still one document");
     county.run();

@@ -552,7 +552,7 @@ impl Bureau {
     pub(in crate::bureau) fn delivered(&mut self, turn: &mut Turn, peer: &Peer, document: DocumentId) {
         self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
         if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
-            summary.given.insert(peer.bureau);
+            summary.given.insert(peer.bureau, ());
             turn.put(Table::Documents, &document.0, summary.to_bytes());
             let (owner, kind) = (summary.owner, summary.kind);
             if owner == self.identity.bureau {
