@@ -596,7 +596,7 @@ mod tests {
             tlp: Tlp::Amber,
             subkind: "series".into(),
             title: "关于系列盗窃电动车案件的协查通报".into(),
-            number: format!("临公通〔2026〕{n}号").into(),
+            number: format!("临公通〔2026〕{n}号"),
             created: WallSeconds(1_900_000_000 + n),
             changes: 20,
             settled: 20,

@@ -305,6 +305,8 @@ fn a_partner_that_lies_about_how_much_is_to_come_costs_a_few_lines_and_no_more()
         county.hand(0, 1, &Message::Ahead { documents: u64::MAX - n, of: u64::MAX });
         county.hand(0, 1, &Message::Ahead { documents: 0, of: u64::MAX - n });
         county.hand(0, 1, &Message::Ahead { documents: 0, of: 0 });
+        county.hand(0, 1, &Message::Ahead { documents: 100, of: 100 + n });
+        county.hand(0, 1, &Message::Ahead { documents: 0, of: 100 + n });
     }
     county.hand(0, 1, &Message::Ahead { documents: u64::MAX, of: u64::MAX });
     let _ = came(&mut county);
