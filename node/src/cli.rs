@@ -38,6 +38,7 @@ mod root;
 mod sending;
 mod status;
 mod store;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ struct Globals {
 enum Verb {
     Init(init::Init),
     Run(init::Run),
-    Status,
+    Status(status::Status),
     Doctor,
     Demo(demo::Demo),
     #[command(subcommand)]
@@ -205,7 +206,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         None => status::bare(&cx),
         Some(Verb::Init(args)) => init::init(args, &cx),
         Some(Verb::Run(args)) => init::run(args, &cx),
-        Some(Verb::Status) => status::status(&cx),
+        Some(Verb::Status(args)) => status::status(&args, &cx),
         Some(Verb::Doctor) => status::doctor(&cx),
         Some(Verb::Demo(args)) => demo::run(args, &cx),
         Some(Verb::Backup(verb)) => backup::run(verb, &cx),

@@ -762,6 +762,7 @@ fn only_reads(command: &Command) -> bool {
             | Command::DeviceList
             | Command::CardShow
             | Command::PartnerList
+            | Command::Progress
             | Command::PartnerShow { .. }
             | Command::AgreementList
             | Command::AgreementShow { .. }

@@ -36,6 +36,7 @@ mod compacts;
 mod cuts;
 mod effects;
 mod explain;
+mod few;
 mod found;
 mod ledger;
 mod lifecycle;
@@ -153,6 +154,8 @@ pub struct Bureau {
     invites: BTreeMap<TransportKey, InviteRow>,
     documents: BTreeMap<DocumentId, Summary>,
     by_seq: BTreeMap<u64, DocumentId>,
+    /// How many documents of each bureau are here.
+    owned: BTreeMap<BureauId, u64>,
     bodies: BTreeMap<DocumentId, DocState>,
     used: VecDeque<DocumentId>,
     cannot_load: BTreeMap<DocumentId, String>,
@@ -161,6 +164,8 @@ pub struct Bureau {
     links: BTreeMap<LinkId, Link>,
     reached: BTreeMap<TransportKey, Reached>,
     cursors: BTreeMap<TransportKey, Vec<u8>>,
+    /// Longer rows of documents on their way, by the device at the other end.
+    progress: BTreeMap<TransportKey, links::Progress>,
     anchor_due: BTreeMap<DocumentId, MonoMillis>,
     anchored_at: BTreeMap<DocumentId, VecDeque<MonoMillis>>,
     /// How many anchors each partner's work hastened, and on which day.
@@ -457,6 +462,7 @@ impl Bureau {
             Command::PartnerSet { partner, alias, address } => self.partner_set(turn, &partner, alias, address),
             Command::PartnerShow { partner } => self.show_partner(turn, &partner),
             Command::PartnerList => Ok(self.show_partners(turn)),
+            Command::Progress => Ok(self.show_progress(turn)),
             Command::AgreementOffer { partner, terms } => self.agreement_offer(turn, person, dry_run, &partner, terms),
             Command::AgreementAccept { id } => self.agreement_accept(turn, person, dry_run, &id),
             Command::AgreementDecline { id, reason } => self.agreement_decline(turn, person, dry_run, &id, reason),

@@ -213,6 +213,8 @@ pub enum Command {
     },
     /// All partners.
     PartnerList,
+    /// How far longer rows of documents to and from partners and own devices have come.
+    Progress,
     /// Offers an agreement.
     AgreementOffer {
         /// Name, alias or id of the other side.

@@ -148,6 +148,11 @@ pub const SYMBOLS_MAX: usize = 16_384;
 pub const SYMBOLS_FIRST: usize = 512;
 /// Documents a repair by symbols may cover: each costs some 0.5 us on both sides. Back-pressure.
 pub const SYMBOLS_DOCUMENTS_MAX: usize = 2_000_000;
+/// Rows of documents that many are counted ahead, and their progress is told and shown. Back-pressure: what is shorter is there before
+/// anybody asks.
+pub const PROGRESS_DOCUMENTS_MIN: u64 = 32;
+/// Documents counted ahead for one link within a turn. Back-pressure: some microseconds each.
+pub const PROGRESS_COUNTED_AT_ONCE: usize = 1_024;
 /// Documents named in one message.
 pub const NAMED_PAGE: usize = 1_024;
 /// Documents in one tips page.

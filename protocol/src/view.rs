@@ -29,6 +29,8 @@ pub enum View {
     Card(CardView),
     /// Partners.
     Partners { partners: Vec<PartnerView> },
+    /// Longer rows of documents on their way; short ones are not listed.
+    Progress { rows: Vec<ProgressRowView> },
     /// Agreements and offers.
     Agreements { agreements: Vec<AgreementView> },
     /// What an act on an agreement would change (`--dry-run`).
@@ -161,6 +163,11 @@ pub struct DeviceView {
     pub connected: bool,
     /// This very device.
     pub here: bool,
+    /// A longer row of documents on its way to it, and from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending: Option<ProgressView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiving: Option<ProgressView>,
 }
 
 /// Our card.
@@ -199,6 +206,46 @@ pub struct PartnerView {
     /// Why nothing is given to it: `catching_up`, `pair_behind`, `pair_not_covered`; empty when something may be.
     pub silent: String,
     pub phone: String,
+    /// A longer row of documents on its way to it, and from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending: Option<ProgressView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiving: Option<ProgressView>,
+}
+
+/// How far a longer row of documents has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressView {
+    /// `running`; `interrupted`: nothing of it is on its way now; `complete`: shown for ten minutes more.
+    pub state: String,
+    /// Documents that are there, of how many: never fewer than were shown before, links and restarts in between or not.
+    pub documents: u64,
+    pub of: u64,
+    /// Bytes of messages so far; what it will be about in all, at the average of the documents so far.
+    pub bytes: u64,
+    pub bytes_about: u64,
+    /// Over the last minute.
+    pub documents_per_minute: u64,
+    pub bytes_per_second: u64,
+    /// What the rest takes at that pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
+}
+
+/// Longer rows of documents on their way to and from one partner or device of our own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressRowView {
+    /// The partner and its alias or name; our own bureau for a device.
+    pub bureau: String,
+    pub name: String,
+    /// The certificate of our own device; empty for a partner.
+    #[serde(default)]
+    pub device: String,
+    pub connected: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending: Option<ProgressView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiving: Option<ProgressView>,
 }
 
 /// Where a node is reached.
@@ -735,7 +782,7 @@ pub struct EventView {
     /// Strictly increasing, stable over restarts.
     pub position: u64,
     pub at: u64,
-    /// `document_changed`, `delivered`, `agreement`, `compact`, `agreement_ends`, `emergency_report`, `partner_up`, `partner_down`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
+    /// `document_changed`, `delivered`, `agreement`, `compact`, `agreement_ends`, `emergency_report`, `partner_up`, `partner_down`, `caught_up`, `refused`, `clock`, `divergent`, `fork`, `device`, `officer`.
     /// Of asking onward: `onward`, `grant_without_consent`.
     pub kind: String,
     pub document: String,

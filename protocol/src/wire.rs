@@ -32,9 +32,9 @@ use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 
 mod terse;
 
-/// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name; every other message is
-/// as in version 2.
-pub const VERSION: u8 = 4;
+/// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name, in version 5 how much is
+/// still to come; every other message is as in version 2.
+pub const VERSION: u8 = 5;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
 
@@ -269,6 +269,13 @@ pub enum Message {
     },
     /// Documents of the receiver's bureau which the sender counts in the view, and of which the receiver holds nothing or something else.
     Named(Vec<DocumentId>),
+    /// Of a longer row of documents so many are still to come behind this: for people who wait, and for nothing else.
+    Ahead {
+        /// Pushes of so many documents follow; none: the row is over.
+        documents: u64,
+        /// So many there are in all, with those the reader acknowledged on earlier links.
+        of: u64,
+    },
     /// Send this document from its beginning: something before what came is missing here.
     Want(DocumentId),
     /// This document is left out of both sums: a local no.
@@ -406,6 +413,14 @@ struct NamedBody {
 }
 #[derive(Encode, Decode)]
 #[cbor(map)]
+struct AheadBody {
+    #[n(0)]
+    documents: u64,
+    #[n(1)]
+    of: u64,
+}
+#[derive(Encode, Decode)]
+#[cbor(map)]
 struct DeclinedBody {
     #[n(0)]
     document: DocumentId,
@@ -445,12 +460,14 @@ const TERSE: u8 = 18;
 const SYMBOLS: u8 = 19;
 const DIFFERS: u8 = 20;
 const NAMED: u8 = 21;
+const AHEAD: u8 = 22;
 
 /// The version byte of a message: that of the first version that knew its type.
 fn version_of(kind: u8) -> u8 {
     match kind {
         TERSE => 3,
         SYMBOLS | DIFFERS | NAMED => 4,
+        AHEAD => 5,
         _ => OLDEST,
     }
 }
@@ -529,6 +546,7 @@ impl Message {
                 (DIFFERS, canon::encode(&DiffersBody { nonce: *nonce, wanted: *wanted, items: items.clone() }))
             }
             Message::Named(documents) => (NAMED, canon::encode(&NamedBody { documents: documents.clone() })),
+            Message::Ahead { documents, of } => (AHEAD, canon::encode(&AheadBody { documents: *documents, of: *of })),
             Message::Declined { document, reason, reference } => {
                 (DECLINED, canon::encode(&DeclinedBody { document: *document, reason: *reason, reference: *reference }))
             }
@@ -570,7 +588,7 @@ impl Message {
             TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS | SYMBOLS | DIFFERS => {
                 limits::FRAME_BYTES_MAX
             }
-            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED => limits::CONTROL_BYTES_MAX,
+            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED | AHEAD => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -661,6 +679,13 @@ impl Message {
                 let body: NamedBody = canon::decode(body).map_err(why)?;
                 entries(body.documents.len(), limits::NAMED_PAGE)?;
                 Message::Named(body.documents)
+            }
+            AHEAD => {
+                let body: AheadBody = canon::decode(body).map_err(why)?;
+                if body.documents > body.of {
+                    return Err(WireError::Body { kind, why: "more to come than there is".to_owned() });
+                }
+                Message::Ahead { documents: body.documents, of: body.of }
             }
             DECLINED => {
                 let body: DeclinedBody = canon::decode(body).map_err(why)?;

@@ -43,6 +43,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/certificates/{name}/renew", post(async |app, who, Name(name)| ask(app, who, Command::CertRenew { name }).await))
         .route("/v1/devices", get(async |app, who| ask(app, who, Command::DeviceList).await).post(device_invite))
         .route("/v1/card", get(async |app, who| ask(app, who, Command::CardShow).await).post(contact))
+        .route("/v1/progress", get(async |app, who| ask(app, who, Command::Progress).await))
         .route("/v1/partners", get(async |app, who| ask(app, who, Command::PartnerList).await).post(partner_add))
         .route(
             "/v1/partners/{name}",

@@ -9,6 +9,7 @@ mod explain;
 mod held;
 mod ledger;
 mod onward;
+pub(super) mod progress;
 mod proof;
 mod table;
 
@@ -36,6 +37,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
             [only] => partner(only, words),
             several => partners(several, words),
         },
+        View::Progress { rows } => progress::rows(rows, words),
         View::Agreements { agreements: found } => match found.as_slice() {
             [only] => agreement::agreement(only, words),
             several => agreement::agreements(several, words),
@@ -206,6 +208,7 @@ fn status(found: &StatusView, words: &Words) -> String {
     }
     text += "\n";
     text += &partners(&found.partners, words);
+    text.extend(found.partners.iter().map(|partner| progress::of_partner(partner, words)));
     if found.devices.len() > 1 {
         text += "\n";
         text += &devices(&found.devices, words);
@@ -289,11 +292,12 @@ fn partners(found: &[PartnerView], words: &Words) -> String {
     for partner in found {
         let mut remarks = Vec::new();
         if !partner.checked {
-            remarks.push(words.say("partner.unchecked"));
+            remarks.push(words.say("partner.unchecked").to_owned());
         }
         if partner.divergent {
-            remarks.push(words.say("partner.divergent"));
+            remarks.push(words.say("partner.divergent").to_owned());
         }
+        remarks.extend(progress::remark(partner, words));
         table.row([
             known_as(partner),
             short(&partner.bureau),
@@ -315,6 +319,7 @@ fn partner(found: &PartnerView, words: &Words) -> String {
     }
     let link = if found.connected { words.say("status.partner_connected") } else { words.say("status.partner_away") };
     text += &line(&words.fill("partner.link", &[("link", &link), ("seen", &time(found.last_contact)), ("behind", &found.behind)]));
+    text += &progress::of_partner(found, words);
     text += &line(&words.fill(
         "partner.agreement",
         &[

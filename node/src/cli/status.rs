@@ -1,6 +1,7 @@
 //! The screens one looks at first: status, inbox, doctor.
 
 use accord_protocol::view::View;
+use clap::Args;
 
 use super::Context;
 use crate::doctor::Finding;
@@ -24,8 +25,17 @@ pub(super) fn bare(cx: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[arg(long)]
+    watch: bool,
+}
+
 /// `accord status`.
-pub(super) fn status(cx: &Context) -> Result<(), Failure> {
+pub(super) fn status(args: &Status, cx: &Context) -> Result<(), Failure> {
+    if args.watch {
+        return super::watch::run(cx);
+    }
     cx.out.view(&cx.client()?.get("/v1/status")?);
     Ok(())
 }

@@ -15,6 +15,7 @@ mod compare;
 mod cursor;
 mod gate;
 mod greet;
+mod progress;
 mod quota;
 mod receive;
 mod repair;
@@ -22,6 +23,7 @@ mod send;
 mod shelf;
 
 pub(in crate::bureau) use cursor::Recollection;
+pub(in crate::bureau) use progress::{AcknowledgedRow, Progress, open as open_progress};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -158,6 +160,16 @@ pub struct Link {
     had: u64,
     /// What the other side heard of us at greeting, as far as it is known to have it.
     greeting: Option<Digest>,
+    /// What is still to go, counted ahead of the walk.
+    count: progress::Count,
+    /// It brought something since it got a cursor.
+    brought: bool,
+    /// The other side said that a longer row comes.
+    comes: bool,
+    /// Bytes of pushes that came before it said so.
+    came_bytes: u64,
+    /// The document that came last.
+    came: Option<DocumentId>,
 }
 
 impl Link {
@@ -205,6 +217,11 @@ impl Link {
             version: wire::OLDEST,
             had: 0,
             greeting: None,
+            count: progress::Count::default(),
+            brought: false,
+            comes: false,
+            came_bytes: 0,
+            came: None,
         }
     }
     /// Whether a bureau is at the other end.
@@ -246,6 +263,7 @@ impl Link {
     pub fn compare_again(&mut self) -> BTreeSet<DocumentId> {
         self.compared = false;
         self.begin_repairs_anew();
+        self.count = progress::Count::default();
         self.declined.clear();
         std::mem::take(&mut self.refused)
     }
@@ -357,6 +375,7 @@ impl Bureau {
             Checked::Plain(Message::Symbols { nonce, from, symbols }) => self.symbols_came(turn, id, nonce, from, symbols),
             Checked::Plain(Message::Differs { nonce, wanted, items }) => self.differs_came(turn, id, nonce, wanted, &items.0),
             Checked::Plain(Message::Named(documents)) => self.named_came(turn, id, &documents),
+            Checked::Plain(Message::Ahead { documents, of }) => self.ahead_came(turn, id, documents, of),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 if peer.bureau != self.identity.bureau && !self.quota(turn, peer.bureau).take_want() {

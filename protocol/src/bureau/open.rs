@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::cuts::Cuts;
 use super::ledger::Ledgers;
+use super::links::{AcknowledgedRow, open_progress};
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
@@ -154,17 +155,21 @@ impl Bureau {
         for (key, value) in take(Table::Devices) {
             invites.insert(TransportKey(id("devices", &key)?), read("devices", &value)?);
         }
-        let mut documents = BTreeMap::new();
-        let mut by_seq = BTreeMap::new();
-        for (key, value) in take(Table::Documents) {
+        // Collected at once: line by line a tree map would be left half empty, for good.
+        let one = |(key, value): KeyValue| {
             let document = DocumentId(id("documents", &key)?);
-            let summary = Summary::from_bytes(document, &value)?;
-            by_seq.insert(summary.newest_seq, document);
-            documents.insert(document, summary);
-        }
+            Ok::<_, RowError>((document, Summary::from_bytes(document, &value)?))
+        };
+        let mut documents: BTreeMap<DocumentId, Summary> = take(Table::Documents).into_iter().map(one).collect::<Result<_, _>>()?;
+        let mut by_seq: BTreeMap<u64, DocumentId> = documents.values().map(|summary| (summary.newest_seq, summary.document)).collect();
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
+        let mut going = BTreeMap::new();
         for (key, value) in take(Table::Acknowledged) {
-            reached.insert(TransportKey(id("acknowledged", &key)?), read("acknowledged", &value)?);
+            let transport = TransportKey(id("acknowledged", &key)?);
+            let row: AcknowledgedRow = read("acknowledged", &value)?;
+            let (far, course) = row.read();
+            reached.insert(transport, far);
+            going.extend(course.map(|course| (transport, course)));
         }
         let mut cursors = BTreeMap::new();
         for (key, value) in take(Table::Cursors) {
@@ -192,6 +197,13 @@ impl Bureau {
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         documents.retain(|document, _: &mut Summary| !retention.is_erased(document));
         by_seq.retain(|_, document| !retention.is_erased(document));
+        let mut owned: BTreeMap<BureauId, u64> = BTreeMap::new();
+        for summary in documents.values() {
+            *owned.entry(summary.owner).or_default() += 1;
+        }
+        let all = documents.len() as u64;
+        let held = |bureau: &BureauId| if *bureau == identity.bureau { all } else { owned.get(bureau).copied().unwrap_or(0) };
+        let progress = open_progress(going, &local, held);
         let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
             index_id,
@@ -221,6 +233,7 @@ impl Bureau {
             confirmed_roots,
             documents,
             by_seq,
+            owned,
             bodies: BTreeMap::new(),
             used: VecDeque::new(),
             cannot_load: BTreeMap::new(),
@@ -229,6 +242,7 @@ impl Bureau {
             links: BTreeMap::new(),
             reached,
             cursors,
+            progress,
             event_position: events.keys().next_back().copied().unwrap_or(0),
             events: events.into_values().collect(),
             policy_epoch: 1,

@@ -152,7 +152,7 @@ impl Bureau {
 
     /// Whether every bureau that was given a document heard that it ended.
     fn all_told(&self, summary: &Summary) -> bool {
-        summary.owner != self.identity.bureau || summary.given.iter().all(|bureau| self.is_delivered(summary, bureau))
+        summary.owner != self.identity.bureau || summary.given.keys().all(|bureau| self.is_delivered(summary, bureau))
     }
 
     /// Looks through all documents once an hour, and deals with what is due, a slice of both at a time.
@@ -278,6 +278,9 @@ impl Bureau {
         self.retention.tombs.insert(document, row);
         turn.step.purges.push(document);
         self.by_seq.remove(&summary.newest_seq);
+        if let Some(owned) = self.owned.get_mut(&summary.owner) {
+            *owned = owned.saturating_sub(1);
+        }
         self.bodies.remove(&document);
         self.shelf.remove(&document);
         self.cited.remove(&document);

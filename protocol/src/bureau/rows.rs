@@ -1,11 +1,12 @@
 //! Rows of the store as the core writes and reads them. Each begins with a version number, so a later build can tell and migrate.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use accord_keys::id::RootId;
 use minicbor::{Decode, Encode};
 
+use super::few::Few;
 use crate::access::Facts;
 use crate::access::consent::Consented;
 use crate::access::log::{EndKind, Held, Kind, LostGrant, Rights, Subject};
@@ -279,6 +280,12 @@ struct LostRow {
     healed: WallSeconds,
 }
 
+/// Who wrote in a document; of the many in which nobody but the owner did there is one value.
+fn shared(contributors: BTreeMap<BureauId, u32>) -> Arc<BTreeMap<BureauId, u32>> {
+    static NOBODY: LazyLock<Arc<BTreeMap<BureauId, u32>>> = LazyLock::new(Arc::default);
+    if contributors.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(contributors) }
+}
+
 /// What is kept in memory of every document: enough to decide, list and sum without its body.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -311,10 +318,10 @@ pub struct Summary {
     pub entry: Digest,
     pub newest_seq: u64,
     pub rights: Arc<Rights>,
-    pub granted_seq: BTreeMap<BureauId, u64>,
-    pub parted_seq: BTreeMap<BureauId, u64>,
+    pub granted_seq: Few<BureauId, u64>,
+    pub parted_seq: Few<BureauId, u64>,
     /// Bureaus that acknowledged something of it: only they are told of their cut unasked.
-    pub given: BTreeSet<BureauId>,
+    pub given: Few<BureauId, ()>,
     /// Bureaus other than the owner wrote in it.
     pub foreign: bool,
     /// Its audience is hidden behind commitments.
@@ -386,7 +393,7 @@ impl Summary {
             given: before.map(|b| b.given.clone()).unwrap_or_default(),
             foreign: state.has_foreign(),
             hidden: state.log().is_hidden(),
-            contributors: Arc::new(state.contributors().clone()),
+            contributors: shared(state.contributors().clone()),
         }
     }
 
@@ -455,7 +462,7 @@ impl Summary {
             newest_seq: self.newest_seq,
             holders,
             foreign: self.foreign,
-            given: self.given.iter().copied().collect(),
+            given: self.given.keys().copied().collect(),
             ended: self.ended.then_some(true),
             quotes: self.quotes.then_some(true),
             newest_record: Some(self.newest_record),
@@ -489,7 +496,7 @@ impl Summary {
     pub fn from_bytes(document: DocumentId, bytes: &[u8]) -> Result<Self, RowError> {
         let row: SummaryRow = read("documents", bytes)?;
         let mut rights = Rights::default();
-        let mut granted_seq = BTreeMap::new();
+        let mut granted_seq = Vec::with_capacity(row.holders.len());
         for holder in row.holders {
             let consents = holder.consents.unwrap_or_default().into_iter().map(|row| (row.contributor, row.consent)).collect();
             let held = Held {
@@ -505,15 +512,15 @@ impl Summary {
                 consents,
             };
             rights.bureaus.insert(holder.bureau, held);
-            granted_seq.insert(holder.bureau, holder.granted_seq);
+            granted_seq.push((holder.bureau, holder.granted_seq));
         }
         for denied in row.denied.unwrap_or_default() {
             rights.note_denied(denied.subject, denied.verb);
         }
-        let mut parted_seq = BTreeMap::new();
+        let mut parted_seq = Vec::with_capacity(row.parted.len());
         for parted in row.parted {
             rights.note_parted(parted.bureau, parted.record, parted.via);
-            parted_seq.insert(parted.bureau, parted.parted_seq);
+            parted_seq.push((parted.bureau, parted.parted_seq));
         }
         Ok(Self {
             document,
@@ -543,12 +550,103 @@ impl Summary {
             entry: row.entry,
             newest_seq: row.newest_seq,
             rights: Arc::new(rights),
-            granted_seq,
-            parted_seq,
-            given: row.given.into_iter().collect(),
+            granted_seq: granted_seq.into_iter().collect(),
+            parted_seq: parted_seq.into_iter().collect(),
+            given: row.given.into_iter().map(|bureau| (bureau, ())).collect(),
             foreign: row.foreign,
             hidden: row.hidden.unwrap_or(false),
-            contributors: Arc::new(row.contributors.unwrap_or_default().into_iter().map(|row| (row.bureau, row.settled)).collect()),
+            contributors: shared(row.contributors.unwrap_or_default().into_iter().map(|row| (row.bureau, row.settled)).collect()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of this process that lie in memory.
+    fn resident() -> u64 {
+        let read = std::fs::read_to_string("/proc/self/statm").expect("a Linux machine");
+        4_096 * read.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number")
+    }
+
+    /// A summary as a bulletin to one partner has it, settled and delivered.
+    fn plain(n: u64) -> Summary {
+        let id = |salt: &str| *blake3::hash(format!("{salt}{n}").as_bytes()).as_bytes();
+        let (document, to) = (DocumentId(id("document")), BureauId([7; 32]));
+        let mut rights = Rights::default();
+        let held = Held {
+            verb: Verb::Read,
+            record: RecordId(document.0),
+            since: WallSeconds(1_900_000_000 + n),
+            agreement: Some(AgreementId([9; 32])),
+            via: None,
+            tlp: None,
+            until: None,
+            no_fourth: false,
+            came: 0,
+            consents: BTreeMap::new(),
+        };
+        rights.bureaus.insert(to, held);
+        Summary {
+            document,
+            owner: BureauId([1; 32]),
+            kind: Kind::Bulletin,
+            category: Category::from_code("CRIM.SERIES").expect("known"),
+            tlp: Tlp::Amber,
+            subkind: "series".into(),
+            title: "关于系列盗窃电动车案件的协查通报".into(),
+            number: format!("临公通〔2026〕{n}号"),
+            created: WallSeconds(1_900_000_000 + n),
+            changes: 20,
+            settled: 20,
+            held: 0,
+            adopted: true,
+            ended: false,
+            quotes: false,
+            newest_record: WallSeconds(1_900_000_000 + n),
+            ended_at: None,
+            torn: false,
+            lost: Vec::new(),
+            entry: Digest(id("entry")),
+            newest_seq: 3 * n,
+            rights: Arc::new(rights),
+            granted_seq: [(to, 3 * n - 2)].into_iter().collect(),
+            parted_seq: Few::default(),
+            given: [(to, ())].into_iter().collect(),
+            foreign: false,
+            hidden: false,
+            contributors: Arc::default(),
+        }
+    }
+
+    /// What a summary, its place among the documents and its place in the sequence take, bytes.
+    fn per_document(count: u64) -> (u64, u64) {
+        let rows: Vec<(DocumentId, Vec<u8>)> = {
+            let mut rows: Vec<_> = (1..=count).map(plain).map(|summary| (summary.document, summary.to_bytes())).collect();
+            rows.sort();
+            rows
+        };
+        let before = resident();
+        let documents: BTreeMap<DocumentId, Summary> =
+            rows.iter().map(|(document, bytes)| (*document, Summary::from_bytes(*document, bytes).expect("a row"))).collect();
+        let summaries = resident() - before;
+        let before = resident();
+        let by_seq: BTreeMap<u64, DocumentId> = documents.values().map(|summary| (summary.newest_seq, summary.document)).collect();
+        let sequence = resident() - before;
+        assert_eq!((documents.len() as u64, by_seq.len() as u64), (count, count));
+        (summaries / count, sequence / count)
+    }
+
+    /// `cargo test -p accord-protocol --lib -- --ignored --nocapture a_document_at_rest`
+    #[test]
+    #[ignore = "measures the whole process, so it runs alone"]
+    #[expect(clippy::print_stderr, reason = "the figure is for whoever runs it")]
+    fn a_document_at_rest_takes_about_a_kilobyte_however_many_there_are() {
+        for count in [20_000, 100_000] {
+            let (summary, sequence) = per_document(count);
+            eprintln!("{count} documents: {summary} bytes each, and {sequence} for its place in the sequence");
+            assert!(summary + sequence < 1_300, "{summary} + {sequence}");
+        }
     }
 }

@@ -13,13 +13,13 @@ use crate::access::{log::Kind, log::RecordKind};
 use crate::agreement::Pair;
 use crate::agreement::exchange::{Entry, Standing};
 use crate::cited::Cited;
-use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId};
+use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId, TransportKey};
 use crate::input::Command;
 use crate::intake::HeldAct;
 use crate::limits;
 use crate::view::{
     AccessView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, HeldView, HolderView, InboxItem, NodeAddress,
-    OfficerView, PartnerView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
+    OfficerView, PartnerView, ProgressRowView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
 };
 
 /// Held acts shown in full; the rest is counted.
@@ -202,6 +202,7 @@ impl Bureau {
             .filter_map(|id| {
                 let body = self.directory.certificate(&id)?.body();
                 let transport = body.transport?;
+                let (sending, receiving) = self.progress_with(turn, |other| *other == transport);
                 Some(DeviceView {
                     certificate: id.to_string(),
                     kind: if body.kind == MemberKind::Laptop { "laptop" } else { "node" }.to_owned(),
@@ -211,6 +212,8 @@ impl Bureau {
                     state: standing_word(self.directory.standing(&id, turn.stamp)).to_owned(),
                     connected: self.links.values().any(|link| link.certificate() == Some(id)),
                     here: id == self.identity.certificate,
+                    sending,
+                    receiving,
                 })
             })
             .collect()
@@ -253,6 +256,7 @@ impl Bureau {
             .map(|peer| NodeAddress { transport: peer.transport.to_string(), addresses: peer.addresses.clone() })
             .collect();
         let phone = self.contacts.values().find(|c| c.body().bureau == *bureau).map(|c| c.body().phone.clone()).unwrap_or_default();
+        let (sending, receiving) = self.progress_with(turn, |transport| self.is_device_of(transport, bureau));
         PartnerView {
             bureau: bureau.to_string(),
             name: self.name_of(bureau),
@@ -269,7 +273,38 @@ impl Bureau {
             divergent: row.divergent,
             silent: self.silence(bureau).unwrap_or_default().to_owned(),
             phone,
+            sending,
+            receiving,
         }
+    }
+
+    /// Whether a transport key is one of a bureau's devices.
+    fn is_device_of(&self, transport: &TransportKey, bureau: &BureauId) -> bool {
+        let devices = self.directory.all_by_transport(transport);
+        devices.into_iter().any(|id| self.directory.certificate(&id).is_some_and(|c| c.body().bureau == *bureau))
+    }
+
+    /// What is on its way, without looking at documents: asked every second while somebody waits.
+    pub(super) fn show_progress(&self, turn: &Turn) -> View {
+        let mut rows = Vec::new();
+        for (bureau, row) in &self.partners {
+            let (sending, receiving) = self.progress_with(turn, |transport| self.is_device_of(transport, bureau));
+            if sending.is_some() || receiving.is_some() {
+                let name = if row.alias.is_empty() { self.name_of(bureau) } else { row.alias.clone() };
+                let connected = self.links.values().any(|link| link.is_with(bureau));
+                rows.push(ProgressRowView { bureau: bureau.to_string(), name, device: String::new(), connected, sending, receiving });
+            }
+        }
+        let devices = self.device_views(turn).into_iter().filter(|device| device.sending.is_some() || device.receiving.is_some());
+        rows.extend(devices.map(|device| ProgressRowView {
+            bureau: self.identity.bureau.to_string(),
+            name: device.unit,
+            device: device.certificate,
+            connected: device.connected,
+            sending: device.sending,
+            receiving: device.receiving,
+        }));
+        View::Progress { rows }
     }
 
     /// The agreement that best says how we stand: in force or suspended before anything else, else the newest; with its end.

@@ -45,6 +45,8 @@ pub struct County {
     pub now: Now,
     /// What was said: from, to, message. Only while it is `Some`.
     pub heard: Option<Vec<(usize, usize, Message)>>,
+    /// Frames are carried by turns; else whoever comes first says all it has to say.
+    pub by_turns: bool,
 }
 
 fn network() -> NetworkId {
@@ -141,7 +143,7 @@ impl Node {
             self.purged.insert(document);
         }
         self.core.committed();
-        self.wants = step.wants;
+        self.wants.extend(step.wants);
         let epoch = step.policy_epoch;
         self.sends.extend(step.sends.into_iter().map(|send| (send, epoch)));
         step.answers.into_iter().next().map(|(_, answer)| answer)
@@ -157,7 +159,7 @@ impl County {
     /// As [`County::new`], where `checked(reader, owner)` says whose cards were compared by people.
     pub fn where_checked(count: u8, checked: impl Fn(usize, usize) -> bool) -> Self {
         let now = Now { mono: MonoMillis(0), wall: START };
-        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now, heard: None };
+        let mut county = Self { nodes: (1..=count).map(|n| Node::found(n, now)).collect(), now, heard: None, by_turns: false };
         for at in 0..county.nodes.len() {
             let n = u8::try_from(at).expect("few") + 1;
             county.log_in(at, OFFICER, SecretKey::from_seed([n + 160; 32]));
@@ -207,6 +209,12 @@ impl County {
 
     /// Breaks the connection of two nodes, or makes it anew.
     pub fn link(&mut self, one: usize, other: usize, up: bool) {
+        self.link_quietly(one, other, up);
+        self.run();
+    }
+
+    /// As [`County::link`], and nothing is carried yet.
+    pub fn link_quietly(&mut self, one: usize, other: usize, up: bool) {
         for (at, peer) in [(one, other), (other, one)] {
             let link = LinkId(peer as u64);
             let transport = self.nodes[peer].transport;
@@ -214,7 +222,6 @@ impl County {
             self.nodes[at].sends.retain(|(send, _)| send.link != link);
             self.nodes[at].give(self.now, input);
         }
-        self.run();
     }
 
     /// A node ends and starts again from what is on disk; its officer logs in, and its links in `linked` come back.
@@ -281,7 +288,9 @@ impl County {
             if frames == most {
                 return self.nodes.iter().map(|node| u32::try_from(node.sends.len()).expect("few")).sum();
             }
-            let next = (0..self.nodes.len()).find_map(|at| self.nodes[at].sends.pop_front().map(|sent| (at, sent)));
+            let first = if self.by_turns { frames as usize % self.nodes.len() } else { 0 };
+            let count = self.nodes.len();
+            let next = (0..count).map(|at| (first + at) % count).find_map(|at| self.nodes[at].sends.pop_front().map(|sent| (at, sent)));
             let Some((from, (send, epoch))) = next else { return 0 };
             frames += 1;
             if send.gated && epoch != self.nodes[from].core.policy_epoch() {
@@ -295,6 +304,15 @@ impl County {
             }
             let message = wire::check(&self.nodes[to].core.directory(), &network(), &send.bytes).expect("honest nodes send messages");
             self.nodes[to].give(self.now, Input::Message { link, message });
+        }
+    }
+
+    /// A few seconds pass, and nothing is carried meanwhile.
+    pub fn pass_quietly(&mut self, seconds: u64) {
+        self.now.mono = MonoMillis(self.now.mono.0 + seconds * 1_000);
+        self.now.wall = WallSeconds(self.now.wall.0 + seconds);
+        for at in 0..self.nodes.len() {
+            self.nodes[at].give(self.now, Input::Wake);
         }
     }
 

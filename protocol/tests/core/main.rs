@@ -21,6 +21,7 @@ mod onward;
 mod pacts;
 mod passes;
 mod persons;
+mod progress;
 mod proof;
 mod put_back;
 mod quotas;

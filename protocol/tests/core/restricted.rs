@@ -98,6 +98,7 @@ fn word(message: &Message) -> &'static str {
         Message::Symbols { .. } => "symbols",
         Message::Differs { .. } => "differs",
         Message::Named(_) => "named",
+        Message::Ahead { .. } => "ahead",
         Message::Passes(_) => "passes",
         _ => "other",
     }

@@ -759,6 +759,18 @@ fn vectors_of_repairs_are_frozen() {
 }
 
 #[test]
+fn vectors_of_progress_are_frozen() {
+    let messages =
+        [("some of many", Message::Ahead { documents: 588, of: 1_000 }), ("all of them", Message::Ahead { documents: 0, of: 1_000 })];
+    assert!(messages.iter().all(|(_, message)| message.encode()[..2] == [5, 22]));
+    let lines = messages
+        .iter()
+        .map(|(name, message)| format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message.encode())))
+        .collect();
+    check("progress.json", &file("how much of a longer row is still to come", &[("messages", lines)]));
+}
+
+#[test]
 fn vectors_of_terse_pushes_are_frozen() {
     let (_, message) = messages().into_iter().find(|(name, _)| *name == "push").expect("there");
     let terse = message.encode_for(3);

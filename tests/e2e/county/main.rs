@@ -18,6 +18,7 @@ mod laptop;
 mod network;
 mod offline_owner;
 mod onward;
+mod progress;
 mod refusals;
 mod renewal;
 mod restored;

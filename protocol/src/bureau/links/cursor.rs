@@ -129,6 +129,13 @@ impl Bureau {
             }
             return;
         };
+        let link = self.links.get_mut(&id).expect("present above");
+        // It brought what lies here since, and nothing waits for its answer: it need not get that back when one of us starts anew.
+        let rests = link.in_flight.is_empty() && link.unsure.is_empty() && link.whole.is_empty() && link.walked >= self.sequence;
+        let (brought, far) = (rests && std::mem::take(&mut link.brought), Reached { base: link.base, walked: link.walked });
+        if brought && self.reached.insert(transport, far) != Some(far) {
+            self.keep_reached(turn, &transport);
+        }
         let reached = self.reached.get(&transport).copied().unwrap_or_default();
         let link = &self.links[&id];
         let now = link.reached();
@@ -145,6 +152,7 @@ impl Bureau {
 
     /// Both hold the same: how far the other side got, and what it heard of us at greeting, is noted here and given to it.
     pub(in crate::bureau) fn settled_with(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
+        self.nothing_on_its_way(turn, id, peer);
         let greeting = (!self.links[&id].own).then(|| self.greeting(peer).digest());
         let link = self.links.get_mut(&id).expect("the caller holds it");
         let (transport, reached) = (link.transport, link.reached());
@@ -156,7 +164,7 @@ impl Bureau {
         link.greeting = greeting;
         link.cursor_due = Some(turn.now.mono);
         self.reached.insert(transport, reached);
-        turn.put(Table::Acknowledged, &transport.0, write(&reached));
+        self.keep_reached(turn, &transport);
     }
 
     /// Keeps what a peer gave us, to return it.
@@ -175,6 +183,9 @@ impl Bureau {
         }
         turn.put(Table::Cursors, &transport.0, cursor.clone());
         self.cursors.insert(transport, cursor);
+        if let Some(bureau) = self.links[&id].bureau() {
+            self.keep_coming(turn, &transport, bureau);
+        }
     }
 }
 

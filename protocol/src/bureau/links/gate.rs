@@ -29,6 +29,7 @@ pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
         | Message::Symbols { .. }
         | Message::Differs { .. }
         | Message::Named(_)
+        | Message::Ahead { .. }
         | Message::Passes(_)
         | Message::Onward(_) => false,
         Message::Join(_) | Message::Welcome(_) => false,
@@ -116,6 +117,7 @@ mod tests {
             (push(false, true, true), false),
             (Message::Equality { sum: Digest([0; 32]), count: 0, policy: Digest([0; 32]) }, false),
             (Message::Tips { lines: Vec::new(), last: true }, false),
+            (Message::Ahead { documents: 3, of: 4 }, false),
             (Message::Passes(Vec::new()), false),
             (Message::Onward(Vec::new()), false),
         ];

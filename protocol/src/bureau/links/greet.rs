@@ -56,6 +56,7 @@ impl Bureau {
         link.parted.clear();
         link.tips_sent = false;
         link.repairing = None;
+        link.count = super::progress::Count::default();
         link.evidence.clear();
         link.shown.clear();
         link.told.clear();

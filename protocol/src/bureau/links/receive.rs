@@ -44,6 +44,7 @@ impl Bureau {
         let peer = self.links[&id].peer.expect("checked by message()");
         let own_link = self.links[&id].own;
         let document = push.document;
+        self.push_counts(turn, id, document, push.size);
         let coming_new = !self.documents.contains_key(&document);
         if !own_link && !self.quota(turn, peer.bureau).take(push.size, coming_new && push.genesis.is_some()) {
             return self.decline_for(turn, id, document, push.mark, Reason::Busy, "more than a day's share");
@@ -261,6 +262,10 @@ impl Bureau {
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.wanted.remove(&document);
+            if link.brought {
+                // In a long row it gets one now and then; at the end of it the comparison gives one.
+                link.cursor_due = link.cursor_due.or(Some(turn.now.mono.plus(limits::CURSOR_REST_MS)));
+            }
         }
         if let Some(cursor) = push.cursor {
             self.keep_cursor(turn, id, cursor);
@@ -358,6 +363,7 @@ impl Bureau {
     pub(in crate::bureau) fn echo(&mut self, id: LinkId, seq: u64) {
         if let Some(link) = self.links.get_mut(&id) {
             link.echoes.insert(seq);
+            link.brought = true;
         }
     }
 
@@ -401,8 +407,14 @@ impl Bureau {
         for item in late {
             self.store_item(turn, document, item);
         }
+        if let Some(from) = self.documents.get(&document).map(|before| before.newest_seq) {
+            self.counted_moves(turn, &document, from);
+        }
         let Some(state) = self.bodies.get(&document) else { return };
         let before = self.documents.get(&document);
+        if before.is_none() {
+            *self.owned.entry(state.owner()).or_default() += 1;
+        }
         let mut summary = Summary::of(state, before, self.sequence);
         // When another bureau's document ended is that bureau's word: what it gives to keep is counted from when it was heard here.
         if summary.owner != self.identity.bureau

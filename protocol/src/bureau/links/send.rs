@@ -54,10 +54,10 @@ impl Bureau {
                 continue;
             }
             if self.still_stands(turn, id) {
+                self.pump(turn, id);
                 if self.links[&id].cursor_due.is_some_and(|due| due <= turn.now.mono) {
                     self.hand_cursor(turn, id);
                 }
-                self.pump(turn, id);
             } else {
                 self.refuse_link(turn, id, Reason::Certificate);
             }
@@ -88,6 +88,14 @@ impl Bureau {
         if self.mode(turn, &self.links[&id]) == Mode::Tell {
             return;
         }
+        self.count_ahead(turn, id);
+        self.tell_ahead(turn, id);
+        self.walk_on(turn, id);
+        self.tell_ahead(turn, id);
+    }
+
+    /// Sends what lies next in the walk, as far as credit and what is at hand allow.
+    fn walk_on(&mut self, turn: &mut Turn, id: LinkId) {
         loop {
             let link = &self.links[&id];
             if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX {
@@ -163,7 +171,7 @@ impl Bureau {
 
     /// A third bureau's document is walked only while its owner is not linked here: else the owner hands it out itself, and what a partner
     /// lacks all the same shows in the comparison.
-    fn left_to_owner(&self, peer: &Peer, document: &DocumentId) -> bool {
+    pub(super) fn left_to_owner(&self, peer: &Peer, document: &DocumentId) -> bool {
         let Some(owner) = self.documents.get(document).map(|summary| summary.owner) else { return false };
         // Let in by way of us, it gets it from nobody else.
         let by_us = self.documents[document].rights.bureaus.get(&peer.bureau).is_some_and(|held| held.via == Some(self.identity.bureau));
@@ -266,9 +274,11 @@ impl Bureau {
                 return;
             }
             link.sent.insert(document, newest);
+            self.counted_goes(id, walk_to, true);
             self.passed(id, document, walk_to);
             return;
         }
+        self.counted_goes(id, walk_to, false);
         let mut named = match self.bodies.get(&document) {
             Some(state) => state.certificates(permit.whole()),
             None => self.shelf.get(&document).map(Sendable::certificates).unwrap_or_default(),
@@ -543,6 +553,7 @@ impl Bureau {
         let transport = link.transport;
         let mut reached = None;
         let mut delivered = Vec::new();
+        let (mut documents, mut bytes) = (0, 0);
         // Answers come in the order of what they answer: what was passed over had not gone when the gate closed. How far the other side got
         // is walked again; that it has this is true all the same.
         while let Some(front) = link.unsure.front().copied().filter(|front| front.mark <= mark) {
@@ -557,6 +568,8 @@ impl Bureau {
             }
             link.in_flight.pop_front();
             link.in_flight_bytes = link.in_flight_bytes.saturating_sub(front.bytes);
+            bytes += front.bytes;
+            documents += u64::from(front.last);
             if front.last || front.parting {
                 reached = Some(front.reached);
             }
@@ -566,9 +579,10 @@ impl Bureau {
             }
         }
         link.busy(turn.now.mono);
+        self.acknowledged(turn, &transport, reached, documents, bytes);
         if let Some(reached) = reached {
             self.reached.insert(transport, reached);
-            turn.put(Table::Acknowledged, &transport.0, write(&reached));
+            self.keep_reached(turn, &transport);
         }
         if !own {
             for document in delivered {
@@ -581,7 +595,7 @@ impl Bureau {
     pub(in crate::bureau) fn delivered(&mut self, turn: &mut Turn, peer: &Peer, document: DocumentId) {
         self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
         if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
-            summary.given.insert(peer.bureau);
+            summary.given.insert(peer.bureau, ());
             turn.put(Table::Documents, &document.0, summary.to_bytes());
             let (owner, kind) = (summary.owner, summary.kind);
             if owner == self.identity.bureau {
