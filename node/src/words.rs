@@ -319,7 +319,7 @@ mod tests {
     const GROUPS_BY_WORD: &str = "word verb standing direction officer_state kind subkind entry event record ledger_says ledger_only \
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
-                                  end paper paper_fact stage";
+                                  end paper paper_fact stage progress_state";
     /// Groups whose words stand nowhere as they are: levels and categories are spelled otherwise in the core, verbs and
     /// their arguments follow the tree of commands (`cli::help` looks for verbs that are gone, not for arguments), refusals have a test here.
     const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused";

@@ -394,6 +394,7 @@ impl Bureau {
                     link.whole.insert(document);
                     link.declined.remove(&document);
                     link.offered.remove(&document);
+                    link.partial.remove(&document);
                     // Whatever was given before may be what is missing there.
                     link.evidence.clear();
                     link.busy(turn.now.mono);

@@ -293,7 +293,10 @@ impl County {
             let next = (0..count).map(|at| (first + at) % count).find_map(|at| self.nodes[at].sends.pop_front().map(|sent| (at, sent)));
             let Some((from, (send, epoch))) = next else { return 0 };
             frames += 1;
-            if send.gated && epoch != self.nodes[from].core.policy_epoch() {
+            let now_in_force = self.nodes[from].core.policy_epoch();
+            if send.gated && epoch != now_in_force {
+                // What waits behind it for the same link is dropped with it and reported once, as the driver does.
+                self.nodes[from].sends.retain(|(other, epoch)| other.link != send.link || !other.gated || *epoch == now_in_force);
                 self.nodes[from].give(self.now, Input::FrameDropped { link: send.link });
                 continue;
             }

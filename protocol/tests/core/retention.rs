@@ -225,6 +225,7 @@ fn above_a_thousand_documents_a_day_the_rest_waits_for_a_persons_word() {
 }
 
 /// An end that the owner's registrar sealed, as at `at`.
+#[expect(clippy::disallowed_methods, reason = "what is on this node's disk is its own store")]
 fn ended_by_owner(county: &County, document: DocumentId, at: WallSeconds) -> Message {
     let owner = &county.nodes[0];
     let state = {
