@@ -280,7 +280,10 @@ impl Link {
             (*since, *count) = (now, 0);
         }
         *count += 1;
-        *count <= limits::VIEW_WALKS_MAX
+        let may = *count <= limits::VIEW_WALKS_MAX;
+        // What is left unread may have been needed: the next quiet moment compares anew.
+        self.compared &= may;
+        may
     }
     /// When it wants to be woken. What was due by now and was not done waits for something else than time.
     pub fn next_wake(&self, now: MonoMillis) -> Option<MonoMillis> {

@@ -239,11 +239,12 @@ impl Bureau {
         self.recollect(turn, &peer, memory);
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
-        self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
         if theirs != self.lasting(&peer.bureau) {
-            // It may be a store put back, which forgot what it revoked: it returns no cursor of the time when we knew all we know of it.
+            // It may be a store put back, which forgot what it revoked: it returns no cursor of the time when we knew all we know of it. Before
+            // the next cursor, which says that it knows.
             self.send_statements(turn, id, self.public_of(&peer.bureau));
         }
+        self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
         if let Some(counts) = hello.ledger.filter(|_| !own) {
             self.send_ledger(turn, id, &peer.bureau, &counts);
         }
