@@ -157,6 +157,22 @@ pub const EVIDENCE_MAX: usize = 128;
 pub const FOLD_ABOVE_HEADS: usize = 31;
 /// Bureaus a node keeps statements of; evidence about further ones is not taken from partners. Back-pressure.
 pub const BUREAUS_MAX: usize = 4_096;
+/// Of those, bureaus that are no partners of ours and that one partner introduced by bringing their root. Back-pressure: nobody fills the others'
+/// room with bureaus of its own invention; a province has some hundred.
+pub const INTRODUCED_MAX: usize = 128;
+/// New statements about identities taken from one partner within a day; those about our own bureau do not count. Back-pressure: all officers and
+/// devices of a large bureau, revoked and certified anew, fit five times over.
+pub const STATEMENTS_PER_DAY: usize = 8_192;
+/// Bytes of those. Back-pressure.
+pub const STATEMENT_BYTES_PER_DAY: usize = 16 * 1024 * 1024;
+/// Statements kept of one partner bureau, bytes. Back-pressure: 500 officers renewed every 90 days need sixty years for it.
+pub const STATEMENT_BYTES_OF_PARTNER_MAX: usize = 64 * 1024 * 1024;
+/// Statements kept of a bureau that is neither ours nor a partner's, bytes. Back-pressure: certificates of whoever wrote in documents we share.
+pub const STATEMENT_BYTES_OF_OTHERS_MAX: usize = 16 * 1024 * 1024;
+/// Devices of one partner that may connect: its registrar's, then the newest. Back-pressure.
+pub const DEVICES_ALLOWED_MAX: usize = 64;
+/// Of those, how many are dialled. Back-pressure: addresses at which nobody answers must not keep other partners waiting.
+pub const DEVICES_DIALLED_MAX: usize = 16;
 /// Account lines and events for refusals on one link within a minute; more are counted only. Back-pressure.
 pub const REFUSALS_NOTED_PER_MINUTE: u32 = 20;
 /// Open offers of one bureau within a pair. Back-pressure.
@@ -271,6 +287,8 @@ const _: () = assert!(ROSTER_MAX * 144 + TERMS_BYTES_MAX + 4 * 1024 < CONTROL_BY
 const _: () = assert!(COMPACTS_PAGE * CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "a page of compacts fits a frame");
 const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift all that stands");
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
+const _: () = assert!(DEVICES_DIALLED_MAX <= DEVICES_ALLOWED_MAX, "who is dialled may connect");
+const _: () = assert!(INTRODUCED_MAX * 16 <= BUREAUS_MAX, "sixteen partners that invent bureaus leave room for others");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");
 const _: () = assert!(HIDDEN_MAX * 34 < CONTROL_BYTES_MAX, "hidden commitments fit a sealed payload");

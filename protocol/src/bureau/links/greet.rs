@@ -175,12 +175,12 @@ impl Bureau {
         if hello.network != self.identity.network || hello.version < wire::OLDEST {
             return self.refuse_link(turn, id, Reason::Incompatible);
         }
-        for statement in statements.into_iter().filter(|statement| !matches!(statement, wire::IdentityStatement::ClockReset(_))) {
-            self.learn_over(turn, id, statement);
-        }
         let transport = self.links[&id].transport;
         let own = hello.bureau == self.identity.bureau;
         let known = own || self.partners.contains_key(&hello.bureau);
+        if known {
+            self.learn_chain(turn, id, &hello, statements);
+        }
         let stands = self.directory.certificate(&hello.certificate).is_some_and(|c| {
             let body = c.body();
             body.bureau == hello.bureau && body.transport == Some(transport) && (own || body.kind == MemberKind::Node)
@@ -240,6 +240,29 @@ impl Bureau {
         }
         if let Some(counts) = hello.ledger.filter(|_| !own) {
             self.send_ledger(turn, id, &peer.bureau, &counts);
+        }
+    }
+
+    /// Who says hello may not stand: of what it brings only the chain of the device it says it is is learnt, its roots, its issuer and itself.
+    fn learn_chain(&mut self, turn: &mut Turn, id: LinkId, hello: &Hello, statements: Vec<wire::IdentityStatement>) {
+        let partner = Some(hello.bureau).filter(|bureau| *bureau != self.identity.bureau);
+        let device = statements.iter().find_map(|statement| match statement {
+            wire::IdentityStatement::Certificate(own) if own.certificate_id() == hello.certificate => Some(own.body().issuer.clone()),
+            _ => None,
+        });
+        for statement in statements {
+            let its_own = self.bureau_of(&statement) == Some(hello.bureau);
+            let in_chain = match &statement {
+                wire::IdentityStatement::Root(_) => true,
+                wire::IdentityStatement::Certificate(member) => {
+                    let member = member.certificate_id();
+                    member == hello.certificate || device == Some(Issuer::Member(member))
+                }
+                _ => false,
+            };
+            if its_own && in_chain {
+                self.learn_over(turn, id, partner, statement);
+            }
         }
     }
 

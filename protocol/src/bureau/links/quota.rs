@@ -13,6 +13,8 @@ pub(in crate::bureau) struct Quota {
     held_in: usize,
     held_out: usize,
     asks: usize,
+    statements: usize,
+    statement_bytes: usize,
     /// Documents with held work that found no room: offered when the day is over.
     late: BTreeSet<DocumentId>,
 }
@@ -24,7 +26,7 @@ impl Quota {
 
     /// A day that begins now.
     pub fn new(since: MonoMillis) -> Self {
-        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0, late: BTreeSet::new() }
+        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0, statements: 0, statement_bytes: 0, late: BTreeSet::new() }
     }
     /// Whether the day is over.
     pub fn is_over(&self, now: MonoMillis) -> bool {
@@ -45,6 +47,17 @@ impl Quota {
         let fits = self.asks < limits::ONWARD_PER_DAY_MAX;
         self.asks += usize::from(fits);
         fits
+    }
+    /// Whether one more statement about identities of so many bytes finds room. Those that never go backwards find some more.
+    pub fn has_room_for(&self, size: usize, lasting: bool) -> bool {
+        let most = |most: usize| if lasting { most + most / 4 } else { most };
+        let bytes = self.statement_bytes.saturating_add(size);
+        self.statements < most(limits::STATEMENTS_PER_DAY) && bytes <= most(limits::STATEMENT_BYTES_PER_DAY)
+    }
+    /// One was new.
+    pub fn count_statement(&mut self, size: usize) {
+        self.statements += 1;
+        self.statement_bytes = self.statement_bytes.saturating_add(size);
     }
     /// Whether so much held work is taken.
     pub fn take_held(&mut self, size: usize) -> bool {
@@ -126,6 +139,21 @@ mod tests {
         let mut quota = today();
         let taken = (0..limits::ONWARD_PER_DAY_MAX * 2).filter(|_| quota.take_ask()).count();
         assert_eq!(taken, limits::ONWARD_PER_DAY_MAX);
+    }
+
+    #[test]
+    fn so_many_new_statements_are_taken_in_a_day_and_some_more_of_those_that_never_go_backwards() {
+        let mut quota = today();
+        for _ in 0..limits::STATEMENTS_PER_DAY {
+            assert!(quota.has_room_for(1, false));
+            quota.count_statement(1);
+        }
+        assert!(!quota.has_room_for(1, false));
+        assert!(quota.has_room_for(1, true));
+        let mut quota = today();
+        quota.count_statement(limits::STATEMENT_BYTES_PER_DAY);
+        assert!(!quota.has_room_for(1, false));
+        assert!(!quota.has_room_for(usize::MAX, true), "no sum overflows");
     }
 
     #[test]
