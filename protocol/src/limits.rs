@@ -19,6 +19,11 @@ pub const UNSURE_MAX: usize = 8_192;
 pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
 /// Unacknowledged bytes towards one partner. Back-pressure: memory and fairness.
 pub const IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// After so many bytes said that no push answers, a mark asks whether they arrived. Back-pressure.
+pub const MARK_EVERY_BYTES: usize = 512 * 1024;
+/// Bytes of statements, lines and passes said on a link and not known to have arrived; the rest waits. Back-pressure: with pushes on their way it stays
+/// below what a link holds.
+pub const UNHEARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Records in one access log. Verdict (the index of a record is a causal fact).
 pub const RECORDS_MAX: u32 = 65_536;
 /// The last so many records are for cut, void, erase, end and continue only. Verdict.
@@ -55,6 +60,13 @@ pub const PASSES_PAST_MAX: usize = 32;
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.
 pub const PASS_PAIRS_MAX: usize = 65_536;
+/// New passes taken from one partner within a day. Back-pressure: a bureau that signs with a hundred at once has each of its passes replaced a hundred times.
+pub const PASSES_PER_DAY: usize = 16_384;
+/// Bytes of those. Back-pressure.
+pub const PASS_BYTES_PER_DAY: usize = 64 * 1024 * 1024;
+/// Where passes give less than before, permits on their way are made stale at once and then this often at most, milliseconds. Back-pressure: it stops
+/// what is on its way to everybody.
+pub const PASS_STALE_EVERY_MS: u64 = 60_000;
 /// Passes in one message.
 pub const PASSES_PAGE: usize = 32;
 /// Asks and answers in one message.
@@ -289,6 +301,7 @@ const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift 
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
 const _: () = assert!(DEVICES_DIALLED_MAX <= DEVICES_ALLOWED_MAX, "who is dialled may connect");
 const _: () = assert!(INTRODUCED_MAX * 16 <= BUREAUS_MAX, "sixteen partners that invent bureaus leave room for others");
+const _: () = assert!(MARK_EVERY_BYTES * 2 <= UNHEARD_BYTES_MAX, "a mark is on its way before the rest has to wait");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");
 const _: () = assert!(HIDDEN_MAX * 34 < CONTROL_BYTES_MAX, "hidden commitments fit a sealed payload");

@@ -32,9 +32,9 @@ use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 
 mod terse;
 
-/// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name; every other message is
-/// as in version 2.
-pub const VERSION: u8 = 4;
+/// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name, in version 5 marks;
+/// every other message is as in version 2.
+pub const VERSION: u8 = 5;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
 
@@ -233,6 +233,8 @@ pub enum Message {
     Cursor(Bytes),
     /// Everything up to this mark is durable at the sender of this message.
     Ack(u64),
+    /// Asks for an acknowledgement of everything said so far that is no push; numbered together with pushes.
+    Mark(u64),
     /// Sum and count of the view, at a quiet moment.
     Equality {
         /// Additive keyed sum.
@@ -445,12 +447,14 @@ const TERSE: u8 = 18;
 const SYMBOLS: u8 = 19;
 const DIFFERS: u8 = 20;
 const NAMED: u8 = 21;
+const MARK: u8 = 22;
 
 /// The version byte of a message: that of the first version that knew its type.
 fn version_of(kind: u8) -> u8 {
     match kind {
         TERSE => 3,
         SYMBOLS | DIFFERS | NAMED => 4,
+        MARK => 5,
         _ => OLDEST,
     }
 }
@@ -518,6 +522,7 @@ impl Message {
             Message::Ledger(items) => (LEDGER, canon::encode(&List { items: items.clone() })),
             Message::Push(body) => (PUSH, canon::encode(body)),
             Message::Ack(value) => (ACK, canon::encode(&Number { value: *value })),
+            Message::Mark(value) => (MARK, canon::encode(&Number { value: *value })),
             Message::Equality { sum, count, policy } => {
                 (EQUALITY, canon::encode(&EqualityBody { sum: *sum, count: *count, policy: *policy }))
             }
@@ -570,7 +575,7 @@ impl Message {
             TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS | SYMBOLS | DIFFERS => {
                 limits::FRAME_BYTES_MAX
             }
-            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED => limits::CONTROL_BYTES_MAX,
+            AGREEMENTS | ACK | MARK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -630,6 +635,7 @@ impl Message {
                 Message::Push(push)
             }
             ACK => Message::Ack(canon::decode::<Number>(body).map_err(why)?.value),
+            MARK => Message::Mark(canon::decode::<Number>(body).map_err(why)?.value),
             EQUALITY => {
                 let body: EqualityBody = canon::decode(body).map_err(why)?;
                 Message::Equality { sum: body.sum, count: body.count, policy: body.policy }

@@ -84,6 +84,13 @@ impl Bureau {
         self.learnt.insert(id, row);
     }
 
+    /// What is not kept any more was learnt at no time.
+    pub(super) fn forget_learnt(&mut self, turn: &mut Turn, id: &StatementId) {
+        if self.learnt.remove(id).is_some() {
+            turn.remove(Table::Learned, &id.0);
+        }
+    }
+
     /// Notes which partner a bureau was first heard of by.
     pub(super) fn note_introduced(&mut self, turn: &mut Turn, bureau: BureauId, by: BureauId) {
         let id = StatementId(bureau.0);

@@ -345,7 +345,8 @@ impl Bureau {
         self.count_line(turn, partner);
         self.account(turn, "ledger", None, Some(partner), Some(self.identity.certificate), word);
         for link in self.live_links(|peer| peer == partner) {
-            self.send(turn, link, &Message::Ledger(vec![Bytes(bytes.clone())]), false);
+            self.say(link, &Message::Ledger(vec![Bytes(bytes.clone())]), false);
+            self.send_dues(turn, link);
         }
         true
     }
@@ -362,7 +363,7 @@ impl Bureau {
     }
 
     /// Sends a peer what it lacks: of our lines, and of its own.
-    pub(super) fn send_ledger(&mut self, turn: &mut Turn, link: LinkId, bureau: &BureauId, theirs: &LedgerCounts) {
+    pub(super) fn send_ledger(&mut self, link: LinkId, bureau: &BureauId, theirs: &LedgerCounts) {
         let Some(pairing) = self.ledgers.pairs.get(bureau) else { return };
         let lines: Vec<Vec<u8>> =
             pairing.theirs.after(theirs.mine).chain(pairing.ours.after(theirs.yours)).map(|l| l.sealed().to_bytes()).collect();
@@ -370,14 +371,14 @@ impl Bureau {
         let mut size = 0;
         for bytes in lines {
             if !page.is_empty() && (size + bytes.len() > PAGE_BYTES || page.len() >= limits::LINES_PER_MESSAGE) {
-                self.send(turn, link, &Message::Ledger(std::mem::take(&mut page)), false);
+                self.say(link, &Message::Ledger(std::mem::take(&mut page)), false);
                 size = 0;
             }
             size += bytes.len();
             page.push(Bytes(bytes));
         }
         if !page.is_empty() {
-            self.send(turn, link, &Message::Ledger(page), false);
+            self.say(link, &Message::Ledger(page), false);
         }
     }
 

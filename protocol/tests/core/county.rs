@@ -213,6 +213,12 @@ impl County {
         self.run();
     }
 
+    /// Bytes that wait to go from one node to another.
+    pub fn queued(&self, from: usize, to: usize) -> usize {
+        let sends = self.nodes[from].sends.iter().filter(|(send, _)| send.link == LinkId(to as u64));
+        sends.map(|(send, _)| send.bytes.len()).sum()
+    }
+
     /// A node's transport key.
     pub fn transport(&self, at: usize) -> TransportKey {
         self.nodes[at].transport

@@ -217,3 +217,40 @@ fn of_a_partners_devices_so_many_are_dialled_its_registrars_first() {
     let keys: BTreeSet<TransportKey> = allowed.iter().map(|peer| peer.transport).collect();
     assert!(keys.contains(&county.transport(M)), "the registrar's own device stays");
 }
+
+/// A device of a bureau whose certificate is as large as may be.
+fn large_device(county: &County, at: usize, n: u32) -> Vec<u8> {
+    let small = member(county, at, n, MemberKind::Node);
+    let mut body = small.claimed().clone();
+    body.seats = (0..16).map(|seat| format!("{seat:02} {}", "x".repeat(90))).collect();
+    seal(body, &root_of(at)).to_bytes()
+}
+
+#[test]
+fn what_is_said_at_greeting_goes_out_no_faster_than_the_other_end_takes_it() {
+    let mut county = County::new(2);
+    let many = 3_000;
+    let devices: Vec<Vec<u8>> = (0..many).map(|n| large_device(&county, M, n)).collect();
+    let all: usize = devices.iter().map(Vec::len).sum();
+    assert!(all > limits::UNHEARD_BYTES_MAX + 1_000_000, "{all}");
+    bring(&mut county, M, A, &devices);
+    county.run();
+    // The second has forgotten its own devices and what it was given to return: it hears them back.
+    let before = statements(&county, M);
+    county.nodes[M].rows.retain(|(table, _), _| *table != Table::Cursors);
+    county.restart(M, &[]);
+    for (at, peer) in [(A, M), (M, A)] {
+        let transport = county.transport(peer);
+        county.link_one(at, peer, transport, true);
+    }
+    let mut most = 0;
+    while county.run_some(1) > 0 {
+        most = most.max(county.queued(A, M));
+    }
+    assert_eq!(statements(&county, M) - before, devices.len(), "all of it came");
+    assert!(most > 1_000_000 && most < limits::UNHEARD_BYTES_MAX + 1_000_000, "{most} of {all} waited for one link at a time");
+    county.agree(M, A, usual(county.now.wall));
+    let case = county.open_case(A, &[M], "title", "text");
+    let document = accord_protocol::id::DocumentId::from_hex(&case).expect("an id");
+    assert!(county.nodes[M].items.contains_key(&document), "documents follow");
+}

@@ -735,6 +735,14 @@ fn vectors_of_messages_are_frozen() {
 }
 
 #[test]
+fn vectors_of_marks_are_frozen() {
+    let message = Message::Mark(300).encode();
+    assert_eq!(message[..2], [5, 22]);
+    let line = format!("{{\"name\": \"mark\", \"message\": \"{}\"}}", hex::encode(message));
+    check("marks.json", &file("numbered together with pushes", &[("messages", vec![line])]));
+}
+
+#[test]
 fn vectors_of_repairs_are_frozen() {
     let pair = Pair::of(BureauId([0xa1; 32]), BureauId([0xb2; 32]));
     let nonce = Nonce([0xc3; 16]);

@@ -57,6 +57,7 @@ impl Bureau {
         link.repairing = None;
         link.evidence.clear();
         link.shown.clear();
+        link.dues.forget_gated();
         link.told.clear();
         link.unsure.append(&mut link.in_flight);
         let over = link.unsure.len().saturating_sub(limits::UNSURE_MAX);
@@ -101,23 +102,6 @@ impl Bureau {
         }
         ids.push(StatementId(self.identity.certificate.0));
         ids.iter().filter_map(|id| self.directory.statement_bytes(id)).map(Bytes).collect()
-    }
-
-    /// Sends statements in pages that fit a frame.
-    pub(in crate::bureau) fn send_statements(&self, turn: &mut Turn, id: LinkId, statements: Vec<Bytes>) {
-        let mut page = Vec::new();
-        let mut size = 0;
-        for bytes in statements {
-            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
-                self.send(turn, id, &Message::Statements(std::mem::take(&mut page)), false);
-                size = 0;
-            }
-            size += bytes.0.len();
-            page.push(bytes);
-        }
-        if !page.is_empty() {
-            self.send(turn, id, &Message::Statements(page), false);
-        }
     }
 
     /// All that a revoked device of our own still hears.
@@ -204,7 +188,9 @@ impl Bureau {
         if told_only {
             self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");
             let statements = self.roots_and_revocations();
-            return self.send_statements(turn, id, statements);
+            self.say_statements(id, statements);
+            self.send_dues(turn, id);
+            return;
         }
         if !believed {
             self.account(turn, "cursor_unreadable", None, Some(peer.bureau), Some(peer.certificate), "compare instead");
@@ -236,11 +222,13 @@ impl Bureau {
         self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
         if theirs != self.lasting(&peer.bureau) {
             // It may be a store put back, which forgot what it revoked: it returns no cursor of the time when we knew all we know of it.
-            self.send_statements(turn, id, self.public_of(&peer.bureau));
+            self.say_statements(id, self.public_of(&peer.bureau));
         }
         if let Some(counts) = hello.ledger.filter(|_| !own) {
-            self.send_ledger(turn, id, &peer.bureau, &counts);
+            self.send_ledger(id, &peer.bureau, &counts);
         }
+        // What is told from now on comes after what it rests on.
+        self.send_dues(turn, id);
     }
 
     /// Who says hello may not stand: of what it brings only the chain of the device it says it is is learnt, its roots, its issuer and itself.
@@ -276,11 +264,8 @@ impl Bureau {
     /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair. A partner that
     /// `heard` the same when both last compared equal is not told again, and keeps its cursor if that is `current`.
     fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool, heard: Option<Digest>, current: bool) {
-        let greeting = match own {
-            true => self.greeting_of_own(),
-            false => self.greeting(peer),
-        };
-        let knows = !own && heard == Some(greeting.digest());
+        let greeting = (!own).then(|| self.greeting(peer));
+        let knows = greeting.as_ref().is_some_and(|greeting| heard == Some(greeting.digest()));
         if knows && let Some(link) = self.links.get_mut(&id) {
             link.greeting = heard;
         }
@@ -290,46 +275,50 @@ impl Bureau {
         } else {
             self.hand_cursor(turn, id);
         }
-        if !knows {
-            self.send_statements(turn, id, greeting.statements);
-            self.send_statements(turn, id, greeting.evidence);
-        }
-        self.show_compacts(turn, id);
-        if !knows {
-            self.send_agreements(turn, id, greeting.agreements);
+        match greeting {
+            None => self.greet_own(id),
+            Some(_) if knows => self.show_compacts(id),
+            Some(greeting) => {
+                self.say_statements(id, greeting.statements);
+                self.say_statements(id, greeting.evidence);
+                self.show_compacts(id);
+                for page in agreement_pages(greeting.agreements) {
+                    self.say(id, &page, false);
+                }
+            }
         }
         self.passes_dirty = true;
         self.onward.dirty = true;
     }
 
-    fn send_agreements(&self, turn: &mut Turn, id: LinkId, agreements: Vec<Bytes>) {
-        let mut page = Vec::new();
-        let mut size = 0;
-        for bytes in agreements {
-            size += bytes.0.len();
-            page.push(bytes);
-            if size > 32 * 1024 {
-                self.send(turn, id, &Message::Agreements(std::mem::take(&mut page)), false);
-                size = 0;
-            }
-        }
-        if !page.is_empty() {
-            self.send(turn, id, &Message::Agreements(page), false);
-        }
-    }
-
-    /// What our own devices hear: everything known of other bureaus too.
-    fn greeting_of_own(&self) -> Greeting {
-        let mut greeting = Greeting { statements: self.public_statements(true), evidence: Vec::new(), agreements: Vec::new() };
-        for other in self.directory.bureaus().map(|b| b.id()).filter(|b| *b != self.identity.bureau) {
-            let contacts = self.contacts.values().filter(|c| c.body().bureau == other).map(|c| c.sealed().to_bytes());
-            greeting.statements.extend(self.directory.statements(&other).into_iter().chain(contacts).map(Bytes));
-            greeting.agreements.extend(self.book.statements_with(other, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes));
-        }
+    /// What our own devices hear: everything known of other bureaus too, as far as a link holds it at a time.
+    fn greet_own(&mut self, id: LinkId) {
+        self.say_statements(id, self.public_statements(true));
+        self.say_other_bureaus(id);
         let officers: Vec<CertificateId> = self.book.pairs().flat_map(|pair| self.book.officers_of(pair)).collect();
-        greeting.evidence = self.agreement_evidence(officers);
-        greeting
+        self.say_statements(id, self.agreement_evidence(officers));
+        self.show_compacts(id);
+        self.say_all_agreements(id);
     }
+}
+
+/// Agreement statements in pages that fit a control frame.
+pub(super) fn agreement_pages(statements: impl IntoIterator<Item = Bytes>) -> Vec<Message> {
+    let mut pages = Vec::new();
+    let mut page = Vec::new();
+    let mut size = 0;
+    for bytes in statements {
+        size += bytes.0.len();
+        page.push(bytes);
+        if size > 32 * 1024 {
+            pages.push(Message::Agreements(std::mem::take(&mut page)));
+            size = 0;
+        }
+    }
+    if !page.is_empty() {
+        pages.push(Message::Agreements(page));
+    }
+    pages
 }
 
 /// What goes first on a link, in the order in which it can be learnt.

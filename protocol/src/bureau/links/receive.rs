@@ -367,10 +367,15 @@ impl Bureau {
                     return Err("as much of this bureau as is kept");
                 }
             }
-            None if bureau == partner => {}
+            None if bureau == partner || !matches!(statement, wire::IdentityStatement::Root(_)) => {}
             None if self.directory.bureaus().count() >= limits::BUREAUS_MAX => return Err("as many bureaus as are kept"),
-            None if self.introduced_by(&partner) >= limits::INTRODUCED_MAX => return Err("as many bureaus as a partner introduces"),
-            None => {}
+            None => {
+                let known = self.quotas.get(&partner).is_some_and(Quota::introduced_all);
+                let introduced = if known { limits::INTRODUCED_MAX } else { self.introduced_by(&partner) };
+                if !self.quota(turn, partner).may_introduce(introduced) {
+                    return Err("as many bureaus as a partner introduces");
+                }
+            }
         }
         if self.quota(turn, partner).has_room_for(size, lasting) { Ok(()) } else { Err("more than a day's share") }
     }

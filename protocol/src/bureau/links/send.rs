@@ -38,7 +38,9 @@ impl Bureau {
                 if self.links[&id].cursor_due.is_some_and(|due| due <= turn.now.mono) {
                     self.hand_cursor(turn, id);
                 }
-                self.pump(turn, id);
+                if self.send_dues(turn, id) {
+                    self.pump(turn, id);
+                }
             } else {
                 self.refuse_link(turn, id, Reason::Certificate);
             }
@@ -495,6 +497,10 @@ impl Bureau {
         if mark >= link.next_mark {
             return self.garbage(turn, id, "acknowledged what was never sent");
         }
+        if self.mark_heard(id, mark) {
+            return;
+        }
+        let link = self.links.get_mut(&id).expect("checked by message()");
         let peer = link.peer.expect("checked by message()");
         let own = link.own;
         let transport = link.transport;
