@@ -95,7 +95,7 @@ fn bureaus(county: &County, at: usize) -> usize {
 }
 
 fn bring(county: &mut County, from: usize, to: usize, statements: &[Vec<u8>]) {
-    for page in statements.chunks(400) {
+    for page in statements.chunks(100) {
         county.hand(from, to, &Message::Statements(page.iter().cloned().map(Bytes).collect()));
     }
 }

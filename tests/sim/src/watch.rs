@@ -59,7 +59,7 @@ impl Watch {
                 Write::Put { table: Table::Events, value, .. } => {
                     let kept = self.events.entry(n).or_default();
                     *kept = if value.is_some() { *kept + 1 } else { kept.saturating_sub(1) };
-                    if *kept > if accord_protocol::broken("i10-events") { 100 } else { limits::EVENTS_KEPT + 1 } {
+                    if *kept > limits::EVENTS_KEPT + 1 {
                         return Err(format!("I10: {} keeps {kept} events", node.name));
                     }
                 }

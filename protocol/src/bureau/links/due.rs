@@ -5,6 +5,7 @@
 //! follow once nothing waits. A node of a wire version without marks is told everything at once.
 
 use super::*;
+use crate::wire::LedgerCounts;
 
 /// The first wire version that answers marks.
 const MARKS_SINCE: u8 = 5;
@@ -14,8 +15,10 @@ const MARKS_SINCE: u8 = 5;
 enum Due {
     /// A message as it goes out.
     Message { bytes: Vec<u8>, gated: bool },
-    /// What is known of a bureau, when its turn has come.
-    Bureau(BureauId),
+    /// What is known of a bureau, or what anybody may know of it, behind so many statements: read when its turn has come, a piece at a time.
+    Bureau { bureau: BureauId, public: bool, from: usize },
+    /// What a partner lacks of the pair's ledger, behind the lines it holds: as above.
+    Ledger { partner: BureauId, holds: LedgerCounts },
     /// The agreements with, and of, a bureau.
     Agreements(BureauId),
 }
@@ -96,7 +99,21 @@ impl Bureau {
         let mut others: Vec<(usize, BureauId)> = others.map(|record| (record.weight(), record.id())).collect();
         others.sort_unstable();
         if let Some(link) = self.links.get_mut(&id) {
-            link.dues.waiting.extend(others.into_iter().map(|(_, bureau)| Due::Bureau(bureau)));
+            link.dues.waiting.extend(others.into_iter().map(|(_, bureau)| Due::Bureau { bureau, public: false, from: 0 }));
+        }
+    }
+
+    /// As [`Bureau::say`], for what of a bureau anybody may know.
+    pub(in crate::bureau) fn say_public_of(&mut self, id: LinkId, bureau: BureauId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.push_back(Due::Bureau { bureau, public: true, from: 0 });
+        }
+    }
+
+    /// As [`Bureau::say`], for what a partner lacks of the pair's ledger.
+    pub(in crate::bureau) fn say_ledger(&mut self, id: LinkId, partner: BureauId, holds: LedgerCounts) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.push_back(Due::Ledger { partner, holds });
         }
     }
 
@@ -125,16 +142,22 @@ impl Bureau {
             }
             let (bytes, gated) = match link.dues.waiting.pop_front() {
                 Some(Due::Message { bytes, gated }) => (bytes, gated),
-                Some(Due::Bureau(bureau)) => {
-                    let contacts = self.contacts.values().filter(|c| c.body().bureau == bureau).map(|c| c.sealed().to_bytes());
-                    let pages = pages(self.directory.statements(&bureau).into_iter().chain(contacts).map(Bytes));
-                    self.say_next(id, pages);
+                Some(Due::Bureau { bureau, public, from }) => {
+                    let (piece, more) = self.piece_of(&bureau, public, from);
+                    let rest = more.then_some(Due::Bureau { bureau, public, from: from + piece.len() });
+                    self.say_next(id, pages(piece), rest);
+                    continue;
+                }
+                Some(Due::Ledger { partner, mut holds }) => {
+                    if let Some(page) = self.ledger_page(&partner, &mut holds) {
+                        self.say_next(id, vec![page.encode()], Some(Due::Ledger { partner, holds }));
+                    }
                     continue;
                 }
                 Some(Due::Agreements(bureau)) => {
                     let statements = self.book.statements_with(bureau, limits::AGREEMENT_STATEMENTS_MAX);
                     let pages = greet::agreement_pages(statements.into_iter().map(Bytes)).iter().map(Message::encode).collect();
-                    self.say_next(id, pages);
+                    self.say_next(id, pages, None);
                     continue;
                 }
                 None => return true,
@@ -162,9 +185,29 @@ impl Bureau {
         }
     }
 
-    /// Puts pages before everything else that waits.
-    fn say_next(&mut self, id: LinkId, pages: Vec<Vec<u8>>) {
+    /// Some of the statements of a bureau in the order in which they can be learnt, and whether there are more. What is learnt meanwhile moves
+    /// those behind it back: they are said twice and none is left out.
+    fn piece_of(&self, bureau: &BureauId, public: bool, from: usize) -> (Vec<Bytes>, bool) {
+        let contacts = self.contacts.values().filter(|c| !public && c.body().bureau == *bureau).map(|c| c.sealed().to_bytes());
+        let statements = self.directory.statements(bureau).into_iter().filter(|bytes| !public || greet::is_public(bytes));
+        let mut rest = statements.chain(contacts).skip(from).peekable();
+        let mut piece = Vec::new();
+        let mut size = 0;
+        while size < limits::UNHEARD_BYTES_MAX
+            && let Some(bytes) = rest.next()
+        {
+            size += bytes.len();
+            piece.push(Bytes(bytes));
+        }
+        (piece, rest.peek().is_some())
+    }
+
+    /// Puts pages, and what is to follow them, before everything else that waits.
+    fn say_next(&mut self, id: LinkId, pages: Vec<Vec<u8>>, rest: Option<Due>) {
         if let Some(link) = self.links.get_mut(&id) {
+            if let Some(rest) = rest {
+                link.dues.waiting.push_front(rest);
+            }
             for bytes in pages.into_iter().rev() {
                 link.dues.waiting.push_front(Due::Message { bytes, gated: false });
             }

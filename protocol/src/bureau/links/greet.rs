@@ -123,12 +123,6 @@ impl Bureau {
         Some(Digest(*hasher.finalize().as_bytes()))
     }
 
-    /// What of a bureau anybody may know, as it is known here: roots, appointments, revocations, certificates of nodes.
-    fn public_of(&self, bureau: &BureauId) -> Vec<Bytes> {
-        let statements = self.directory.statements(bureau).into_iter();
-        statements.filter(|bytes| is_public(bytes)).map(Bytes).collect()
-    }
-
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
     /// Officers' and laptops' certificates go to our own devices here, and elsewhere only as evidence.
     pub(in crate::bureau) fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
@@ -222,10 +216,10 @@ impl Bureau {
         self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
         if theirs != self.lasting(&peer.bureau) {
             // It may be a store put back, which forgot what it revoked: it returns no cursor of the time when we knew all we know of it.
-            self.say_statements(id, self.public_of(&peer.bureau));
+            self.say_public_of(id, peer.bureau);
         }
         if let Some(counts) = hello.ledger.filter(|_| !own) {
-            self.send_ledger(id, &peer.bureau, &counts);
+            self.say_ledger(id, peer.bureau, counts);
         }
         // What is told from now on comes after what it rests on.
         self.send_dues(turn, id);
@@ -344,7 +338,7 @@ impl Greeting {
 
 /// Whether a statement of a bureau is for everybody. Officers' and laptops' certificates are not, and how wrong its clocks were is nobody
 /// else's matter.
-fn is_public(bytes: &[u8]) -> bool {
+pub(super) fn is_public(bytes: &[u8]) -> bool {
     match seal::peek_type(bytes).and_then(StatementType::from_number) {
         Some(StatementType::ClockReset) => false,
         Some(StatementType::Certificate) => {
