@@ -90,7 +90,7 @@ fn sealed(county: &County, issuer: usize, holder: BureauId, from: WallSeconds, c
 
 /// Passes that each replace the one before, every second of which gives less.
 fn flood(county: &mut County, issuer: usize, holder: BureauId, first: WallSeconds, count: u64) {
-    let mut both = vec![Category::CrimSeries, Category::Traf];
+    let mut both = [Category::CrimSeries, Category::Traf];
     both.sort();
     for n in 0..count {
         let lines = if n.is_multiple_of(2) { &both[..] } else { &both[..1] };

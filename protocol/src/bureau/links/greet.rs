@@ -229,7 +229,7 @@ impl Bureau {
     fn learn_chain(&mut self, turn: &mut Turn, id: LinkId, hello: &Hello, statements: Vec<wire::IdentityStatement>) {
         let partner = Some(hello.bureau).filter(|bureau| *bureau != self.identity.bureau);
         let device = statements.iter().find_map(|statement| match statement {
-            wire::IdentityStatement::Certificate(own) if own.certificate_id() == hello.certificate => Some(own.body().issuer.clone()),
+            wire::IdentityStatement::Certificate(own) if own.certificate_id() == hello.certificate => Some(own.body().issuer),
             _ => None,
         });
         for statement in statements {
