@@ -189,6 +189,7 @@ impl Directory {
             Some(previous) => self.check_succession(&root, previous)?,
         };
         let record = Arc::make_mut(Arc::make_mut(&mut self.bureaus).entry(bureau).or_insert_with(|| Arc::new(BureauRecord::empty(bureau))));
+        record.weight += weight(&root);
         record.roots.insert(id, Arc::new(root));
         record.derive_line();
         Arc::make_mut(&mut self.root_owner).insert(id, bureau);
@@ -215,6 +216,7 @@ impl Directory {
         if record.certificates.len() >= CERTIFICATES_MAX {
             return Err(DirectoryError::Full { what: "certificates", most: CERTIFICATES_MAX });
         }
+        record.weight += weight(&certificate);
         record.certificates.insert(id);
         if let Some(transport) = body.transport {
             Arc::make_mut(&mut self.transports).entry(transport).or_default().insert(id);
@@ -252,6 +254,7 @@ impl Directory {
         if record.revocations.len() >= REVOCATIONS_MAX {
             return Err(DirectoryError::Full { what: "revocations", most: REVOCATIONS_MAX });
         }
+        record.weight += weight(&revocation);
         record.revocations.insert(revocation.id(), (root, Arc::new(revocation)));
         Ok(Learned::New)
     }
@@ -282,7 +285,9 @@ impl Directory {
         if rivals.len() >= RIVALS_MAX {
             return Err(DirectoryError::Full { what: "appointments of one epoch", most: RIVALS_MAX });
         }
+        let more = weight(&appointment);
         rivals.insert(appointment.id(), Arc::new(appointment));
+        record.weight += more;
         Ok(Learned::New)
     }
 
@@ -302,6 +307,7 @@ impl Directory {
         if record.clock_resets.len() >= CLOCK_RESETS_MAX {
             return Err(DirectoryError::Full { what: "clock resets", most: CLOCK_RESETS_MAX });
         }
+        record.weight += weight(&reset);
         record.clock_resets.insert(reset.id(), Arc::new(reset));
         Ok(Learned::New)
     }
@@ -596,6 +602,10 @@ impl Directory {
             .map(|it| it.class)
             .max()
     }
+}
+
+fn weight<T: Statement>(statement: &Verified<T>) -> usize {
+    statement.sealed().to_bytes().len()
 }
 
 fn check_bureau(expected: &BureauId, found: &BureauId) -> Result<(), DirectoryError> {

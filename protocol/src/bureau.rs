@@ -142,6 +142,7 @@ pub struct Bureau {
     onward: onward::Onwards,
     next_pass: Option<WallSeconds>,
     pass_rounds: passes::Rounds,
+    pass_changes: passes::Changes,
     /// When this device last heard its bureau's registrar.
     registrar_heard: Option<WallSeconds>,
     /// What each partner brought within the day.
@@ -548,6 +549,7 @@ impl Bureau {
         if self.next_policy.is_some_and(|at| turn.effective >= at) {
             self.policy_changed(turn, None);
         }
+        self.passes_passed(turn);
         self.ends_passed(turn);
         // A wild clock may come back only half way, without an event of its own: what it denied may be allowed again.
         if turn.effective < self.effective_seen {
@@ -616,7 +618,8 @@ impl Bureau {
         let cuts = self.cuts_wake(now.mono);
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
         let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
-        let duties = [self.ledgers.next_wake(), self.retention_wake()];
+        let pass_changes = self.pass_changes.next_wake(now.mono, effective);
+        let duties = [self.ledgers.next_wake(), self.retention_wake(), pass_changes];
         [policy, ends, asks, links, anchors, cuts, floor, passes].into_iter().chain(duties).flatten().min()
     }
 }

@@ -19,6 +19,11 @@ pub const UNSURE_MAX: usize = 8_192;
 pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
 /// Unacknowledged bytes towards one partner. Back-pressure: memory and fairness.
 pub const IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// After so many bytes said that no push answers, a mark asks whether they arrived. Back-pressure.
+pub const MARK_EVERY_BYTES: usize = 512 * 1024;
+/// Bytes of statements, lines and passes said on a link and not known to have arrived; the rest waits. Back-pressure: with pushes on their way it stays
+/// below what a link holds.
+pub const UNHEARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Records in one access log. Verdict (the index of a record is a causal fact).
 pub const RECORDS_MAX: u32 = 65_536;
 /// The last so many records are for cut, void, erase, end and continue only. Verdict.
@@ -55,6 +60,13 @@ pub const PASSES_PAST_MAX: usize = 32;
 pub const PASS_ISSUERS_MAX: usize = 512;
 /// Pairs of issuer and holder in all. Back-pressure.
 pub const PASS_PAIRS_MAX: usize = 65_536;
+/// New passes taken from one partner within a day. Back-pressure: a bureau that signs with a hundred at once has each of its passes replaced a hundred times.
+pub const PASSES_PER_DAY: usize = 16_384;
+/// Bytes of those. Back-pressure.
+pub const PASS_BYTES_PER_DAY: usize = 64 * 1024 * 1024;
+/// Where passes give less than before, permits on their way are made stale at once and then this often at most, milliseconds. Back-pressure: it stops
+/// what is on its way to everybody.
+pub const PASS_STALE_EVERY_MS: u64 = 60_000;
 /// Passes in one message.
 pub const PASSES_PAGE: usize = 32;
 /// Asks and answers in one message.
@@ -176,6 +188,22 @@ pub const EVIDENCE_MAX: usize = 128;
 pub const FOLD_ABOVE_HEADS: usize = 31;
 /// Bureaus a node keeps statements of; evidence about further ones is not taken from partners. Back-pressure.
 pub const BUREAUS_MAX: usize = 4_096;
+/// Of those, bureaus that are no partners of ours and that one partner introduced by bringing their root. Back-pressure: nobody fills the others'
+/// room with bureaus of its own invention; a province has some hundred.
+pub const INTRODUCED_MAX: usize = 128;
+/// New statements about identities taken from one partner within a day; those about our own bureau do not count. Back-pressure: all officers and
+/// devices of a large bureau, revoked and certified anew, fit five times over.
+pub const STATEMENTS_PER_DAY: usize = 8_192;
+/// Bytes of those. Back-pressure.
+pub const STATEMENT_BYTES_PER_DAY: usize = 16 * 1024 * 1024;
+/// Statements kept of one partner bureau, bytes. Back-pressure: 500 officers renewed every 90 days need sixty years for it.
+pub const STATEMENT_BYTES_OF_PARTNER_MAX: usize = 64 * 1024 * 1024;
+/// Statements kept of a bureau that is neither ours nor a partner's, bytes. Back-pressure: certificates of whoever wrote in documents we share.
+pub const STATEMENT_BYTES_OF_OTHERS_MAX: usize = 16 * 1024 * 1024;
+/// Devices of one partner that may connect: its registrar's, then the newest. Back-pressure.
+pub const DEVICES_ALLOWED_MAX: usize = 64;
+/// Of those, how many are dialled. Back-pressure: addresses at which nobody answers must not keep other partners waiting.
+pub const DEVICES_DIALLED_MAX: usize = 16;
 /// Account lines and events for refusals on one link within a minute; more are counted only. Back-pressure.
 pub const REFUSALS_NOTED_PER_MINUTE: u32 = 20;
 /// Open offers of one bureau within a pair. Back-pressure.
@@ -290,6 +318,9 @@ const _: () = assert!(ROSTER_MAX * 144 + TERMS_BYTES_MAX + 4 * 1024 < CONTROL_BY
 const _: () = assert!(COMPACTS_PAGE * CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "a page of compacts fits a frame");
 const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift all that stands");
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
+const _: () = assert!(DEVICES_DIALLED_MAX <= DEVICES_ALLOWED_MAX, "who is dialled may connect");
+const _: () = assert!(INTRODUCED_MAX * 16 <= BUREAUS_MAX, "sixteen partners that invent bureaus leave room for others");
+const _: () = assert!(MARK_EVERY_BYTES * 2 <= UNHEARD_BYTES_MAX, "a mark is on its way before the rest has to wait");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");
 const _: () = assert!(AUDIENCE_MAX * 128 < CONTROL_BYTES_MAX, "a genesis fits a sealed payload");
 const _: () = assert!(HIDDEN_MAX * 34 < CONTROL_BYTES_MAX, "hidden commitments fit a sealed payload");

@@ -33,8 +33,8 @@ use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 mod terse;
 
 /// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name, in version 5 how much is
-/// still to come; every other message is as in version 2.
-pub const VERSION: u8 = 5;
+/// still to come, in version 6 marks; every other message is as in version 2.
+pub const VERSION: u8 = 6;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
 
@@ -247,6 +247,10 @@ pub enum Message {
     Cursor(Bytes),
     /// Everything up to this mark is durable at the sender of this message.
     Ack(u64),
+    /// Asks to be told that everything said so far that is no push was dealt with.
+    Mark(u64),
+    /// The answer to a mark.
+    Heard(u64),
     /// Sum and count of the view, at a quiet moment.
     Equality {
         /// Additive keyed sum.
@@ -475,6 +479,8 @@ const SYMBOLS: u8 = 19;
 const DIFFERS: u8 = 20;
 const NAMED: u8 = 21;
 const AHEAD: u8 = 22;
+const MARK: u8 = 23;
+const HEARD: u8 = 24;
 
 /// The version byte of a message: that of the first version that knew its type.
 fn version_of(kind: u8) -> u8 {
@@ -482,6 +488,7 @@ fn version_of(kind: u8) -> u8 {
         TERSE => 3,
         SYMBOLS | DIFFERS | NAMED => 4,
         AHEAD => 5,
+        MARK | HEARD => 6,
         _ => OLDEST,
     }
 }
@@ -549,6 +556,8 @@ impl Message {
             Message::Ledger(items) => (LEDGER, canon::encode(&List { items: items.clone() })),
             Message::Push(body) => (PUSH, canon::encode(body)),
             Message::Ack(value) => (ACK, canon::encode(&Number { value: *value })),
+            Message::Mark(value) => (MARK, canon::encode(&Number { value: *value })),
+            Message::Heard(value) => (HEARD, canon::encode(&Number { value: *value })),
             Message::Equality { sum, count, policy } => {
                 (EQUALITY, canon::encode(&EqualityBody { sum: *sum, count: *count, policy: *policy }))
             }
@@ -602,7 +611,9 @@ impl Message {
             TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS | SYMBOLS | DIFFERS => {
                 limits::FRAME_BYTES_MAX
             }
-            AGREEMENTS | ACK | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED | AHEAD => limits::CONTROL_BYTES_MAX,
+            AGREEMENTS | ACK | MARK | HEARD | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED | AHEAD => {
+                limits::CONTROL_BYTES_MAX
+            }
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -662,6 +673,8 @@ impl Message {
                 Message::Push(push)
             }
             ACK => Message::Ack(canon::decode::<Number>(body).map_err(why)?.value),
+            MARK => Message::Mark(canon::decode::<Number>(body).map_err(why)?.value),
+            HEARD => Message::Heard(canon::decode::<Number>(body).map_err(why)?.value),
             EQUALITY => {
                 let body: EqualityBody = canon::decode(body).map_err(why)?;
                 Message::Equality { sum: body.sum, count: body.count, policy: body.policy }

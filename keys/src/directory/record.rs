@@ -43,6 +43,8 @@ pub struct BureauRecord {
     pub(super) clock_resets: BTreeMap<StatementId, Arc<Verified<ClockReset>>>,
     pub(super) confirmed_roots: BTreeSet<RootId>,
     pub(super) confirmed_appointments: BTreeSet<StatementId>,
+    /// See [`Self::weight`].
+    pub(super) weight: usize,
 }
 
 impl BureauRecord {
@@ -57,12 +59,18 @@ impl BureauRecord {
             clock_resets: BTreeMap::new(),
             confirmed_roots: BTreeSet::new(),
             confirmed_appointments: BTreeSet::new(),
+            weight: 0,
         }
     }
 
     /// The bureau.
     pub fn id(&self) -> BureauId {
         self.id
+    }
+
+    /// Bytes of everything kept of it, sealed.
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// The root versions from 1 to the head, undisputed.

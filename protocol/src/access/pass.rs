@@ -102,8 +102,8 @@ pub enum PassError {
     /// It is no matter of this bureau: neither issuer, holder nor named.
     #[error("the pass of {0:?} does not concern this bureau")]
     NotOurs(BureauId),
-    /// Who brought it is neither its issuer nor its holder, nor was shown it by us.
-    #[error("a pass is brought by its issuer or its holder, or said back to its holder by whom it names")]
+    /// Who brought it has no reason to: it is neither its holder nor, where that is us, its issuer or whom it names.
+    #[error("a pass is shown by its holder, and to its holder by its issuer or whom it names")]
     Messenger,
     /// The registrar's certificate or its appointment is not known: it may be once they are.
     #[error("the registrar of {0:?} is not known")]
@@ -136,6 +136,7 @@ pub enum PassFault {
 #[derive(Clone, Debug)]
 pub struct PassBook {
     own: BureauId,
+    /// By holder, then issuer.
     passes: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
     /// What was replaced or has ended, newest first: nobody goes by it, and whoever asks about a past time is answered by it.
     past: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
@@ -156,6 +157,10 @@ fn counting(all: Vec<Verified<RelayPass>>, now: WallSeconds) -> (Vec<Verified<Re
         let names = body.shown_to.iter().filter(|bureau| named.insert(**bureau)).count() > 0;
         std::mem::take(&mut newest) || names
     })
+}
+
+fn key(issuer: &BureauId, holder: &BureauId) -> (BureauId, BureauId) {
+    (*holder, *issuer)
 }
 
 fn newest_first(passes: &mut [Verified<RelayPass>]) {
@@ -181,9 +186,10 @@ impl PassBook {
         now: WallSeconds,
     ) -> Result<bool, PassError> {
         let body = pass.body();
-        // Whoever was shown a pass may say it back to its holder, who may have lost it.
-        let back = |by: &BureauId| body.holder == self.own && body.names(by);
-        if messenger.is_some_and(|by| by != body.issuer && by != body.holder && !back(&by)) {
+        // A holder shows its passes to whom they name. To the holder it is given by its issuer, or said back by whoever was shown it: it may
+        // have lost it. Nobody else has a reason to bring one, and whoever invents bureaus none to speak for them.
+        let may_bring = |by: BureauId| if body.holder == self.own { by == body.issuer || body.names(&by) } else { by == body.holder };
+        if messenger.is_some_and(|by| !may_bring(by)) {
             return Err(PassError::Messenger);
         }
         if body.issuer != self.own && body.holder != self.own && !body.names(&self.own) {
@@ -194,10 +200,11 @@ impl PassBook {
             return Err(PassError::Over);
         }
         sealed_by_registrar(directory, &pass)?;
-        let key = (body.issuer, body.holder);
-        if !self.passes.contains_key(&key)
-            && (self.passes.keys().filter(|(_, holder)| *holder == body.holder).count() >= limits::PASS_ISSUERS_MAX
-                || self.passes.len() >= limits::PASS_PAIRS_MAX)
+        let key = key(&body.issuer, &body.holder);
+        // For what we issue ourselves there is always room.
+        if body.issuer != self.own
+            && !self.passes.contains_key(&key)
+            && (self.pairs_of(&body.holder).count() >= limits::PASS_ISSUERS_MAX || self.passes.len() >= limits::PASS_PAIRS_MAX)
         {
             return Err(PassError::Full);
         }
@@ -262,7 +269,7 @@ impl PassBook {
                 let mut before: Vec<StatementId> = ended.iter().map(Verified::id).collect();
                 before.extend(self.past.get(&key).into_iter().flatten().map(Verified::id));
                 self.lay_aside(key, ended);
-                let stays = self.ids(&key.0, &key.1);
+                let stays = self.ids(&key.1, &key.0);
                 gone.extend(before.into_iter().filter(|id| !stays.contains(id)));
             }
         }
@@ -282,7 +289,7 @@ impl PassBook {
         tlp: Tlp,
         now: WallSeconds,
     ) -> Result<StatementId, PassFault> {
-        let kept = self.passes.get(&(*issuer, *holder)).ok_or(PassFault::None)?;
+        let kept = self.passes.get(&key(issuer, holder)).ok_or(PassFault::None)?;
         // The newest that has begun and names the sender decides: one that grants less replaces one that granted more, also while that
         // still runs. One that does not name it the sender was never shown: it goes by the one it knows until that ends, and so does the
         // holder, or the two would count different views.
@@ -315,12 +322,12 @@ impl PassBook {
     }
     /// The passes kept of one issuer and holder, those that were replaced too.
     pub fn ids(&self, issuer: &BureauId, holder: &BureauId) -> Vec<StatementId> {
-        let key = (*issuer, *holder);
+        let key = key(issuer, holder);
         self.passes.get(&key).into_iter().chain(self.past.get(&key)).flatten().map(Verified::id).collect()
     }
     /// The newest pass that counts, or ended lately, of one issuer and holder.
     pub fn last(&self, issuer: &BureauId, holder: &BureauId) -> Option<StatementId> {
-        self.passes.get(&(*issuer, *holder))?.first().map(Verified::id)
+        self.passes.get(&key(issuer, holder))?.first().map(Verified::id)
     }
     /// Every pass kept, without those replaced.
     pub fn all(&self) -> impl Iterator<Item = &Verified<RelayPass>> {
@@ -328,31 +335,43 @@ impl PassBook {
     }
     /// The newest running pass from `issuer` to `holder`.
     pub fn newest(&self, issuer: &BureauId, holder: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
-        self.passes.get(&(*issuer, *holder))?.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))
+        self.passes.get(&key(issuer, holder))?.iter().find(|pass| pass.body().from <= now).filter(|pass| pass.body().runs(now))
     }
     /// From when the newest pass from `issuer` to `holder` that has begun runs: what replaces it must run from later on, since of two that
     /// run from the same second nobody could say which one came second.
     pub fn newest_begins(&self, issuer: &BureauId, holder: &BureauId, now: WallSeconds) -> Option<WallSeconds> {
-        self.passes.get(&(*issuer, *holder))?.iter().map(|pass| pass.body().from).find(|from| *from <= now)
+        self.passes.get(&key(issuer, holder))?.iter().map(|pass| pass.body().from).find(|from| *from <= now)
     }
     /// The newest running pass from `issuer` to `holder` that names a bureau.
     pub fn newest_for(&self, issuer: &BureauId, holder: &BureauId, named: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
-        let mut begun = self.passes.get(&(*issuer, *holder))?.iter().filter(|pass| pass.body().from <= now);
+        let mut begun = self.passes.get(&key(issuer, holder))?.iter().filter(|pass| pass.body().from <= now);
         begun.find(|pass| pass.body().names(named)).filter(|pass| pass.body().runs(now))
     }
     /// What the holder last said to a bureau of its passes from `issuer`: the newest that names it, also one that has ended, as long as
     /// an older one could still run. Whoever missed it would go by the older one.
     pub fn last_word(&self, issuer: &BureauId, holder: &BureauId, named: &BureauId, now: WallSeconds) -> Option<&Verified<RelayPass>> {
-        let mut begun = self.passes.get(&(*issuer, *holder))?.iter().filter(|pass| pass.body().from <= now);
+        let mut begun = self.passes.get(&key(issuer, holder))?.iter().filter(|pass| pass.body().from <= now);
         begun.find(|pass| pass.body().names(named)).filter(|pass| now < pass.body().from.plus(limits::PASS_LIFE_S_MAX))
     }
     /// The newest running passes that let documents cross between two bureaus, either way: what both must know before they compare.
     pub fn between(&self, one: &BureauId, other: &BureauId, now: WallSeconds) -> BTreeSet<StatementId> {
-        let newest = self.passes.keys().filter_map(|(issuer, holder)| {
-            let named = if holder == one { other } else { Some(one).filter(|_| holder == other)? };
-            self.newest_for(issuer, holder, named, now).map(Verified::id)
+        let ways = [(one, other), (other, one)].into_iter();
+        let newest = ways.flat_map(|(holder, named)| {
+            self.pairs_of(holder).filter_map(move |((_, issuer), _)| self.newest_for(issuer, holder, named, now).map(Verified::id))
         });
         newest.collect()
+    }
+    fn pairs_of(&self, holder: &BureauId) -> impl Iterator<Item = (&(BureauId, BureauId), &Vec<Verified<RelayPass>>)> {
+        self.passes.range((*holder, BureauId([0; 32]))..=(*holder, BureauId([0xff; 32])))
+    }
+    /// The passes of one holder, without those replaced.
+    pub fn held_by(&self, holder: &BureauId) -> impl Iterator<Item = &Verified<RelayPass>> {
+        self.pairs_of(holder).flat_map(|(_, kept)| kept)
+    }
+    /// The passes that began or ended after `since`, up to `now`.
+    pub fn changed(&self, since: WallSeconds, now: WallSeconds) -> impl Iterator<Item = &RelayPass> {
+        let within = move |at: WallSeconds| since < at && at <= now;
+        self.all().map(Verified::body).filter(move |body| within(body.from) || within(body.until))
     }
     /// When what runs next changes by time alone.
     pub fn next_change(&self, now: WallSeconds) -> Option<WallSeconds> {

@@ -79,9 +79,31 @@ impl Known {
 impl Bureau {
     /// Notes that a statement was learnt now.
     pub(super) fn note_learnt(&mut self, turn: &mut Turn, id: StatementId) {
-        let row = LearnedRow { version: 1, at: turn.stamp, seq: self.sequence };
+        let row = LearnedRow { version: 1, at: turn.stamp, seq: self.sequence, from: None };
         turn.put(Table::Learned, &id.0, write(&row));
         self.learnt.insert(id, row);
+    }
+
+    /// What is not kept any more was learnt at no time.
+    pub(super) fn forget_learnt(&mut self, turn: &mut Turn, id: &StatementId) {
+        if self.learnt.remove(id).is_some() {
+            turn.remove(Table::Learned, &id.0);
+        }
+    }
+
+    /// Notes which partner a bureau was first heard of by.
+    pub(super) fn note_introduced(&mut self, turn: &mut Turn, bureau: BureauId, by: BureauId) {
+        let id = StatementId(bureau.0);
+        if let Some(row) = self.learnt.get_mut(&id) {
+            row.from = Some(by);
+            turn.put(Table::Learned, &id.0, write(row));
+        }
+    }
+
+    /// Bureaus one partner introduced that are no partners of ours.
+    pub(super) fn introduced_by(&self, partner: &BureauId) -> usize {
+        let others = self.directory.bureaus().map(|record| record.id()).filter(|bureau| !self.partners.contains_key(bureau));
+        others.filter(|bureau| self.learnt.get(&StatementId(bureau.0)).is_some_and(|row| row.from == Some(*partner))).count()
     }
 
     pub(super) fn access_explain(

@@ -345,7 +345,8 @@ impl Bureau {
         self.count_line(turn, partner);
         self.account(turn, "ledger", None, Some(partner), Some(self.identity.certificate), word);
         for link in self.live_links(|peer| peer == partner) {
-            self.send(turn, link, &Message::Ledger(vec![Bytes(bytes.clone())]), false);
+            self.say(link, &Message::Ledger(vec![Bytes(bytes.clone())]), false);
+            self.send_dues(turn, link);
         }
         true
     }
@@ -361,24 +362,22 @@ impl Bureau {
         Some(LedgerCounts { mine: pairing.map_or(0, |p| p.ours.len()), yours: pairing.map_or(0, |p| p.theirs.len()) })
     }
 
-    /// Sends a peer what it lacks: of our lines, and of its own.
-    pub(super) fn send_ledger(&mut self, turn: &mut Turn, link: LinkId, bureau: &BureauId, theirs: &LedgerCounts) {
-        let Some(pairing) = self.ledgers.pairs.get(bureau) else { return };
-        let lines: Vec<Vec<u8>> =
-            pairing.theirs.after(theirs.mine).chain(pairing.ours.after(theirs.yours)).map(|l| l.sealed().to_bytes()).collect();
+    /// A page of what a peer lacks that holds so many lines: of its own, then of ours. Counts what is on it.
+    pub(super) fn ledger_page(&self, bureau: &BureauId, holds: &mut LedgerCounts) -> Option<Message> {
+        let pairing = self.ledgers.pairs.get(bureau)?;
+        let its_own = pairing.theirs.after(holds.mine).map(|line| (line, true));
         let mut page = Vec::new();
         let mut size = 0;
-        for bytes in lines {
+        for (line, own) in its_own.chain(pairing.ours.after(holds.yours).map(|line| (line, false))) {
+            let bytes = line.sealed().to_bytes();
             if !page.is_empty() && (size + bytes.len() > PAGE_BYTES || page.len() >= limits::LINES_PER_MESSAGE) {
-                self.send(turn, link, &Message::Ledger(std::mem::take(&mut page)), false);
-                size = 0;
+                break;
             }
             size += bytes.len();
             page.push(Bytes(bytes));
+            *(if own { &mut holds.mine } else { &mut holds.yours }) += 1;
         }
-        if !page.is_empty() {
-            self.send(turn, link, &Message::Ledger(page), false);
-        }
+        (!page.is_empty()).then_some(Message::Ledger(page))
     }
 
     /// Lines a peer brought: its own, and ours that it kept.

@@ -13,6 +13,7 @@
 
 mod compare;
 mod cursor;
+mod due;
 mod gate;
 mod greet;
 mod progress;
@@ -150,6 +151,8 @@ pub struct Link {
     /// Asks and answers told on this link, since when.
     pub(in crate::bureau) told: BTreeSet<StatementId>,
     pub(in crate::bureau) told_since: MonoMillis,
+    /// What waits to be said.
+    dues: due::Dues,
     /// Relay passes and compacts sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
@@ -212,6 +215,7 @@ impl Link {
             refused: BTreeSet::new(),
             told: BTreeSet::new(),
             told_since: now,
+            dues: due::Dues::default(),
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
@@ -232,6 +236,15 @@ impl Link {
     fn reached(&self) -> Reached {
         let most = self.late_from.unwrap_or(u64::MAX);
         Reached { base: self.base.min(most), walked: self.walked.min(most) }
+    }
+    /// Whether something waits to be said before anything else.
+    pub fn has_dues(&self) -> bool {
+        !self.dues.is_empty()
+    }
+    /// Whether anything of documents may still be on its way to the other end.
+    pub fn is_sending_some(&self, now: MonoMillis) -> bool {
+        let listed = self.listed_at.is_some_and(|at| now < at.plus(limits::LISTED_MS));
+        !self.in_flight.is_empty() || !self.unsure.is_empty() || self.repairing.is_some() || self.tips_sent || listed
     }
     /// Whether something that speaks of a document may still wait to go to the other end: a part of it, or a list of what is held.
     pub fn may_speak_of(&self, document: &DocumentId, now: MonoMillis) -> bool {
@@ -372,6 +385,9 @@ impl Bureau {
             Checked::Passes(passes) => self.passes_came(turn, id, passes),
             Checked::Onward(statements) => self.onward_came(turn, id, statements),
             Checked::Plain(Message::Ack(mark)) => self.ack_came(turn, id, mark),
+            // Whatever came before it has been dealt with, and is on disk before this goes out.
+            Checked::Plain(Message::Mark(mark)) => self.send(turn, id, &Message::Heard(mark), false),
+            Checked::Plain(Message::Heard(mark)) => self.heard_came(turn, id, mark),
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
             Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),

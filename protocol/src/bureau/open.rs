@@ -217,6 +217,7 @@ impl Bureau {
             onward,
             next_pass: None,
             pass_rounds: super::passes::Rounds::new(now.mono),
+            pass_changes: super::passes::Changes::since(WallSeconds(0), &PassBook::new(identity.bureau)),
             registrar_heard: number(b"registrar_heard").map(WallSeconds),
             quotas: BTreeMap::new(),
             noted: super::accounts::Noted::default(),
@@ -269,6 +270,7 @@ impl Bureau {
         bureau.choose_certificate(bureau.clock.stamp(now));
         // From the persisted floor: what ended since it was written must move the floor, at the first turn.
         bureau.next_policy = bureau.next_policy_change(floor.unwrap_or_else(|| bureau.clock.effective(now)));
+        bureau.pass_changes = super::passes::Changes::since(floor.unwrap_or_else(|| bureau.clock.effective(now)), &bureau.passes);
         bureau.note_all_ends(floor.unwrap_or_else(|| bureau.clock.effective(now)));
         bureau.plan_warnings(bureau.effective_seen);
         bureau.allow = bureau.compute_allow();

@@ -1,5 +1,8 @@
 //! Our card and theirs; who may connect.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use accord_keys::card::{Card, CardError};
 use accord_keys::certificate::MemberKind;
 use accord_keys::code::Reading;
@@ -11,9 +14,13 @@ use super::Bureau;
 use super::rows::{PartnerRow, write};
 use super::turn::Turn;
 use crate::id::{BureauId, StatementId};
+use crate::limits;
 use crate::step::{AllowedPeer, Table};
 use crate::view::{Refused, RefusedKind, View};
 use crate::wire::IdentityStatement;
+
+/// Addresses of one device out of all that its certificates were given: the transport tries fewer.
+const ADDRESSES_MERGED_MAX: usize = 64;
 
 impl Bureau {
     /// Keeps the newest contact a node sealed for itself. Its authority: the key of the certificate it names.
@@ -206,6 +213,8 @@ impl Bureau {
         let own_kind = self.own_certificate().kind;
         let mut out = Vec::new();
         let mut add = |bureau: &BureauId, partner: Option<&PartnerRow>| {
+            let registrar = self.directory.registrar(bureau).map(|(_, registrar)| registrar);
+            let mut found = Vec::new();
             for id in self.directory.members(bureau) {
                 let Some(certificate) = self.directory.certificate(&id) else { continue };
                 let body = certificate.body();
@@ -221,11 +230,26 @@ impl Bureau {
                 if partner.is_some() && (body.kind != MemberKind::Node || own_kind != MemberKind::Node) {
                     continue;
                 }
+                found.push((registrar != Some(id), Reverse(body.not_before), id, transport, body.kind == MemberKind::Node && !revoked));
+            }
+            // A partner certifies as many devices as it likes: so many of them are let in, and fewer dialled.
+            found.sort();
+            let mut devices = BTreeSet::new();
+            let mut dialled = BTreeSet::new();
+            for (_, _, id, transport, may_dial) in found {
+                if partner.is_some() && !devices.contains(&transport) && devices.len() >= limits::DEVICES_ALLOWED_MAX {
+                    continue;
+                }
+                devices.insert(transport);
                 let mut addresses: Vec<String> = self.contacts.get(&id).map(|c| c.body().addresses.clone()).unwrap_or_default();
                 if let Some(row) = partner.filter(|row| !row.address.is_empty()) {
                     addresses = vec![row.address.clone()];
                 }
-                let dial = !addresses.is_empty() && body.kind == MemberKind::Node && !revoked;
+                let room = partner.is_none() || dialled.contains(&transport) || dialled.len() < limits::DEVICES_DIALLED_MAX;
+                let dial = !addresses.is_empty() && may_dial && room;
+                if dial {
+                    dialled.insert(transport);
+                }
                 out.push(AllowedPeer { transport, addresses, dial });
             }
         };
@@ -242,7 +266,7 @@ impl Bureau {
                 Some(last) => {
                     last.dial |= peer.dial;
                     for address in peer.addresses {
-                        if !last.addresses.contains(&address) {
+                        if last.addresses.len() < ADDRESSES_MERGED_MAX && !last.addresses.contains(&address) {
                             last.addresses.push(address);
                         }
                     }

@@ -10,7 +10,7 @@ use accord_keys::seal::{Sealed, Verified};
 use super::Bureau;
 use super::people::begins;
 use super::turn::Turn;
-use crate::access::pass::{PassError, PassLine, RelayPass};
+use crate::access::pass::{PassBook, PassError, PassLine, RelayPass};
 use crate::access::{Ask, Facts, Ground, Permit, Refusal};
 use crate::agreement::lifecycle::LinkMode;
 use crate::agreement::{Direction, Pair, Tlp, Verb};
@@ -47,7 +47,85 @@ impl Rounds {
     }
 }
 
+/// Passes change by time, and newer ones take away what older ones gave: when that is looked at next, when permits were made stale for it last, and
+/// for whom that is due.
+#[derive(Clone, Debug)]
+pub(super) struct Changes {
+    looked: WallSeconds,
+    next: Option<WallSeconds>,
+    stale: Option<MonoMillis>,
+    due: BTreeSet<BureauId>,
+}
+
+impl Changes {
+    /// What changed since a time is yet to be looked at.
+    pub fn since(looked: WallSeconds, passes: &PassBook) -> Self {
+        Self { looked, next: passes.next_change(looked), stale: None, due: BTreeSet::new() }
+    }
+    /// When something is due next.
+    pub fn next_wake(&self, now: MonoMillis, effective: WallSeconds) -> Option<MonoMillis> {
+        let next = self.next.map(|at| now.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).clamp(1_000, 3_600_000)));
+        let due = self.stale.filter(|_| !self.due.is_empty()).map(|at| at.plus(limits::PASS_STALE_EVERY_MS));
+        next.into_iter().chain(due).min()
+    }
+}
+
 impl Bureau {
+    /// Passes began or ended. Views are compared anew with those concerned and nobody else: whoever issues a pass chooses its times.
+    pub(super) fn passes_passed(&mut self, turn: &mut Turn) {
+        let now = turn.effective;
+        if now < self.pass_changes.looked {
+            self.pass_changes = Changes::since(now, &self.passes);
+        }
+        if self.pass_changes.stale.is_some_and(|at| turn.now.mono >= at.plus(limits::PASS_STALE_EVERY_MS)) {
+            self.pass_changes.stale = None;
+            let due = std::mem::take(&mut self.pass_changes.due);
+            self.make_stale(turn, &due);
+        }
+        if self.pass_changes.next.is_none_or(|at| now < at) {
+            return;
+        }
+        let own = self.identity.bureau;
+        let mut holders = BTreeSet::new();
+        let mut opens = BTreeSet::new();
+        for pass in self.passes.changed(self.pass_changes.looked, now) {
+            if pass.holder == own {
+                opens.extend(pass.shown_to.iter().copied());
+                opens.extend(self.let_in_by_us(&pass.issuer));
+            } else {
+                holders.insert(pass.holder);
+            }
+        }
+        self.pass_changes.looked = now;
+        self.pass_changes.next = self.passes.next_change(now);
+        self.write_floor(turn);
+        self.passes_dirty = true;
+        self.onward.dirty = true;
+        opens.retain(|bureau| self.links.values().any(|link| link.is_with(bureau)));
+        holders.extend(opens);
+        self.make_stale(turn, &holders);
+        for bureau in holders {
+            self.compare_anew(turn, Some(bureau));
+        }
+    }
+
+    /// Some bureaus may have less than before: what is on its way to them is made stale, if anything is. That drops what is on its way to all others
+    /// too, and whoever issues or shows a pass chooses how often that happens: so at once, and then once within a while.
+    fn make_stale(&mut self, turn: &mut Turn, bureaus: &BTreeSet<BureauId>) {
+        let sends = |bureau: &BureauId| self.links.values().any(|link| link.is_with(bureau) && link.is_sending_some(turn.now.mono));
+        let concerned: BTreeSet<BureauId> = bureaus.iter().copied().filter(sends).collect();
+        if concerned.is_empty() {
+            return;
+        }
+        if self.pass_changes.stale.is_some() {
+            self.pass_changes.due.extend(concerned);
+            return;
+        }
+        self.pass_changes.stale = Some(turn.now.mono);
+        self.policy_epoch += 1;
+        self.write_floor(turn);
+    }
+
     /// What this node decides by.
     pub(super) fn ground(&self, turn: &Turn) -> Ground<'_> {
         Ground { own: self.identity.bureau, book: &self.book, passes: &self.passes, in_touch: self.in_touch(turn.effective) }
@@ -90,7 +168,7 @@ impl Bureau {
     /// When what may leave next changes by time alone.
     pub(super) fn next_policy_change(&self, now: WallSeconds) -> Option<WallSeconds> {
         let touch = self.registrar_heard.map(|at| at.plus(limits::IN_TOUCH_S)).filter(|at| *at > now);
-        [self.book.next_change(now), self.passes.next_change(now), touch].into_iter().flatten().min()
+        [self.book.next_change(now), touch].into_iter().flatten().min()
     }
 
     /// Issues what is due and shows on every live link what is new there. Costs nothing while nothing changed.
@@ -104,6 +182,7 @@ impl Bureau {
         self.passes_dirty = false;
         for gone in self.passes.forget_ended(turn.effective) {
             turn.remove(Table::Passes, &gone.0);
+            self.forget_learnt(turn, &gone);
         }
         self.issue_passes(turn);
         let own = self.identity.bureau;
@@ -219,7 +298,14 @@ impl Bureau {
         let (id, bytes) = (pass.id(), pass.sealed().to_bytes());
         let own = self.identity.bureau;
         let body = pass.body();
-        let (issuer, holder) = (body.issuer, body.holder);
+        let (issuer, holder, from, until) = (body.issuer, body.holder, body.from, body.until);
+        // Only partners of ours give us passes: nobody says back others.
+        if messenger.is_some() && holder == own && !self.partners.contains_key(&issuer) {
+            return Err(PassError::NotOurs(issuer));
+        }
+        if messenger.is_some_and(|partner| !self.quota(turn, partner).has_room_for_pass(bytes.len())) {
+            return Err(PassError::Full);
+        }
         let before = self.passes.ids(&issuer, &holder);
         // The way opens between the holder and those the pass names: we are one of the two, or only the issuer.
         let mut opens: Vec<BureauId> = if body.holder == own {
@@ -235,6 +321,9 @@ impl Bureau {
         if !self.passes.learn(&self.directory, pass, messenger, turn.effective)? {
             return Ok(false);
         }
+        if let Some(partner) = messenger {
+            self.quota(turn, partner).count_pass(bytes.len());
+        }
         if holder == own && !had_word {
             opens.extend(self.let_in_by_us(&issuer));
         }
@@ -243,9 +332,11 @@ impl Bureau {
         let kept = self.passes.ids(&issuer, &holder);
         for dropped in before.into_iter().filter(|old| !kept.contains(old)) {
             turn.remove(Table::Passes, &dropped.0);
+            self.forget_learnt(turn, &dropped);
         }
         self.passes_dirty = true;
-        self.next_policy = self.next_policy_change(turn.effective);
+        let next = [from, until].into_iter().filter(|at| *at > turn.effective).min();
+        self.pass_changes.next = self.pass_changes.next.into_iter().chain(next).min();
         // What waits to go to the holder by the pass that was replaced must not go by it.
         let can = self.passes.newest_for(&issuer, &holder, &own, turn.effective).map(|pass| pass.body());
         let still = |line: &PassLine| {
@@ -254,7 +345,11 @@ impl Bureau {
             })
         };
         if !could.iter().all(still) {
-            self.policy_changed(turn, Some(holder));
+            // What was replaced stays replaced, also after a restart with a clock set back.
+            self.write_floor(turn);
+            self.onward.dirty = true;
+            self.make_stale(turn, &BTreeSet::from([holder]));
+            self.compare_anew(turn, Some(holder));
         }
         for partner in opens {
             self.compare_anew(turn, Some(partner));
@@ -276,14 +371,17 @@ impl Bureau {
     fn show_passes(&mut self, turn: &mut Turn, id: LinkId) {
         let link = &self.links[&id];
         let Some(peer) = link.bureau() else { return };
-        if self.mode(turn, link) != super::links::Mode::Full || self.silence(&peer).is_some() {
+        // What they rest on may wait to be said: they are looked for again once it was.
+        if link.has_dues() || self.mode(turn, link) != super::links::Mode::Full || self.silence(&peer).is_some() {
             return;
         }
         let own = self.identity.bureau;
         let now = turn.effective;
-        let due: Vec<(StatementId, BureauId, CertificateId, Bytes)> = self
-            .passes
-            .all()
+        // Its other end is to have passes of its own and of ours; a sibling has them all.
+        let candidates: Vec<&Verified<RelayPass>> =
+            if peer == own { self.passes.all().collect() } else { self.passes.held_by(&own).chain(self.passes.held_by(&peer)).collect() };
+        let due: Vec<(StatementId, BureauId, CertificateId, Bytes)> = candidates
+            .into_iter()
             .filter(|pass| {
                 let body = pass.body();
                 let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
@@ -316,10 +414,11 @@ impl Bureau {
         self.send_evidence(turn, id, evidence);
         for page in due.chunks(limits::PASSES_PAGE) {
             let items = page.iter().map(|(_, _, _, bytes)| bytes.clone()).collect();
-            self.send(turn, id, &Message::Passes(items), true);
+            self.say(id, &Message::Passes(items), true);
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.shown.extend(due.into_iter().map(|(id, ..)| id));
         }
+        self.send_dues(turn, id);
     }
 }

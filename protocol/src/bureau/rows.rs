@@ -118,6 +118,9 @@ pub struct LearnedRow {
     /// The store-wide sequence at that time.
     #[n(2)]
     pub seq: u64,
+    /// With the first root of a bureau: the partner that introduced it.
+    #[n(3)]
+    pub from: Option<BureauId>,
 }
 
 /// One holder in a stored summary.

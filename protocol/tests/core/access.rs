@@ -234,7 +234,8 @@ impl Case {
         };
         for pass in all {
             // A pass that names neither of us is of no concern: the holder keeps it all the same.
-            let _ = passes.learn(&world.directory, pass, Some(owner.id), at(3));
+            let messenger = if pass.body().holder == world.bureaus[self.asked_by].id { owner.id } else { pass.body().holder };
+            let _ = passes.learn(&world.directory, pass, Some(messenger), at(3));
         }
         if let Some(way) = self.way().filter(|_| self.word == Word::Fresh) {
             let mut body = good().body().clone();

@@ -224,6 +224,25 @@ impl County {
         }
     }
 
+    /// Bytes that wait to go from one node to another.
+    pub fn queued(&self, from: usize, to: usize) -> usize {
+        let sends = self.nodes[from].sends.iter().filter(|(send, _)| send.link == LinkId(to as u64));
+        sends.map(|(send, _)| send.bytes.len()).sum()
+    }
+
+    /// A node's transport key.
+    pub fn transport(&self, at: usize) -> TransportKey {
+        self.nodes[at].transport
+    }
+
+    /// One node's end of a connection comes or goes, whatever is at the other.
+    pub fn link_one(&mut self, at: usize, peer: usize, transport: TransportKey, up: bool) {
+        let link = LinkId(peer as u64);
+        self.nodes[at].sends.retain(|(send, _)| send.link != link);
+        let input = if up { Input::LinkUp { link, transport, outgoing: false } } else { Input::LinkDown { link } };
+        self.nodes[at].give(self.now, input);
+    }
+
     /// A node ends and starts again from what is on disk; its officer logs in, and its links in `linked` come back.
     pub fn restart(&mut self, at: usize, linked: &[usize]) {
         for other in (0..self.nodes.len()).filter(|other| *other != at) {

@@ -2,12 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use accord_protocol::access::pass::RelayPass;
-use accord_protocol::id::{BureauId, NetworkId};
+use accord_keys::appointment::Appointment;
+use accord_keys::certificate::{Issuer, MemberCertificate};
+use accord_keys::directory::Directory;
+use accord_keys::root::RootStatement;
+use accord_keys::seal::Sealed;
+use accord_keys::secret::{SecretKey, Signer};
+use accord_protocol::access::pass::{PassBook, PassError, PassLine, RelayPass};
+use accord_protocol::agreement::{Category, Tlp, Verb};
+use accord_protocol::id::{BureauId, Bytes, CertificateId, NetworkId, Nonce, StatementId};
+use accord_protocol::input::{Command, Draft};
+use accord_protocol::limits;
 use accord_protocol::step::Table;
-use accord_protocol::wire;
+use accord_protocol::time::WallSeconds;
+use accord_protocol::wire::{self, Message};
 
 use crate::county::{County, usual};
+use crate::world::{START, bureau, key};
 
 const COUNT: usize = 5;
 
@@ -50,4 +61,152 @@ fn passes_issued_within_one_second_replace_each_other_in_the_order_they_were_iss
         // Each keeps its own for the others, theirs for it, and those that name it.
         assert_eq!(newest(&county, at).len(), COUNT * (COUNT - 1), "node {at}");
     }
+}
+
+const A: usize = 0;
+const M: usize = 1;
+const C: usize = 2;
+
+/// A pass that a bureau of the county seals for a holder, naming the first bureau.
+fn sealed(county: &County, issuer: usize, holder: BureauId, from: WallSeconds, categories: &[Category]) -> Bytes {
+    let node = &county.nodes[issuer];
+    let directory = node.core.directory();
+    let appointment = directory.bureau(&node.id).expect("known").appointments().next().expect("appointed").id();
+    let line = |category: &Category| PassLine { category: *category, verb: Verb::Read, tlp_ceiling: Tlp::Amber };
+    let pass = RelayPass {
+        issuer: node.id,
+        registrar: node.identity.certificate,
+        appointment,
+        holder,
+        lines: categories.iter().map(line).collect(),
+        shown_to: vec![county.nodes[A].id],
+        from,
+        until: from.plus(86_400),
+        nonce: Nonce([4; 16]),
+    };
+    let signer = node.identity.signer.as_ref();
+    Bytes(Sealed::seal(&NetworkId::named("county"), pass, &[signer]).expect("well formed").to_bytes())
+}
+
+/// Passes that each replace the one before, every second of which gives less.
+fn flood(county: &mut County, issuer: usize, holder: BureauId, first: WallSeconds, count: u64) {
+    let mut both = [Category::CrimSeries, Category::Traf];
+    both.sort();
+    for n in 0..count {
+        let lines = if n.is_multiple_of(2) { &both[..] } else { &both[..1] };
+        let pass = sealed(county, issuer, holder, first.plus(n), lines);
+        county.hand(M, A, &Message::Passes(vec![pass]));
+    }
+}
+
+fn kept(county: &County, table: Table) -> usize {
+    county.nodes[A].rows.keys().filter(|(of, _)| *of == table).count()
+}
+
+fn three() -> County {
+    let mut county = County::new(3);
+    for (one, other) in [(A, M), (A, C), (M, C)] {
+        county.agree(one, other, usual(county.now.wall));
+    }
+    county.pass(900);
+    county
+}
+
+#[test]
+fn an_issuer_does_not_speak_for_a_holder_it_made_up() {
+    let mut county = three();
+    let (epoch, passes) = (county.nodes[A].core.policy_epoch(), kept(&county, Table::Passes));
+    let first = WallSeconds(county.now.wall.0 - 300);
+    flood(&mut county, M, BureauId([9; 32]), first, 40);
+    assert_eq!(kept(&county, Table::Passes), passes, "a holder shows its passes itself");
+    assert_eq!(county.nodes[A].core.policy_epoch(), epoch);
+}
+
+#[test]
+fn passes_that_give_less_stop_what_is_on_its_way_to_others_once_a_minute_at_most_and_else_not_at_all() {
+    let mut county = three();
+    let holder = county.nodes[M].id;
+    let epoch = county.nodes[A].core.policy_epoch();
+    let first = WallSeconds(county.now.wall.0 - 300);
+    flood(&mut county, C, holder, first, 40);
+    assert_eq!(county.nodes[A].core.policy_epoch(), epoch, "nothing was on its way to the holder");
+    county.run();
+    // Nor does it help to have them begin one after the other.
+    let first = county.now.wall.plus(20);
+    flood(&mut county, C, holder, first, 30);
+    county.pass(120);
+    assert_eq!(county.nodes[A].core.policy_epoch(), epoch, "nothing was on its way then either");
+    let draft = Draft { title: "title".to_owned(), text: "text".to_owned(), category: "CRIM.SERIES".to_owned(), ..Draft::default() };
+    let with = vec![county.nodes[M].name.clone()];
+    county.ask(A, Command::CaseOpen { draft, with, continues: None });
+    assert!(county.nodes[A].has_sends_to(M));
+    let epoch = county.nodes[A].core.policy_epoch();
+    let first = WallSeconds(county.now.wall.0 - 60);
+    flood(&mut county, C, holder, first, 40);
+    assert_eq!(county.nodes[A].core.policy_epoch(), epoch + 1, "once");
+    county.run();
+    county.pass(120);
+    assert_eq!(county.nodes[A].core.policy_epoch(), epoch + 1);
+}
+
+#[test]
+fn of_passes_that_were_replaced_nothing_is_kept_beyond_those_of_past_times() {
+    let mut county = three();
+    let holder = county.nodes[M].id;
+    let before = (kept(&county, Table::Passes), kept(&county, Table::Learned));
+    let first = WallSeconds(county.now.wall.0 - 300);
+    let count = 2 * (limits::PASSES_KEPT + limits::PASSES_PAST_MAX);
+    flood(&mut county, C, holder, first, count as u64);
+    let more = kept(&county, Table::Passes) - before.0;
+    assert!(more > 0 && more <= limits::PASSES_KEPT + limits::PASSES_PAST_MAX, "{more} of {count}");
+    assert_eq!(kept(&county, Table::Learned) - before.1, more, "nor when it was learnt");
+}
+
+#[test]
+fn a_partner_that_holds_passes_of_ever_so_many_issuers_still_gets_ours() {
+    let network = NetworkId::named("demo");
+    let (own, holder) = (bureau(1), bureau(2));
+    let mut directory = Directory::new(network);
+    for bytes in own.statements.iter().chain(&holder.statements) {
+        directory.learn_bytes(bytes).expect("in order");
+    }
+    let mut book = PassBook::new(own.id);
+    let pass = |issuer: BureauId, registrar: CertificateId, appointment: StatementId, shown_to: Vec<BureauId>, by: &SecretKey| {
+        let lines = vec![PassLine { category: Category::CrimSeries, verb: Verb::Read, tlp_ceiling: Tlp::Amber }];
+        let (from, until, nonce) = (START, START.plus(86_400), Nonce([4; 16]));
+        let body = RelayPass { issuer, registrar, appointment, holder: holder.id, lines, shown_to, from, until, nonce };
+        Sealed::seal(&network, body, &[by as &dyn Signer]).expect("well formed").verify(&network).expect("just sealed")
+    };
+    for n in 0..=limits::PASS_ISSUERS_MAX {
+        let mut seed = [201; 32];
+        seed[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        let key = SecretKey::from_seed(seed);
+        let root = RootStatement {
+            version: 1,
+            previous: None,
+            keys: vec![key.public()],
+            threshold: 1,
+            unit_code: format!("{n:06}"),
+            name: format!("Bureau {n}"),
+            network,
+            created: START,
+        };
+        let root = Sealed::seal(&network, root, &[&key as &dyn Signer]).expect("well formed");
+        let root_id = root.root_id(&network);
+        let issuer = BureauId::from(root_id);
+        let sample = Sealed::<MemberCertificate>::from_bytes(&own.statements[1]).expect("a node").claimed().clone();
+        let member = MemberCertificate { bureau: issuer, key: key.public(), issuer: Issuer::Root(root_id), ..sample };
+        let member = Sealed::seal(&network, member, &[&key as &dyn Signer]).expect("well formed");
+        let registrar = member.certificate_id(&network);
+        let appointment = Appointment { bureau: issuer, epoch: 1, registrar, at: START, root: root_id };
+        let appointment = Sealed::seal(&network, appointment, &[&key as &dyn Signer]).expect("well formed");
+        for bytes in [root.to_bytes(), member.to_bytes(), appointment.to_bytes()] {
+            directory.learn_bytes(&bytes).expect("in order");
+        }
+        let shown = pass(issuer, registrar, appointment.id(&network), vec![own.id], &key);
+        let learnt = book.learn(&directory, shown, Some(holder.id), START.plus(1));
+        assert_eq!(learnt, if n < limits::PASS_ISSUERS_MAX { Ok(true) } else { Err(PassError::Full) }, "issuer {n}");
+    }
+    let ours = pass(own.id, own.node.id, own.appointment, vec![], &key(own.node.seed));
+    assert_eq!(book.learn(&directory, ours, None, START.plus(1)), Ok(true));
 }

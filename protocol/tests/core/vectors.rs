@@ -735,6 +735,16 @@ fn vectors_of_messages_are_frozen() {
 }
 
 #[test]
+fn vectors_of_marks_are_frozen() {
+    let lines = [("mark", Message::Mark(300), 23), ("heard", Message::Heard(300), 24)].map(|(name, message, kind)| {
+        let message = message.encode();
+        assert_eq!(message[..2], [6, kind]);
+        format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message))
+    });
+    check("marks.json", &file("a mark and its answer", &[("messages", lines.to_vec())]));
+}
+
+#[test]
 fn vectors_of_repairs_are_frozen() {
     let pair = Pair::of(BureauId([0xa1; 32]), BureauId([0xb2; 32]));
     let nonce = Nonce([0xc3; 16]);

@@ -76,11 +76,12 @@ impl Bureau {
     /// Shows a compact on the live links to these bureaus, once on each.
     pub(super) fn tell_compact(&mut self, turn: &mut Turn, id: CompactId, to: &BTreeSet<BureauId>) {
         for link in self.live_links(|peer| to.contains(&peer)) {
-            self.show_compact(turn, link, id);
+            self.show_compact(link, id);
+            self.send_dues(turn, link);
         }
     }
 
-    fn show_compact(&mut self, turn: &mut Turn, link: LinkId, id: CompactId) {
+    fn show_compact(&mut self, link: LinkId, id: CompactId) {
         let Some(peer) = self.links.get(&link).and_then(crate::bureau::links::Link::bureau) else { return };
         let shown = StatementId(id.0);
         let own = self.identity.bureau;
@@ -88,8 +89,8 @@ impl Bureau {
         let Some(sealed) = self.compacts.sealed(&id).filter(|sealed| due(sealed.body())) else { return };
         let (bytes, officer) = (Bytes(sealed.sealed().to_bytes()), sealed.body().officer);
         let evidence = self.with_grounds([officer], Some(peer), &BTreeSet::new()).into_iter().map(|(_, bytes)| bytes).collect();
-        self.send_statements(turn, link, evidence);
-        self.send(turn, link, &Message::Compacts(vec![bytes]), false);
+        self.say_statements(link, evidence);
+        self.say(link, &Message::Compacts(vec![bytes]), false);
         if let Some(link) = self.links.get_mut(&link) {
             link.shown.insert(shown);
         }
@@ -97,7 +98,7 @@ impl Bureau {
 
     /// At a greeting, before the agreements that name them: to our own devices all, to a partner on the roster those our officers wrote and
     /// those the two of us stated something under.
-    pub(in crate::bureau) fn show_compacts(&mut self, turn: &mut Turn, link: LinkId) {
+    pub(in crate::bureau) fn show_compacts(&mut self, link: LinkId) {
         let Some(peer) = self.links.get(&link).and_then(crate::bureau::links::Link::bureau) else { return };
         let own = self.identity.bureau;
         let pair = Pair::of(own, peer);
@@ -111,7 +112,7 @@ impl Bureau {
             |(id, compact): &(CompactId, &Compact)| peer == own || compact.holds(&peer) && (compact.initiator == own || named.contains(id));
         let due: Vec<CompactId> = self.compacts.all().filter(due).map(|(id, _)| id).collect();
         for id in due {
-            self.show_compact(turn, link, id);
+            self.show_compact(link, id);
         }
     }
 }

@@ -47,6 +47,7 @@ impl Bureau {
                     && !link.compared
                     && link.in_flight.is_empty()
                     && link.whole.is_empty()
+                    && !link.has_dues()
                     && link.walked >= self.sequence
                     && now >= link.quiet_since.plus(limits::QUIET_MS)
             })
@@ -67,7 +68,7 @@ impl Bureau {
     pub(in crate::bureau) fn equality_came(&mut self, turn: &mut Turn, id: LinkId, sum: Digest, count: u64, policy: Digest) {
         let link = &self.links[&id];
         let peer = link.peer.expect("checked by message()");
-        let quiet = link.in_flight.is_empty() && link.whole.is_empty() && link.walked >= self.sequence;
+        let quiet = link.in_flight.is_empty() && link.whole.is_empty() && !link.has_dues() && link.walked >= self.sequence;
         // What differs would be told by its id.
         if self.silence(&peer.bureau).is_some() {
             return;

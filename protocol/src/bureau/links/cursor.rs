@@ -119,9 +119,20 @@ impl Bureau {
         Returned { reached, believed, memory, greeting, current, theirs }
     }
 
-    /// Gives a peer what it is to return in its next hello. Not while we may be an older self of ours: what it keeps then knows more.
+    /// Gives a peer its cursor if that is due.
+    pub(in crate::bureau) fn hand_due_cursor(&mut self, turn: &mut Turn, id: LinkId) {
+        if self.links.get(&id).is_some_and(|link| link.cursor_due.is_some_and(|due| due <= turn.now.mono)) {
+            self.hand_cursor(turn, id);
+        }
+    }
+
+    /// Gives a peer what it is to return in its next hello, once it heard what waits to be said. Not while we may be an older self of ours: what it keeps then knows more.
     pub(in crate::bureau) fn hand_cursor(&mut self, turn: &mut Turn, id: LinkId) {
-        let Some(link) = self.links.get(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.has_dues() {
+            link.cursor_due = Some(turn.now.mono);
+            return;
+        }
         let (transport, peer) = (link.transport, link.peer);
         let Some(peer) = peer.filter(|_| !self.memory.is_catching()) else {
             if let Some(link) = self.links.get_mut(&id) {

@@ -22,6 +22,7 @@ pub(in crate::bureau) enum Mode {
 pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
     match message {
         Message::Hello(_) | Message::Statements(_) | Message::Agreements(_) | Message::Compacts(_) | Message::Ack(_) => true,
+        Message::Mark(_) | Message::Heard(_) => true,
         Message::Want(_) | Message::Declined { .. } | Message::Refusal { .. } | Message::Cursor(_) | Message::Ledger(_) => true,
         Message::Push(push) => restricted_push(push.genesis.is_some(), !push.records.is_empty(), !push.segments.is_empty()),
         Message::Equality { .. }
@@ -67,7 +68,7 @@ impl Bureau {
         let unread = match self.mode(turn, link) {
             Mode::Full => return true,
             Mode::Restricted if checked_restricted(message) => return true,
-            Mode::Tell if matches!(message, Checked::Plain(Message::Ack(_) | Message::Refusal { .. })) => return true,
+            Mode::Tell if matches!(message, Checked::Plain(Message::Ack(_) | Message::Heard(_) | Message::Refusal { .. })) => return true,
             Mode::Restricted | Mode::Tell => message,
         };
         // A push waits for its answer, whatever it holds: the one answer there is for what we do not take.
@@ -103,6 +104,8 @@ mod tests {
             (Message::Compacts(Vec::new()), true),
             (Message::Ledger(Vec::new()), true),
             (Message::Ack(1), true),
+            (Message::Mark(1), true),
+            (Message::Heard(1), true),
             (Message::Want(document), true),
             (Message::Declined { document, reason: Reason::No, reference: 1 }, true),
             (Message::Refusal { reason: Reason::No, reference: 1 }, true),

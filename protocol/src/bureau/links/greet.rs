@@ -59,6 +59,7 @@ impl Bureau {
         link.count = super::progress::Count::default();
         link.evidence.clear();
         link.shown.clear();
+        link.dues.forget_gated();
         link.told.clear();
         let dropped = link.in_flight.iter().filter(|push| push.held).map(|push| push.bytes).sum();
         link.unsure.append(&mut link.in_flight);
@@ -109,23 +110,6 @@ impl Bureau {
         ids.iter().filter_map(|id| self.directory.statement_bytes(id)).map(Bytes).collect()
     }
 
-    /// Sends statements in pages that fit a frame.
-    pub(in crate::bureau) fn send_statements(&self, turn: &mut Turn, id: LinkId, statements: Vec<Bytes>) {
-        let mut page = Vec::new();
-        let mut size = 0;
-        for bytes in statements {
-            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
-                self.send(turn, id, &Message::Statements(std::mem::take(&mut page)), false);
-                size = 0;
-            }
-            size += bytes.0.len();
-            page.push(bytes);
-        }
-        if !page.is_empty() {
-            self.send(turn, id, &Message::Statements(page), false);
-        }
-    }
-
     /// All that a revoked device of our own still hears.
     fn roots_and_revocations(&self) -> Vec<Bytes> {
         let kept = [Some(StatementType::Root.number()), Some(StatementType::Revocation.number())];
@@ -143,12 +127,6 @@ impl Bureau {
             hasher.update(&id.0);
         }
         Some(Digest(*hasher.finalize().as_bytes()))
-    }
-
-    /// What of a bureau anybody may know, as it is known here: roots, appointments, revocations, certificates of nodes.
-    fn public_of(&self, bureau: &BureauId) -> Vec<Bytes> {
-        let statements = self.directory.statements(bureau).into_iter();
-        statements.filter(|bytes| is_public(bytes)).map(Bytes).collect()
     }
 
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
@@ -181,12 +159,12 @@ impl Bureau {
         if hello.network != self.identity.network || hello.version < wire::OLDEST {
             return self.refuse_link(turn, id, Reason::Incompatible);
         }
-        for statement in statements.into_iter().filter(|statement| !matches!(statement, wire::IdentityStatement::ClockReset(_))) {
-            self.learn_over(turn, id, statement);
-        }
         let transport = self.links[&id].transport;
         let own = hello.bureau == self.identity.bureau;
         let known = own || self.partners.contains_key(&hello.bureau);
+        if known {
+            self.learn_chain(turn, id, &hello, statements);
+        }
         let stands = self.directory.certificate(&hello.certificate).is_some_and(|c| {
             let body = c.body();
             body.bureau == hello.bureau && body.transport == Some(transport) && (own || body.kind == MemberKind::Node)
@@ -210,7 +188,9 @@ impl Bureau {
         if told_only {
             self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");
             let statements = self.roots_and_revocations();
-            return self.send_statements(turn, id, statements);
+            self.say_statements(id, statements);
+            self.send_dues(turn, id);
+            return;
         }
         if !believed {
             self.account(turn, "cursor_unreadable", None, Some(peer.bureau), Some(peer.certificate), "compare instead");
@@ -242,11 +222,37 @@ impl Bureau {
         if theirs != self.lasting(&peer.bureau) {
             // It may be a store put back, which forgot what it revoked: it returns no cursor of the time when we knew all we know of it. Before
             // the next cursor, which says that it knows.
-            self.send_statements(turn, id, self.public_of(&peer.bureau));
+            self.say_public_of(id, peer.bureau);
+            self.send_dues(turn, id);
         }
         self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
         if let Some(counts) = hello.ledger.filter(|_| !own) {
-            self.send_ledger(turn, id, &peer.bureau, &counts);
+            self.say_ledger(id, peer.bureau, counts);
+        }
+        // What is told from now on comes after what it rests on.
+        self.send_dues(turn, id);
+    }
+
+    /// Who says hello may not stand: of what it brings only the chain of the device it says it is is learnt, its roots, its issuer and itself.
+    fn learn_chain(&mut self, turn: &mut Turn, id: LinkId, hello: &Hello, statements: Vec<wire::IdentityStatement>) {
+        let partner = Some(hello.bureau).filter(|bureau| *bureau != self.identity.bureau);
+        let device = statements.iter().find_map(|statement| match statement {
+            wire::IdentityStatement::Certificate(own) if own.certificate_id() == hello.certificate => Some(own.body().issuer),
+            _ => None,
+        });
+        for statement in statements {
+            let its_own = self.bureau_of(&statement) == Some(hello.bureau);
+            let in_chain = match &statement {
+                wire::IdentityStatement::Root(_) => true,
+                wire::IdentityStatement::Certificate(member) => {
+                    let member = member.certificate_id();
+                    member == hello.certificate || device == Some(Issuer::Member(member))
+                }
+                _ => false,
+            };
+            if its_own && in_chain {
+                self.learn_over(turn, id, partner, statement);
+            }
         }
     }
 
@@ -260,11 +266,8 @@ impl Bureau {
     /// First things first: to our own devices everything known of other bureaus; to everyone the agreements of the pair. A partner that
     /// `heard` the same when both last compared equal is not told again, and keeps its cursor if that is `current`.
     fn greet(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, own: bool, heard: Option<Digest>, current: bool) {
-        let greeting = match own {
-            true => self.greeting_of_own(),
-            false => self.greeting(peer),
-        };
-        let knows = !own && heard == Some(greeting.digest());
+        let greeting = (!own).then(|| self.greeting(peer));
+        let knows = greeting.as_ref().is_some_and(|greeting| heard == Some(greeting.digest()));
         if knows && let Some(link) = self.links.get_mut(&id) {
             link.greeting = heard;
         }
@@ -274,46 +277,50 @@ impl Bureau {
         } else {
             self.hand_cursor(turn, id);
         }
-        if !knows {
-            self.send_statements(turn, id, greeting.statements);
-            self.send_statements(turn, id, greeting.evidence);
-        }
-        self.show_compacts(turn, id);
-        if !knows {
-            self.send_agreements(turn, id, greeting.agreements);
+        match greeting {
+            None => self.greet_own(id),
+            Some(_) if knows => self.show_compacts(id),
+            Some(greeting) => {
+                self.say_statements(id, greeting.statements);
+                self.say_statements(id, greeting.evidence);
+                self.show_compacts(id);
+                for page in agreement_pages(greeting.agreements) {
+                    self.say(id, &page, false);
+                }
+            }
         }
         self.passes_dirty = true;
         self.onward.dirty = true;
     }
 
-    fn send_agreements(&self, turn: &mut Turn, id: LinkId, agreements: Vec<Bytes>) {
-        let mut page = Vec::new();
-        let mut size = 0;
-        for bytes in agreements {
-            size += bytes.0.len();
-            page.push(bytes);
-            if size > 32 * 1024 {
-                self.send(turn, id, &Message::Agreements(std::mem::take(&mut page)), false);
-                size = 0;
-            }
-        }
-        if !page.is_empty() {
-            self.send(turn, id, &Message::Agreements(page), false);
-        }
-    }
-
-    /// What our own devices hear: everything known of other bureaus too.
-    fn greeting_of_own(&self) -> Greeting {
-        let mut greeting = Greeting { statements: self.public_statements(true), evidence: Vec::new(), agreements: Vec::new() };
-        for other in self.directory.bureaus().map(|b| b.id()).filter(|b| *b != self.identity.bureau) {
-            let contacts = self.contacts.values().filter(|c| c.body().bureau == other).map(|c| c.sealed().to_bytes());
-            greeting.statements.extend(self.directory.statements(&other).into_iter().chain(contacts).map(Bytes));
-            greeting.agreements.extend(self.book.statements_with(other, limits::AGREEMENT_STATEMENTS_MAX).into_iter().map(Bytes));
-        }
+    /// What our own devices hear: everything known of other bureaus too, as far as a link holds it at a time.
+    fn greet_own(&mut self, id: LinkId) {
+        self.say_statements(id, self.public_statements(true));
+        self.say_other_bureaus(id);
         let officers: Vec<CertificateId> = self.book.pairs().flat_map(|pair| self.book.officers_of(pair)).collect();
-        greeting.evidence = self.agreement_evidence(officers);
-        greeting
+        self.say_statements(id, self.agreement_evidence(officers));
+        self.show_compacts(id);
+        self.say_all_agreements(id);
     }
+}
+
+/// Agreement statements in pages that fit a control frame.
+pub(super) fn agreement_pages(statements: impl IntoIterator<Item = Bytes>) -> Vec<Message> {
+    let mut pages = Vec::new();
+    let mut page = Vec::new();
+    let mut size = 0;
+    for bytes in statements {
+        size += bytes.0.len();
+        page.push(bytes);
+        if size > 32 * 1024 {
+            pages.push(Message::Agreements(std::mem::take(&mut page)));
+            size = 0;
+        }
+    }
+    if !page.is_empty() {
+        pages.push(Message::Agreements(page));
+    }
+    pages
 }
 
 /// What goes first on a link, in the order in which it can be learnt.
@@ -339,7 +346,7 @@ impl Greeting {
 
 /// Whether a statement of a bureau is for everybody. Officers' and laptops' certificates are not, and how wrong its clocks were is nobody
 /// else's matter.
-fn is_public(bytes: &[u8]) -> bool {
+pub(super) fn is_public(bytes: &[u8]) -> bool {
     match seal::peek_type(bytes).and_then(StatementType::from_number) {
         Some(StatementType::ClockReset) => false,
         Some(StatementType::Certificate) => {

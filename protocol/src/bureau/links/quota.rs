@@ -22,6 +22,12 @@ pub(in crate::bureau) struct Quota {
     asks: usize,
     cursors: usize,
     wants: usize,
+    statements: usize,
+    statement_bytes: usize,
+    /// It introduced as many bureaus as it may: not counted again within the day.
+    introduced_all: bool,
+    passes: usize,
+    pass_bytes: usize,
     /// Documents with held work that found no room: offered when the day is over.
     late: BTreeSet<DocumentId>,
 }
@@ -33,7 +39,22 @@ impl Quota {
 
     /// A day that begins now.
     pub fn new(since: MonoMillis) -> Self {
-        Self { since, documents: 0, bytes: 0, held_in: 0, held_out: 0, asks: 0, cursors: 0, wants: 0, late: BTreeSet::new() }
+        Self {
+            since,
+            documents: 0,
+            bytes: 0,
+            held_in: 0,
+            held_out: 0,
+            asks: 0,
+            cursors: 0,
+            wants: 0,
+            statements: 0,
+            statement_bytes: 0,
+            introduced_all: false,
+            passes: 0,
+            pass_bytes: 0,
+            late: BTreeSet::new(),
+        }
     }
     /// Whether the day is over.
     pub fn is_over(&self, now: MonoMillis) -> bool {
@@ -60,6 +81,35 @@ impl Quota {
     /// Whether one more wish for a document anew is heard.
     pub fn take_want(&mut self) -> bool {
         count(&mut self.wants, limits::WANTS_PER_DAY)
+    }
+    /// Whether one more statement about identities of so many bytes finds room. Those that never go backwards find some more.
+    pub fn has_room_for(&self, size: usize, lasting: bool) -> bool {
+        let most = |most: usize| if lasting { most + most / 4 } else { most };
+        let bytes = self.statement_bytes.saturating_add(size);
+        self.statements < most(limits::STATEMENTS_PER_DAY) && bytes <= most(limits::STATEMENT_BYTES_PER_DAY)
+    }
+    /// Whether it was seen within the day that it may introduce no further bureau.
+    pub fn introduced_all(&self) -> bool {
+        self.introduced_all
+    }
+    /// Whether it may introduce a further bureau, of which it introduced so many.
+    pub fn may_introduce(&mut self, introduced: usize) -> bool {
+        self.introduced_all |= introduced >= limits::INTRODUCED_MAX;
+        !self.introduced_all
+    }
+    /// One was new.
+    pub fn count_statement(&mut self, size: usize) {
+        self.statements += 1;
+        self.statement_bytes = self.statement_bytes.saturating_add(size);
+    }
+    /// Whether one more relay pass of so many bytes finds room.
+    pub fn has_room_for_pass(&self, size: usize) -> bool {
+        self.passes < limits::PASSES_PER_DAY && self.pass_bytes.saturating_add(size) <= limits::PASS_BYTES_PER_DAY
+    }
+    /// One was new.
+    pub fn count_pass(&mut self, size: usize) {
+        self.passes += 1;
+        self.pass_bytes = self.pass_bytes.saturating_add(size);
     }
     /// Whether so much held work is taken.
     pub fn take_held(&mut self, size: usize) -> bool {
@@ -153,6 +203,32 @@ mod tests {
         let mut quota = today();
         assert_eq!((0..limits::CURSORS_PER_DAY * 2).filter(|_| quota.take_cursor()).count(), limits::CURSORS_PER_DAY);
         assert_eq!((0..limits::WANTS_PER_DAY * 2).filter(|_| quota.take_want()).count(), limits::WANTS_PER_DAY);
+    }
+
+    #[test]
+    fn so_many_new_statements_are_taken_in_a_day_and_some_more_of_those_that_never_go_backwards() {
+        let mut quota = today();
+        for _ in 0..limits::STATEMENTS_PER_DAY {
+            assert!(quota.has_room_for(1, false));
+            quota.count_statement(1);
+        }
+        assert!(!quota.has_room_for(1, false));
+        assert!(quota.has_room_for(1, true));
+        let mut quota = today();
+        quota.count_statement(limits::STATEMENT_BYTES_PER_DAY);
+        assert!(!quota.has_room_for(1, false));
+        assert!(!quota.has_room_for(usize::MAX, true), "no sum overflows");
+    }
+
+    #[test]
+    fn so_many_new_passes_are_taken_in_a_day() {
+        let mut quota = today();
+        for _ in 0..limits::PASSES_PER_DAY {
+            assert!(quota.has_room_for_pass(1));
+            quota.count_pass(1);
+        }
+        assert!(!quota.has_room_for_pass(1));
+        assert!(!today().has_room_for_pass(limits::PASS_BYTES_PER_DAY + 1));
     }
 
     #[test]

@@ -294,7 +294,7 @@ impl Bureau {
         member.is_some_and(|member| state.log().cuts().iter().any(|cut| cut.subject.covers(certificate, member.body())))
     }
 
-    /// Learns an identity statement a peer brought. A partner may teach us its own bureau and, as evidence, a bounded number of others.
+    /// Learns an identity statement a peer brought.
     pub(in crate::bureau) fn learn_from(
         &mut self,
         turn: &mut Turn,
@@ -303,27 +303,41 @@ impl Bureau {
         own: bool,
         statement: wire::IdentityStatement,
     ) -> bool {
-        if !own && let wire::IdentityStatement::Root(root) = &statement {
-            let bureau = match root.body().version {
-                1 => Some(BureauId(root.id().0)),
-                _ => root.body().previous.and_then(|previous| self.directory.bureau_of_root(&previous)),
-            };
-            let known = bureau.is_some_and(|b| b == peer.bureau || self.directory.bureau(&b).is_some());
-            if !known && self.directory.bureaus().count() >= limits::BUREAUS_MAX {
-                return false;
-            }
-        }
-        // Its own devices alone pass on what the root said of a bureau's clocks.
-        if !own && matches!(statement, wire::IdentityStatement::ClockReset(_)) {
-            return false;
-        }
-        self.learn_over(turn, id, statement)
+        self.learn_over(turn, id, (!own).then_some(peer.bureau), statement)
     }
 
-    /// Learns a statement that came over a link. One of those that never go backwards is told to whoever may have lost it.
-    pub(in crate::bureau) fn learn_over(&mut self, turn: &mut Turn, id: LinkId, statement: wire::IdentityStatement) -> bool {
+    /// Learns a statement that came over a link, from a partner or (`None`) a device of our own. One of those that never go backwards is told
+    /// to whoever may have lost it.
+    pub(in crate::bureau) fn learn_over(
+        &mut self,
+        turn: &mut Turn,
+        id: LinkId,
+        partner: Option<BureauId>,
+        statement: wire::IdentityStatement,
+    ) -> bool {
         let lasting = self.lasting_of(&statement).map(|bureau| (bureau, statement.to_bytes()));
+        // What our own bureau sealed nobody else can make more of.
+        let counted = partner.filter(|_| self.bureau_of(&statement) != Some(self.identity.bureau));
+        let size = if counted.is_some() { statement.to_bytes().len() } else { 0 };
+        if let Some(partner) = partner
+            && let Err(why) = self.room_for(turn, partner, &statement, size, lasting.is_some())
+        {
+            if !self.is_noise(turn, id) {
+                self.account(turn, "statement_refused", None, Some(partner), None, why);
+            }
+            return false;
+        }
+        let introduces = match &statement {
+            wire::IdentityStatement::Root(root) if root.body().previous.is_none() => Some(BureauId(root.id().0)),
+            _ => None,
+        };
         let new = self.learn_identity(turn, statement).unwrap_or(false);
+        if let Some(partner) = counted.filter(|_| new) {
+            self.quota(turn, partner).count_statement(size);
+            if let Some(bureau) = introduces.filter(|bureau| *bureau != partner) {
+                self.note_introduced(turn, bureau, partner);
+            }
+        }
         match lasting.filter(|_| new) {
             // What a restore forgot and one partner gives back, the others that are linked may never have heard.
             Some((bureau, bytes)) if bureau == self.identity.bureau => self.tell_statement(turn, &bytes),
@@ -337,6 +351,61 @@ impl Bureau {
             None => {}
         }
         new
+    }
+
+    /// What a partner may teach us of identities: its own bureau and, as evidence, others, each up to a bound, and so much within a day.
+    fn room_for(
+        &mut self,
+        turn: &Turn,
+        partner: BureauId,
+        statement: &wire::IdentityStatement,
+        size: usize,
+        lasting: bool,
+    ) -> Result<(), &'static str> {
+        // A bureau's own devices alone pass on what its root said of its clocks.
+        if matches!(statement, wire::IdentityStatement::ClockReset(_)) {
+            return Err("clocks are no partner's matter");
+        }
+        // What rests on something unknown is not learnt.
+        let Some(bureau) = self.bureau_of(statement).filter(|bureau| *bureau != self.identity.bureau) else { return Ok(()) };
+        match self.directory.bureau(&bureau) {
+            Some(known) => {
+                let most = if self.partners.contains_key(&bureau) {
+                    limits::STATEMENT_BYTES_OF_PARTNER_MAX
+                } else {
+                    limits::STATEMENT_BYTES_OF_OTHERS_MAX
+                };
+                let most = if lasting { most + most / 4 } else { most };
+                if known.weight().saturating_add(size) > most {
+                    return Err("as much of this bureau as is kept");
+                }
+            }
+            None if bureau == partner || !matches!(statement, wire::IdentityStatement::Root(_)) => {}
+            None if self.directory.bureaus().count() >= limits::BUREAUS_MAX => return Err("as many bureaus as are kept"),
+            None => {
+                let known = self.quotas.get(&partner).is_some_and(Quota::introduced_all);
+                let introduced = if known { limits::INTRODUCED_MAX } else { self.introduced_by(&partner) };
+                if !self.quota(turn, partner).may_introduce(introduced) {
+                    return Err("as many bureaus as a partner introduces");
+                }
+            }
+        }
+        if self.quota(turn, partner).has_room_for(size, lasting) { Ok(()) } else { Err("more than a day's share") }
+    }
+
+    /// The bureau a statement is about, if what it rests on is known.
+    pub(in crate::bureau) fn bureau_of(&self, statement: &wire::IdentityStatement) -> Option<BureauId> {
+        match statement {
+            wire::IdentityStatement::Root(root) => match root.body().previous {
+                None => Some(BureauId(root.id().0)),
+                Some(previous) => self.directory.bureau_of_root(&previous),
+            },
+            wire::IdentityStatement::Certificate(certificate) => Some(certificate.body().bureau),
+            wire::IdentityStatement::Revocation(revocation) => Some(revocation.body().bureau),
+            wire::IdentityStatement::Appointment(appointment) => Some(appointment.body().bureau),
+            wire::IdentityStatement::ClockReset(reset) => Some(reset.body().bureau),
+            wire::IdentityStatement::Contact(contact) => Some(contact.body().bureau),
+        }
     }
 
     /// The bureau of a statement of those that never go backwards.

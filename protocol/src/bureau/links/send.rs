@@ -54,10 +54,16 @@ impl Bureau {
                 continue;
             }
             if self.still_stands(turn, id) {
-                self.pump(turn, id);
-                if self.links[&id].cursor_due.is_some_and(|due| due <= turn.now.mono) {
-                    self.hand_cursor(turn, id);
+                // Documents rest on what waits to be said.
+                if !self.send_dues(turn, id) {
+                    continue;
                 }
+                // Who acknowledges a document has a cursor to return.
+                if self.links[&id].cursor_given.is_none() {
+                    self.hand_due_cursor(turn, id);
+                }
+                self.pump(turn, id);
+                self.hand_due_cursor(turn, id);
             } else {
                 self.refuse_link(turn, id, Reason::Certificate);
             }

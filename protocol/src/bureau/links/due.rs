@@ -1,0 +1,247 @@
+//! What waits to be said on a link until its other end has taken what was said before.
+//!
+//! What our own devices hear at greeting, a ledger that was lost, passes: each may be more than a link holds on its way. It waits here and goes out
+//! as far as the other end keeps up; after every [`limits::MARK_EVERY_BYTES`] it is asked, by a mark, to say that it got so far. Documents
+//! follow once nothing waits. A node of a wire version without marks is told everything at once.
+
+use super::*;
+use crate::wire::LedgerCounts;
+
+/// The first wire version that answers marks.
+const MARKS_SINCE: u8 = 6;
+
+/// Something to be said.
+#[derive(Debug)]
+enum Due {
+    /// A message as it goes out.
+    Message { bytes: Vec<u8>, gated: bool },
+    /// What is known of a bureau, or what anybody may know of it, behind so many statements: read when its turn has come, a piece at a time.
+    Bureau { bureau: BureauId, public: bool, from: usize },
+    /// What a partner lacks of the pair's ledger, behind the lines it holds: as above.
+    Ledger { partner: BureauId, holds: LedgerCounts },
+    /// The agreements with, and of, a bureau.
+    Agreements(BureauId),
+}
+
+/// What waits on one link, and what was said and not yet answered.
+#[derive(Debug, Default)]
+pub(in crate::bureau) struct Dues {
+    waiting: VecDeque<Due>,
+    /// Marks so far.
+    last_mark: u64,
+    /// Marks on their way, with the bytes before each.
+    marks: VecDeque<(u64, usize)>,
+    /// Bytes since the last mark.
+    since: usize,
+    /// Bytes not known to have arrived.
+    unheard: usize,
+    /// Some had to wait: what rests on it did too.
+    held_up: bool,
+}
+
+impl Dues {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+    /// One more mark, behind all that was said.
+    fn mark(&mut self) -> u64 {
+        self.last_mark += 1;
+        self.marks.push_back((self.last_mark, std::mem::take(&mut self.since)));
+        self.last_mark
+    }
+    /// The answer to a mark; `false` if none of that number waits for one.
+    fn heard(&mut self, mark: u64) -> bool {
+        if !self.marks.iter().any(|(sent, _)| *sent == mark) {
+            return false;
+        }
+        while let Some((_, bytes)) = self.marks.front().copied().filter(|(sent, _)| *sent <= mark) {
+            self.marks.pop_front();
+            self.unheard = self.unheard.saturating_sub(bytes);
+        }
+        true
+    }
+    /// What says something of documents is said anew by whoever said it.
+    pub fn forget_gated(&mut self) {
+        self.waiting.retain(|due| !matches!(due, Due::Message { gated: true, .. }));
+    }
+}
+
+/// Statements in pages that fit a frame.
+fn pages(statements: impl IntoIterator<Item = Bytes>) -> Vec<Vec<u8>> {
+    let mut pages = Vec::new();
+    let mut page = Vec::new();
+    let mut size = 0;
+    for bytes in statements {
+        if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
+            pages.push(Message::Statements(std::mem::take(&mut page)).encode());
+            size = 0;
+        }
+        size += bytes.0.len();
+        page.push(bytes);
+    }
+    if !page.is_empty() {
+        pages.push(Message::Statements(page).encode());
+    }
+    pages
+}
+
+impl Bureau {
+    /// Says something once everything that waits before it was said.
+    pub(in crate::bureau) fn say(&mut self, id: LinkId, message: &Message, gated: bool) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.push_back(Due::Message { bytes: message.encode(), gated });
+        }
+    }
+
+    /// As [`Bureau::say`], for statements in an order in which they can be learnt.
+    pub(in crate::bureau) fn say_statements(&mut self, id: LinkId, statements: Vec<Bytes>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.extend(pages(statements).into_iter().map(|bytes| Due::Message { bytes, gated: false }));
+        }
+    }
+
+    /// As [`Bureau::say`], for everything known of other bureaus: those of which little is known first, so that nobody stands before the others.
+    pub(in crate::bureau) fn say_other_bureaus(&mut self, id: LinkId) {
+        let others = self.directory.bureaus().filter(|record| record.id() != self.identity.bureau);
+        let mut others: Vec<(usize, BureauId)> = others.map(|record| (record.weight(), record.id())).collect();
+        others.sort_unstable();
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.extend(others.into_iter().map(|(_, bureau)| Due::Bureau { bureau, public: false, from: 0 }));
+        }
+    }
+
+    /// As [`Bureau::say`], for what of a bureau anybody may know.
+    pub(in crate::bureau) fn say_public_of(&mut self, id: LinkId, bureau: BureauId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.push_back(Due::Bureau { bureau, public: true, from: 0 });
+        }
+    }
+
+    /// As [`Bureau::say`], for what a partner lacks of the pair's ledger.
+    pub(in crate::bureau) fn say_ledger(&mut self, id: LinkId, partner: BureauId, holds: LedgerCounts) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.push_back(Due::Ledger { partner, holds });
+        }
+    }
+
+    /// As [`Bureau::say`], for the agreements of all bureaus.
+    pub(in crate::bureau) fn say_all_agreements(&mut self, id: LinkId) {
+        let others: Vec<BureauId> = self.directory.bureaus().map(|record| record.id()).filter(|b| *b != self.identity.bureau).collect();
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.extend(others.into_iter().map(Due::Agreements));
+        }
+    }
+
+    /// Sends what waits as far as the other end keeps up; `false` while some is left.
+    pub(in crate::bureau) fn send_dues(&mut self, turn: &mut Turn, id: LinkId) -> bool {
+        loop {
+            let Some(link) = self.links.get_mut(&id) else { return true };
+            let marks = link.version >= MARKS_SINCE;
+            if link.dues.waiting.is_empty() {
+                if std::mem::take(&mut link.dues.held_up) {
+                    (self.passes_dirty, self.onward.dirty) = (true, true);
+                }
+                return true;
+            }
+            if marks && link.dues.unheard >= limits::UNHEARD_BYTES_MAX {
+                link.dues.held_up = true;
+                return false;
+            }
+            let (bytes, gated) = match link.dues.waiting.pop_front() {
+                Some(Due::Message { bytes, gated }) => (bytes, gated),
+                Some(Due::Bureau { bureau, public, from }) => {
+                    let (piece, more) = self.piece_of(&bureau, public, from);
+                    let rest = more.then_some(Due::Bureau { bureau, public, from: from + piece.len() });
+                    self.say_next(id, pages(piece), rest);
+                    continue;
+                }
+                Some(Due::Ledger { partner, mut holds }) => {
+                    if let Some(page) = self.ledger_page(&partner, &mut holds) {
+                        self.say_next(id, vec![page.encode()], Some(Due::Ledger { partner, holds }));
+                    }
+                    continue;
+                }
+                Some(Due::Agreements(bureau)) => {
+                    let statements = self.book.statements_with(bureau, limits::AGREEMENT_STATEMENTS_MAX);
+                    let pages = greet::agreement_pages(statements.into_iter().map(Bytes)).iter().map(Message::encode).collect();
+                    self.say_next(id, pages, None);
+                    continue;
+                }
+                None => return true,
+            };
+            // It waited, and the two may not be on such terms any more.
+            let link = &self.links[&id];
+            if gated && (self.mode(turn, link) != Mode::Full || link.bureau().is_some_and(|peer| self.silence(&peer).is_some())) {
+                let link = self.links.get_mut(&id).expect("looked at above");
+                link.dues.forget_gated();
+                link.shown.clear();
+                continue;
+            }
+            let link = self.links.get_mut(&id).expect("looked at above");
+            link.dues.since += bytes.len();
+            link.dues.unheard += bytes.len();
+            let mark = (marks && link.dues.since >= limits::MARK_EVERY_BYTES).then(|| link.dues.mark());
+            turn.step.sends.push(Send { link: id, bytes, gated });
+            if let Some(mark) = mark {
+                self.send(turn, id, &Message::Mark(mark), false);
+            }
+        }
+    }
+
+    /// Some of the statements of a bureau in the order in which they can be learnt, and whether there are more. What is learnt meanwhile moves
+    /// those behind it back: they are said twice and none is left out.
+    fn piece_of(&self, bureau: &BureauId, public: bool, from: usize) -> (Vec<Bytes>, bool) {
+        let contacts = self.contacts.values().filter(|c| !public && c.body().bureau == *bureau).map(|c| c.sealed().to_bytes());
+        let statements = self.directory.statements(bureau).into_iter().filter(|bytes| !public || greet::is_public(bytes));
+        let mut rest = statements.chain(contacts).skip(from).peekable();
+        let mut piece = Vec::new();
+        let mut size = 0;
+        while size < limits::UNHEARD_BYTES_MAX
+            && let Some(bytes) = rest.next()
+        {
+            size += bytes.len();
+            piece.push(Bytes(bytes));
+        }
+        (piece, rest.peek().is_some())
+    }
+
+    /// Puts pages, and what is to follow them, before everything else that waits.
+    fn say_next(&mut self, id: LinkId, pages: Vec<Vec<u8>>, rest: Option<Due>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            if let Some(rest) = rest {
+                link.dues.waiting.push_front(rest);
+            }
+            for bytes in pages.into_iter().rev() {
+                link.dues.waiting.push_front(Due::Message { bytes, gated: false });
+            }
+        }
+    }
+
+    /// The other end has everything up to a mark of ours.
+    pub(in crate::bureau) fn heard_came(&mut self, turn: &mut Turn, id: LinkId, mark: u64) {
+        if !self.links.get_mut(&id).expect("checked by message()").dues.heard(mark) {
+            self.garbage(turn, id, "heard what was never said");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_answers_all_that_was_said_before_it_once() {
+        let mut dues = Dues { since: 100, unheard: 160, ..Dues::default() };
+        assert_eq!(dues.mark(), 1);
+        dues.since = 50;
+        assert_eq!(dues.mark(), 2);
+        assert!(!dues.heard(3), "never said");
+        assert_eq!(dues.unheard, 160);
+        assert!(dues.heard(1));
+        assert_eq!(dues.unheard, 60);
+        assert!(!dues.heard(1), "once");
+        assert!(dues.heard(2));
+        assert_eq!(dues.unheard, 10, "what no mark followed yet");
+    }
+}

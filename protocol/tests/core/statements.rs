@@ -1,0 +1,256 @@
+//! What a partner may teach us of identities: so much and no more, whatever it invents.
+
+use std::collections::BTreeSet;
+
+use accord_keys::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
+use accord_keys::contact::Contact;
+use accord_keys::id::{NetworkId, TransportKey};
+use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
+use accord_keys::root::RootStatement;
+use accord_keys::seal::{Sealed, Statement};
+use accord_keys::secret::{HpkeSecret, SecretKey, Signer};
+use accord_protocol::id::{BureauId, Bytes, CertificateId};
+use accord_protocol::limits;
+use accord_protocol::step::Table;
+use accord_protocol::time::WallSeconds;
+use accord_protocol::wire::{Hello, Message};
+
+use crate::county::{County, usual};
+
+const A: usize = 0;
+const M: usize = 1;
+const C: usize = 2;
+
+fn network() -> NetworkId {
+    NetworkId::named("county")
+}
+
+fn seal<T: Statement>(body: T, by: &SecretKey) -> Sealed<T> {
+    Sealed::seal(&network(), body, &[by as &dyn Signer]).expect("well formed")
+}
+
+/// The root key of a bureau of the county.
+fn root_of(at: usize) -> SecretKey {
+    SecretKey::from_seed([u8::try_from(at).expect("few") + 81; 32])
+}
+
+fn key(n: u32) -> SecretKey {
+    let mut seed = [200; 32];
+    seed[..4].copy_from_slice(&n.to_be_bytes());
+    SecretKey::from_seed(seed)
+}
+
+/// A device or officer of a bureau, certified by its root.
+fn member(county: &County, at: usize, n: u32, kind: MemberKind) -> Sealed<MemberCertificate> {
+    let (bureau, root) = (county.nodes[at].id, county.nodes[at].core.directory().root_head(&county.nodes[at].id).expect("known"));
+    let mut serial = [0; 16];
+    serial[..4].copy_from_slice(&n.to_be_bytes());
+    let node = kind == MemberKind::Node;
+    let body = MemberCertificate {
+        bureau,
+        network: network(),
+        kind,
+        key: key(n).public(),
+        transport: node.then(|| TransportKey(key(n + 1_000_000).public().0)),
+        hpke: node.then(|| HpkeSecret::from_seed([7; 32]).public()),
+        unit: "second squad".to_owned(),
+        seats: if node { Vec::new() } else { vec!["duty".to_owned()] },
+        capabilities: vec![Capability::Write],
+        name_commitment: None,
+        scope_commitment: None,
+        not_before: WallSeconds(county.now.wall.0 - 60),
+        not_after: county.now.wall.plus(80 * 86_400),
+        serial,
+        issuer: Issuer::Root(root),
+    };
+    seal(body, &root_of(at))
+}
+
+fn officer(county: &County, at: usize, n: u32) -> Vec<u8> {
+    member(county, at, n, MemberKind::Officer).to_bytes()
+}
+
+/// The first root of a bureau that somebody made up.
+fn invented(n: u32, created: WallSeconds) -> Vec<u8> {
+    let key = key(n + 2_000_000);
+    let root = RootStatement {
+        version: 1,
+        previous: None,
+        keys: vec![key.public()],
+        threshold: 1,
+        unit_code: format!("{n:06}"),
+        name: format!("Bureau {n}"),
+        network: network(),
+        created,
+    };
+    seal(root, &key).to_bytes()
+}
+
+fn statements(county: &County, at: usize) -> usize {
+    county.nodes[at].rows.keys().filter(|(table, _)| *table == Table::Statements).count()
+}
+
+fn bureaus(county: &County, at: usize) -> usize {
+    county.nodes[at].core.directory().bureaus().count()
+}
+
+fn bring(county: &mut County, from: usize, to: usize, statements: &[Vec<u8>]) {
+    for page in statements.chunks(100) {
+        county.hand(from, to, &Message::Statements(page.iter().cloned().map(Bytes).collect()));
+    }
+}
+
+#[test]
+fn a_partner_teaches_no_more_new_statements_than_a_days_share_and_the_rest_the_next_day() {
+    let mut county = County::new(2);
+    county.agree(M, A, usual(county.now.wall));
+    let before = statements(&county, A);
+    let extra = 100;
+    let many = u32::try_from(limits::STATEMENTS_PER_DAY + extra).expect("few");
+    let certificates: Vec<Vec<u8>> = (0..many).map(|n| officer(&county, M, n)).collect();
+    bring(&mut county, M, A, &certificates);
+    let first = statements(&county, A) - before;
+    assert!(first <= limits::STATEMENTS_PER_DAY && first + 50 > limits::STATEMENTS_PER_DAY, "{first} of {many}");
+    // What never goes backwards finds room all the same.
+    let root = county.nodes[M].core.directory().root_head(&county.nodes[M].id).expect("known");
+    let target = RevocationTarget::Certificate(CertificateId(
+        Sealed::<MemberCertificate>::from_bytes(&certificates[0]).expect("sealed").id(&network()).0,
+    ));
+    let revocation = Revocation {
+        bureau: county.nodes[M].id,
+        target,
+        class: RevocationClass::Compromised,
+        at: county.now.wall,
+        issuer: Issuer::Root(root),
+    };
+    bring(&mut county, M, A, &[seal(revocation, &root_of(M)).to_bytes()]);
+    assert_eq!(statements(&county, A) - before, first + 1, "a revocation is taken");
+    county.pass(2 * 86_400);
+    let stood = statements(&county, A);
+    bring(&mut county, M, A, &certificates);
+    assert_eq!(statements(&county, A) - stood, certificates.len() - first, "all the rest");
+}
+
+#[test]
+fn what_a_partner_brings_of_our_own_bureau_is_not_counted() {
+    let mut county = County::new(2);
+    let many = u32::try_from(limits::STATEMENTS_PER_DAY + 10).expect("few");
+    let before = statements(&county, A);
+    let certificates: Vec<Vec<u8>> = (0..many).map(|n| officer(&county, A, n)).collect();
+    bring(&mut county, M, A, &certificates);
+    assert_eq!(statements(&county, A) - before, certificates.len(), "a store put back gets all of its own back");
+}
+
+#[test]
+fn a_partner_introduces_so_many_bureaus_and_leaves_room_for_what_others_introduce() {
+    let mut county = County::new(3);
+    let before = bureaus(&county, A);
+    let many = u32::try_from(limits::INTRODUCED_MAX + 20).expect("few");
+    let roots: Vec<Vec<u8>> = (0..many).map(|n| invented(n, county.now.wall)).collect();
+    bring(&mut county, M, A, &roots);
+    assert_eq!(bureaus(&county, A) - before, limits::INTRODUCED_MAX);
+    let one_more = [invented(many, county.now.wall)];
+    bring(&mut county, C, A, &one_more);
+    assert_eq!(bureaus(&county, A) - before, limits::INTRODUCED_MAX + 1, "another partner's evidence is taken");
+    // Neither a day nor a restart gives it new room.
+    county.pass(86_400);
+    county.restart(A, &[M, C]);
+    let another = [invented(many + 1, county.now.wall)];
+    bring(&mut county, M, A, &another);
+    assert_eq!(bureaus(&county, A) - before, limits::INTRODUCED_MAX + 1);
+}
+
+#[test]
+fn of_a_hello_nothing_is_learnt_but_the_chain_of_its_own_device() {
+    let mut county = County::new(2);
+    county.link(A, M, false);
+    let transport = county.transport(M);
+    let before = (statements(&county, A), bureaus(&county, A));
+    let directory = county.nodes[M].core.directory();
+    let mut brought: Vec<Vec<u8>> = (0..20).map(|n| invented(n, county.now.wall)).collect();
+    brought.extend((0..20).map(|n| officer(&county, M, n)));
+    let hello = |bureau: BureauId, certificate: CertificateId| {
+        Message::Hello(Hello {
+            network: network(),
+            bureau,
+            certificate,
+            wall: county.now.wall,
+            cursor: None,
+            own_root: directory.root_head(&county.nodes[M].id).expect("known"),
+            your_root: None,
+            statements: brought.iter().cloned().map(Bytes).collect(),
+            version: 4,
+            ledger: None,
+        })
+    };
+    let strange = hello(BureauId([9; 32]), CertificateId([9; 32]));
+    let unknown = hello(county.nodes[M].id, CertificateId([9; 32]));
+    let own = hello(county.nodes[M].id, county.nodes[M].identity.certificate);
+    for message in [strange, unknown, own] {
+        county.link_one(A, M, transport, true);
+        county.hand(M, A, &message);
+        assert_eq!((statements(&county, A), bureaus(&county, A)), before);
+        county.link_one(A, M, transport, false);
+    }
+}
+
+#[test]
+fn of_a_partners_devices_so_many_are_dialled_its_registrars_first() {
+    let mut county = County::new(2);
+    let many = 100;
+    let mut brought = Vec::new();
+    for n in 0..many {
+        let node = member(&county, M, n, MemberKind::Node);
+        let contact = Contact {
+            bureau: county.nodes[M].id,
+            certificate: CertificateId(node.id(&network()).0),
+            addresses: vec![format!("192.0.2.{n}:4801")],
+            phone: String::new(),
+            at: county.now.wall,
+        };
+        brought.extend([node.to_bytes(), seal(contact, &key(n)).to_bytes()]);
+    }
+    bring(&mut county, M, A, &brought);
+    let allowed = county.nodes[A].core.allowed();
+    assert_eq!(allowed.iter().filter(|peer| peer.dial).count(), limits::DEVICES_DIALLED_MAX);
+    assert_eq!(allowed.len(), limits::DEVICES_ALLOWED_MAX);
+    let keys: BTreeSet<TransportKey> = allowed.iter().map(|peer| peer.transport).collect();
+    assert!(keys.contains(&county.transport(M)), "the registrar's own device stays");
+}
+
+/// A device of a bureau whose certificate is as large as may be.
+fn large_device(county: &County, at: usize, n: u32) -> Vec<u8> {
+    let small = member(county, at, n, MemberKind::Node);
+    let mut body = small.claimed().clone();
+    body.seats = (0..16).map(|seat| format!("{seat:02} {}", "x".repeat(90))).collect();
+    seal(body, &root_of(at)).to_bytes()
+}
+
+#[test]
+fn what_is_said_at_greeting_goes_out_no_faster_than_the_other_end_takes_it() {
+    let mut county = County::new(2);
+    let many = 3_000;
+    let devices: Vec<Vec<u8>> = (0..many).map(|n| large_device(&county, M, n)).collect();
+    let all: usize = devices.iter().map(Vec::len).sum();
+    assert!(all > limits::UNHEARD_BYTES_MAX + 1_000_000, "{all}");
+    bring(&mut county, M, A, &devices);
+    county.run();
+    // The second has forgotten its own devices and what it was given to return: it hears them back.
+    let before = statements(&county, M);
+    county.nodes[M].rows.retain(|(table, _), _| *table != Table::Cursors);
+    county.restart(M, &[]);
+    for (at, peer) in [(A, M), (M, A)] {
+        let transport = county.transport(peer);
+        county.link_one(at, peer, transport, true);
+    }
+    let mut most = 0;
+    while county.run_some(1) > 0 {
+        most = most.max(county.queued(A, M));
+    }
+    assert_eq!(statements(&county, M) - before, devices.len(), "all of it came");
+    assert!(most > 1_000_000 && most < limits::UNHEARD_BYTES_MAX + 1_000_000, "{most} of {all} waited for one link at a time");
+    county.agree(M, A, usual(county.now.wall));
+    let case = county.open_case(A, &[M], "title", "text");
+    let document = accord_protocol::id::DocumentId::from_hex(&case).expect("an id");
+    assert!(county.nodes[M].items.contains_key(&document), "documents follow");
+}
