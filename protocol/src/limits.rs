@@ -163,7 +163,7 @@ pub const CLOCK_JUMP_S: u64 = 600;
 pub const CLOCK_START_AHEAD_S: u64 = 30 * 24 * 3_600;
 /// The clock floor is written this often, milliseconds.
 pub const FLOOR_EVERY_MS: u64 = 10 * 60 * 1_000;
-/// Agreement statements exchanged per pair at a session's start.
+/// Open offers of a pair told at a session's start, the newest; what both sealed is always told. Back-pressure.
 pub const AGREEMENT_STATEMENTS_MAX: usize = 64;
 /// Events kept for `events --since`.
 pub const EVENTS_KEPT: u64 = 20_000;
