@@ -589,6 +589,10 @@ impl Bureau {
         let mut again = Vec::new();
         for (id, link) in &mut self.links {
             if partner.is_none_or(|partner| link.is_with(&partner)) {
+                if link.refused_more() {
+                    turn.step.close.push(*id);
+                    continue;
+                }
                 again.extend(link.compare_again().into_iter().map(|document| (*id, document)));
             }
         }

@@ -151,13 +151,18 @@ impl Clock {
         (self.agreed.len() >= enough).then(|| self.corroborate(now)).flatten()
     }
 
+    /// Whether an officer may say that the wall clock is right: not while it is behind what was recorded.
+    pub fn may_confirm(&self, now: Now) -> bool {
+        now.wall >= self.floor(now.mono)
+    }
+
     /// An officer's word. On a held jump: it is right, or it is not; a jump back cannot be confirmed: until the wall clock is set right,
     /// statements are stamped by the floor, and lowering the floor itself takes the root. Without a jump, a yes corroborates the time.
     pub fn correct(&mut self, confirm: bool, now: Now) -> Option<ClockEvent> {
         if !self.held {
             return if confirm { self.corroborate(now) } else { None };
         }
-        if confirm && now.wall >= self.floor(now.mono) {
+        if confirm && self.may_confirm(now) {
             self.confirm(now);
             return Some(ClockEvent::Confirmed);
         }

@@ -123,6 +123,8 @@ pub const ERASED_MAX: usize = 256;
 pub const LOG_HEADS_MAX: usize = 64;
 /// Reason of an order, bytes of UTF-8. Verdict.
 pub const REASON_BYTES_MAX: usize = 200;
+/// Reason of a suspension or notice, bytes of UTF-8. Verdict.
+pub const STOP_REASON_BYTES_MAX: usize = 500;
 /// Body text of a bulletin, thread or entry, bytes of UTF-8. Verdict for acts; longer matter is an attachment.
 pub const TEXT_BYTES_MAX: usize = 48 * 1024;
 /// One act, bytes. Verdict.
@@ -168,6 +170,13 @@ pub const PROGRESS_COUNTED_AT_ONCE: usize = 1_024;
 /// Documents a node may say are to come: more than any store holds, and far from the end of the numbers they are added up in. Verdict: no
 /// message.
 pub const AHEAD_DOCUMENTS_MAX: u64 = 1 << 48;
+/// Documents one link did not take that are noted, to be asked for again when things change. Back-pressure: of more, a new link compares everything
+/// anew.
+pub const REFUSED_NOTED_MAX: usize = 4_096;
+/// Times one link asks for one document from its beginning. Back-pressure: what cannot come whole would go on for ever.
+pub const WANTS_OF_DOCUMENT_MAX: u8 = 3;
+/// Documents one link noted as asked for. Back-pressure: memory.
+pub const WANTED_NOTED_MAX: usize = 4_096;
 /// Documents named in one message.
 pub const NAMED_PAGE: usize = 1_024;
 /// Documents in one tips page.
@@ -178,14 +187,12 @@ pub const CLOCK_JUMP_S: u64 = 600;
 pub const CLOCK_START_AHEAD_S: u64 = 30 * 24 * 3_600;
 /// The clock floor is written this often, milliseconds.
 pub const FLOOR_EVERY_MS: u64 = 10 * 60 * 1_000;
-/// Agreement statements exchanged per pair at a session's start.
+/// Open offers of a pair told at a session's start, the newest; what both sealed is always told. Back-pressure.
 pub const AGREEMENT_STATEMENTS_MAX: usize = 64;
 /// Events kept for `events --since`.
 pub const EVENTS_KEPT: u64 = 20_000;
 /// Evidence statements in one message.
 pub const EVIDENCE_MAX: usize = 128;
-/// Heads a writer faces before it folds (a change has at most 32 deps, one of them its own previous).
-pub const FOLD_ABOVE_HEADS: usize = 31;
 /// Bureaus a node keeps statements of; evidence about further ones is not taken from partners. Back-pressure.
 pub const BUREAUS_MAX: usize = 4_096;
 /// Of those, bureaus that are no partners of ours and that one partner introduced by bringing their root. Back-pressure: nobody fills the others'
@@ -311,6 +318,7 @@ pub const STATED_BYTES_MAX: usize = 500;
 /// An invitation for a device ends after this, seconds.
 pub const INVITE_EXPIRES_S: u64 = 15 * 60;
 
+const _: () = assert!(CHANGE_BYTES_MAX == crate::rules::CHANGE_BYTES_MAX, "a bound of the rules");
 const _: () = assert!(CHANGE_BYTES_MAX <= SEGMENT_BYTES_MAX, "one change must fit a segment");
 const _: () = assert!(SEGMENT_ENCODED_MAX + 8 * 1024 <= FRAME_BYTES_MAX, "a segment with its envelope must fit a frame");
 const _: () = assert!(2 * (TERMS_BYTES_MAX + 4 * 1024) < CONTROL_BYTES_MAX, "two agreements fit one message");

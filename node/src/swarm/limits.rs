@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Largest frame after decompression, in bytes; also the largest body on the wire. A segment of 1 MiB is sent in several frames.
+/// Largest frame after decompression, in bytes; also the largest body on the wire. The largest segment fits one.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 
 /// Streams one connection may have open. One is in use; the rest is room for transfer streams. More is a broken partner.

@@ -15,8 +15,7 @@ use super::Category;
 use crate::id::{AgreementId, BureauId, CertificateId, Nonce, StatementId};
 use crate::limits;
 
-/// Longest reason, bytes. Verdict.
-pub const REASON_BYTES_MAX: usize = 500;
+pub use crate::limits::STOP_REASON_BYTES_MAX;
 
 /// Stops sharing between two bureaus, at once, by the word of one.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -31,7 +30,7 @@ pub struct Suspend {
     /// Only these, 1..=15, ascending, unique; absent: everything.
     #[n(2)]
     pub categories: Option<Vec<Category>>,
-    /// Goes to the partner; 1..=[`REASON_BYTES_MAX`] bytes.
+    /// Goes to the partner; 1..=[`STOP_REASON_BYTES_MAX`] bytes.
     #[n(3)]
     pub reason: String,
     /// The sealing officer.
@@ -52,7 +51,7 @@ impl Statement for Suspend {
             let ascending = categories.windows(2).all(|pair| pair[0] < pair[1]);
             Malformed::unless(!categories.is_empty() && ascending, "categories", "none, repeated or out of order")?;
         }
-        check_text("reason", &self.reason, REASON_BYTES_MAX)
+        check_text("reason", &self.reason, STOP_REASON_BYTES_MAX)
     }
 }
 
@@ -112,7 +111,7 @@ pub struct Notice {
     /// In force until (exclusive); at least the agreed days after `at`.
     #[n(2)]
     pub ends: WallSeconds,
-    /// Goes to the partner; 1..=[`REASON_BYTES_MAX`] bytes.
+    /// Goes to the partner; 1..=[`STOP_REASON_BYTES_MAX`] bytes.
     #[n(3)]
     pub reason: String,
     /// The sealing officer.
@@ -127,7 +126,7 @@ impl Statement for Notice {
     const TYPE: StatementType = StatementType::Notice;
     fn validate(&self) -> Result<(), Malformed> {
         Malformed::unless(self.at < self.ends, "notice", "ends before it is given")?;
-        check_text("reason", &self.reason, REASON_BYTES_MAX)
+        check_text("reason", &self.reason, STOP_REASON_BYTES_MAX)
     }
 }
 

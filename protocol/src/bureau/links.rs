@@ -5,7 +5,7 @@
 //! ```text
 //! up --Hello--> live: statements, agreements, then what changed since the returned cursor, each document once at its newest sequence
 //!               Push(mark) -> durable there -> Ack(mark); the cursor inside the push is what the receiver returns next time
-//!               quiet for 2 s -> Equality(sum, count) -> same: done; not: Tips both ways -> Push what differs -> Equality again
+//!               quiet for 2 s -> Equality(sum, count) -> same: done; not: Symbols, Differs (or Tips both ways) -> Push what differs -> Equality again
 //! ```
 //! A sender walks its own sequence (`by_seq`), so the cost of a reconnect is what changed, not what exists. Permits are asked for anew at
 //! every push and carry the policy epoch; the driver drops frames whose epoch has passed. A bureau without an agreement in force hears
@@ -90,8 +90,8 @@ struct InFlight {
     last: bool,
     /// Tells of a cut; nothing is delivered by it.
     parting: bool,
-    /// Held work, which a day's share counts.
-    held: bool,
+    /// So much of it a day's share of held work counts, bytes.
+    held: usize,
 }
 
 /// One connection.
@@ -148,6 +148,8 @@ pub struct Link {
     declined: BTreeSet<DocumentId>,
     /// Documents we did not take.
     refused: BTreeSet<DocumentId>,
+    /// There were more of them than are noted.
+    refused_more: bool,
     /// Asks and answers told on this link, since when.
     pub(in crate::bureau) told: BTreeSet<StatementId>,
     pub(in crate::bureau) told_since: MonoMillis,
@@ -213,6 +215,7 @@ impl Link {
             view_walks: (now, 0),
             declined: BTreeSet::new(),
             refused: BTreeSet::new(),
+            refused_more: false,
             told: BTreeSet::new(),
             told_since: now,
             dues: due::Dues::default(),
@@ -279,6 +282,18 @@ impl Link {
         self.count = progress::Count::default();
         self.declined.clear();
         std::mem::take(&mut self.refused)
+    }
+    /// Notes that a document was not taken.
+    fn note_refused(&mut self, document: DocumentId) {
+        if self.refused.len() < limits::REFUSED_NOTED_MAX {
+            self.refused.insert(document);
+        } else {
+            self.refused_more |= !self.refused.contains(&document);
+        }
+    }
+    /// Whether more was not taken than can be asked for again by name: a new link compares everything anew.
+    pub(super) fn refused_more(&self) -> bool {
+        self.refused_more
     }
     /// What was repaired says nothing about what there is now.
     fn begin_repairs_anew(&mut self) {
@@ -397,14 +412,14 @@ impl Bureau {
             Checked::Plain(Message::Ahead { documents, of }) => self.ahead_came(turn, id, documents, of),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
-                if peer.bureau != self.identity.bureau && !self.quota(turn, peer.bureau).take_want() {
-                    return;
-                }
                 if let Some(link) = self.links.get_mut(&id) {
                     // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
                     for push in link.in_flight.iter_mut().chain(&mut link.unsure).filter(|push| push.document == document) {
                         push.last = false;
                     }
+                }
+                if peer.bureau != self.identity.bureau && !self.quota(turn, peer.bureau).take_want() {
+                    return;
                 }
                 if self.silence(&peer.bureau).is_none()
                     && self.may_send(turn, &peer, &document).is_ok()

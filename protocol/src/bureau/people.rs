@@ -277,6 +277,9 @@ impl Bureau {
         if !self.clock.is_held() && (!confirm || self.clock.is_corroborated(turn.now)) {
             return Err(Refused::new(RefusedKind::Refused, "clock_not_held"));
         }
+        if confirm && self.clock.is_held() && !self.clock.may_confirm(turn.now) {
+            return Err(Refused::new(RefusedKind::Refused, "clock_behind"));
+        }
         self.account(turn, "clock_correct", None, None, Some(by.certificate), if confirm { "confirm" } else { "undo" });
         let event = self.clock.correct(confirm, turn.now);
         turn.read(&self.clock);

@@ -2,9 +2,12 @@
 
 use accord_protocol::clock::{Clock, ClockEvent, Kept};
 use accord_protocol::id::BureauId;
+use accord_protocol::input::Command;
 use accord_protocol::limits;
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use proptest::prelude::*;
+
+use crate::county::{County, OFFICER};
 
 #[derive(Clone, Debug)]
 enum Tick {
@@ -204,4 +207,22 @@ fn a_jump_back_is_confirmed_by_nobody() {
     assert!(clock.is_held() && !clock.needs_word(), "the officer has spoken; the clock is to be set right");
     assert_eq!(clock.stamp(now(3_000, 500_002)), WallSeconds(1_000_003));
     assert_eq!(clock.observe(now(4_000, 1_000_004)), Some(ClockEvent::Returned));
+}
+
+#[test]
+fn an_officer_hears_that_a_jump_back_cannot_be_confirmed_and_nothing_is_journalled_as_if_it_were() {
+    let mut county = County::new(1);
+    county.pass(60);
+    county.now.wall = WallSeconds(county.now.wall.0 - 30 * 86_400);
+    county.pass(60);
+    let before = county.nodes[0].accounts.len();
+    let refused =
+        county.asked(0, Some(OFFICER), false, Command::ClockCorrect { confirm: true }).expect_err("it lies behind what was recorded");
+    assert_eq!(refused.code, "clock_behind");
+    assert!(!county.nodes[0].accounts[before..].iter().any(|line| line.kind == "clock_correct"));
+    county.asked(0, Some(OFFICER), false, Command::ClockCorrect { confirm: false }).expect("that it is wrong may be said");
+    // Forwards it can.
+    county.now.wall = WallSeconds(county.now.wall.0 + 90 * 86_400);
+    county.pass(60);
+    county.asked(0, Some(OFFICER), false, Command::ClockCorrect { confirm: true }).expect("it may be right");
 }

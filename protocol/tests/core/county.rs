@@ -37,6 +37,8 @@ pub struct Node {
     sends: VecDeque<(Send, u64)>,
     wants: Vec<DocumentId>,
     inputs: u64,
+    /// Links the core wished closed.
+    pub closed: Vec<LinkId>,
 }
 
 /// Bureaus that all know each other; the link of node `a` to node `b` has the number `b`.
@@ -95,6 +97,7 @@ impl Node {
             most_sent: 0,
             sends: VecDeque::new(),
             wants: Vec::new(),
+            closed: Vec::new(),
             inputs: 0,
         }
     }
@@ -102,6 +105,11 @@ impl Node {
     /// Whether something waits to be sent.
     pub fn has_sends(&self) -> bool {
         !self.sends.is_empty()
+    }
+
+    /// Loses what waits to be sent.
+    pub fn lose_sends(&mut self) {
+        self.sends.clear();
     }
 
     /// Whether something waits to be sent to one other node.
@@ -144,6 +152,7 @@ impl Node {
         }
         self.core.committed();
         self.wants.extend(step.wants);
+        self.closed.extend(step.close);
         let epoch = step.policy_epoch;
         self.sends.extend(step.sends.into_iter().map(|send| (send, epoch)));
         step.answers.into_iter().next().map(|(_, answer)| answer)

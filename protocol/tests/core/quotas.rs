@@ -1,11 +1,13 @@
 //! What one partner may cost us in a day, and that what was refused is counted also across a crash.
 
 use accord_keys::seal::Sealed;
-use accord_protocol::input::Command;
+use accord_protocol::id::DocumentId;
+use accord_protocol::input::{Command, LinkId};
 use accord_protocol::ledger::{Line, Says};
 use accord_protocol::limits;
 use accord_protocol::step::Table;
 use accord_protocol::view::View;
+use accord_protocol::wire::{Message, Push};
 
 use crate::county::{County, push_of, usual};
 
@@ -46,6 +48,33 @@ fn what_was_refused_is_stated_the_next_day_also_when_the_node_ended_in_between()
     assert_eq!(stated, [(count, usize::try_from(count).expect("few").min(limits::DENIAL_REFERENCES_MAX))], "counted across the crash");
     county.pass(2 * DAY);
     assert_eq!(denials(&county).len(), 1, "and stated once");
+}
+
+#[test]
+fn of_more_refused_documents_than_are_noted_a_new_link_finds_the_rest() {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    county.pass(60);
+    let policy = |county: &mut County| {
+        county.pass(DAY + 60);
+        std::mem::take(&mut county.nodes[0].closed)
+    };
+    // Pushes without their beginning: as many are wanted as are noted, and as many refused.
+    let hand = |county: &mut County, from: usize, to: usize| {
+        for n in from..to {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            let push = Push::empty(n as u64 + 1, DocumentId(id));
+            county.hand(1, 0, &Message::Push(push));
+        }
+        // The other never sent these, and would end the link over their answers.
+        county.nodes[0].lose_sends();
+    };
+    let most = limits::WANTED_NOTED_MAX + limits::REFUSED_NOTED_MAX;
+    hand(&mut county, 0, most);
+    assert!(policy(&mut county).is_empty(), "all can be asked for by name");
+    hand(&mut county, most, most + limits::REFUSED_NOTED_MAX + 1);
+    assert_eq!(policy(&mut county).first(), Some(&LinkId(1)), "one too many: the link begins anew");
 }
 
 /// Hands the first node pushes of the second's documents as a partner that keeps silent about the suspension would; answers how many it refused.

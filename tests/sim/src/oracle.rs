@@ -386,6 +386,15 @@ impl Oracle {
         self.owed.entry(way).or_default().push(owed);
     }
 
+    /// Frames of one direction changed places, which no transport of ours lets happen: an acknowledgement of the later push comes before the answer
+    /// to the earlier one.
+    pub fn out_of_order(&mut self, way: (u64, usize)) {
+        for owed in self.owed.get(&way).into_iter().flatten() {
+            let below = self.excused.entry((way, owed.document)).or_default();
+            *below = (*below).max(owed.mark + 1);
+        }
+    }
+
     /// A hostile member names documents; naming them back to it tells it nothing.
     pub fn injected(&mut self, from: BureauId, to: BureauId, bytes: &[u8]) {
         let said: Vec<BTreeSet<DocumentId>> = self.canaries.found_in(bytes).into_iter().cloned().collect();

@@ -61,7 +61,7 @@ impl Bureau {
         link.shown.clear();
         link.dues.forget_gated();
         link.told.clear();
-        let dropped = link.in_flight.iter().filter(|push| push.held).map(|push| push.bytes).sum();
+        let dropped = link.in_flight.iter().map(|push| push.held).sum();
         link.unsure.append(&mut link.in_flight);
         let over = link.unsure.len().saturating_sub(limits::UNSURE_MAX);
         link.unsure.drain(..over);

@@ -1,4 +1,4 @@
-//! What one partner may cost us in a day: new documents, bytes, held work both ways, asks.
+//! What one partner may cost us in a day: new documents, bytes, held work both ways, asks, cursors, wishes.
 //!
 //! Kept in memory: a restart begins a new day. What was too much today comes the next day by itself.
 

@@ -444,8 +444,8 @@ impl Bureau {
     fn decline_for(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64, reason: Reason, why: &str) {
         let reference = turn.reference();
         let bureau = self.links.get(&id).and_then(Link::bureau);
-        if let Some(link) = self.links.get_mut(&id).filter(|link| link.refused.len() < 4_096) {
-            link.refused.insert(document);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.note_refused(document);
         }
         if !self.is_noise(turn, id) {
             if let Some(bureau) = bureau.filter(|bureau| *bureau != self.identity.bureau) {
@@ -462,7 +462,7 @@ impl Bureau {
     pub(in crate::bureau) fn want_whole(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let rounds = link.wanted.get(&document).copied().unwrap_or(0);
-        if rounds >= 3 || link.wanted.len() >= 4_096 {
+        if rounds >= limits::WANTS_OF_DOCUMENT_MAX || link.wanted.len() >= limits::WANTED_NOTED_MAX {
             return self.decline(turn, id, document, mark, "still incomplete after it was asked for");
         }
         link.wanted.insert(document, rounds + 1);

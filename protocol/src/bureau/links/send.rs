@@ -302,14 +302,17 @@ impl Bureau {
         self.send_evidence(turn, id, evidence);
         let mut pushes: Vec<(Push, Vec<Arc<Segment>>)> = Vec::new();
         let mut size = usize::MAX;
+        let mut sizes = Vec::new();
         for (_, part) in items {
             let bytes = part.about_bytes();
             if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|(p, segments)| p.records.len() + segments.len() >= 512)
             {
                 size = 0;
                 pushes.push((Push::empty(0, document), Vec::new()));
+                sizes.push(0);
             }
             size = size.saturating_add(bytes);
+            *sizes.last_mut().expect("pushed above") = size;
             let (push, segments) = pushes.last_mut().expect("pushed above");
             match part {
                 Part::Statement(Item::Genesis(bytes)) => push.genesis = Some(Bytes(bytes)),
@@ -376,7 +379,7 @@ impl Bureau {
                 document,
                 last,
                 parting: false,
-                held: permit.scope() == Scope::Held,
+                held: if permit.scope() == Scope::Held { sizes[at] } else { 0 },
             });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
@@ -428,7 +431,7 @@ impl Bureau {
             link.next_mark += 1;
             let (mark, bytes) = (push.mark, Message::Push(push).encode());
             let reached = link.reached();
-            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true, held: false });
+            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true, held: 0 });
             link.in_flight_bytes += bytes.len();
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });

@@ -227,6 +227,7 @@ impl World {
         {
             connection.wire[end].swap(last, last - 1);
             self.figures.count("faults", "reorder");
+            self.oracle.out_of_order((id, end));
         }
     }
 
