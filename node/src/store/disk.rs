@@ -56,6 +56,14 @@ pub trait Disk: Send + Sync {
     /// [`StoreError::OpenModes`] names the first file or folder that is too open.
     fn check_modes(&self) -> Result<(), StoreError>;
 
+    /// Removes a file where there is one.
+    fn remove_if_there(&self, name: &str) -> io::Result<()> {
+        match self.len(name)? {
+            Some(_) => self.remove(name),
+            None => Ok(()),
+        }
+    }
+
     /// The whole file, refusing more than `max` bytes; `None` if it is not there.
     fn read_all(&self, name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
         let Some(len) = self.len(name)? else { return Ok(None) };
@@ -70,9 +78,7 @@ pub trait Disk: Send + Sync {
 
     /// Puts a whole file in place durably: written under `temporary`, synced, renamed, folder synced. Both lie in the store folder itself.
     fn replace(&self, name: &str, temporary: &str, bytes: &[u8]) -> io::Result<()> {
-        if self.len(temporary)?.is_some() {
-            self.remove(temporary)?;
-        }
+        self.remove_if_there(temporary)?;
         self.create(temporary)?;
         self.append(temporary, bytes)?;
         self.sync_data(temporary)?;
