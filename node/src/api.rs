@@ -10,6 +10,7 @@ mod events;
 mod extract;
 mod journal;
 mod login;
+mod patience;
 mod routes;
 pub mod server;
 pub(crate) mod store;
