@@ -50,6 +50,7 @@ impl Fake {
             handle,
             keys: KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder"),
             backup_ring: None,
+            backup_problem: None,
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             attempts: Attempts::default(),
             passphrases: tokio::sync::Semaphore::new(1),
