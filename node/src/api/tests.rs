@@ -476,6 +476,21 @@ fn a_stream_from_now_on_that_lags_tells_nothing_of_before() {
 }
 
 #[test]
+fn names_that_no_officer_has_push_out_nobodys_count() {
+    let (fake, _officers) = officers();
+    let client = fake.client();
+    assert_eq!(login(&client, "correct horse"), id(10));
+    for _ in 0..5 {
+        assert_eq!(login(&client, "wrong horse"), "wrong_passphrase");
+    }
+    for number in 0..1_030 {
+        let body = json!({"name": format!("无此人 {number}"), "passphrase": "wrong horse"});
+        assert_eq!(code(client.post::<View>("/v1/login", &body, false)), "not_found");
+    }
+    assert_eq!(login(&client, "correct horse"), "too_many_attempts", "the sixth attempt still waits");
+}
+
+#[test]
 fn an_invitation_carries_the_key_the_core_was_told() {
     let told = Arc::new(std::sync::Mutex::new(None));
     let note = Arc::clone(&told);
