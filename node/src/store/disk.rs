@@ -35,6 +35,8 @@ pub trait Disk: Send + Sync {
     fn create_dir(&self, name: &str) -> io::Result<()>;
     /// Renames a file, replacing the target in one step.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Renames a file unless something of the new name is there: [`io::ErrorKind::AlreadyExists`].
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes names created, renamed or removed in a folder durable.
@@ -203,6 +205,28 @@ impl Disk for RealDisk {
             Some(file) => open.insert(to.to_owned(), file),
             None => open.remove(to),
         };
+        Ok(())
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        let (old, new) = (self.path(from), self.path(to));
+        match renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE) {
+            // Not every file system of a medium or a share knows this; a second name for the file is refused as surely.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match std::fs::hard_link(&old, &new) {
+                Ok(()) => std::fs::remove_file(&old)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                // Nor does every one know that: what is left is to look, and to be quick.
+                Err(_) if new.try_exists()? => return Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => std::fs::rename(&old, &new)?,
+            },
+            renamed => renamed?,
+        }
+        let mut open = self.handles();
+        if let Some(file) = open.remove(from) {
+            open.insert(to.to_owned(), file);
+        }
         Ok(())
     }
 
