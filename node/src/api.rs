@@ -10,6 +10,7 @@ mod events;
 mod extract;
 mod journal;
 mod login;
+mod patience;
 mod routes;
 pub mod server;
 pub(crate) mod store;
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
 use crate::doctor::Ports;
+use crate::failure::Problem;
 use crate::handle::Handle;
 use crate::keystore::KeyFolder;
 use crate::keystore::backup_keys::BackupRing;
@@ -73,8 +75,10 @@ pub struct Inner {
     pub handle: Handle,
     /// The key files.
     pub keys: KeyFolder,
-    /// Keys of backups; `None` where there is no recovery key.
+    /// Keys of backups; `None` where there is no recovery key or its keys cannot be used.
     pub backup_ring: Option<Arc<BackupRing>>,
+    /// Why there are no keys of backups, where their file cannot be used.
+    pub backup_problem: Option<Problem>,
     /// One backup at a time.
     pub backups: Arc<tokio::sync::Semaphore>,
     /// Wrong passphrases lately.

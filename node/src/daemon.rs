@@ -158,6 +158,10 @@ fn keep_memory_private() {
 const BUILDING_MARKER: &str = ".accord-building";
 /// Where a node is made inside a data folder that is there already and empty.
 const BUILDING: &str = ".building";
+/// Says that what was made there is being moved into the data folder around it. Inside the folder.
+const PLACING_MARKER: &str = ".accord-placing";
+/// What is made in such a folder, besides the marks.
+const MADE: [&str; 3] = ["store", "keys", "accord.toml"];
 /// What the root of a file system holds by itself.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -169,7 +173,8 @@ struct Building {
 
 impl Building {
     /// Makes the folder, beside the data folder, or in it when it is there and empty: a mount point cannot be replaced. What an earlier try
-    /// left in it goes, except the file `keep` of its `keys/`. A folder that bears not our mark is never touched.
+    /// left in it goes, except the file `keep` of its `keys/`; so does what an earlier try had moved out of it already, as long as no node
+    /// came of it. A folder that bears not our mark is never touched.
     ///
     /// # Errors
     /// `data_exists` when something is there already; `keys_unwritable`.
@@ -178,13 +183,19 @@ impl Building {
             |path: &Path, error: std::io::Error| Failure::misuse("keys_unwritable").with("path", path.display()).because(error);
         let at = match std::fs::read_dir(data) {
             Ok(entries) => {
+                let at = data.join(BUILDING);
+                let half_moved = is_half_moved(&at, data);
                 for entry in entries {
                     let name = entry.map_err(|error| unwritable(data, error))?.file_name();
-                    if name != BUILDING && name != LOST_AND_FOUND {
+                    let ours = half_moved && MADE.iter().any(|made| name == *made);
+                    if !ours && name != BUILDING && name != LOST_AND_FOUND {
                         return Err(Failure::misuse("data_exists").with("path", data.display()));
                     }
                 }
-                data.join(BUILDING)
+                if half_moved {
+                    take_back(&at, data, keep).map_err(|error| unwritable(data, error))?;
+                }
+                at
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut name = data.file_name().ok_or_else(|| Failure::misuse("keys_unwritable").with("path", data.display()))?.to_owned();
@@ -232,9 +243,11 @@ impl Building {
         }
         let keys = self.data.join("keys");
         let node = self.at.join("keys/node.keys");
+        std::fs::write(self.at.join(PLACING_MARKER), b"what was made here is being moved into the folder around it\n")?;
+        sync(&self.at)?;
         for entry in std::fs::read_dir(&self.at)? {
             let entry = entry?;
-            if entry.file_name() != BUILDING_MARKER && entry.file_name() != "keys" {
+            if ![BUILDING_MARKER, PLACING_MARKER, "keys"].iter().any(|stays| entry.file_name() == *stays) {
                 std::fs::rename(entry.path(), self.data.join(entry.file_name()))?;
             }
         }
@@ -251,6 +264,35 @@ impl Building {
         sync(&keys)?;
         std::fs::remove_dir_all(&self.at)
     }
+}
+
+/// Whether moving what was made in `at` into `data` was cut short: `keys/node.keys`, which goes last, has not gone.
+fn is_half_moved(at: &Path, data: &Path) -> bool {
+    let marked = [BUILDING_MARKER, PLACING_MARKER].iter().all(|mark| at.join(mark).is_file());
+    marked && at.join("keys/node.keys").is_file() && !data.join("keys/node.keys").exists()
+}
+
+/// Removes what had been moved, except for the file `keep` of `keys/`, which goes back. What says that it was half moved goes after this.
+fn take_back(at: &Path, data: &Path, keep: Option<&str>) -> std::io::Result<()> {
+    if let Some(keep) = keep
+        && data.join("keys").join(keep).is_file()
+    {
+        std::fs::rename(data.join("keys").join(keep), at.join("keys").join(keep))?;
+        std::fs::File::open(at.join("keys"))?.sync_all()?;
+    }
+    for made in MADE {
+        let path = data.join(made);
+        let gone = match std::fs::symlink_metadata(&path) {
+            Ok(facts) if facts.is_dir() => std::fs::remove_dir_all(&path),
+            Ok(_) => std::fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        match gone {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::File::open(data)?.sync_all()
 }
 
 /// Empties a folder that bears our mark, except for the mark and the file `keep` of its `keys/`.
@@ -352,6 +394,53 @@ mod tests {
         let there = ["keys/node.keys", "keys/root.key", "keys/officers", "accord.toml", "half", BUILDING, BUILDING_MARKER];
         assert_eq!(there.map(|file| data.join(file).exists()), [true, true, true, true, false, false, false]);
         assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code), Some("data_exists".to_owned()));
+    }
+
+    #[test]
+    fn a_folder_whose_filling_was_cut_short_is_taken_again_until_it_is_a_node() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let data = dir.path().join("node");
+        let cut_short = |keep: Option<&str>| {
+            let building = Building::begin(&data, keep).expect("nothing of a node is there");
+            for folder in ["keys/officers", "store"] {
+                std::fs::create_dir_all(building.at.join(folder)).expect("made");
+            }
+            for file in ["keys/node.keys", "keys/root.key", "keys/join-1.keys", "accord.toml", "store/keyring"] {
+                if !building.at.join(file).exists() {
+                    std::fs::write(building.at.join(file), b"x").expect("written");
+                }
+            }
+            // What stands in the way here ends the filling where a power cut might.
+            std::fs::write(data.join("keys"), b"x").expect("written");
+            let failure = building.finish().expect_err("it cannot be filled");
+            std::fs::remove_file(data.join("keys")).expect("there");
+            assert_eq!(failure.code, "keys_unwritable");
+            assert!(data.join("store/keyring").exists(), "half of it is there");
+        };
+        std::fs::create_dir(&data).expect("an empty folder");
+        cut_short(None);
+        cut_short(None);
+        // Further on, the draft that a laptop asks home with is moved already.
+        std::fs::create_dir(data.join("keys")).expect("made");
+        std::fs::write(data.join(BUILDING).join("keys/join-1.keys"), b"asked with").expect("written");
+        std::fs::rename(data.join(BUILDING).join("keys/join-1.keys"), data.join("keys/join-1.keys")).expect("moved");
+        let building = Building::begin(&data, Some("join-1.keys")).expect("taken again");
+        let names = || std::fs::read_dir(&data).expect("readable").map(|entry| entry.expect("readable").file_name()).collect::<Vec<_>>();
+        assert_eq!(names(), [BUILDING], "what was half moved is gone");
+        assert_eq!(std::fs::read(building.at.join("keys/join-1.keys")).expect("kept"), b"asked with");
+        drop(building);
+
+        cut_short(Some("join-1.keys"));
+        std::fs::write(data.join("somebody's"), b"x").expect("written");
+        assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code), Some("data_exists".to_owned()), "not ours");
+        assert!(data.join("store/keyring").exists() && data.join("somebody's").exists());
+        std::fs::remove_file(data.join("somebody's")).expect("there");
+        std::fs::create_dir(data.join("keys")).expect("made");
+        std::fs::rename(data.join(BUILDING).join("keys/node.keys"), data.join("keys/node.keys")).expect("moved");
+        assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code), Some("data_exists".to_owned()), "it is a node");
+        std::fs::remove_file(data.join("keys/node.keys")).expect("there");
+        assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code), Some("data_exists".to_owned()), "it was one");
+        assert!(data.join("store/keyring").exists(), "and its store stays");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::failure::Failure;
+use crate::store::backup::is_ours;
 use backup_keys::BackupKeys;
 
 pub use private::{check_private, make_folder, random, write_private};
@@ -169,7 +170,7 @@ impl KeyFolder {
     }
 
     /// What a backup takes along, as it lies here: the node's keys and the officers', all sealed by passphrases. Names are relative to the data
-    /// folder. The root key is not among them: it does not belong on this machine.
+    /// folder. The root key is not among them: it does not belong on this machine. Nor is a file whose name accord did not give.
     ///
     /// # Errors
     /// `key_file_unreadable`.
@@ -179,11 +180,17 @@ impl KeyFolder {
         let get = |path: &Path| std::fs::read(path).map(Zeroizing::new).map_err(|error| unreadable(path, error));
         let mut files = vec![("keys/node.keys".to_owned(), get(&self.dir.join("node.keys"))?)];
         let officers = self.dir.join("officers");
+        let mut stray = 0;
         for entry in std::fs::read_dir(&officers).map_err(|error| unreadable(&officers, error))? {
             let path = entry.map_err(|error| unreadable(&officers, error))?.path();
-            if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".key")) {
-                files.push((format!("keys/officers/{name}"), get(&path)?));
+            let name = path.file_name().and_then(|name| name.to_str()).map(|name| format!("keys/officers/{name}"));
+            match name.filter(|name| is_ours(name)) {
+                Some(name) => files.push((name, get(&path)?)),
+                None => stray += 1,
             }
+        }
+        if stray > 0 {
+            tracing::warn!(stray, "files among the officers' keys whose names accord did not give are not backed up");
         }
         files.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(files)

@@ -20,7 +20,9 @@ pub(super) async fn login(State(app): State<App>, who: Who, Json(login): Json<Lo
     if who.dry_run {
         return Err(Failure::misuse("bad_query").with("name", "dry_run").into());
     }
-    app.attempts.begin(&login.name, app.handle.clock().now().mono)?;
+    // Found first, and counted by the name it is kept under: names nobody has would fill the count and push out those of officers.
+    let name = officer(&app, &login.name).await?.name;
+    app.attempts.begin(&name, app.handle.clock().now().mono)?;
     // A task of its own: a caller who hangs up must not leave half a first login to race with the next one.
     let done = tokio::spawn(async move { attempt(&app, &login).await }).await;
     Ok(Answer(done.unwrap_or_else(|error| Err(Failure::fault("internal").with("cause", "login").because(error)))?))
@@ -31,7 +33,7 @@ async fn attempt(app: &App, login: &Login) -> Result<View, Failure> {
     let officer = officer(app, &login.name).await?;
     let (certificate, key) =
         if officer.state == "awaiting_login" { first_login(app, login).await? } else { open(app, login, &officer).await? };
-    app.attempts.succeeded(&login.name);
+    app.attempts.succeeded(&officer.name);
     app.handle.command(Command::Unlock { name: login.name.clone(), certificate, signer: Arc::new(key) }).await
 }
 

@@ -9,15 +9,20 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch};
 
+use super::patience::Patient;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::handle::stopped;
 
 /// Answers under way may finish within this after the stop, seconds.
 const DRAIN_S: u64 = 3;
+/// A client that takes nothing of its answer for so long is left, seconds: as long as a slow medium may need to swallow a piece of a backup,
+/// no longer, because the answer holds a place, a thread and whatever it reads from. Back-pressure.
+const UNREAD_S_MAX: u64 = 300;
 
 /// A bound socket; its file goes away with it.
 pub struct Socket {
@@ -105,23 +110,66 @@ pub async fn serve(socket: Socket, router: Router, config: &Config, mut stop: wa
         };
         let (router, stop) = (router.clone(), stop.clone());
         tokio::spawn(async move {
-            connection(stream, router, head, stop).await;
+            connection(stream, router, head, Duration::from_secs(UNREAD_S_MAX), stop).await;
             drop(permit);
         });
     }
     let _ = tokio::time::timeout(Duration::from_secs(DRAIN_S), room.acquire_many(everyone)).await;
 }
 
-async fn connection(stream: UnixStream, router: Router, head: Duration, mut stop: watch::Receiver<bool>) {
+async fn connection<S>(stream: S, router: Router, head: Duration, patience: Duration, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Patient::new(stream, patience)), TowerToHyperService::new(router));
     let mut served = std::pin::pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
         () = stopped(&mut stop) => served.as_mut().graceful_shutdown(),
     }
     let _ = served.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// An answer without end, and the channel that closes when nobody is to get it any more.
+    fn endless() -> (Router, mpsc::Receiver<()>) {
+        let (held, gone) = mpsc::channel(1);
+        let answer = move || {
+            let held = held.clone();
+            let pieces = futures::stream::repeat_with(move || {
+                let _answering = &held;
+                Ok::<_, Infallible>(Bytes::from_static(&[7; 1 << 14]))
+            });
+            async move { Body::from_stream(pieces) }
+        };
+        (Router::new().route("/", get(answer)), gone)
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_more_is_left_and_its_answer_dropped() {
+        let (router, mut gone) = endless();
+        let (_stop, stops) = watch::channel(false);
+        let (mut client, server) = tokio::io::duplex(1 << 12);
+        let served = connection(server, router, Duration::from_secs(30), Duration::from_millis(50), stops);
+        let served = tokio::spawn(served);
+        client.write_all(b"GET / HTTP/1.1\r\nhost: accord\r\n\r\n").await.expect("taken");
+        client.read_exact(&mut [0; 1 << 12]).await.expect("the answer begins");
+        let left = tokio::time::timeout(Duration::from_secs(20), served).await;
+        left.expect("it is left").expect("without a panic");
+        assert_eq!(gone.recv().await, None, "and its answer is dropped");
+    }
 }

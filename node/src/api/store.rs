@@ -21,7 +21,7 @@ const EVERY_MS: u64 = 100;
 const LINES_WAITING: usize = 8;
 
 /// `POST /v1/store/compact`, with `dry_run=true` only looking: `{"done":N,"total":M,"waiting":BOOL}` in lines, at the end `{"end": report}`,
-/// without which the round was not finished. Who goes away ends the round after the file it is at.
+/// without which the round was not finished. Who goes away, or takes no line for minutes, ends the round after the file it is at.
 pub(super) async fn compact(State(app): State<App>, who: Who) -> Result<Response, Problems> {
     let handle = app.handle.clone();
     let first = handle.compact_begin(who.dry_run).await?.ok_or_else(|| Failure::refused("compact_under_way"))?;

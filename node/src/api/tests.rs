@@ -50,6 +50,7 @@ impl Fake {
             handle,
             keys: KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder"),
             backup_ring: None,
+            backup_problem: None,
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             attempts: Attempts::default(),
             passphrases: tokio::sync::Semaphore::new(1),
@@ -472,6 +473,21 @@ fn a_stream_from_now_on_that_lags_tells_nothing_of_before() {
             .expect("the stream runs");
     });
     assert_eq!(seen, (501..=last).collect::<Vec<_>>());
+}
+
+#[test]
+fn names_that_no_officer_has_push_out_nobodys_count() {
+    let (fake, _officers) = officers();
+    let client = fake.client();
+    assert_eq!(login(&client, "correct horse"), id(10));
+    for _ in 0..5 {
+        assert_eq!(login(&client, "wrong horse"), "wrong_passphrase");
+    }
+    for number in 0..1_030 {
+        let body = json!({"name": format!("无此人 {number}"), "passphrase": "wrong horse"});
+        assert_eq!(code(client.post::<View>("/v1/login", &body, false)), "not_found");
+    }
+    assert_eq!(login(&client, "correct horse"), "too_many_attempts", "the sixth attempt still waits");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::api::{self, App, Member, Members, server};
 use crate::config::Config;
 use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem};
 use crate::handle::Handle;
 use crate::keystore::backup_keys::{BackupRing, keeps_from};
 use crate::keystore::officers::Attempts;
@@ -139,6 +139,15 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     // path would have to stop again.
     let socket = server::Socket::bind(&config.socket(&plan.data), &plan.data)?;
 
+    // Only backups need these keys: without them the node runs, and says what is wrong when one is asked for.
+    let (backup_ring, backup_problem) = match BackupRing::open(&folder, &keys.store) {
+        Ok(ring) => (ring.map(Arc::new), None),
+        Err(failure) => {
+            tracing::error!(%failure, "the keys of backups cannot be used: no backup can be made");
+            (None, Some(Problem::of(&failure, String::new())))
+        }
+    };
+
     // The network.
     let listen = if plan.listen.is_empty() { config.listen.clone() } else { plan.listen.clone() };
     let network = SwarmConfig { listen: listen.clone(), tap, ..SwarmConfig::default() };
@@ -171,7 +180,6 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let thread = thread.map_err(|error| Failure::fault("no_runtime").because(error))?;
 
     // Keys of old backups are forgotten by a clock others vouch for.
-    let backup_ring = BackupRing::open(&folder, &keys.store)?.map(Arc::new);
     let forgetting = backup_ring.clone().map(|ring| tokio::spawn(forget_old_backups(ring, handle.clone(), config.backup_keep_days)));
 
     // The API.
@@ -179,6 +187,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
         handle: handle.clone(),
         keys: folder,
         backup_ring,
+        backup_problem,
         backups: Arc::new(tokio::sync::Semaphore::new(1)),
         attempts: Attempts::default(),
         passphrases: tokio::sync::Semaphore::new(1),

@@ -12,7 +12,7 @@ use accord_protocol::step::{Table, Write};
 use super::failures;
 use crate::failure::Failure;
 use crate::keystore;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Beside the store, in the data folder: the marks of the last two starts, in hex.
 const FILE: &str = "keys/last-start";
@@ -25,7 +25,7 @@ const MARK: usize = 16;
 /// Compares where the store was with where it is, notes a suspicion in it, and leaves the marks of this start.
 ///
 /// # Errors
-/// What reading or writing store and file say; `no_randomness` without a source of it.
+/// What reading or writing store and file say, `disk_full` among it where there is something to note; `no_randomness` without a source of it.
 pub(super) fn settle(data: &Path, store: &mut Store) -> Result<Option<Suspicion>, Failure> {
     settle_on(data, store, machine())
 }
@@ -56,8 +56,9 @@ fn settle_on(data: &Path, store: &mut Store, machine: Option<[u8; 32]>) -> Resul
         beside(&within.iter().map(|mark| hex(mark)).chain([hex(&fresh)]).collect::<Vec<_>>())?;
     }
     match store.commit(&writes) {
-        // A full disk is told elsewhere. What was there stays, and the next start compares again.
-        Err(crate::store::StoreError::Full { .. }) => return Ok(suspicion),
+        // A full disk is told elsewhere. What was there stays, and the next start compares again. A suspicion that is not in the store is
+        // none: the core reads it there, so without room for it nothing starts.
+        Err(StoreError::Full { .. }) if suspicion.is_none() => return Ok(None),
         other => other.map_err(failed)?,
     }
     if suspicion.is_some() {
@@ -86,7 +87,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreKey;
+    use crate::store::{Options, StoreKey};
 
     fn start(data: &Path, machine: [u8; 32]) -> Option<Suspicion> {
         let mut open = Store::open(&data.join("store"), &StoreKey::new([1; 32]), &mut |_| {}).expect("a store").0;
@@ -106,6 +107,36 @@ mod tests {
                 std::fs::copy(entry.path(), at).expect("copied");
             }
         }
+    }
+
+    /// As [`start`], on a disk that has no room as far as the store is concerned.
+    fn start_full(data: &Path, machine: [u8; 32]) -> Result<Option<Suspicion>, Failure> {
+        let options = Options { low_water_bytes: 1 << 60, ..Options::default() };
+        let mut open = Store::open_with(&data.join("store"), &StoreKey::new([1; 32]), &options, &mut |_| {}).expect("a store").0;
+        let found = settle_on(data, &mut open, Some(machine));
+        open.close().expect("closed");
+        found
+    }
+
+    #[test]
+    fn a_store_put_back_on_a_full_disk_does_not_start_before_its_suspicion_is_in_it() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let data = dir.path().join("node");
+        keystore::make_folder(&data.join("keys")).expect("made");
+        Store::create(&data.join("store"), &StoreKey::new([1; 32])).expect("made").close().expect("closed");
+        start(&data, [7; 32]);
+        assert!(matches!(start_full(&data, [7; 32]), Ok(None)), "at home a full disk still starts");
+        copy(&data.join("store"), &dir.path().join("backup"));
+        start(&data, [7; 32]);
+        start(&data, [7; 32]);
+        std::fs::remove_dir_all(data.join("store")).expect("gone");
+        copy(&dir.path().join("backup"), &data.join("store"));
+        for machine in [7, 8] {
+            let refused = start_full(&data, [machine; 32]).expect_err("what it suspects is nowhere");
+            assert_eq!(refused.code, "disk_full", "machine {machine}");
+        }
+        assert_eq!(start(&data, [7; 32]), Some(Suspicion::Restored), "with room it is noted");
+        assert_eq!(start(&data, [7; 32]), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::error::{Damage, StoreError};
 
 pub use landing::Landing;
-pub use layout::{BACKUP_VERSION, Header, Outline};
+pub use layout::{BACKUP_VERSION, Header, Outline, is_ours};
 pub use read::{Backup, Source, examine, open};
 pub use write::{Label, Snapshot};
 

@@ -51,7 +51,7 @@ pub fn write(disk: &dyn Disk, pages: &Pages, state: &State, key: &Subkey, store:
     match write_file(disk, pages, state, key, store) {
         Ok(digest) => Ok(Some(Written { through: state.place.seq, digest })),
         Err(StoreError::Io { source, .. }) if super::error::is_full(&source) => {
-            disk.remove(NEXT).map_err(|error| fatal("removing", NEXT, &error))?;
+            disk.remove_if_there(NEXT).map_err(|error| fatal("removing", NEXT, &error))?;
             Ok(None)
         }
         Err(StoreError::Io { action, source, .. }) => Err(fatal(action, NEXT, &source)),
@@ -60,9 +60,7 @@ pub fn write(disk: &dyn Disk, pages: &Pages, state: &State, key: &Subkey, store:
 }
 
 fn write_file(disk: &dyn Disk, pages: &Pages, state: &State, key: &Subkey, store: &[u8; 16]) -> Result<[u8; 32], StoreError> {
-    if disk.len(NEXT).map_err(StoreError::io("measuring", NEXT))?.is_some() {
-        disk.remove(NEXT).map_err(StoreError::io("removing", NEXT))?;
-    }
+    disk.remove_if_there(NEXT).map_err(StoreError::io("removing", NEXT))?;
     disk.create(NEXT).map_err(StoreError::io("making", NEXT))?;
     let header = header(store);
     let mut random = Random::default();

@@ -35,6 +35,8 @@ pub trait Disk: Send + Sync {
     fn create_dir(&self, name: &str) -> io::Result<()>;
     /// Renames a file, replacing the target in one step.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Renames a file unless something of the new name is there: [`io::ErrorKind::AlreadyExists`].
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes names created, renamed or removed in a folder durable.
@@ -56,6 +58,14 @@ pub trait Disk: Send + Sync {
     /// [`StoreError::OpenModes`] names the first file or folder that is too open.
     fn check_modes(&self) -> Result<(), StoreError>;
 
+    /// Removes a file where there is one.
+    fn remove_if_there(&self, name: &str) -> io::Result<()> {
+        match self.len(name)? {
+            Some(_) => self.remove(name),
+            None => Ok(()),
+        }
+    }
+
     /// The whole file, refusing more than `max` bytes; `None` if it is not there.
     fn read_all(&self, name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
         let Some(len) = self.len(name)? else { return Ok(None) };
@@ -70,9 +80,7 @@ pub trait Disk: Send + Sync {
 
     /// Puts a whole file in place durably: written under `temporary`, synced, renamed, folder synced. Both lie in the store folder itself.
     fn replace(&self, name: &str, temporary: &str, bytes: &[u8]) -> io::Result<()> {
-        if self.len(temporary)?.is_some() {
-            self.remove(temporary)?;
-        }
+        self.remove_if_there(temporary)?;
         self.create(temporary)?;
         self.append(temporary, bytes)?;
         self.sync_data(temporary)?;
@@ -197,6 +205,28 @@ impl Disk for RealDisk {
             Some(file) => open.insert(to.to_owned(), file),
             None => open.remove(to),
         };
+        Ok(())
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        let (old, new) = (self.path(from), self.path(to));
+        match renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE) {
+            // Not every file system of a medium or a share knows this; a second name for the file is refused as surely.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match std::fs::hard_link(&old, &new) {
+                Ok(()) => std::fs::remove_file(&old)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                // Nor does every one know that: what is left is to look, and to be quick.
+                Err(_) if new.try_exists()? => return Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => std::fs::rename(&old, &new)?,
+            },
+            renamed => renamed?,
+        }
+        let mut open = self.handles();
+        if let Some(file) = open.remove(from) {
+            open.insert(to.to_owned(), file);
+        }
         Ok(())
     }
 

@@ -70,6 +70,12 @@ pub enum StoreError {
     /// Durable bytes are gone or changed. Nothing was altered; the store does not start until it was repaired.
     #[error("the store is damaged: {0}; look with `accord store verify`, then run `accord store repair`")]
     Damaged(Damage),
+    /// A repair was begun and not finished: what it took out may not be on record yet. Nothing was altered.
+    #[error("a repair of the store in {} was cut short; run `accord store repair` again, until then it does not start", dir.display())]
+    RepairCutShort {
+        /// The folder looked at.
+        dir: PathBuf,
+    },
     /// No room. Nothing of the batch is visible; reading goes on, and lines for auditors go to the reserve.
     #[error("the disk is full: {free} bytes free, {needed} needed; nothing was written; free some space, writing resumes by itself")]
     Full {

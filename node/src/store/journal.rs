@@ -195,8 +195,12 @@ impl Journal {
                 if !is_full(&error) {
                     return Err(fatal("starting", &name, &error));
                 }
+                // Durably: what is written next goes elsewhere, and must not meet the old header again after a power cut.
                 if self.disk.len(&name).map_err(|error| fatal("measuring", &name, &error))?.is_some() {
-                    self.disk.remove(&name).map_err(|error| fatal("removing", &name, &error))?;
+                    self.disk
+                        .remove(&name)
+                        .and_then(|()| self.disk.sync_dir("journal"))
+                        .map_err(|error| fatal("removing", &name, &error))?;
                 }
                 return Err(StoreError::Full { free: 0, needed: len });
             }
@@ -219,7 +223,7 @@ impl Journal {
             if !is_full(&error) {
                 return Err(fatal("writing", &name, &error));
             }
-            self.disk.truncate(&name, start).map_err(|error| fatal("cutting", &name, &error))?;
+            self.disk.truncate(&name, start).and_then(|()| self.disk.sync_data(&name)).map_err(|error| fatal("cutting", &name, &error))?;
             return Err(StoreError::Full { free: 0, needed: frame.len() as u64 });
         }
         self.disk.sync_data(&name).map_err(|error| fatal("syncing", &name, &error))?;

@@ -310,9 +310,7 @@ impl Keyring {
             Ok(()) => {}
             // After a rotation the old file must not live on under a keyring key that new records no longer use.
             Err(error) if is_full(&error) && !rotate => {
-                if disk.len(NEXT).ok().flatten().is_some() {
-                    disk.remove(NEXT).map_err(|error| fatal("removing", NEXT, &error))?;
-                }
+                disk.remove_if_there(NEXT).map_err(|error| fatal("removing", NEXT, &error))?;
                 self.dirty = true;
                 return Err(StoreError::Full { free: 0, needed: bytes.len() as u64 });
             }
@@ -329,7 +327,7 @@ impl Keyring {
             Ok(()) => {}
             // The keyring itself is in place; a copy that found no room is tried again later.
             Err(error) if is_full(&error) => {
-                disk.remove(COPY_NEXT).map_err(|error| fatal("removing", COPY_NEXT, &error))?;
+                disk.remove_if_there(COPY_NEXT).map_err(|error| fatal("removing", COPY_NEXT, &error))?;
                 self.dirty = true;
                 return Err(StoreError::Full { free: 0, needed: bytes.len() as u64 });
             }
@@ -391,9 +389,7 @@ fn overwrite(disk: &dyn Disk, name: &str) -> std::io::Result<()> {
 }
 
 fn write_next(disk: &dyn Disk, bytes: &[u8]) -> std::io::Result<()> {
-    if disk.len(NEXT)?.is_some() {
-        disk.remove(NEXT)?;
-    }
+    disk.remove_if_there(NEXT)?;
     disk.create(NEXT)?;
     disk.append(NEXT, bytes)?;
     disk.sync_data(NEXT)?;

@@ -65,6 +65,12 @@ pub fn read_clean(disk: &dyn Disk, key: &Subkey) -> Option<State> {
     from.end().map(|()| state)
 }
 
+/// The last batch that the note or the clean-stop marker knows to have been acknowledged; 0 if neither says.
+pub fn witness(disk: &dyn Disk, key: &Subkey) -> u64 {
+    let noted = Note::read(disk, key).map_or(0, |note| note.seq);
+    noted.max(read_clean(disk, key).map_or(0, |state| state.place.seq))
+}
+
 /// Says durably that the index stands at `state` and was synced.
 pub fn write_clean(disk: &dyn Disk, key: &Subkey, state: &State) -> Result<(), StoreError> {
     let mut bytes = state.encode();

@@ -12,7 +12,7 @@ use super::keyring::{self, Keyring};
 use super::marks::{self, Note};
 use super::options::{IndexState, OpenReport, Progress, Setting, Stage};
 use super::place::{Place, State, Tally};
-use super::{RESERVE, Store, checkpoint, frame, pages, rows};
+use super::{RESERVE, Store, checkpoint, frame, pages, repair, rows};
 
 /// Room the index needs to open at all. Taken out of the reserve if the disk has less.
 pub const START_BYTES: u64 = 4 << 20;
@@ -183,6 +183,9 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     disk.check_modes()?;
     let lock = disk.lock(marks::LOCK)?;
     let mut keyring = Keyring::load(&*disk, key)?.ok_or_else(|| StoreError::NotFound { dir: setting.dir.clone() })?;
+    if mode == Mode::Start && repair::is_under_way(&*disk)? {
+        return Err(StoreError::RepairCutShort { dir: setting.dir.clone() });
+    }
     let numbers = journal::file_numbers(&*disk)?;
     remove_unfinished(&*disk)?;
     if let Some(missing) = (1..=numbers.last().copied().unwrap_or(1)).find(|number| numbers.binary_search(number).is_err()) {
@@ -191,13 +194,19 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     let marks_key = marks::key(key, &keyring.store);
     let (note, clean) = (Note::read(&*disk, &marks_key), marks::read_clean(&*disk, &marks_key));
     make_start_room(&*disk)?;
+    let witness = marks::witness(&*disk, &marks_key);
+    if clean.is_some() && note.is_none_or(|note| note.seq < witness) {
+        // The mark goes now, what it is a witness of stays.
+        Note { boot: note.map_or([0; 16], |note| note.boot), seq: witness }.write(&*disk, &marks_key);
+        disk.sync_data(marks::LOCK).map_err(|error| fatal("syncing", marks::LOCK, &error))?;
+    }
     marks::remove_clean(&*disk)?;
     let mut opening = Opening {
         keys: JournalKeys::derive(key, keyring.store),
         checkpoint_key: Subkey::derive("accord store v1 checkpoint", key.expose(), &keyring.store),
         setting: &setting,
         key,
-        witness: note.map_or(0, |note| note.seq).max(keyring.through.seq),
+        witness: witness.max(keyring.through.seq),
         mode,
         random: Random::default(),
     };

@@ -2,7 +2,8 @@
 //!
 //! A damaged journal file is written anew from its whole frames; where batches are missing a *gap* frame says so under the store's key and
 //! states the chain for what follows. The file as it was found stays beside it as `.damaged`. Each file is replaced in one step, so a
-//! repair that is interrupted is simply run again. When something was lost, the rows `restored` and `index` of the local table say so.
+//! repair that is interrupted is simply run again; until it was, the file `repairing` keeps the store from starting, because a journal that is
+//! whole again says no more that something was lost. When something was, the rows `restored` and `index` of the local table say so.
 
 use super::batch::{Draft, Record};
 use super::checkpoint;
@@ -12,7 +13,7 @@ use super::error::{Damage, StoreError};
 use super::frame::{self, Header};
 use super::journal::{self, FileReader, JournalKeys, TornTail};
 use super::keyring::Keyring;
-use super::marks::{self, Note};
+use super::marks;
 use super::options::{OpenReport, Progress, Setting};
 use super::place::Place;
 use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
@@ -20,6 +21,20 @@ use super::{pages, recover};
 
 /// There while a damaged store is being repaired.
 const UNDER_WAY: &str = "repairing";
+
+/// Whether a repair was begun here and not finished.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn is_under_way(disk: &dyn Disk) -> Result<bool, StoreError> {
+    Ok(disk.len(UNDER_WAY).map_err(StoreError::io("looking for", UNDER_WAY))?.is_some())
+}
+
+/// The damage that an unfinished repair is.
+fn cut_short(disk: &dyn Disk) -> Result<Option<Damage>, StoreError> {
+    let what = "a repair was begun and not finished".to_owned();
+    Ok(is_under_way(disk)?.then(|| Damage { file: UNDER_WAY.to_owned(), offset: 0, what }))
+}
 
 /// Batches that no longer exist here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +79,7 @@ fn enter(setting: &Setting, key: &StoreKey) -> Result<Closed, StoreError> {
     disk.check_modes()?;
     let lock = disk.lock(marks::LOCK)?;
     let keyring = Keyring::load(disk, key)?.ok_or_else(|| StoreError::damaged("keyring", 0, "keyring missing"))?;
-    let witness = Note::read(disk, &marks::key(key, &keyring.store)).map_or(0, |note| note.seq);
+    let witness = marks::witness(disk, &marks::key(key, &keyring.store));
     Ok(Closed { keys: JournalKeys::derive(key, keyring.store), keyring, witness, lock })
 }
 
@@ -72,6 +87,7 @@ fn enter(setting: &Setting, key: &StoreKey) -> Result<Closed, StoreError> {
 pub fn verify(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
     let mut closed = enter(setting, key)?;
     let mut damage = Keyring::damage(&*setting.disk, key)?;
+    damage.extend(cut_short(&*setting.disk)?);
     let survey = survey::take(&*setting.disk, &closed.keys, &mut closed.keyring, closed.witness, progress)?;
     let mut report = survey.report;
     damage.append(&mut report.damage);
@@ -84,12 +100,13 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     let disk = &*setting.disk;
     let Closed { keys, mut keyring, witness, lock } = enter(setting, key)?;
     let mut damage = Keyring::damage(disk, key)?;
+    // Left by a repair that was cut short: the journal may be in order again, and yet something may have been lost already.
+    let interrupted = cut_short(disk)?;
+    damage.extend(interrupted.clone());
     let through = keyring.through.seq;
     let survey = survey::take(disk, &keys, &mut keyring, witness, progress)?;
     damage.extend(survey.report.damage.iter().cloned());
-    // Says, for a repair that is cut short, that something may have been lost already: the next one finds the journal in order.
-    let interrupted = disk.len(UNDER_WAY).map_err(StoreError::io("measuring", UNDER_WAY))?.is_some();
-    if !interrupted && !damage.is_empty() {
+    if interrupted.is_none() && !damage.is_empty() {
         disk.create(UNDER_WAY).and_then(|()| disk.sync_dir("")).map_err(StoreError::io("making", UNDER_WAY))?;
     }
     let mut rewriting = Rewriting {
@@ -122,11 +139,11 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     let (mut store, open) = recover::open(setting.clone(), key, recover::Mode::Restate, progress)?;
     let lost_parts: Vec<LostPart> = survey.lost.into_iter().map(|(part, _)| part).collect();
     store.restate(&lost_parts)?;
-    if interrupted || !lost.is_empty() || !lost_parts.is_empty() {
+    if interrupted.is_some() || !lost.is_empty() || !lost_parts.is_empty() {
         store.mark_restored()?;
     }
     store.close()?;
-    if setting.disk.len(UNDER_WAY).map_err(StoreError::io("measuring", UNDER_WAY))?.is_some() {
+    if is_under_way(disk)? {
         let remove = || setting.disk.remove(UNDER_WAY).and_then(|()| setting.disk.sync_dir(""));
         remove().map_err(StoreError::io("removing", UNDER_WAY))?;
     }

@@ -148,11 +148,7 @@ impl Job {
 
     fn remove_next(&self) -> Result<(), StoreError> {
         let next = journal::next_name(self.number);
-        match self.disk.len(&next) {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => self.disk.remove(&next).map_err(|error| fatal("removing", &next, &error)),
-            Err(error) => Err(fatal("measuring", &next, &error)),
-        }
+        self.disk.remove_if_there(&next).map_err(|error| fatal("removing", &next, &error))
     }
 
     fn rewrite(&self, weighed: &mut Weighed) -> Result<Outcome, Broken> {

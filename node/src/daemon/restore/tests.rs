@@ -7,9 +7,17 @@ use crate::store::backup::Landing;
 
 /// A bureau, its key on paper, and a backup of it made while it was stopped.
 fn backed_up(dir: &Path) -> (PathBuf, RecoveryKey, PathBuf) {
+    backed_up_with(dir, &[])
+}
+
+/// The same, where somebody had put more files among the officers' keys.
+fn backed_up_with(dir: &Path, stray: &[&str]) -> (PathBuf, RecoveryKey, PathBuf) {
     let data = dir.join("node");
     let sheet = daemon::init(plan(&data)).expect("founded");
     let paper = RecoveryKey::from_groups(&sheet.recovery_key).expect("as printed");
+    for name in stray {
+        std::fs::write(data.join("keys/officers").join(name), b"a copy").expect("written");
+    }
     let keys = KeyFolder::open(&data, KdfParams::default()).expect("just made");
     let (store, maker) = stopped(&data, &keys, "correct horse", &mut |_| {}).expect("it can be backed up");
     let file = dir.join("a.backup");
@@ -68,6 +76,22 @@ fn a_backup_opens_with_paper_or_keys_and_becomes_the_same_node_that_says_it_is_r
         assert_eq!(code(restore(&file, &again, &opener, &mut |_| {})), "data_exists");
     }
     assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn a_stray_file_among_the_officers_keys_does_not_spoil_a_backup() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let stray = ["abc_old.key", "abc (1).key", "abc.2026.key", "旧.key", ".key", "note.txt"];
+    let (data, paper, file) = backed_up_with(dir.path(), &stray);
+    let again = dir.path().join("again");
+    restore(&file, &again, &Opener::Paper(paper), &mut |_| {}).expect("restored");
+    let officers = |data: &Path| {
+        let entries = std::fs::read_dir(data.join("keys/officers")).expect("there");
+        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("plain")).collect::<std::collections::BTreeSet<_>>()
+    };
+    let mut kept = officers(&data);
+    assert!(stray.iter().all(|name| kept.remove(*name)), "they were there");
+    assert_eq!(officers(&again), kept, "what accord named came back, and nothing else");
 }
 
 #[test]

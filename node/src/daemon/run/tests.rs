@@ -117,6 +117,20 @@ fn a_node_starts_answers_stops_cleanly_and_starts_again() {
 }
 
 #[test]
+fn a_node_whose_backup_keys_are_damaged_runs_and_says_so_when_a_backup_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("a");
+    found(&data, "河东县公安局");
+    crate::keystore::write_private(&data.join("keys/backup.keys"), &[0; 200]).expect("overwritten");
+    let node = Node::start(&data);
+    let refused = node.client().fetch("/v1/backup", |_| Ok(())).expect_err("nothing to seal it under");
+    let path = data.join("keys/backup.keys").display().to_string();
+    assert_eq!((refused.code.as_str(), refused.param("path")), ("key_file_damaged", Some(path.as_str())));
+    node.login();
+    node.stop().expect("a clean stop");
+}
+
+#[test]
 fn wrong_passphrase_open_file_tap_and_taken_port_each_end_the_start_with_their_reason() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let data = dir.path().join("a");

@@ -14,6 +14,14 @@ use crate::store::error::is_full;
 const SPARE_BYTES: u64 = 1 << 20;
 /// Half-made files end so.
 const PART: &str = ".part";
+/// And so many bytes of the backup's id, in hex, stand before that.
+const ID_BYTES: usize = 8;
+
+/// Whether what follows the name of a backup in a file's name is what we put there.
+fn is_ours(rest: &str) -> bool {
+    let id = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(PART));
+    id.is_some_and(|id| id.len() == 2 * ID_BYTES && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+}
 
 /// A backup being written.
 pub struct Landing {
@@ -51,11 +59,11 @@ impl Landing {
             return Err(BackupError::Exists);
         }
         for left in disk.list("").map_err(BackupError::io("looking for"))? {
-            if left.strip_prefix(name).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(PART)) {
+            if left.strip_prefix(name).is_some_and(is_ours) {
                 disk.remove(&left).map_err(BackupError::io("clearing away"))?;
             }
         }
-        let unique: String = id[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let unique: String = id[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
         let part = format!("{name}.{unique}{PART}");
         disk.create(&part).map_err(BackupError::io("making"))?;
         Ok(Self { disk, name: name.to_owned(), part, head: Vec::new(), header: None, bytes: 0, done: false })
@@ -102,10 +110,10 @@ impl Landing {
         }
         self.disk.sync_data(&self.part).map_err(BackupError::io("syncing"))?;
         let outline = examine(&OnDisk { disk: &*self.disk, name: &self.part }, &mut |_| {})?;
-        if self.disk.len(&self.name).map_err(BackupError::io("looking for"))?.is_some() {
-            return Err(BackupError::Exists);
-        }
-        self.disk.rename(&self.part, &self.name).map_err(BackupError::io("naming"))?;
+        self.disk.rename_new(&self.part, &self.name).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => BackupError::Exists,
+            _ => BackupError::Io { action: "naming", source: error },
+        })?;
         self.done = true;
         self.disk.sync_dir("").map_err(BackupError::io("syncing the folder of"))?;
         Ok(outline)

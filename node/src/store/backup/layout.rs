@@ -221,6 +221,9 @@ impl Manifest {
 }
 
 /// A kit with the keyring, as it is sealed.
+///
+/// # Errors
+/// [`BackupError::Io`] for more or longer files than a kit holds, and for a name that [`decode_kit`] would pass over.
 pub fn encode_kit(keyring: &[u8], kit: &Kit) -> Result<Zeroizing<Vec<u8>>, BackupError> {
     let len = kit.0.iter().map(|(name, bytes)| name.len() + bytes.len() + 6).sum::<usize>() + keyring.len() + 14;
     let mut out = Zeroizing::new(Vec::with_capacity(len + 64));
@@ -231,6 +234,9 @@ pub fn encode_kit(keyring: &[u8], kit: &Kit) -> Result<Zeroizing<Vec<u8>>, Backu
     let too_much = || BackupError::Io { action: "gathering the key files for", source: std::io::ErrorKind::FileTooLarge.into() };
     out.extend_from_slice(&count.ok_or_else(too_much)?.to_be_bytes());
     for (name, bytes) in &kit.0 {
+        if !is_ours(name) {
+            return Err(BackupError::Io { action: "gathering the key files for", source: std::io::ErrorKind::InvalidFilename.into() });
+        }
         let short = u16::try_from(name.len()).ok().filter(|_| bytes.len() as u64 <= KIT_FILE_BYTES_MAX).ok_or_else(too_much)?;
         out.extend_from_slice(&short.to_be_bytes());
         out.extend_from_slice(name.as_bytes());
@@ -240,7 +246,8 @@ pub fn encode_kit(keyring: &[u8], kit: &Kit) -> Result<Zeroizing<Vec<u8>>, Backu
     Ok(out)
 }
 
-/// Reads [`encode_kit`]: the keyring, and the files. Names are only those a data folder has; nothing else is ever written by a restore.
+/// Reads [`encode_kit`]: the keyring, and the files. Names are only those a data folder has; nothing else is ever written by a restore. A file
+/// of another name, as somebody may once have put it among the keys, is passed over: it must not cost the backup.
 pub fn decode_kit(plain: &[u8]) -> Option<(Vec<u8>, Kit)> {
     let mut from = Reader(plain);
     if from.u16()? != BACKUP_VERSION {
@@ -252,16 +259,46 @@ pub fn decode_kit(plain: &[u8]) -> Option<(Vec<u8>, Kit)> {
     let mut files = Vec::new();
     for _ in 0..count {
         let len = from.u16()?;
-        let name = std::str::from_utf8(from.bytes(len.into())?).ok().filter(|name| is_ours(name))?.to_owned();
+        let name = std::str::from_utf8(from.bytes(len.into())?).ok().filter(|name| is_ours(name));
         let len = from.u32()?;
-        files.push((name, Zeroizing::new(from.bytes(len as usize)?.to_vec())));
+        let bytes = from.bytes(len as usize)?;
+        files.extend(name.map(|name| (name.to_owned(), Zeroizing::new(bytes.to_vec()))));
     }
     from.end()?;
     Some((keyring, Kit(files)))
 }
 
-fn is_ours(name: &str) -> bool {
+/// Whether a kit takes a file of this name, relative to the data folder.
+pub fn is_ours(name: &str) -> bool {
     let officer = name.strip_prefix("keys/officers/").and_then(|name| name.strip_suffix(".key"));
     let plain = |name: &str| !name.is_empty() && name.len() <= 80 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     matches!(name, "accord.toml" | "keys/node.keys") || officer.is_some_and(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kit(names: &[&str]) -> Kit {
+        Kit(names.iter().map(|name| ((*name).to_owned(), Zeroizing::new(name.as_bytes().to_vec()))).collect())
+    }
+
+    #[test]
+    fn a_kit_takes_only_names_of_a_data_folder_and_passes_over_others_in_one_made_earlier() {
+        let good = ["accord.toml", "keys/node.keys", "keys/officers/0a1b.key", "keys/officers/pending-0a1b.key"];
+        let whole = encode_kit(b"ring", &kit(&good)).expect("names of a data folder");
+        assert_eq!(decode_kit(&whole), Some((b"ring".to_vec(), kit(&good))));
+        for bad in ["keys/officers/a b.key", "keys/officers/.key", "keys/officers/../node.key", "keys/root.key", "keys/officers/旧.key", ""]
+        {
+            assert!(encode_kit(b"ring", &kit(&[good[0], bad])).is_err(), "{bad}");
+            // As it was sealed when any name was taken.
+            let mut earlier = encode_kit(b"ring", &kit(&good[..1])).expect("written").to_vec();
+            earlier[14 + 3] = 2;
+            earlier.extend_from_slice(&(bad.len() as u16).to_be_bytes());
+            earlier.extend_from_slice(bad.as_bytes());
+            earlier.extend_from_slice(&3_u32.to_be_bytes());
+            earlier.extend_from_slice(b"old");
+            assert_eq!(decode_kit(&earlier), Some((b"ring".to_vec(), kit(&good[..1]))), "{bad}");
+        }
+    }
 }

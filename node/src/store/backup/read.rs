@@ -345,6 +345,9 @@ impl Disk for Inside<'_> {
     fn rename(&self, _: &str, _: &str) -> io::Result<()> {
         Self::no()
     }
+    fn rename_new(&self, _: &str, _: &str) -> io::Result<()> {
+        Self::no()
+    }
     fn remove(&self, _: &str) -> io::Result<()> {
         Self::no()
     }

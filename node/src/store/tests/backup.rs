@@ -344,3 +344,36 @@ fn the_bytes_of_a_header_and_of_a_part_never_change() {
     assert_eq!(blake3::hash(&bytes).to_hex().as_str(), "f2a841baf13bcf7854c0cebb74da951f95daa6a043ce85d48f13e8ec0b3117d3");
     assert_eq!(Header::parse(&bytes).expect("parse"), header);
 }
+
+#[test]
+fn only_what_an_earlier_try_left_is_cleared_away() {
+    let disk = Arc::new(MemoryDisk::default());
+    let names =
+        ["a.backup.0123456789abcdef.part", "a.backup.zip.part", "a.backup.0123456789ABCDEF.part", "a.backup.0123456789abcdef0.part"];
+    for name in names {
+        disk.create(name).expect("made");
+    }
+    drop(Landing::begin_on(disk.clone(), "a.backup", &[1; 16]).expect("a free name"));
+    assert_eq!(names.map(|name| disk.len(name).expect("readable").is_some()), [false, true, true, true]);
+}
+
+#[test]
+fn a_backup_that_came_into_the_place_meanwhile_is_not_written_over() {
+    let (temporary, dir) = folder();
+    let store = Store::create_with(&dir, &key(), &small()).expect("create");
+    let bytes = written(&store);
+    let file = temporary.path().join("a.backup");
+    let mut landing = Landing::begin(&file, &[1; 16]).expect("a free name");
+    landing.take(&bytes).expect("room");
+    std::fs::write(&file, b"another's").expect("written");
+    assert!(matches!(landing.finish(), Err(BackupError::Exists)));
+    assert_eq!(std::fs::read(&file).expect("there"), b"another's");
+    let left = std::fs::read_dir(temporary.path()).expect("there").count();
+    assert_eq!(left, 2, "the store, and the other's file");
+    // The system itself says so, not a look taken before.
+    let disk = disk::RealDisk::new(temporary.path());
+    disk.create("one").expect("made");
+    assert_eq!(disk.rename_new("one", "a.backup").expect_err("it is there").kind(), std::io::ErrorKind::AlreadyExists);
+    disk.rename_new("one", "two").expect("a free name");
+    assert_eq!((disk.len("one").expect("readable"), disk.len("two").expect("readable")), (None, Some(0)));
+}

@@ -182,6 +182,34 @@ fn lost_files_and_a_lost_acknowledged_end_are_damage() {
 }
 
 #[test]
+fn a_lost_end_is_noticed_by_the_mark_of_a_clean_stop_alone() {
+    let temporary = scratch();
+    let index = temporary.path().join("index");
+    let (disk, mut batches) = filled(&index);
+    // A batch without a new document: the keyring is not written after it, and says nothing of it.
+    let (mut store, _) = start(&disk, &index, 1).expect("start");
+    batches.resize(store.batches() as usize, Vec::new());
+    let batch = vec![item(1, 30, b"the last")];
+    store.commit(&batch).expect("commit");
+    batches.push(batch);
+    store.close().expect("close");
+    // The note in the lock is garbled and the index is gone: both may happen, and neither is the journal.
+    disk.tamper(marks::LOCK, |content| content.fill(0));
+    let last = *journal::file_numbers(&*disk).expect("list").last().expect("files");
+    let (start_of, _) = *frames(&disk, last).last().expect("a frame");
+    disk.tamper(&journal::file_name(last), |content| content.truncate(start_of as usize));
+    let repaired = Arc::new(disk.copy());
+    for name in ["once", "and the mark has gone with the first start"] {
+        let index = scratch();
+        let damage = refuses(&disk, &index.path().join("index"), name);
+        assert!(damage.what.contains("acknowledged"), "{name}: {damage}");
+    }
+    for disk in [repaired, disk] {
+        assert_eq!(mends(&disk, &batches, "end lost after a clean stop").lost_batches.len(), 1);
+    }
+}
+
+#[test]
 fn garbage_after_the_last_batch_is_a_torn_end_until_a_batch_follows_it() {
     let temporary = scratch();
     let index = temporary.path().join("index");
@@ -250,6 +278,21 @@ fn a_repair_cut_short_is_run_again() {
         let index = scratch();
         mend(&disk, &index.path().join("index")).expect_err("power went");
         let image = Arc::new(disk.image(memory::Survives::Parts, &mut SmallRng::seed_from_u64(at)));
+        // Power is back, and whoever starts the node does not know of the repair.
+        let (unknowing, index) = (Arc::new(image.copy()), scratch());
+        let under_way = image.len("repairing").expect("readable").is_some();
+        match start(&unknowing, &index.path().join("index"), 2) {
+            Ok((store, _)) => {
+                assert!(!under_way, "cut at {at}: a store whose repair is not finished opens");
+                let restored = store.get(Table::Local, b"restored").expect("readable");
+                let untouched = image.bytes("journal/00000002.journal") == whole.bytes("journal/00000002.journal");
+                assert!(restored.is_some() || untouched, "cut at {at}: it opens and does not know that something is lost");
+            }
+            Err(error) => assert!(error.to_string().contains("accord store repair"), "cut at {at}: {error}"),
+        }
+        if under_way {
+            assert!(!verify(&image, &index.path().join("other")).damage.is_empty(), "cut at {at}: verify finds nothing");
+        }
         let index = scratch();
         let again = mend(&image, &index.path().join("index")).unwrap_or_else(|error| panic!("cut at {at}: {error}"));
         let (store, _) = start(&image, &index.path().join("index"), 2).expect("start");

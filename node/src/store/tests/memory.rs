@@ -203,7 +203,9 @@ impl MemoryDisk {
             Some(Fault::CutAfter) => run(&mut inner).and(Err(broken())),
             // Only what takes room can lack it.
             Some(Fault::NoRoom) if matches!(what, "create" | "allocate") => Err(no_room()),
-            Some(Fault::NoRoom) if matches!(what, "sync_data" | "sync_dir" | "remove" | "rename" | "truncate") => run(&mut inner),
+            Some(Fault::NoRoom) if matches!(what, "sync_data" | "sync_dir" | "remove" | "rename" | "rename_new" | "truncate") => {
+                run(&mut inner)
+            }
             Some(_) => Err(broken()),
         }
     }
@@ -348,6 +350,17 @@ impl Disk for MemoryDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.whole("rename", from, |inner| {
+            let node = inner.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            inner.names.insert(to.to_owned(), node);
+            Ok(())
+        })
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.whole("rename_new", from, |inner| {
+            if inner.names.contains_key(to) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
             let node = inner.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
             inner.names.insert(to.to_owned(), node);
             Ok(())

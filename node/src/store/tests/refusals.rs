@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::memory::MemoryDisk;
+use super::memory::{Fault, MemoryDisk};
 use super::model::Model;
 use super::power::{setting, start};
 use super::*;
@@ -168,4 +168,53 @@ fn a_full_disk_reads_and_records_and_writes_again_when_there_is_room() {
     assert!(!store.is_full());
     assert_eq!(store.size().reserve, options.reserve_bytes, "the reserve is whole again");
     assert_eq!(Model::of(&store), model);
+}
+
+#[test]
+fn what_a_write_without_room_left_is_taken_back_durably() {
+    let temporary = scratch();
+    let disk = Arc::new(MemoryDisk::default());
+    let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+    let ends = |wanted: [&str; 2]| {
+        let log = disk.log();
+        let last: Vec<&str> = log.lines().rev().take(2).map(|line| line.split_once(' ').expect("number and deed").1).collect();
+        assert_eq!([last[1], last[0]], wanted, "{log}");
+    };
+    let refused = |store: &mut Store, after: u64, batch: &[Write]| {
+        disk.plan(disk.operations() + after, Fault::NoRoom);
+        let refusal = store.commit(batch);
+        assert!(matches!(refusal, Err(StoreError::Full { .. })), "{refusal:?}");
+    };
+    refused(&mut store, 1, &[item(1, 1, &[1; 3000])]);
+    ends(["truncate journal/00000001.journal", "sync_data journal/00000001.journal"]);
+    store.commit(&[item(1, 1, &[1; 3000])]).expect("there is room again");
+    // The next batch wants a new file, whose header finds no room.
+    refused(&mut store, 2, &[item(1, 2, &[2; 2000])]);
+    ends(["remove journal/00000002.journal", "sync_dir journal"]);
+    store.commit(&[item(1, 2, &[2; 200])]).expect("a smaller one goes into the file there is");
+}
+
+#[test]
+fn a_file_that_found_no_room_to_be_made_is_a_full_disk_and_not_a_failed_one() {
+    let temporary = scratch();
+    let disk = Arc::new(MemoryDisk::default());
+    let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+    store.commit(&[item(1, 1, b"one"), put(Table::Local, b"k", b"v")]).expect("commit");
+    let (mut full, mut without) = (0, 0);
+    for at in 1..=12 {
+        let lacking = Arc::new(disk.copy());
+        lacking.plan(lacking.operations() + at, Fault::NoRoom);
+        match store.keyring.clone().save(&*lacking, store.state.place, &mut Random::default()) {
+            Ok(()) => {}
+            Err(StoreError::Full { .. }) => full += 1,
+            Err(error) => panic!("keyring, {at}: {error}\n{}", lacking.log()),
+        }
+        let lacking = Arc::new(disk.copy());
+        lacking.plan(lacking.operations() + at, Fault::NoRoom);
+        match checkpoint::write(&*lacking, store.index.pages(), &store.state, &store.checkpoint_key, &store.keyring.store) {
+            Ok(written) => without += u32::from(written.is_none()),
+            Err(error) => panic!("checkpoint, {at}: {error}\n{}", lacking.log()),
+        }
+    }
+    assert!(full >= 4 && without >= 2, "files that were not made or not filled: {full}, {without}");
 }
