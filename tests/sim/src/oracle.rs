@@ -383,15 +383,10 @@ impl Oracle {
         if let Some(below) = self.excused.get_mut(&(way, push.document)).filter(|_| push.genesis.is_some()) {
             *below = (*below).min(push.mark);
         }
-        self.owed.entry(way).or_default().push(owed);
-    }
-
-    /// Frames of one direction changed places, which no transport of ours lets happen: an acknowledgement of the later push comes before the answer
-    /// to the earlier one.
-    pub fn out_of_order(&mut self, way: (u64, usize)) {
-        for owed in self.owed.get(&way).into_iter().flatten() {
-            let below = self.excused.entry((way, owed.document)).or_default();
-            *below = (*below).max(owed.mark + 1);
+        let owing = self.owed.entry(way).or_default();
+        // No transport of ours lets frames change places: who does it here gets an answer to the later push that says nothing of this one.
+        if owing.iter().all(|other| other.mark <= owed.mark) {
+            owing.push(owed);
         }
     }
 

@@ -218,6 +218,7 @@ impl World {
         let overtakes = self.chance(self.weather.reorder);
         if twice {
             self.figures.count("faults", "duplicate");
+            self.note(|world| format!("a frame of {} goes twice", world.nodes[node].name));
             self.put_on_wire(id, end, OnWire::Frame(bytes.clone()));
         }
         self.put_on_wire(id, end, OnWire::Frame(bytes));
@@ -227,7 +228,7 @@ impl World {
         {
             connection.wire[end].swap(last, last - 1);
             self.figures.count("faults", "reorder");
-            self.oracle.out_of_order((id, end));
+            self.note(|world| format!("two frames of {} change places", world.nodes[node].name));
         }
     }
 
