@@ -145,6 +145,8 @@ pub struct Link {
     view_walks: (MonoMillis, u32),
     /// Documents the other side does not take.
     declined: BTreeSet<DocumentId>,
+    /// What it said no to, or asked for anew, just now: the acknowledgement behind that word takes nothing of it.
+    not_taken: Option<DocumentId>,
     /// Documents we did not take.
     refused: BTreeSet<DocumentId>,
     /// Asks and answers told on this link, since when.
@@ -209,6 +211,7 @@ impl Link {
             listed_at: None,
             view_walks: (now, 0),
             declined: BTreeSet::new(),
+            not_taken: None,
             refused: BTreeSet::new(),
             told: BTreeSet::new(),
             told_since: now,
@@ -385,6 +388,7 @@ impl Bureau {
                     return;
                 }
                 if let Some(link) = self.links.get_mut(&id) {
+                    link.not_taken = Some(document);
                     // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
                     for push in link.in_flight.iter_mut().chain(&mut link.unsure).filter(|push| push.document == document) {
                         push.last = false;
@@ -406,6 +410,7 @@ impl Bureau {
             Checked::Plain(Message::Declined { document, reason, reference }) => {
                 let bureau = self.links[&id].bureau();
                 if let Some(link) = self.links.get_mut(&id).filter(|_| self.documents.contains_key(&document)) {
+                    link.not_taken = Some(document);
                     link.declined.insert(document);
                     link.whole.remove(&document);
                 }
