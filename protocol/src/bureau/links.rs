@@ -146,6 +146,8 @@ pub struct Link {
     view_walks: (MonoMillis, u32),
     /// Documents the other side does not take.
     declined: BTreeSet<DocumentId>,
+    /// What it said no to, or asked for anew, just now: the acknowledgement behind that word takes nothing of it.
+    not_taken: Option<DocumentId>,
     /// Documents we did not take.
     refused: BTreeSet<DocumentId>,
     /// There were more of them than are noted.
@@ -214,6 +216,7 @@ impl Link {
             listed_at: None,
             view_walks: (now, 0),
             declined: BTreeSet::new(),
+            not_taken: None,
             refused: BTreeSet::new(),
             refused_more: false,
             told: BTreeSet::new(),
@@ -413,6 +416,7 @@ impl Bureau {
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 if let Some(link) = self.links.get_mut(&id) {
+                    link.not_taken = Some(document);
                     // What went of it so far waits in the other side's memory for what it lacks: its acknowledgement says nothing.
                     for push in link.in_flight.iter_mut().chain(&mut link.unsure).filter(|push| push.document == document) {
                         push.last = false;
@@ -437,6 +441,7 @@ impl Bureau {
             Checked::Plain(Message::Declined { document, reason, reference }) => {
                 let bureau = self.links[&id].bureau();
                 if let Some(link) = self.links.get_mut(&id).filter(|_| self.documents.contains_key(&document)) {
+                    link.not_taken = Some(document);
                     link.declined.insert(document);
                     link.whole.remove(&document);
                 }

@@ -546,6 +546,13 @@ impl Bureau {
         let mut reached = None;
         let mut delivered = Vec::new();
         let (mut documents, mut bytes) = (0, 0);
+        // Of several pushes on their way it may decline the first and take a later one, which brings what the first lacked: from there on the
+        // document counts for both again.
+        let not_taken = link.not_taken.take();
+        let answered = link.unsure.iter().chain(&link.in_flight).find(|push| push.mark == mark).map(|push| push.document);
+        if let Some(taken) = answered.filter(|document| not_taken != Some(*document)) {
+            link.declined.remove(&taken);
+        }
         // Answers come in the order of what they answer: what was passed over had not gone when the gate closed. How far the other side got
         // is walked again; that it has this is true all the same.
         while let Some(front) = link.unsure.front().copied().filter(|front| front.mark <= mark) {
