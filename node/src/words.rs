@@ -384,7 +384,7 @@ mod tests {
     const GROUPS_BY_WORD: &str = "word verb standing direction officer_state kind subkind entry event record ledger_says ledger_only \
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
-                                  end paper paper_fact stage progress_state";
+                                  end paper paper_fact stage progress_state setting";
     /// Groups whose words stand nowhere as they are: levels and categories are spelled otherwise in the core, verbs and
     /// their arguments follow the tree of commands (`cli::help` looks for verbs that are gone, not for arguments), refusals have a test here.
     const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused detail";
@@ -458,6 +458,8 @@ mod tests {
         check("one of \"zh\", \"en\"", "\"zh\", \"en\" 之一");
         check("a list with a number", "含有数字的列表");
         check("phone holds the control character U+000A", "电话含有控制字符 U+000A");
+        check("malformed Contact (0x0105): phone is empty", "Contact（0x0105）有误：电话为空");
+        check("a root on the card: statement of network ab, expected cd", "名片上的根声明：声明属于网络 ab，应为 cd");
         for unknown in ["", "something else: it is not known", "an emergency agreement does as it likes", "12 of 13 bytes"] {
             check(unknown, unknown);
         }
