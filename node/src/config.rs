@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+use crate::words::{Lang, Words};
+
 /// Longest configuration file that is read, bytes.
 const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 
@@ -64,8 +66,6 @@ pub struct Key {
     pub path: &'static str,
     /// The default as TOML.
     pub default: &'static str,
-    /// Meaning, unit and bounds in one or two sentences.
-    pub doc: &'static str,
     kind: Kind,
     get: fn(&Config) -> String,
     set: fn(&mut Config, Value),
@@ -113,18 +113,10 @@ fn list(texts: &[String]) -> String {
 
 /// Every key there is, in file order: top level first, then by section.
 pub const KEYS: &[Key] = &[
-    Key {
-        path: "listen",
-        default: "[]",
-        doc: "Where partners may connect: `HOST:PORT` (QUIC and TCP) or a multiaddr, at most 16. Empty: this node only dials.",
-        kind: Kind::Texts { count_max: 16 },
-        get: |c| list(&c.listen),
-        set: |c, v| c.listen = v.texts(),
-    },
+    Key { path: "listen", default: "[]", kind: Kind::Texts { count_max: 16 }, get: |c| list(&c.listen), set: |c, v| c.listen = v.texts() },
     Key {
         path: "language",
         default: "\"auto\"",
-        doc: "Language of messages: \"zh\", \"en\", or \"auto\" for the locale of the terminal.",
         kind: Kind::Word(&["auto", "zh", "en"]),
         get: |c| quoted(&c.language),
         set: |c, v| c.language = v.text(),
@@ -132,7 +124,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "contact.addresses",
         default: "[]",
-        doc: "Where partners reach this bureau, printed on its card: `HOST:PORT` or multiaddr, at most 16.",
         kind: Kind::Texts { count_max: 16 },
         get: |c| list(&c.contact_addresses),
         set: |c, v| c.contact_addresses = v.texts(),
@@ -140,7 +131,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "contact.phone",
         default: "\"\"",
-        doc: "Duty phone, printed on the card and shown to partners whose delivery is late.",
         kind: Kind::Text { bytes_max: 64 },
         get: |c| quoted(&c.contact_phone),
         set: |c, v| c.contact_phone = v.text(),
@@ -148,7 +138,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "log.level",
         default: "\"info\"",
-        doc: "Least severe line written to stderr: \"error\", \"warn\", \"info\", \"debug\" or \"trace\". No level writes case content.",
         kind: Kind::Word(&["error", "warn", "info", "debug", "trace"]),
         get: |c| quoted(&c.log_level),
         set: |c, v| c.log_level = v.text(),
@@ -156,7 +145,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "log.format",
         default: "\"text\"",
-        doc: "\"text\" for people and journald, \"json\" for collectors.",
         kind: Kind::Word(&["text", "json"]),
         get: |c| quoted(&c.log_format),
         set: |c, v| c.log_format = v.text(),
@@ -164,7 +152,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "api.socket",
         default: "\"run/api.sock\"",
-        doc: "Unix socket of the API, mode 0600; relative to the data folder. At most 100 bytes (the system allows 107 with the folder).",
         kind: Kind::Text { bytes_max: 100 },
         get: |c| quoted(&c.api_socket.to_string_lossy()),
         set: |c, v| c.api_socket = PathBuf::from(v.text()),
@@ -172,7 +159,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "api.connections_max",
         default: "64",
-        doc: "API connections served at once, 1 to 1024; more wait.",
         kind: Kind::Count { min: 1, max: 1024 },
         get: |c| c.api_connections_max.to_string(),
         set: |c, v| c.api_connections_max = v.size(),
@@ -180,7 +166,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "api.body_bytes_max",
         default: "1048576",
-        doc: "Largest API request body, bytes, 65536 to 16777216.",
         kind: Kind::Count { min: 64 * 1024, max: 16 * 1024 * 1024 },
         get: |c| c.api_body_bytes_max.to_string(),
         set: |c, v| c.api_body_bytes_max = v.size(),
@@ -188,7 +173,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "api.header_seconds",
         default: "10",
-        doc: "How long an API client may take to send its request head, seconds, 1 to 60.",
         kind: Kind::Count { min: 1, max: 60 },
         get: |c| c.api_header_seconds.to_string(),
         set: |c, v| c.api_header_seconds = v.count(),
@@ -196,7 +180,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "limits.inputs_per_turn_max",
         default: "1024",
-        doc: "Inputs decided together and made durable by one disk sync, 1 to 8192. More: better throughput, longer turns.",
         kind: Kind::Count { min: 1, max: 8192 },
         get: |c| c.inputs_per_turn_max.to_string(),
         set: |c, v| c.inputs_per_turn_max = v.size(),
@@ -204,7 +187,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "limits.verify_workers",
         default: "0",
-        doc: "Messages whose signatures are checked at the same time, 0 to 64; 0 is one per processor.",
         kind: Kind::Count { min: 0, max: 64 },
         get: |c| c.verify_workers.to_string(),
         set: |c, v| c.verify_workers = v.size(),
@@ -212,7 +194,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "limits.link_bytes_max",
         default: "16777216",
-        doc: "Bytes of one link that wait to be checked, 12582912 to 268435456; beyond it only that link is slowed.",
         kind: Kind::Count { min: 12 * 1024 * 1024, max: 256 * 1024 * 1024 },
         get: |c| c.link_bytes_max.to_string(),
         set: |c, v| c.link_bytes_max = v.size(),
@@ -220,7 +201,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "limits.disk_reserve_bytes",
         default: "67108864",
-        doc: "Free disk below which `accord doctor` reports a fault, bytes, 16777216 to 1099511627776.",
         kind: Kind::Count { min: 16 * 1024 * 1024, max: 1 << 40 },
         get: |c| c.disk_reserve_bytes.to_string(),
         set: |c, v| c.disk_reserve_bytes = v.count(),
@@ -228,7 +208,6 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "backup.keep_days",
         default: "90",
-        doc: "Days, 1 to 3650, after which this node forgets the key of a backup; from then on only the paper recovery key opens it. Not shorter than the oldest backup you keep, not longer than what is purged may stay readable.",
         kind: Kind::Count { min: 1, max: 3650 },
         get: |c| c.backup_keep_days.to_string(),
         set: |c, v| c.backup_keep_days = v.count(),
@@ -378,16 +357,17 @@ impl Config {
         Ok(())
     }
 
-    /// The settings in force as a file that would cause them, every key documented.
-    pub fn show(&self) -> String {
-        render(|key| (key.get)(self), false)
+    /// The settings in force as a file that would cause them, every key documented in the language of `words`.
+    pub fn show(&self, words: &Words) -> String {
+        render(&[*words], |key| (key.get)(self), false)
     }
 
-    /// The file `accord init` writes: every key with its meaning; keys at their default are commented out.
+    /// The file `accord init` writes: every key with its meaning, in both languages because nobody knows who will open it; keys at their
+    /// default are commented out.
     pub fn template(&self) -> String {
-        let head = "# Configuration of this accord node. Unknown keys are refused. `accord config check` reads it, `accord config show` prints\n\
-                    # the values in force. No passphrase belongs in this file.\n\n";
-        format!("{head}{}", render(|key| (key.get)(self), true))
+        let languages = [Lang::Zh, Lang::En].map(Words::of);
+        let head: String = languages.iter().map(|words| comment(words.say("config.head"))).collect();
+        format!("{head}\n{}", render(&languages, |key| (key.get)(self), true))
     }
 
     /// The API socket of a data folder.
@@ -453,7 +433,18 @@ fn type_words(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn render(value: impl Fn(&Key) -> String, comment_defaults: bool) -> String {
+impl Key {
+    /// Its meaning, unit and bounds in one or two sentences.
+    fn doc(&self, words: &Words) -> &'static str {
+        words.find(&format!("setting.{}", self.path)).expect("every key has its sentence, which a test looks for")
+    }
+}
+
+fn comment(text: &str) -> String {
+    text.lines().map(|line| format!("# {line}\n")).collect()
+}
+
+fn render(languages: &[Words], value: impl Fn(&Key) -> String, comment_defaults: bool) -> String {
     let mut out = String::new();
     let mut section = "";
     for key in KEYS {
@@ -464,7 +455,8 @@ fn render(value: impl Fn(&Key) -> String, comment_defaults: bool) -> String {
         }
         let value = value(key);
         let mark = if comment_defaults && value == key.default { "# " } else { "" };
-        let _ = writeln!(out, "# {}\n{mark}{name} = {value}\n", key.doc);
+        let docs: String = languages.iter().map(|words| comment(key.doc(words))).collect();
+        let _ = writeln!(out, "{docs}{mark}{name} = {value}\n");
     }
     out
 }
@@ -541,9 +533,10 @@ mod tests {
         let defaults = Config::default();
         for key in KEYS {
             assert_eq!((key.get)(&defaults), key.default, "{}", key.path);
-            assert!(key.doc.len() > 20, "{} is documented", key.path);
+            let [zh, en] = [Lang::Zh, Lang::En].map(|lang| key.doc(&Words::of(lang)));
             let Kind::Count { min, max } = key.kind else { continue };
-            assert!(key.doc.contains(&format!("{min} to {max}")), "{}: the text names other bounds than {min} to {max}", key.path);
+            assert!(en.contains(&format!("{min} to {max}")), "{}: the text names other bounds than {min} to {max}", key.path);
+            assert!(zh.contains(&format!("{min} 至 {max}")), "{}: the text names other bounds than {min} to {max}", key.path);
         }
     }
 
@@ -555,7 +548,11 @@ mod tests {
             verify_workers: 7,
             ..Config::default()
         };
-        assert_eq!(Config::parse(&set.show()), Ok(set.clone()));
+        for lang in [Lang::Zh, Lang::En] {
+            let shown = set.show(&Words::of(lang));
+            assert_eq!(Config::parse(&shown), Ok(set.clone()));
+            assert_eq!(shown.contains("值班电话"), lang == Lang::Zh, "in the reader's language: {shown}");
+        }
         assert_eq!(Config::parse(&set.template()), Ok(set));
         assert_eq!(Config::parse(&Config::default().template()), Ok(Config::default()));
     }

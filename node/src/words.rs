@@ -13,6 +13,9 @@ use crate::failure::{Failure, Kind};
 const ZH: &str = include_str!("../words/zh.toml");
 const EN: &str = include_str!("../words/en.toml");
 
+/// How deep details may lie within details: a file, what is wrong in it, and what that means.
+const DETAILS_WITHIN_MAX: usize = 3;
+
 /// Language of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
@@ -112,12 +115,46 @@ impl Words {
         self.find(&format!("{group}.{word}")).unwrap_or(word).to_owned()
     }
 
+    /// A detail that came as an English sentence (what is damaged where, what a value must be), in the reader's language. The English
+    /// catalogue has it under `detail` as the source says it, with a name in braces for what varies; a detail it does not know stays as it is.
+    pub fn detail(&self, text: &str) -> String {
+        match self.lang {
+            Lang::En => text.to_owned(),
+            Lang::Zh => self.detail_within(text, DETAILS_WITHIN_MAX).unwrap_or_else(|| text.to_owned()),
+        }
+    }
+
+    fn detail_within(&self, text: &str, deeper: usize) -> Option<String> {
+        // The most telling pattern first, so that the general ones take only what no other does.
+        static PATTERNS: OnceLock<Vec<(&'static str, &'static str)>> = OnceLock::new();
+        let patterns = PATTERNS.get_or_init(|| {
+            let all = Words::of(Lang::En).table.iter().filter(|(key, _)| key.starts_with("detail."));
+            let mut all: Vec<_> = all.map(|(key, pattern)| (key.as_str(), pattern.as_str())).collect();
+            all.sort_by_key(|(_, pattern)| std::cmp::Reverse(pattern.len() - names(pattern).map(str::len).sum::<usize>()));
+            all
+        });
+        patterns.iter().find_map(|(key, pattern)| {
+            let values: Option<Vec<(&str, String)>> = captured(text, pattern)?
+                .into_iter()
+                .map(|(name, value)| match deeper.checked_sub(1).and_then(|deeper| self.detail_within(value, deeper)) {
+                    Some(told) => Some((name, told)),
+                    // What the pattern was not made for would come out half in one language, half in the other.
+                    None => (!is_prose(value)).then(|| (name, value.to_owned())),
+                })
+                .collect();
+            let values = values?;
+            Some(replace(self.find(key)?, |name| values.iter().find(|(held, _)| *held == name).map(|(_, value)| value.clone())))
+        })
+    }
+
     /// What people are told about `failure`.
     pub fn sentences(&self, failure: &Failure) -> Sentences {
         let value = |name: &str| match name {
             "code" => Some(failure.code.clone()),
             // A stable word of the core: told in the reader's language where the catalogue has it.
-            "why" => failure.param("why").map(|why| self.term("why", why)),
+            "why" => failure.param("why").map(|why| self.find(&format!("why.{why}")).map_or_else(|| self.detail(why), str::to_owned)),
+            "what" => failure.param("what").map(|what| self.detail(what)),
+            "expected" | "found" if failure.code == "config_value" => failure.param(name).map(|word| self.detail(word)),
             "standing" => failure.param("standing").map(|standing| self.term("standing", standing)),
             _ => {
                 let values: Vec<&str> = failure.params.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
@@ -129,7 +166,7 @@ impl Words {
         // A cause or next step that names a value nobody gave would say nothing.
         let whole = |part: &str| text(part).filter(|text| names(text).all(|name| value(name).is_some())).map(|text| replace(text, value));
         let chain = failure.chain();
-        let cause = whole("cause").or((!chain.is_empty()).then_some(chain));
+        let cause = whole("cause").or((!chain.is_empty()).then(|| self.detail(&chain)));
         match line("what") {
             Some(error) => Sentences { error, cause, hint: whole("next") },
             None => {
@@ -159,6 +196,31 @@ fn replace(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> String 
     }
     out.push_str(rest);
     out
+}
+
+/// The parts of `text` that stand where `pattern` has names; `None` if the text is not of that pattern.
+fn captured<'t, 'p>(text: &'t str, pattern: &'p str) -> Option<Vec<(&'p str, &'t str)>> {
+    let (first, mut pattern) = pattern.split_once('{').unwrap_or((pattern, ""));
+    let mut rest = text.strip_prefix(first)?;
+    let mut values = Vec::new();
+    while let Some((name, after)) = pattern.split_once('}') {
+        let (literal, next) = after.split_once('{').unwrap_or((after, ""));
+        let value = match (literal.is_empty(), next.is_empty()) {
+            (true, _) => rest,
+            (false, true) => rest.strip_suffix(literal)?,
+            (false, false) => rest.split_once(literal)?.0,
+        };
+        values.push((name, value));
+        rest = &rest[(value.len() + literal.len()).min(rest.len())..];
+        pattern = next;
+    }
+    (rest.is_empty() && values.iter().all(|(_, value)| !value.is_empty())).then_some(values)
+}
+
+/// Whether a value is words of a sentence rather than a number, a name, a path or quoted words.
+fn is_prose(value: &str) -> bool {
+    let words: Vec<&str> = value.split('"').step_by(2).flat_map(str::split_whitespace).collect();
+    words.len() > 1 && words.iter().any(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic()))
 }
 
 /// The names in braces.
@@ -197,24 +259,27 @@ mod tests {
         names(text).collect()
     }
 
-    /// Every Rust file of this crate and of the core.
-    fn sources() -> Vec<(String, String)> {
-        fn walk(dir: &Path, out: &mut Vec<(String, String)>) {
-            for entry in std::fs::read_dir(dir).expect("source folders are readable") {
-                let path = entry.expect("source folders are readable").path();
-                if path.is_dir() {
-                    walk(&path, out);
-                } else if path.extension().is_some_and(|end| end == "rs") {
-                    let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
-                    let tests = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
-                    out.push((path.display().to_string(), text[..tests].to_owned()));
-                }
+    /// Every Rust file below a folder, up to its tests.
+    fn sources_in(dir: &Path) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        for entry in std::fs::read_dir(dir).expect("source folders are readable") {
+            let path = entry.expect("source folders are readable").path();
+            if path.is_dir() {
+                out.extend(sources_in(&path));
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
+                let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+                out.push((path.display().to_string(), text[..tests].to_owned()));
             }
         }
+        out
+    }
+
+    /// Every Rust file of this crate and of the core.
+    fn sources() -> Vec<(String, String)> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut out = Vec::new();
-        walk(&here.join("src"), &mut out);
-        walk(&here.join("../protocol/src"), &mut out);
+        let mut out = sources_in(&here.join("src"));
+        out.extend(sources_in(&here.join("../protocol/src")));
         assert!(out.len() > 20, "the scan found only {} files", out.len());
         out
     }
@@ -319,10 +384,10 @@ mod tests {
     const GROUPS_BY_WORD: &str = "word verb standing direction officer_state kind subkind entry event record ledger_says ledger_only \
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
-                                  end paper paper_fact stage progress_state";
+                                  end paper paper_fact stage progress_state setting";
     /// Groups whose words stand nowhere as they are: levels and categories are spelled otherwise in the core, verbs and
     /// their arguments follow the tree of commands (`cli::help` looks for verbs that are gone, not for arguments), refusals have a test here.
-    const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused";
+    const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused detail";
 
     #[test]
     fn no_sentence_stands_in_the_catalogue_that_no_source_names() {
@@ -355,6 +420,64 @@ mod tests {
         let dead: Vec<&str> =
             codes.into_iter().filter(|code| !code.starts_with("unknown_") && !all.contains(&format!("\"{code}\""))).collect();
         assert!(dead.is_empty(), "no code says: {dead:?}");
+    }
+
+    #[test]
+    fn every_detail_is_told_as_a_source_tells_it() {
+        let mut literals = BTreeSet::new();
+        for (_, text) in sources().into_iter().chain(sources_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys/src"))) {
+            literals.extend(text.split('"').map(str::to_owned));
+        }
+        let mut missing = Vec::new();
+        for (key, pattern) in Words::of(Lang::En).table.iter().filter(|(key, _)| key.starts_with("detail.")) {
+            let pieces = pattern.split(['{', '}']).step_by(2).map(|piece| piece.trim_matches([' ', ',', ':']));
+            let told = |piece: &str| {
+                let whole = !pattern.contains('{');
+                literals.iter().any(|literal| if whole { literal == piece } else { literal.contains(piece) })
+            };
+            missing.extend(pieces.filter(|piece| !piece.is_empty() && !told(piece)).map(|piece| format!("{key}: {piece}")));
+        }
+        assert!(missing.is_empty(), "no source says: {missing:#?}");
+    }
+
+    #[test]
+    fn details_are_told_in_the_readers_language_whole_or_not_at_all() {
+        let (zh, en) = (Words::of(Lang::Zh), Words::of(Lang::En));
+        let check = |text: &str, expect: &str| {
+            assert_eq!(zh.detail(text), expect);
+            assert_eq!(en.detail(text), text);
+        };
+        check("frame cut short", "帧不完整");
+        check("frame checksum does not fit, yet a whole frame follows at byte 512", "帧校验和不符，而第 512 字节处还有完整的帧");
+        check(
+            "journal/00000002.journal: batch 7 was acknowledged: journal file missing",
+            "journal/00000002.journal：第 7 批写入曾经确认：日志文件缺失",
+        );
+        check("notice days: 3 is not within 30 to 365", "通知期限（天）：3 不在 30 至 365 之间");
+        check("an emergency agreement lasts at most 24 hours", "应急协议最长 24 小时");
+        check("one of \"zh\", \"en\"", "\"zh\", \"en\" 之一");
+        check("a list with a number", "含有数字的列表");
+        check("phone holds the control character U+000A", "电话含有控制字符 U+000A");
+        check("malformed Contact (0x0105): phone is empty", "Contact（0x0105）有误：电话为空");
+        check("a root on the card: statement of network ab, expected cd", "名片上的根声明：声明属于网络 ab，应为 cd");
+        for unknown in ["", "something else: it is not known", "an emergency agreement does as it likes", "12 of 13 bytes"] {
+            check(unknown, unknown);
+        }
+    }
+
+    #[test]
+    fn what_a_person_in_chinese_meets_of_a_fault_is_in_chinese() {
+        let zh = Words::of(Lang::Zh);
+        let told = |failure: &Failure| zh.sentences(failure).cause.expect("a cause");
+        let text = "[limits]\nverify_workers = \"many\"";
+        let error = crate::config::Config::parse(text).expect_err("at fault");
+        let cause = told(&crate::daemon::failures::config(Path::new("/d/accord.toml"), error));
+        assert!(cause.contains("的整数，实际是 文字"), "{cause}");
+        let damage = crate::store::Damage { file: "journal/00000001.journal".to_owned(), offset: 9, what: "garbled frame head".to_owned() };
+        let failure = crate::daemon::failures::store(Path::new("/d/store"), crate::store::StoreError::Damaged(damage));
+        assert_eq!(told(&failure), "帧头错乱");
+        let terms = accord_protocol::agreement::TermsError::NoGrants;
+        assert_eq!(told(&Failure::misuse("bad_terms").with("why", terms)), "协议没有授予任何内容");
     }
 
     #[test]

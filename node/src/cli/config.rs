@@ -24,7 +24,7 @@ pub(super) fn run(verb: ConfigVerb, cx: &Context) -> Result<(), Failure> {
             cx.out.result(&json!({ "path": path.display().to_string(), "good": true }), &text);
         }
         ConfigVerb::Show => {
-            let text = config.show();
+            let text = config.show(&cx.words);
             cx.out.result(&json!({ "path": path.display().to_string(), "toml": text }), &text);
         }
     }

@@ -164,7 +164,10 @@ fn compact(opening: &Opening, cx: &Context) -> Result<(), Failure> {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let place = |value: &Value| value.get("offset").and_then(Value::as_u64).unwrap_or(0);
     let named = damage.iter().map(|found| {
-        cx.words.fill("store.damaged", &[("file", &text(found, "file")), ("offset", &place(found)), ("what", &text(found, "what"))])
+        cx.words.fill(
+            "store.damaged",
+            &[("file", &text(found, "file")), ("offset", &place(found)), ("what", &cx.words.detail(&text(found, "what")))],
+        )
     });
     let lines: Vec<String> = std::iter::once(told).chain(named).collect();
     cx.out.result(&report, &lines.join("\n"));
@@ -204,7 +207,7 @@ fn repaired(report: &RepairReport, cx: &Context) -> String {
 }
 
 fn damaged(damage: &Damage, cx: &Context) -> String {
-    cx.words.fill("store.damaged", &[("file", &damage.file), ("offset", &damage.offset), ("what", &damage.what)])
+    cx.words.fill("store.damaged", &[("file", &damage.file), ("offset", &damage.offset), ("what", &cx.words.detail(&damage.what))])
 }
 
 fn damage_json(damage: &[Damage]) -> Vec<Value> {

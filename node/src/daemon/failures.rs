@@ -53,7 +53,9 @@ pub(crate) fn store(dir: &Path, error: StoreError) -> Failure {
         StoreError::Newer { file, found, known } => {
             Failure::misuse("store_newer").with("file", file).with("found", found).with("known", known)
         }
-        StoreError::Damaged(damage) => Failure::fault("journal_damaged").with("file", &damage.file).with("offset", damage.offset),
+        StoreError::Damaged(damage) => {
+            Failure::fault("journal_damaged").with("file", &damage.file).with("offset", damage.offset).with("what", &damage.what)
+        }
         StoreError::RepairCutShort { .. } => Failure::misuse("repair_cut_short"),
         StoreError::Full { free, needed } => Failure::fault("disk_full").with("free", free).with("needed", needed),
         StoreError::Fatal(cause) => Failure::fault("disk_failed").with("cause", cause),
