@@ -314,3 +314,24 @@ fn an_agreement_that_a_restore_forgot_is_taken_back_however_long_ago_it_was_conc
     world.run(60_000);
     assert!(world.holds(b, &after) && !world.holds(c, &after));
 }
+
+#[test]
+fn a_document_that_an_owner_forgot_comes_home_from_whom_it_had_cut_too() {
+    let (mut world, [a, b, c]) = star(71);
+    let mut old = world.nodes[a].disk.clone();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.cut_access(a, &thread, b, false).expect("cut");
+    world.run(20_000);
+    assert!(world.holds(b, &thread) && !world.holds(c, &thread));
+    // It returns no cursor of its reader, which so begins no walk.
+    let given: Vec<Vec<u8>> = old.table(Table::Cursors).map(|(key, _)| key.to_vec()).collect();
+    let forgotten: Vec<Write> = given.into_iter().map(|key| Write::Put { table: Table::Cursors, key, value: None }).collect();
+    old.commit(&forgotten).expect("rows can be removed");
+    put_back_and_confirm(&mut world, a, old);
+    assert!(world.holds(a, &thread), "its reader names it to its owner, which asks for it");
+    let cut = log_of(&world.nodes[a], &thread).expect("held");
+    assert_eq!(Some(cut.records.len()), log_of(&world.nodes[b], &thread).map(|log| log.records.len()), "with the cut");
+    world.heal();
+    world.check_healed();
+}
