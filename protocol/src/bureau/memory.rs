@@ -184,6 +184,10 @@ impl Memory {
     pub fn is_suspect(&self) -> bool {
         !self.suspects.is_empty()
     }
+    /// Whether an officer's key was ever used on this device.
+    pub fn is_used_here(&self, certificate: &CertificateId) -> bool {
+        self.keys_here.contains(certificate)
+    }
     /// Whether a pair waits for anybody to tell of it.
     fn is_uncovered(&self, bureau: &BureauId) -> bool {
         (self.row.doubt || self.given.contains(bureau)) && !self.covered.contains(bureau)

@@ -315,6 +315,42 @@ fn an_agreement_that_a_restore_forgot_is_taken_back_however_long_ago_it_was_conc
     assert!(world.holds(b, &after) && !world.holds(c, &after));
 }
 
+/// The cursors a node keeps, as rows.
+fn cursors_of(world: &World, n: usize) -> Vec<Write> {
+    let rows = world.nodes[n].disk.table(Table::Cursors);
+    rows.map(|(key, value)| Write::Put { table: Table::Cursors, key: key.to_vec(), value: Some(value.to_vec()) }).collect()
+}
+
+/// Puts cursors back that a node kept once; it is down meanwhile.
+fn give_back(world: &mut World, n: usize, cursors: &[Write]) {
+    world.crash(n);
+    world.nodes[n].disk.commit(cursors).expect("rows");
+    world.boot(n);
+}
+
+#[test]
+fn what_a_copy_of_a_bureau_agreed_is_taken_however_late_its_original_hears_of_it() {
+    let (mut world, [a, b, c]) = star(70);
+    world.part(a, c);
+    world.run(20_000);
+    // What the original is, and what its partner knows of it: nothing says later that it lacks anything.
+    world.back_up(a);
+    let cursors = cursors_of(&world, b);
+    let grants = |world: &World, days| terms(world.wall(), days * DAY, usual_grants());
+    let offered = grants(&world, 90);
+    let offered = world.agree(a, b, offered);
+    let accepted = grants(&world, 120);
+    let accepted = world.agree(b, a, accepted);
+    world.part(a, b);
+    world.put_back(a, false);
+    world.run(45 * DAY * 1_000);
+    give_back(&mut world, b, &cursors);
+    world.join_again(a, b);
+    world.run(60_000);
+    assert_eq!(world.agreement(a, &offered).map(|view| view.standing).as_deref(), Some("superseded"), "its own registrar concluded it");
+    assert_eq!(world.agreement(a, &accepted).map(|view| view.standing).as_deref(), Some("in_force"), "its own officer accepted it");
+}
+
 #[test]
 fn a_document_that_an_owner_forgot_comes_home_from_whom_it_had_cut_too() {
     let (mut world, [a, b, c]) = star(71);
