@@ -371,3 +371,35 @@ fn a_document_that_an_owner_forgot_comes_home_from_whom_it_had_cut_too() {
     world.heal();
     world.check_healed();
 }
+
+#[test]
+fn an_officer_whose_key_a_copy_replaced_rules_on_a_pair_that_the_copy_left_behind() {
+    let (mut world, [a, b, c]) = star(72);
+    // Its officer has a key on a laptop too, under the same name.
+    let laptop = world.laptop(a, "笔记本0");
+    world.run(20_000);
+    world.part(a, laptop);
+    let (ours, officer) = (world.nodes[a].disk.clone(), world.nodes[a].officers[0].clone());
+    // The copy begins a generation of cursors of its own: its words about pairs remain, its sequences say nothing to the original.
+    world.crash(a);
+    world.nodes[a].disk.commit(&[note_suspicion(Suspicion::Cloned)]).expect("a row");
+    world.boot(a);
+    world.run(30_000);
+    confirm(&mut world, a, false, None).expect("all partners were heard");
+    let pact = terms(world.wall(), 60 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    world.ask(a, Command::OfficerReset { name: officer.name.clone() }).expect("a new key");
+    world.nodes[a].officers.clear();
+    world.log_in(a, &officer.name);
+    world.run(60_000);
+    world.part(a, b);
+    world.part(a, c);
+    world.nodes[a].officers = vec![officer];
+    put_back(&mut world, a, ours);
+    world.join_again(a, b);
+    world.run(30_000);
+    assert!(world.status(a).catching_up.is_empty());
+    assert_eq!(silent(&mut world, a, c), "pair_behind");
+    confirm(&mut world, a, false, Some(c)).expect("no newer key is here");
+    assert_eq!(silent(&mut world, a, c), "");
+}
