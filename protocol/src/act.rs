@@ -175,9 +175,8 @@ pub const SUBKINDS: [&str; 15] = [
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_reentry_quotes_and_is_known_by_one_look_at_its_bytes() {
-        let act = |kind, quote: Option<&[u8]>| Act {
+    fn empty(kind: ActKind) -> Act {
+        Act {
             uuid: Nonce([7; 16]),
             kind,
             title: String::new(),
@@ -187,9 +186,14 @@ mod tests {
             signed_at: WallSeconds(9),
             seat: String::new(),
             approval: None,
-            quote: quote.map(|bytes| Bytes(bytes.to_vec())),
+            quote: None,
             continues: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_reentry_quotes_and_is_known_by_one_look_at_its_bytes() {
+        let act = |kind, quote: Option<&[u8]>| Act { quote: quote.map(|bytes| Bytes(bytes.to_vec())), ..empty(kind) };
         let wrapper = act(ActKind::Reentered, Some(b"segment"));
         assert_eq!(Act::from_bytes(&wrapper.to_bytes()).as_ref(), Ok(&wrapper));
         assert!(Act::may_reenter(&wrapper.to_bytes()));
@@ -203,19 +207,7 @@ mod tests {
     #[test]
     fn an_opening_may_continue_another_thread_and_nothing_else_does() {
         let cited = Cited::new(Nonce([3; 16]), &crate::id::DocumentId([4; 32]));
-        let act = |kind| Act {
-            uuid: Nonce([7; 16]),
-            kind,
-            title: String::new(),
-            text: String::new(),
-            subkind: String::new(),
-            case_number: None,
-            signed_at: WallSeconds(9),
-            seat: String::new(),
-            approval: None,
-            quote: None,
-            continues: Some(cited),
-        };
+        let act = |kind| Act { continues: Some(cited), ..empty(kind) };
         assert_eq!(Act::from_bytes(&act(ActKind::Open).to_bytes()), Ok(act(ActKind::Open)));
         for kind in [ActKind::Draft, ActKind::Publish, ActKind::Note, ActKind::Finding, ActKind::Minutes] {
             assert!(Act::from_bytes(&act(kind).to_bytes()).is_err(), "{kind:?}");

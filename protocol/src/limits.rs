@@ -153,6 +153,9 @@ pub const SYMBOLS_DOCUMENTS_MAX: usize = 2_000_000;
 pub const PROGRESS_DOCUMENTS_MIN: u64 = 32;
 /// Documents counted ahead for one link within a turn. Back-pressure: some microseconds each.
 pub const PROGRESS_COUNTED_AT_ONCE: usize = 1_024;
+/// Documents a node may say are to come: more than any store holds, and far from the end of the numbers they are added up in. Verdict: no
+/// message.
+pub const AHEAD_DOCUMENTS_MAX: u64 = 1 << 48;
 /// Documents named in one message.
 pub const NAMED_PAGE: usize = 1_024;
 /// Documents in one tips page.

@@ -4,12 +4,10 @@
 //! them, else by the category's own default. Seven days before that its people are told; then its owner ends it; thirty days after the end,
 //! which is when attestations are due, every holder destroys what it has.
 
-use accord_keys::time::WallSeconds;
+use crate::time::{DAY_S, WallSeconds};
 
 use crate::agreement::Category;
 use crate::limits;
-
-const DAY_S: u64 = 24 * 3_600;
 
 /// Where a document stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,6 +2,9 @@
 
 pub use accord_keys::time::WallSeconds;
 
+/// Seconds of a day, as every deadline in days counts them.
+pub const DAY_S: u64 = 24 * 3_600;
+
 /// Milliseconds of a clock that only goes forward while the process lives. For timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MonoMillis(pub u64);

@@ -154,6 +154,20 @@ struct TersePush {
 }
 
 impl Push {
+    /// A push that brings nothing yet.
+    pub fn empty(mark: u64, document: DocumentId) -> Self {
+        Self {
+            mark,
+            document,
+            evidence: Vec::new(),
+            genesis: None,
+            records: Vec::new(),
+            segments: Vec::new(),
+            cursor: None,
+            openings: None,
+        }
+    }
+
     /// The message's bytes with these segments instead of its own, which are none: terse where the reader speaks that and it is shorter.
     pub(crate) fn encode_with(mut self, segments: Vec<Segment>, version: u8) -> Vec<u8> {
         debug_assert!(self.segments.is_empty(), "its segments are those given");
@@ -684,6 +698,9 @@ impl Message {
                 let body: AheadBody = canon::decode(body).map_err(why)?;
                 if body.documents > body.of {
                     return Err(WireError::Body { kind, why: "more to come than there is".to_owned() });
+                }
+                if body.of > limits::AHEAD_DOCUMENTS_MAX {
+                    return Err(WireError::Body { kind, why: "more documents than a node can hold".to_owned() });
                 }
                 Message::Ahead { documents: body.documents, of: body.of }
             }

@@ -10,9 +10,9 @@ mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::time::WallSeconds;
 use accord_keys::certificate::Capability;
 use accord_keys::seal::Verified;
-use accord_keys::time::WallSeconds;
 
 use super::exchange::{Accept, AgreementStatement, Conclude, Decline, ExchangeError, Offer};
 use super::lifecycle::{Notice, Resume, Suspend};
@@ -24,8 +24,6 @@ pub use state::{Clause, Lack, PairState};
 
 /// Accepts kept beside the first while an offer is not concluded. Back-pressure: the acceptor's officers need one.
 const FURTHER_ACCEPTS_MAX: usize = 15;
-
-const DAY_S: u64 = 24 * 3_600;
 
 /// One offer with what came of it.
 #[derive(Clone, Debug)]

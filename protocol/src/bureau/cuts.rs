@@ -21,13 +21,12 @@ use crate::id::{BureauId, Bytes, CertificateId, DocumentId};
 use crate::intake::DocState;
 use crate::limits;
 use crate::step::Table;
-use crate::time::{MonoMillis, WallSeconds};
+use crate::time::{DAY_S, MonoMillis, WallSeconds};
 
 /// Documents examined in one turn.
 const SLICE: usize = 64;
 /// Between two slices, milliseconds: others are heard in between.
 const PAUSE_MS: u64 = 20;
-const DAY_S: u64 = 24 * 3_600;
 
 /// What is to be cut, what waits, and how much was cut today.
 #[derive(Debug, Default)]

@@ -15,10 +15,8 @@ use crate::agreement::exchange::{Accept, AgreementBook, AgreementStatement, Entr
 use crate::agreement::lifecycle::{Notice, Resume, Suspend};
 use crate::agreement::{Category, Giver, Pair, Terms};
 use crate::id::{AgreementId, BureauId, StatementId};
-use crate::time::WallSeconds;
+use crate::time::{DAY_S, WallSeconds};
 use crate::view::{EffectsView, Refused, RefusedKind, View};
-
-const DAY_S: u64 = 24 * 3_600;
 
 impl Bureau {
     pub(super) fn agreement_renew(

@@ -16,9 +16,7 @@ use crate::limits;
 use crate::rules::ChangeHash;
 use crate::segment::CheckedSegment;
 use crate::step::Table;
-use crate::time::{MonoMillis, WallSeconds};
-
-const DAY_S: u64 = 24 * 3_600;
+use crate::time::{DAY_S, MonoMillis, WallSeconds};
 
 impl Bureau {
     /// Our registrar epoch, if this device is the registrar now.

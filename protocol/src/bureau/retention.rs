@@ -19,13 +19,12 @@ use crate::ledger::{Deed, Says};
 use crate::limits;
 use crate::retention::{Stage, days, keep_until, stage};
 use crate::step::Table;
-use crate::time::{MonoMillis, WallSeconds};
+use crate::time::{DAY_S, MonoMillis, WallSeconds};
 use crate::view::{Refused, RefusedKind, RetentionDocumentView, View};
 
 /// First bytes of keys of [`Table::Retention`].
 const TOMB: u8 = 0;
 const HOLD: u8 = 1;
-const DAY_S: u64 = 24 * 3_600;
 /// Documents dealt with in one turn.
 const SLICE: usize = 64;
 /// Documents looked at in one turn: a question to an agreement in memory each, a millisecond together.

@@ -8,9 +8,8 @@ use crate::agreement::exchange::{Entry, Standing};
 use crate::id::AgreementId;
 use crate::limits;
 use crate::step::Table;
-use crate::time::WallSeconds;
+use crate::time::{DAY_S, WallSeconds};
 
-const DAY_S: u64 = 24 * 3_600;
 /// Rows of [`Table::Local`] that note what was told: this, the agreement's id, the days (0: the morning's report).
 pub const TOLD: &[u8] = b"told";
 

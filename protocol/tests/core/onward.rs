@@ -286,16 +286,7 @@ fn everything(county: &County, at: usize, id: &str) -> Vec<Message> {
     for bureau in [A, B] {
         out.push(Message::Statements(directory.statements(&county.nodes[bureau].id).into_iter().map(Bytes).collect()));
     }
-    let mut push = Push {
-        mark: 1,
-        document: document(id),
-        evidence: vec![],
-        genesis: None,
-        records: vec![],
-        segments: vec![],
-        cursor: None,
-        openings: None,
-    };
+    let mut push = Push::empty(1, document(id));
     for (_, stored) in &county.nodes[at].items[&document(id)] {
         match Item::from_bytes(stored).expect("an item") {
             Item::Genesis(bytes) => push.genesis = Some(Bytes(bytes)),
@@ -1127,16 +1118,7 @@ fn cheat_all(county: &mut County, id: &str, grantees: Vec<Grantee>, consents: Ve
         at: county.now.wall,
     };
     let record = sealed(record, &SecretKey::from_seed([1; 32]));
-    Push {
-        mark: 1,
-        document: document(id),
-        evidence: vec![],
-        genesis: None,
-        records: vec![record],
-        segments: vec![],
-        cursor: None,
-        openings: None,
-    }
+    Push { records: vec![record], ..Push::empty(1, document(id)) }
 }
 
 #[test]

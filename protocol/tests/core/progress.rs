@@ -301,14 +301,15 @@ fn a_partner_that_lies_about_how_much_is_to_come_costs_a_few_lines_and_no_more()
     county.pass(60);
     let View::Events { events } = county.ask(1, Command::Events { after: 0, limit: 10_000 }) else { panic!("events") };
     let before = events.len();
+    let most = limits::AHEAD_DOCUMENTS_MAX;
     for n in 0..500 {
-        county.hand(0, 1, &Message::Ahead { documents: u64::MAX - n, of: u64::MAX });
-        county.hand(0, 1, &Message::Ahead { documents: 0, of: u64::MAX - n });
+        county.hand(0, 1, &Message::Ahead { documents: most - n, of: most });
+        county.hand(0, 1, &Message::Ahead { documents: 0, of: most - n });
         county.hand(0, 1, &Message::Ahead { documents: 0, of: 0 });
         county.hand(0, 1, &Message::Ahead { documents: 100, of: 100 + n });
         county.hand(0, 1, &Message::Ahead { documents: 0, of: 100 + n });
     }
-    county.hand(0, 1, &Message::Ahead { documents: u64::MAX, of: u64::MAX });
+    county.hand(0, 1, &Message::Ahead { documents: most, of: most });
     let _ = came(&mut county);
     let more_than_all = Message::Ahead { documents: 5, of: 4 };
     assert!(Message::decode(&more_than_all.encode()).is_err(), "no message");
@@ -317,4 +318,19 @@ fn a_partner_that_lies_about_how_much_is_to_come_costs_a_few_lines_and_no_more()
     county.open_case(0, &[1], "true", "text");
     county.run();
     assert_eq!(county.nodes[1].items.len(), 1, "and what is true comes all the same");
+}
+
+#[test]
+fn a_count_near_the_end_of_numbers_counts_on_and_nothing_falls_over() {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    county.pass(60);
+    county.hand(0, 1, &Message::Ahead { documents: 1, of: limits::AHEAD_DOCUMENTS_MAX });
+    for n in 0..4 {
+        county.open_case(0, &[1], &format!("case {n}"), "text");
+        county.run();
+    }
+    assert_eq!(county.nodes[1].items.len(), 4);
+    let beyond = Message::Ahead { documents: 1, of: limits::AHEAD_DOCUMENTS_MAX + 1 };
+    assert!(Message::decode(&beyond.encode()).is_err(), "no message");
 }

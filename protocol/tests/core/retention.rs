@@ -270,16 +270,7 @@ fn whether_a_document_was_destroyed_or_never_known_is_answered_alike_to_who_cann
     assert!(county.nodes[1].purged.contains(&document));
     let mut answers = Vec::new();
     for id in [document, DocumentId([9; 32])] {
-        let nothing = accord_protocol::wire::Push {
-            mark: 1,
-            document: id,
-            evidence: Vec::new(),
-            genesis: None,
-            records: Vec::new(),
-            segments: Vec::new(),
-            cursor: None,
-            openings: None,
-        };
+        let nothing = accord_protocol::wire::Push::empty(1, id);
         county.heard = Some(Vec::new());
         county.hand(0, 1, &Message::Push(nothing));
         county.run_some(2);

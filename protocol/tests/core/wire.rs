@@ -268,16 +268,7 @@ fn hello() -> Hello {
 }
 
 fn empty_push() -> Push {
-    Push {
-        mark: 1,
-        document: DocumentId([1; 32]),
-        evidence: vec![],
-        genesis: None,
-        records: vec![],
-        segments: vec![],
-        cursor: None,
-        openings: None,
-    }
+    Push::empty(1, DocumentId([1; 32]))
 }
 
 #[test]

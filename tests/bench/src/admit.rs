@@ -79,14 +79,9 @@ fn side_by_side(work: impl Fn(usize) -> Result<(), Failed> + Sync) -> Result<f64
 
 fn push(document: &Document, segments: &[(accord_protocol::segment::Segment, accord_keys::certificate::MemberCertificate)]) -> Vec<u8> {
     let push = Push {
-        mark: 1,
-        document: document.id(),
-        evidence: Vec::new(),
         genesis: Some(Bytes(document.genesis.sealed().to_bytes())),
-        records: Vec::new(),
         segments: segments.iter().map(|(segment, _)| Bytes(accord_keys::canon::encode(segment))).collect(),
-        cursor: None,
-        openings: None,
+        ..Push::empty(1, document.id())
     };
     Message::Push(push).encode()
 }

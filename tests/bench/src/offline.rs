@@ -308,16 +308,7 @@ fn pushed(
     let document = documents::write(network, writers, shape, n)?;
     let segments: Vec<Bytes> = document.segments.iter().map(|(segment, _)| Bytes(accord_keys::canon::encode(segment))).collect();
     let bytes = segments.iter().map(|segment| segment.0.len() as u64).sum();
-    let push = Push {
-        mark: n as u64 + 1,
-        document: document.id(),
-        evidence: Vec::new(),
-        genesis: Some(Bytes(document.genesis.sealed().to_bytes())),
-        records: Vec::new(),
-        segments,
-        cursor: None,
-        openings: None,
-    };
+    let push = Push { genesis: Some(Bytes(document.genesis.sealed().to_bytes())), segments, ..Push::empty(n as u64 + 1, document.id()) };
     let checked = wire::check(directory, network, &Message::Push(push).encode())?;
     Ok((checked, document.raw, bytes))
 }

@@ -383,16 +383,7 @@ fn one_malformed_change_keeps_nobody_elses_work_from_arriving() {
 
 /// The first two answers on a link to an empty push of this document, without its id and reference.
 fn answers_to_probe(world: &mut World, from: usize, to: usize, document: DocumentId) -> Vec<String> {
-    let push = Push {
-        mark: 7,
-        document,
-        evidence: Vec::new(),
-        genesis: None,
-        records: Vec::new(),
-        segments: Vec::new(),
-        cursor: None,
-        openings: None,
-    };
+    let push = Push::empty(7, document);
     let before = world.said.len();
     assert!(world.inject(from, to, Message::Push(push).encode()));
     world.run(1_000);

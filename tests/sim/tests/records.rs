@@ -351,16 +351,7 @@ fn a_registrar_that_sees_its_log_forked_names_all_heads_and_goes_on() {
     // The longest branch goes on: what it granted stands.
     world.grant_access(a, &thread, c, "append").expect("granted");
     world.run(20_000);
-    let push = Push {
-        mark: 1_000_000,
-        document: thread,
-        evidence: Vec::new(),
-        genesis: None,
-        records: vec![Bytes(other)],
-        segments: Vec::new(),
-        cursor: None,
-        openings: None,
-    };
+    let push = Push { records: vec![Bytes(other)], ..Push::empty(1_000_000, thread) };
     assert!(world.inject(c, a, Message::Push(push).encode()));
     world.run(1_000);
     let forked = kinds(&mut world, a, &thread).len();

@@ -6,10 +6,11 @@ use accord_keys::certificate::Capability;
 use accord_keys::directory::Directory;
 use accord_keys::seal::{Statement, Verified};
 
-use super::{AgreementBook, DAY_S, Entry, FURTHER_ACCEPTS_MAX, Resumption};
+use super::{AgreementBook, Entry, FURTHER_ACCEPTS_MAX, Resumption};
 use crate::agreement::Pair;
 use crate::agreement::exchange::{Accept, AgreementStatement, Conclude, ExchangeError, Offer};
 use crate::id::{AgreementId, BureauId, CertificateId, StatementId};
+use crate::time::DAY_S;
 
 impl AgreementBook {
     /// Takes in one verified statement; `Ok(false)` when it was known. Authority is checked here: who sealed it, in which capability.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use accord_keys::seal::Verified;
 use accord_keys::time::WallSeconds;
 
-use super::{AgreementBook, DAY_S, Entry, PairBook};
+use super::{AgreementBook, Entry, PairBook};
 use crate::agreement::lifecycle::{LinkMode, Notice, Standing, Suspend};
 use crate::agreement::{Category, Pair, Terms, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, StatementId};
 use crate::limits;
+use crate::time::DAY_S;
 
 /// A grant line an access decision rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

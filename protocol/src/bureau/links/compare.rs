@@ -183,15 +183,16 @@ impl Bureau {
         }
         let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
-        let differing: Vec<DocumentId> = self
-            .documents
-            .values()
-            .filter(|summary| self.in_view(turn, link, summary) && heard.get(&summary.document) != Some(&summary.entry))
-            .map(|summary| summary.document)
-            .collect();
+        let (mut alike, mut differing) = (0, Vec::new());
+        for summary in self.documents.values().filter(|summary| self.in_view(turn, link, summary)) {
+            if heard.get(&summary.document) == Some(&summary.entry) {
+                alike += 1;
+            } else {
+                differing.push(summary.document);
+            }
+        }
         // Who holds just what we hold learns nothing by an answer, which it would answer in turn.
-        let same =
-            differing.is_empty() && heard.len() == self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
+        let same = differing.is_empty() && heard.len() == alike;
         if !answered && !same {
             if let Some(link) = self.links.get_mut(&id) {
                 link.repairs += 1;

@@ -132,7 +132,7 @@ impl Bureau {
         let link = self.links.get_mut(&id).expect("present above");
         // It brought what lies here since, and nothing waits for its answer: it need not get that back when one of us starts anew.
         let rests = link.in_flight.is_empty() && link.unsure.is_empty() && link.whole.is_empty() && link.walked >= self.sequence;
-        let (brought, far) = (rests && std::mem::take(&mut link.brought), Reached { base: link.base, walked: link.walked });
+        let (brought, far) = (rests && std::mem::take(&mut link.brought), link.reached());
         if brought && self.reached.insert(transport, far) != Some(far) {
             self.keep_reached(turn, &transport);
         }

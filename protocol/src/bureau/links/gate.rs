@@ -90,14 +90,10 @@ mod tests {
     fn the_restricted_set_has_no_message_that_speaks_of_a_document_but_a_cut_and_held_work() {
         let push = |genesis: bool, records: bool, segments: bool| {
             Message::Push(Push {
-                mark: 1,
-                document: DocumentId([1; 32]),
-                evidence: Vec::new(),
                 genesis: genesis.then(|| Bytes(vec![1])),
                 records: if records { vec![Bytes(vec![1])] } else { Vec::new() },
                 segments: if segments { vec![Bytes(vec![1])] } else { Vec::new() },
-                cursor: None,
-                openings: None,
+                ..Push::empty(1, DocumentId([1; 32]))
             })
         };
         let document = DocumentId([1; 32]);

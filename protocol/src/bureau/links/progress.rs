@@ -38,7 +38,7 @@ impl Pace {
     fn note(&mut self, now: MonoMillis, documents: u64, bytes: u64) {
         let slot = now.0 / SLOT_MS;
         match self.slots.back_mut() {
-            Some(last) if last.0 == slot => (last.1, last.2) = (last.1 + documents, last.2 + bytes),
+            Some(last) if last.0 == slot => (last.1, last.2) = (last.1.saturating_add(documents), last.2.saturating_add(bytes)),
             _ => self.slots.push_back((slot, documents, bytes)),
         }
         while self.slots.len() > SLOTS {
@@ -49,7 +49,8 @@ impl Pace {
     fn over(&self, now: MonoMillis) -> (u64, u64) {
         let oldest = (now.0 / SLOT_MS).saturating_sub(SLOTS as u64 - 1);
         let kept = self.slots.iter().filter(|(slot, _, _)| *slot >= oldest);
-        let (documents, bytes) = kept.fold((0u64, 0u64), |sum, (_, documents, bytes)| (sum.0 + documents, sum.1 + bytes));
+        let (documents, bytes) =
+            kept.fold((0u64, 0u64), |sum, (_, documents, bytes)| (sum.0.saturating_add(*documents), sum.1.saturating_add(*bytes)));
         let from = self.since.0.max(oldest * SLOT_MS);
         let over = now.0.saturating_sub(from).max(1_000);
         (documents.saturating_mul(60_000) / over, bytes.saturating_mul(1_000) / over)
@@ -85,7 +86,8 @@ impl Course {
         self.ended.is_none()
     }
     fn note(&mut self, now: MonoMillis, documents: u64, bytes: u64) {
-        self.done += documents;
+        // It may have begun at a number that another node named.
+        self.done = self.done.saturating_add(documents);
         self.shown = self.shown.max(self.done);
         self.bytes = self.bytes.saturating_add(bytes);
         self.pace.note(now, documents, bytes);
@@ -130,6 +132,13 @@ pub(super) struct Count {
     told: Option<u64>,
     /// It heard that nothing more is.
     closed: bool,
+}
+
+impl Count {
+    /// The other end heard nothing of it yet.
+    pub(super) fn is_untold(&self) -> bool {
+        self.on && self.told.is_none()
+    }
 }
 
 /// How far a peer acknowledged, as stored: [`Reached`] with how much of a longer row that was.
@@ -209,7 +218,7 @@ pub(in crate::bureau) fn open(
         let Ok(row) = read::<ComingRow>("local", value) else { continue };
         let came_since = held(&row.bureau).saturating_sub(row.held);
         let done = row.done.saturating_add(came_since).min(row.of);
-        let bytes = row.bytes.saturating_add(row.bytes / row.done.max(1) * (done - row.done.min(done)));
+        let bytes = row.bytes.saturating_add((row.bytes / row.done.max(1)).saturating_mul(done.saturating_sub(row.done)));
         let over = row.over.unwrap_or(false);
         let ended = over.then_some(MonoMillis(0));
         let course = Course { done, shown: done, of: row.of, bytes, ended, told: over, noted: Some(row.at), ..Course::default() };
@@ -274,7 +283,7 @@ impl Bureau {
             let (more, again) = (count.more, count.again);
             count.at = from;
             if let Some(course) = self.progress.get_mut(&transport).and_then(|progress| progress.sending.as_mut()) {
-                (course.done, course.at) = ((course.done + more).saturating_sub(again), from);
+                (course.done, course.at) = (course.done.saturating_add(more).saturating_sub(again), from);
                 course.shown = course.shown.max(course.done);
             }
         }
@@ -289,7 +298,7 @@ impl Bureau {
         if dealt_with {
             let course = self.progress.get_mut(&link.transport).and_then(|progress| progress.sending.as_mut());
             if let Some(course) = course {
-                course.done += 1;
+                course.done = course.done.saturating_add(1);
             }
         } else {
             link.count.told = link.count.told.map(|told| told.saturating_sub(1));
@@ -325,15 +334,16 @@ impl Bureau {
             // What was counted and then passed over after all.
             link.count.left = 0;
         }
-        let flying = link.in_flight.iter().filter(|push| push.last).count() as u64;
         let ahead = link.count.left + link.whole.len() as u64;
-        let Some(course) = self.progress.get_mut(&transport).and_then(|progress| progress.sending.as_mut()) else { return };
-        course.of = (course.done + flying + ahead).max(course.shown);
-        let (of, long) = (course.done + flying + ahead, course.is_long());
         let over = walked && ahead == 0;
         // It counts down by itself; the end it does not know.
         let enough = told.is_some_and(|told| told.abs_diff(ahead) <= limits::PROGRESS_DOCUMENTS_MIN.max(ahead / 32));
         let enough = enough && (closed || !over);
+        let flying = link.in_flight.iter().filter(|push| push.last).count() as u64;
+        let Some(course) = self.progress.get_mut(&transport).and_then(|progress| progress.sending.as_mut()) else { return };
+        let of = course.done.saturating_add(flying + ahead).min(limits::AHEAD_DOCUMENTS_MAX);
+        course.of = of.max(course.shown);
+        let long = course.is_long();
         if version >= 5 && !enough && (told.is_some() || (long && !over)) {
             // How many there are is content to whoever is not entitled: gated like pushes.
             self.send(turn, id, &Message::Ahead { documents: ahead, of }, true);

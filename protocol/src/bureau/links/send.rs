@@ -89,7 +89,10 @@ impl Bureau {
             return;
         }
         self.count_ahead(turn, id);
-        self.tell_ahead(turn, id);
+        // How many there will be is heard before the first of them.
+        if self.links[&id].count.is_untold() {
+            self.tell_ahead(turn, id);
+        }
         self.walk_on(turn, id);
         self.tell_ahead(turn, id);
     }
@@ -215,12 +218,11 @@ impl Bureau {
             .get(&peer.bureau)
             .is_some_and(|seq| *seq > link.base && !link.sent.contains_key(&document));
         let begun = link.partial.get(&document).filter(|(_, scope)| *scope == permit.scope()).map(|(seq, _)| *seq);
-        let after = match walk_to {
-            _ if begun.is_some() => begun.unwrap_or(0),
+        let after = begun.unwrap_or_else(|| match walk_to {
             None => 0,
             Some(_) if newly => 0,
             Some(_) => link.base.max(link.sent.get(&document).copied().unwrap_or(0)),
-        };
+        });
         let mut newest = self.documents[&document].newest_seq;
         let mut items = match (permit.scope(), self.bodies.get(&document)) {
             // What was passed over before it was held is behind the walk: all of it is offered, once a session.
@@ -302,17 +304,7 @@ impl Bureau {
             if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|(p, segments)| p.records.len() + segments.len() >= 512)
             {
                 size = 0;
-                let push = Push {
-                    mark: 0,
-                    document,
-                    evidence: Vec::new(),
-                    genesis: None,
-                    records: Vec::new(),
-                    segments: Vec::new(),
-                    cursor: None,
-                    openings: None,
-                };
-                pushes.push((push, Vec::new()));
+                pushes.push((Push::empty(0, document), Vec::new()));
             }
             size = size.saturating_add(bytes);
             let (push, segments) = pushes.last_mut().expect("pushed above");
@@ -429,16 +421,7 @@ impl Bureau {
         for records in pages {
             let link = self.links.get_mut(&id).expect("present while pumping");
             link.parted.insert(document);
-            let push = Push {
-                mark: link.next_mark,
-                document: parting.document(),
-                evidence: Vec::new(),
-                genesis: None,
-                records,
-                segments: Vec::new(),
-                cursor: None,
-                openings: None,
-            };
+            let push = Push { records, ..Push::empty(link.next_mark, parting.document()) };
             link.next_mark += 1;
             let (mark, bytes) = (push.mark, Message::Push(push).encode());
             let reached = link.reached();

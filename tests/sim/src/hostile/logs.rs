@@ -25,14 +25,10 @@ impl World {
         segments: Vec<Vec<u8>>,
     ) -> bool {
         let push = Push {
-            mark: 1_000_000 + self.rng.random_range(0..1_000),
-            document,
-            evidence: Vec::new(),
             genesis: genesis.map(Bytes),
             records: records.into_iter().map(Bytes).collect(),
             segments: segments.into_iter().map(Bytes).collect(),
-            cursor: None,
-            openings: None,
+            ..Push::empty(1_000_000 + self.rng.random_range(0..1_000), document)
         };
         self.inject(from, to, Message::Push(push).encode())
     }
