@@ -165,6 +165,8 @@ pub struct Bureau {
     links: BTreeMap<LinkId, Link>,
     reached: BTreeMap<TransportKey, Reached>,
     cursors: BTreeMap<TransportKey, Vec<u8>>,
+    /// Devices of partners to whom what is their own has still to be named.
+    homeward: BTreeSet<TransportKey>,
     /// Longer rows of documents on their way, by the device at the other end.
     progress: BTreeMap<TransportKey, links::Progress>,
     anchor_due: BTreeMap<DocumentId, MonoMillis>,

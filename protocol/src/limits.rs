@@ -100,6 +100,9 @@ pub const LISTED_MS: u64 = 60_000;
 pub const CURSORS_PER_DAY: usize = 20_000;
 /// Wishes of one partner for documents anew within a day. Back-pressure: each is a document read and sent.
 pub const WANTS_PER_DAY: usize = 100_000;
+/// Times within a day that one partner, whose cursor says nothing, has named to it what is its own and in no view. Back-pressure: each looks through
+/// the documents and writes a line for each of them.
+pub const HOMEWARD_PER_DAY: usize = 20;
 /// Messages of one link that look through the whole view, within [`VIEW_WALKS_MS`]: a repair takes six. Back-pressure; more are left unread, and the next
 /// quiet moment compares anew.
 pub const VIEW_WALKS_MAX: u32 = 16;

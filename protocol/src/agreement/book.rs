@@ -53,6 +53,10 @@ impl Entry {
     pub fn is_sealed_by_both(&self) -> bool {
         self.conclude.is_some() || self.is_emergency() && self.accept.is_some()
     }
+    /// One of the accepts known, by its id.
+    pub fn accept_by_id(&self, id: &StatementId) -> Option<&Verified<Accept>> {
+        self.accept.iter().chain(self.further.values()).find(|accept| accept.id() == *id)
+    }
     /// Whether it is a day's emergency agreement.
     pub fn is_emergency(&self) -> bool {
         self.offer.body().version == 0

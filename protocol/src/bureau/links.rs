@@ -16,6 +16,7 @@ mod cursor;
 mod due;
 mod gate;
 mod greet;
+mod homeward;
 mod progress;
 mod quota;
 mod receive;
@@ -24,6 +25,7 @@ mod send;
 mod shelf;
 
 pub(in crate::bureau) use cursor::Recollection;
+pub(in crate::bureau) use homeward::open as open_homeward;
 pub(in crate::bureau) use progress::{AcknowledgedRow, Progress, open as open_progress};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -111,6 +113,8 @@ pub struct Link {
     /// Up to which sequence held work was offered in this session.
     offered: BTreeMap<DocumentId, u64>,
     whole: BTreeSet<DocumentId>,
+    /// Documents of the other end's own that have still to be named to it; absent as long as that has not begun on this link.
+    homeward: Option<BTreeSet<DocumentId>>,
     parted: BTreeSet<DocumentId>,
     next_mark: u64,
     in_flight: VecDeque<InFlight>,
@@ -192,6 +196,7 @@ impl Link {
             late_from: None,
             offered: BTreeMap::new(),
             whole: BTreeSet::new(),
+            homeward: None,
             parted: BTreeSet::new(),
             next_mark: 1,
             in_flight: VecDeque::new(),

@@ -184,6 +184,14 @@ impl Memory {
     pub fn is_suspect(&self) -> bool {
         !self.suspects.is_empty()
     }
+    /// Whether something shows that this store was another once, or is one of two: it is suspect, or was told of statements it does not hold.
+    pub fn knows_of_another_self(&self) -> bool {
+        self.is_suspect() || !self.told.is_empty()
+    }
+    /// Whether an officer's key was ever used on this device.
+    pub fn is_used_here(&self, certificate: &CertificateId) -> bool {
+        self.keys_here.contains(certificate)
+    }
     /// Whether a pair waits for anybody to tell of it.
     fn is_uncovered(&self, bureau: &BureauId) -> bool {
         (self.row.doubt || self.given.contains(bureau)) && !self.covered.contains(bureau)

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::cuts::Cuts;
 use super::ledger::Ledgers;
-use super::links::{AcknowledgedRow, open_progress};
+use super::links::{AcknowledgedRow, open_homeward, open_progress};
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
@@ -243,6 +243,7 @@ impl Bureau {
             links: BTreeMap::new(),
             reached,
             cursors,
+            homeward: open_homeward(&local),
             progress,
             event_position: events.keys().next_back().copied().unwrap_or(0),
             events: events.into_values().collect(),

@@ -259,7 +259,8 @@ impl Bureau {
     }
 
     /// A conclusion long after its offer expired, or one more open offer than a pair needs. Of a store that was put back nothing says whether
-    /// a conclusion is late or was forgotten: both sealed it, so it is taken.
+    /// a conclusion is late or was forgotten: both sealed it, so it is taken. So is one that this device or an officer whose key is used here sealed,
+    /// in time, as another self of ours: a copy, or what there was before the store was put back.
     fn is_stale(&self, turn: &Turn, from: &BureauId, statement: &AgreementStatement) -> bool {
         match statement {
             AgreementStatement::Conclude(conclude) => {
@@ -269,7 +270,8 @@ impl Bureau {
                 // Of two offers that crossed the other one was our seal, and it was given for as long as it says.
                 let body = conclude.body();
                 let forgotten = self.memory.is_catching() || self.is_in_doubt(from);
-                !forgotten
+                let ours = self.same_key(&body.registrar) || self.accept_came_back(&body.offer, &body.accept);
+                !(forgotten || ours)
                     && self.book.get(&body.offer).is_some_and(|entry| entry.conclude.is_none())
                     && (late(&body.offer) || late(&AgreementId(body.accept.0)))
             }
@@ -305,6 +307,16 @@ impl Bureau {
             }
             _ => false,
         }
+    }
+
+    /// Whether an officer whose key is used on this device accepted an offer, and this store heard so only when nobody could any more.
+    fn accept_came_back(&self, offer: &AgreementId, accept: &StatementId) -> bool {
+        let heard = self.learnt.get(accept).map(|row| row.at);
+        self.book.get(offer).zip(heard).is_some_and(|(entry, heard)| {
+            let officer = entry.accept_by_id(accept).map(|said| said.body().officer);
+            let here = officer.is_some_and(|officer| self.memory.is_used_here(&officer) && self.directory.revoked(&officer).is_none());
+            here && heard >= entry.offer.body().expires
+        })
     }
 
     fn tell_agreement(&mut self, turn: &mut Turn, partner: BureauId, officer: Option<CertificateId>, bytes: &[u8]) {

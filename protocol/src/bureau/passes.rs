@@ -145,7 +145,7 @@ impl Bureau {
             || self.registrar_heard.is_some_and(|at| now < at.plus(limits::IN_TOUCH_S))
     }
 
-    fn same_key(&self, other: &CertificateId) -> bool {
+    pub(super) fn same_key(&self, other: &CertificateId) -> bool {
         *other == self.identity.certificate
             || self.directory.certificate(other).is_some_and(|certificate| certificate.body().key == self.own_certificate().key)
     }

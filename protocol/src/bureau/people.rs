@@ -35,12 +35,16 @@ impl Bureau {
         self.acting_as(turn, person, needed, true)
     }
 
-    /// Whether an officer's key was replaced after the time to which this store was put back: partners said so, and the newer key is lost with
-    /// what else came since. The node's own key, which is here, could issue that officer another; so nothing is given away. Never a key that
+    /// Whether an officer's key was replaced after the time to which this store was put back, or by a copy of it: partners said so, and the newer
+    /// key is not here, like what else came since. The node's own key, which is here, could issue that officer another; so nothing is given away. Never a key that
     /// was called compromised.
     fn is_replaced_since(&self, name: &str, certificate: &CertificateId) -> bool {
-        let newest = self.officers.get(name).is_some_and(|row| row.certificates.last() == Some(certificate) && !row.awaiting);
-        newest && self.memory.is_suspect() && self.directory.revoked(certificate) == Some(RevocationClass::Retired)
+        let newest = self.officers.get(name).filter(|row| !row.awaiting).is_some_and(|row| {
+            // An officer's key on a laptop is under the same name, and serves nobody here.
+            let used = row.certificates.iter().rev().find(|known| self.memory.is_used_here(known));
+            used.or(row.certificates.last()) == Some(certificate)
+        });
+        newest && self.memory.knows_of_another_self() && self.directory.revoked(certificate) == Some(RevocationClass::Retired)
     }
 
     /// Has an officer make a new key at the next login, where the one used is revoked.

@@ -83,7 +83,7 @@ impl World {
             if !self.status(n).catching_up.is_empty() {
                 // With the officer's word records may be written, at once.
                 let before = std::mem::take(&mut self.nodes[n].unconfirmed);
-                if self.ask(n, confirm(healed, None)).is_ok() {
+                if self.ruled(n, &confirm(healed, None), healed) {
                     self.figures.count("faults", "store-confirmed");
                 } else {
                     self.nodes[n].unconfirmed = before;
@@ -94,12 +94,25 @@ impl World {
             }
             let Ok(View::Inbox { items }) = self.ask(n, Command::Inbox) else { continue };
             for item in items.into_iter().filter(|item| matches!(item.kind.as_str(), "pair_behind" | "pair_not_covered")) {
-                if self.ask(n, confirm(false, Some(item.id))).is_ok() {
+                if self.ruled(n, &confirm(false, Some(item.id)), true) {
                     self.figures.count("faults", "pair-confirmed");
                 }
             }
         }
         self.weather.crash = crash;
+    }
+
+    /// Whether an officer's word was taken. Of a node that ran twice the copy may have made them new keys, with which nobody can log in at the
+    /// node that stays: who finds the own key replaced is made another, `again`.
+    fn ruled(&mut self, n: usize, word: &Command, again: bool) -> bool {
+        match self.ask(n, word.clone()) {
+            Ok(_) => true,
+            Err(no) if again && matches!(no.code.as_str(), "not_logged_in" | "certificate_not_good") => {
+                self.officers_again(n, Vec::new());
+                self.ask(n, word.clone()).is_ok()
+            }
+            Err(_) => false,
+        }
     }
 
     /// After a restore an officer may be without the key that was made since: then the older one does, which the copy brought back, but only

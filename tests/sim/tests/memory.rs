@@ -314,3 +314,92 @@ fn an_agreement_that_a_restore_forgot_is_taken_back_however_long_ago_it_was_conc
     world.run(60_000);
     assert!(world.holds(b, &after) && !world.holds(c, &after));
 }
+
+/// The cursors a node keeps, as rows.
+fn cursors_of(world: &World, n: usize) -> Vec<Write> {
+    let rows = world.nodes[n].disk.table(Table::Cursors);
+    rows.map(|(key, value)| Write::Put { table: Table::Cursors, key: key.to_vec(), value: Some(value.to_vec()) }).collect()
+}
+
+/// Puts cursors back that a node kept once; it is down meanwhile.
+fn give_back(world: &mut World, n: usize, cursors: &[Write]) {
+    world.crash(n);
+    world.nodes[n].disk.commit(cursors).expect("rows");
+    world.boot(n);
+}
+
+#[test]
+fn what_a_copy_of_a_bureau_agreed_is_taken_however_late_its_original_hears_of_it() {
+    let (mut world, [a, b, c]) = star(70);
+    world.part(a, c);
+    world.run(20_000);
+    // What the original is, and what its partner knows of it: nothing says later that it lacks anything.
+    world.back_up(a);
+    let cursors = cursors_of(&world, b);
+    let grants = |world: &World, days| terms(world.wall(), days * DAY, usual_grants());
+    let offered = grants(&world, 90);
+    let offered = world.agree(a, b, offered);
+    let accepted = grants(&world, 120);
+    let accepted = world.agree(b, a, accepted);
+    world.part(a, b);
+    world.put_back(a, false);
+    world.run(45 * DAY * 1_000);
+    give_back(&mut world, b, &cursors);
+    world.join_again(a, b);
+    world.run(60_000);
+    assert_eq!(world.agreement(a, &offered).map(|view| view.standing).as_deref(), Some("superseded"), "its own registrar concluded it");
+    assert_eq!(world.agreement(a, &accepted).map(|view| view.standing).as_deref(), Some("in_force"), "its own officer accepted it");
+}
+
+#[test]
+fn a_document_that_an_owner_forgot_comes_home_from_whom_it_had_cut_too() {
+    let (mut world, [a, b, c]) = star(71);
+    let mut old = world.nodes[a].disk.clone();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.cut_access(a, &thread, b, false).expect("cut");
+    world.run(20_000);
+    assert!(world.holds(b, &thread) && !world.holds(c, &thread));
+    // It returns no cursor of its reader, which so begins no walk.
+    let given: Vec<Vec<u8>> = old.table(Table::Cursors).map(|(key, _)| key.to_vec()).collect();
+    let forgotten: Vec<Write> = given.into_iter().map(|key| Write::Put { table: Table::Cursors, key, value: None }).collect();
+    old.commit(&forgotten).expect("rows can be removed");
+    put_back_and_confirm(&mut world, a, old);
+    assert!(world.holds(a, &thread), "its reader names it to its owner, which asks for it");
+    let cut = log_of(&world.nodes[a], &thread).expect("held");
+    assert_eq!(Some(cut.records.len()), log_of(&world.nodes[b], &thread).map(|log| log.records.len()), "with the cut");
+    world.heal();
+    world.check_healed();
+}
+
+#[test]
+fn an_officer_whose_key_a_copy_replaced_rules_on_a_pair_that_the_copy_left_behind() {
+    let (mut world, [a, b, c]) = star(72);
+    // Its officer has a key on a laptop too, under the same name.
+    let laptop = world.laptop(a, "笔记本0");
+    world.run(20_000);
+    world.part(a, laptop);
+    let (ours, officer) = (world.nodes[a].disk.clone(), world.nodes[a].officers[0].clone());
+    // The copy begins a generation of cursors of its own: its words about pairs remain, its sequences say nothing to the original.
+    world.crash(a);
+    world.nodes[a].disk.commit(&[note_suspicion(Suspicion::Cloned)]).expect("a row");
+    world.boot(a);
+    world.run(30_000);
+    confirm(&mut world, a, false, None).expect("all partners were heard");
+    let pact = terms(world.wall(), 60 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    world.ask(a, Command::OfficerReset { name: officer.name.clone() }).expect("a new key");
+    world.nodes[a].officers.clear();
+    world.log_in(a, &officer.name);
+    world.run(60_000);
+    world.part(a, b);
+    world.part(a, c);
+    world.nodes[a].officers = vec![officer];
+    put_back(&mut world, a, ours);
+    world.join_again(a, b);
+    world.run(30_000);
+    assert!(world.status(a).catching_up.is_empty());
+    assert_eq!(silent(&mut world, a, c), "pair_behind");
+    confirm(&mut world, a, false, Some(c)).expect("no newer key is here");
+    assert_eq!(silent(&mut world, a, c), "");
+}

@@ -54,6 +54,9 @@ impl Bureau {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
+            if self.homeward_due(turn, id) {
+                continue;
+            }
             let link = &self.links[&id];
             let peer = link.peer.expect("filtered above");
             let (sum, count) = self.sum(turn, link);

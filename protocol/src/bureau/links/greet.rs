@@ -53,6 +53,7 @@ impl Bureau {
         link.sent.clear();
         link.offered.clear();
         link.partial.clear();
+        link.homeward = None;
         link.parted.clear();
         link.tips_sent = false;
         link.repairing = None;
@@ -194,6 +195,9 @@ impl Bureau {
         }
         if !believed {
             self.account(turn, "cursor_unreadable", None, Some(peer.bureau), Some(peer.certificate), "compare instead");
+            if !own {
+                self.note_homeward(turn, transport, &peer.bureau);
+            }
         }
         // A laptop has nobody but its own nodes to ask the time.
         let corroborates = !own || self.own_certificate().kind == MemberKind::Laptop;

@@ -22,6 +22,7 @@ pub(in crate::bureau) struct Quota {
     asks: usize,
     cursors: usize,
     wants: usize,
+    homeward: usize,
     statements: usize,
     statement_bytes: usize,
     /// It introduced as many bureaus as it may: not counted again within the day.
@@ -48,6 +49,7 @@ impl Quota {
             asks: 0,
             cursors: 0,
             wants: 0,
+            homeward: 0,
             statements: 0,
             statement_bytes: 0,
             introduced_all: false,
@@ -81,6 +83,10 @@ impl Quota {
     /// Whether one more wish for a document anew is heard.
     pub fn take_want(&mut self) -> bool {
         count(&mut self.wants, limits::WANTS_PER_DAY)
+    }
+    /// Whether what is its own and in no view is named to it once more.
+    pub fn take_homeward(&mut self) -> bool {
+        count(&mut self.homeward, limits::HOMEWARD_PER_DAY)
     }
     /// Whether one more statement about identities of so many bytes finds room. Those that never go backwards find some more.
     pub fn has_room_for(&self, size: usize, lasting: bool) -> bool {
@@ -203,6 +209,7 @@ mod tests {
         let mut quota = today();
         assert_eq!((0..limits::CURSORS_PER_DAY * 2).filter(|_| quota.take_cursor()).count(), limits::CURSORS_PER_DAY);
         assert_eq!((0..limits::WANTS_PER_DAY * 2).filter(|_| quota.take_want()).count(), limits::WANTS_PER_DAY);
+        assert_eq!((0..limits::HOMEWARD_PER_DAY * 2).filter(|_| quota.take_homeward()).count(), limits::HOMEWARD_PER_DAY);
     }
 
     #[test]

@@ -128,6 +128,9 @@ impl Bureau {
                             link.sent.clear();
                             link.echoes.clear();
                         }
+                        if self.name_homeward(turn, id) {
+                            continue;
+                        }
                         return;
                     }
                 },
