@@ -73,6 +73,8 @@ pub struct Journal {
     grown: u64,
     /// The last file is of another version and is not continued.
     outdated: bool,
+    /// A file that found no room was removed again, and that is not durable yet.
+    leftover: bool,
     /// Tables of the files that were read from; `None` for a file as first written.
     tables: Mutex<BTreeMap<u64, Option<Arc<Table>>>>,
     /// Held by whoever reads files by name in other threads: no file is replaced meanwhile.
@@ -105,7 +107,18 @@ impl Journal {
     }
 
     fn assembled(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64, outdated: bool) -> Self {
-        Self { disk, keys, file_max, head, bytes, grown: bytes, outdated, tables: Mutex::default(), readers: Arc::default() }
+        Self {
+            disk,
+            keys,
+            file_max,
+            head,
+            bytes,
+            grown: bytes,
+            outdated,
+            leftover: false,
+            tables: Mutex::default(),
+            readers: Arc::default(),
+        }
     }
 
     /// The last frame.
@@ -188,6 +201,9 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Full`] without a trace, [`StoreError::Fatal`] if the disk failed.
     pub fn make_room(&mut self, len: u64) -> Result<(u64, u64), StoreError> {
+        if self.leftover {
+            self.settle_removal(len)?;
+        }
         if self.outdated || self.head.end > HEADER as u64 && self.head.end + len > self.file_max {
             let next = self.head.file + 1;
             if let Err(error) = self.start_file(next) {
@@ -195,12 +211,10 @@ impl Journal {
                 if !is_full(&error) {
                     return Err(fatal("starting", &name, &error));
                 }
-                // Durably: what is written next goes elsewhere, and must not meet the old header again after a power cut.
                 if self.disk.len(&name).map_err(|error| fatal("measuring", &name, &error))?.is_some() {
-                    self.disk
-                        .remove(&name)
-                        .and_then(|()| self.disk.sync_dir("journal"))
-                        .map_err(|error| fatal("removing", &name, &error))?;
+                    self.disk.remove(&name).map_err(|error| fatal("removing", &name, &error))?;
+                    self.leftover = true;
+                    self.settle_removal(len)?;
                 }
                 return Err(StoreError::Full { free: 0, needed: len });
             }
@@ -223,7 +237,11 @@ impl Journal {
             if !is_full(&error) {
                 return Err(fatal("writing", &name, &error));
             }
-            self.disk.truncate(&name, start).and_then(|()| self.disk.sync_data(&name)).map_err(|error| fatal("cutting", &name, &error))?;
+            match self.disk.truncate(&name, start).and_then(|()| self.disk.sync_data(&name)) {
+                // What is behind `start` on the disk is a torn end, and the sync of the next frame takes the cut along.
+                Err(error) if is_full(&error) => {}
+                other => other.map_err(|error| fatal("cutting", &name, &error))?,
+            }
             return Err(StoreError::Full { free: 0, needed: frame.len() as u64 });
         }
         self.disk.sync_data(&name).map_err(|error| fatal("syncing", &name, &error))?;
@@ -231,6 +249,19 @@ impl Journal {
         self.grown += frame.len() as u64;
         self.head = Place { file: self.head.file, start, end: start + frame.len() as u64, seq, chain };
         Ok(self.head)
+    }
+
+    /// Makes the removal of a half-made file durable: what is written next goes elsewhere, and must not meet the old header again after a power
+    /// cut. Until then nothing is written.
+    fn settle_removal(&mut self, len: u64) -> Result<(), StoreError> {
+        match self.disk.sync_dir("journal") {
+            Err(error) if is_full(&error) => Err(StoreError::Full { free: 0, needed: len }),
+            other => {
+                other.map_err(|error| fatal("removing", "journal", &error))?;
+                self.leftover = false;
+                Ok(())
+            }
+        }
     }
 
     fn start_file(&self, number: u64) -> std::io::Result<()> {

@@ -42,14 +42,19 @@ impl Note {
 
     /// Writes the note, best effort: it is a witness, not a promise.
     pub fn write(&self, disk: &dyn Disk, key: &Subkey) {
+        if let Err(error) = self.try_write(disk, key) {
+            tracing::debug!(%error, "the lock note was not written");
+        }
+    }
+
+    /// As [`Note::write`], where something is taken away because the note says it too.
+    pub fn try_write(&self, disk: &dyn Disk, key: &Subkey) -> std::io::Result<()> {
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(&self.boot);
         bytes[16..24].copy_from_slice(&self.seq.to_be_bytes());
         let tag = key.tag(&[b"note", &bytes[..24]]);
         bytes[24..].copy_from_slice(&tag[..8]);
-        if let Err(error) = disk.write_at(LOCK, 0, &bytes) {
-            tracing::debug!(%error, "the lock note was not written");
-        }
+        disk.write_at(LOCK, 0, &bytes)
     }
 }
 

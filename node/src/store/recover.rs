@@ -195,12 +195,19 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
     let (note, clean) = (Note::read(&*disk, &marks_key), marks::read_clean(&*disk, &marks_key));
     make_start_room(&*disk)?;
     let witness = marks::witness(&*disk, &marks_key);
+    let mut mark_stays = false;
     if clean.is_some() && note.is_none_or(|note| note.seq < witness) {
         // The mark goes now, what it is a witness of stays.
-        Note { boot: note.map_or([0; 16], |note| note.boot), seq: witness }.write(&*disk, &marks_key);
-        disk.sync_data(marks::LOCK).map_err(|error| fatal("syncing", marks::LOCK, &error))?;
+        let noting = Note { boot: note.map_or([0; 16], |note| note.boot), seq: witness };
+        match noting.try_write(&*disk, &marks_key).and_then(|()| disk.sync_data(marks::LOCK)) {
+            // No room for these few bytes: then the mark stays until the journal was found to reach as far as it says.
+            Err(error) if is_full(&error) => mark_stays = true,
+            other => other.map_err(|error| fatal("writing", marks::LOCK, &error))?,
+        }
     }
-    marks::remove_clean(&*disk)?;
+    if !mark_stays {
+        marks::remove_clean(&*disk)?;
+    }
     let mut opening = Opening {
         keys: JournalKeys::derive(key, keyring.store),
         checkpoint_key: Subkey::derive("accord store v1 checkpoint", key.expose(), &keyring.store),
@@ -240,6 +247,9 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
         let place = end_of_journal(&*disk)?;
         return Err(StoreError::damaged(&place.0, place.1, "no index can be built from it"));
     };
+    if mark_stays {
+        marks::remove_clean(&*disk)?;
+    }
     let torn_tail_bytes = end.torn.as_ref().map_or(0, |torn| torn.bytes);
     if let Some(torn) = &end.torn {
         tracing::warn!(file = torn.file, offset = torn.offset, bytes = torn.bytes, "cut an unfinished batch off the journal");

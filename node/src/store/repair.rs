@@ -2,14 +2,15 @@
 //!
 //! A damaged journal file is written anew from its whole frames; where batches are missing a *gap* frame says so under the store's key and
 //! states the chain for what follows. The file as it was found stays beside it as `.damaged`. Each file is replaced in one step, so a
-//! repair that is interrupted is simply run again; until it was, the file `repairing` keeps the store from starting, because a journal that is
-//! whole again says no more that something was lost. When something was, the rows `restored` and `index` of the local table say so.
+//! repair that is interrupted is simply run again; from the first replacement until then the file `repairing` keeps the store from starting,
+//! because a journal that is whole again says no more that something was lost. A repair that ends before it replaced anything leaves the store
+//! as it was. When something was lost, the rows `restored` and `index` of the local table say so.
 
 use super::batch::{Draft, Record};
 use super::checkpoint;
 use super::cipher::{Random, StoreKey};
 use super::disk::Disk;
-use super::error::{Damage, StoreError};
+use super::error::{Damage, StoreError, is_full};
 use super::frame::{self, Header};
 use super::journal::{self, FileReader, JournalKeys, TornTail};
 use super::keyring::Keyring;
@@ -19,8 +20,10 @@ use super::place::Place;
 use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
 use super::{pages, recover};
 
-/// There while a damaged store is being repaired.
+/// There from the first step of a repair that may hide a loss until the loss is on record.
 const UNDER_WAY: &str = "repairing";
+/// What a file without content takes on a disk, at most.
+const MARK_BYTES: u64 = 4 << 10;
 
 /// Whether a repair was begun here and not finished.
 ///
@@ -28,6 +31,27 @@ const UNDER_WAY: &str = "repairing";
 /// [`StoreError::Io`].
 pub fn is_under_way(disk: &dyn Disk) -> Result<bool, StoreError> {
     Ok(disk.len(UNDER_WAY).map_err(StoreError::io("looking for", UNDER_WAY))?.is_some())
+}
+
+/// Says durably that what follows may hide a loss that is not on record yet.
+fn mark_under_way(disk: &dyn Disk) -> Result<(), StoreError> {
+    if is_under_way(disk)? {
+        return Ok(());
+    }
+    disk.create(UNDER_WAY).map_err(StoreError::io("making", UNDER_WAY))?;
+    disk.sync_dir("").map_err(|error| {
+        // Nothing is hidden yet, so nothing may keep the store from starting.
+        let _ = disk.remove(UNDER_WAY);
+        StoreError::io("making", UNDER_WAY)(error)
+    })
+}
+
+/// A write that found no room says so, and how much there should have been: the disk did not fail.
+fn no_room(disk: &dyn Disk, needed: u64) -> impl Fn(StoreError) -> StoreError {
+    move |error| match error {
+        StoreError::Io { source, .. } if is_full(&source) => StoreError::Full { free: disk.free_space().unwrap_or(0), needed },
+        error => error,
+    }
 }
 
 /// The damage that an unfinished repair is.
@@ -106,9 +130,6 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     let through = keyring.through.seq;
     let survey = survey::take(disk, &keys, &mut keyring, witness, progress)?;
     damage.extend(survey.report.damage.iter().cloned());
-    if interrupted.is_none() && !damage.is_empty() {
-        disk.create(UNDER_WAY).and_then(|()| disk.sync_dir("")).map_err(StoreError::io("making", UNDER_WAY))?;
-    }
     let mut rewriting = Rewriting {
         disk,
         keys: &keys,
@@ -138,6 +159,10 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
     drop(lock);
     let (mut store, open) = recover::open(setting.clone(), key, recover::Mode::Restate, progress)?;
     let lost_parts: Vec<LostPart> = survey.lost.into_iter().map(|(part, _)| part).collect();
+    if !lost_parts.is_empty() {
+        // Once they are stated as lost, nothing looks for them any more.
+        mark_under_way(disk).map_err(no_room(disk, MARK_BYTES))?;
+    }
     store.restate(&lost_parts)?;
     if interrupted.is_some() || !lost.is_empty() || !lost_parts.is_empty() {
         store.mark_restored()?;
@@ -190,21 +215,56 @@ impl Rewriting<'_> {
             return Ok(());
         }
         let repaired = format!("{name}.repaired");
-        if self.len(&repaired)?.is_some() {
-            self.disk.remove(&repaired).map_err(StoreError::io("removing", &repaired))?;
+        let asides = self.set_aside.len();
+        let written = self.write(file, parts, next, end, &repaired);
+        let made =
+            written.and_then(|()| if file.present { self.keep_aside(&name) } else { Ok(()) }).and_then(|()| mark_under_way(self.disk));
+        if let Err(error) = made {
+            // What was made so far takes room that is wanted, and says nothing that the file does not say.
+            for made in self.set_aside.drain(asides..).chain([repaired]) {
+                if let Err(error) = self.disk.remove_if_there(&made) {
+                    tracing::warn!(file = made, %error, "a half-made file of a repair stays; the next repair deals with it");
+                }
+            }
+            let twice = self.len(&name)?.unwrap_or(0).saturating_mul(2);
+            return Err(no_room(self.disk, twice)(error));
         }
-        let writing = |error| StoreError::io("writing", &repaired)(error);
-        self.disk.create(&repaired).map_err(writing)?;
+        let put = || {
+            self.disk.rename(&repaired, &name)?;
+            self.disk.sync_dir("journal")
+        };
+        put().map_err(|error| {
+            // There only if it did not come into place.
+            let _ = self.disk.remove_if_there(&repaired);
+            no_room(self.disk, MARK_BYTES)(StoreError::io("putting in place", &name)(error))
+        })
+    }
+
+    /// Writes what is whole of a file, with what is missing said, to `repaired`.
+    fn write(
+        &mut self,
+        file: &FileSurvey,
+        parts: &[Part],
+        next: Option<&FileSurvey>,
+        end: Option<u64>,
+        repaired: &str,
+    ) -> Result<(), StoreError> {
+        let name = journal::file_name(file.number);
+        if self.len(repaired)?.is_some() {
+            self.disk.remove(repaired).map_err(StoreError::io("removing", repaired))?;
+        }
+        let writing = |error| StoreError::io("writing", repaired)(error);
+        self.disk.create(repaired).map_err(writing)?;
         let version = if file.rewritten { frame::REWRITTEN_VERSION } else { frame::JOURNAL_VERSION };
         let header = Header { version, store: self.keys.store, file: file.number, first: self.seq + 1, chain: self.chain };
         let header = header.encode(&self.keys.header);
-        self.disk.append(&repaired, &header).map_err(writing)?;
+        self.disk.append(repaired, &header).map_err(writing)?;
         for part in parts {
             let Some(run) = part.run() else { continue };
             if (run.first, run.before) != (self.seq + 1, self.chain) {
-                self.gap(&repaired, run.first - 1, run.before, Some(run.items_before))?;
+                self.gap(repaired, run.first - 1, run.before, Some(run.items_before))?;
             }
-            self.copy(&name, &repaired, run, !whole(part))?;
+            self.copy(&name, repaired, run, !matches!(part, Part::Frames(_)))?;
             self.pass(part);
         }
         // Where the next file is whole, what is missing before it is said here, so that it stays as it is.
@@ -213,27 +273,19 @@ impl Rewriting<'_> {
             && (first, chain) != (self.seq + 1, self.chain)
         {
             let items = next.and_then(|next| next.parts.iter().find_map(Part::run)).map(|run| run.items_before);
-            self.gap(&repaired, first - 1, chain, items)?;
+            self.gap(repaired, first - 1, chain, items)?;
         }
         if let Some(end) = end {
             let after = blake3::derive_key("accord store v1 chain after a lost end", &self.chain);
-            self.gap(&repaired, end, after, None)?;
+            self.gap(repaired, end, after, None)?;
         }
         if file.rewritten {
             // Frames say themselves where they stood; lost ones have no place any more.
-            let mut whole = FileReader::named(self.disk, &repaired)?;
+            let mut whole = FileReader::named(self.disk, repaired)?;
             let len = whole.len();
-            journal::stretches(&mut whole, self.keys, len)?.append(self.disk, &repaired, &header, &self.keys.table, &mut self.random)?;
+            journal::stretches(&mut whole, self.keys, len)?.append(self.disk, repaired, &header, &self.keys.table, &mut self.random)?;
         }
-        self.disk.sync_data(&repaired).map_err(StoreError::io("syncing", &repaired))?;
-        if file.present {
-            self.keep_aside(&name)?;
-        }
-        let put = || {
-            self.disk.rename(&repaired, &name)?;
-            self.disk.sync_dir("journal")
-        };
-        put().map_err(StoreError::io("putting in place", &name))
+        self.disk.sync_data(repaired).map_err(StoreError::io("syncing", repaired))
     }
 
     fn pass(&mut self, part: &Part) {
@@ -284,6 +336,7 @@ impl Rewriting<'_> {
         }
         let len = self.len(name)?.unwrap_or(0);
         self.disk.create(&aside).map_err(StoreError::io("making", &aside))?;
+        self.set_aside.push(aside.clone());
         let mut at = 0;
         while at < len {
             let mut bytes = vec![0; (len - at).min(1 << 20) as usize];
@@ -294,9 +347,7 @@ impl Rewriting<'_> {
             }
             at += read as u64;
         }
-        self.disk.sync_data(&aside).map_err(StoreError::io("syncing", &aside))?;
-        self.set_aside.push(aside);
-        Ok(())
+        self.disk.sync_data(&aside).map_err(StoreError::io("syncing", &aside))
     }
 
     fn len(&self, name: &str) -> Result<Option<u64>, StoreError> {

@@ -198,13 +198,27 @@ fn a_lost_end_is_noticed_by_the_mark_of_a_clean_stop_alone() {
     let last = *journal::file_numbers(&*disk).expect("list").last().expect("files");
     let (start_of, _) = *frames(&disk, last).last().expect("a frame");
     disk.tamper(&journal::file_name(last), |content| content.truncate(start_of as usize));
-    let repaired = Arc::new(disk.copy());
-    for name in ["once", "and the mark has gone with the first start"] {
-        let index = scratch();
-        let damage = refuses(&disk, &index.path().join("index"), name);
-        assert!(damage.what.contains("acknowledged"), "{name}: {damage}");
+    let (repaired, full) = (Arc::new(disk.copy()), Arc::new(disk.copy()));
+    // On a full disk the first start may not find room to note what it takes the mark away for.
+    let writes = full.operations()..full.operations() + 8;
+    let noted = writes.clone().find(|at| {
+        let trial = Arc::new(full.copy());
+        trial.plan(at + 1, memory::Fault::NoRoom);
+        let _ = start(&trial, &scratch().path().join("index"), 3);
+        trial.log().contains(&format!("{} write_at lock", at + 1))
+    });
+    full.plan(noted.expect("the note is written") + 1, memory::Fault::NoRoom);
+    let unsynced = Arc::new(disk.copy());
+    for disk in [&disk, &full, &unsynced] {
+        disk.let_syncs_lack_room(Arc::ptr_eq(disk, &unsynced));
+        for name in ["once", "and the mark has gone with the first start"] {
+            let index = scratch();
+            let damage = refuses(disk, &index.path().join("index"), name);
+            assert!(damage.what.contains("acknowledged"), "{name}: {damage}");
+            disk.let_syncs_lack_room(false);
+        }
     }
-    for disk in [repaired, disk] {
+    for disk in [repaired, disk, full] {
         assert_eq!(mends(&disk, &batches, "end lost after a clean stop").lost_batches.len(), 1);
     }
 }
@@ -259,6 +273,65 @@ fn one_bad_copy_of_the_keyring_is_healed_and_two_are_damage() {
     }
     refuses(&disk, &index, "no keyring");
     assert!(matches!(mend(&disk, &index), Err(StoreError::Damaged(_))), "without keys there is nothing to repair with");
+}
+
+/// Journal files and keyring: what a store is made of, without what may be deleted.
+fn truth(disk: &MemoryDisk) -> Vec<Vec<u8>> {
+    let files = journal::file_numbers(disk).expect("list").into_iter().map(journal::file_name);
+    files.chain([keyring::FILE.to_owned(), keyring::COPY.to_owned()]).map(|name| disk.bytes(&name)).collect()
+}
+
+#[test]
+fn a_repair_that_finds_no_room_takes_no_working_store_out_of_service() {
+    for old_frame in [false, true] {
+        let (mut untouched, mut begun) = (0, 0);
+        for at in 0.. {
+            let temporary = scratch();
+            let index = temporary.path().join("index");
+            let (disk, _) = filled(&index);
+            if old_frame {
+                // Far behind what a start reads.
+                let (start_of, _) = frames(&disk, 2)[1];
+                disk.tamper("journal/00000002.journal", |content| content[start_of as usize + 5] ^= 1);
+            } else {
+                disk.tamper(keyring::COPY, |content| content[100] ^= 1);
+            }
+            let context = format!("old frame {old_frame}, no room at {at}");
+            if at == 0 {
+                start(&disk, &index, 3).expect("it works in spite of the damage");
+                continue;
+            }
+            let (before, first) = (truth(&disk), disk.operations());
+            disk.plan(first + at, memory::Fault::NoRoom);
+            let Err(error) = mend(&disk, &index) else {
+                // Syncing and removing need no room.
+                if disk.operations() - first < at {
+                    break;
+                }
+                continue;
+            };
+            let left = disk.list("journal").expect("list").into_iter().find(|name| name.ends_with(".repaired"));
+            assert_eq!(left, None, "{context}: it takes room that is wanted");
+            let as_before = truth(&disk) == before;
+            if as_before {
+                untouched += 1;
+                // Overwriting a keyring where its blocks lie needs no room but where the file system copies on write, and is not tried twice.
+                let overwritten = !old_frame && matches!(error, StoreError::Fatal(_));
+                assert!(overwritten || matches!(error, StoreError::Full { .. }), "{context}: the disk did not fail, it is full: {error}");
+            }
+            match start(&disk, &index, 3) {
+                Ok((store, _)) => assert!(as_before || !old_frame || store.get(Table::Local, b"restored").expect("readable").is_some()),
+                Err(StoreError::RepairCutShort { .. }) if old_frame && !as_before => begun += 1,
+                Err(error) => panic!("{context}: it started before the repair and does not now: {error}"),
+            }
+            mend(&disk, &index).unwrap_or_else(|error| panic!("{context}: {error}"));
+            let (store, _) = start(&disk, &index, 3).unwrap_or_else(|error| panic!("{context}: {error}"));
+            let restored = store.get(Table::Local, b"restored").expect("readable").is_some();
+            assert_eq!(restored, old_frame, "{context}: whether something was lost");
+        }
+        assert!(untouched > 1, "it failed before it changed anything: {untouched}");
+        assert_eq!(begun > 0, old_frame, "it failed while the loss was not on record yet: {begun}");
+    }
 }
 
 #[test]

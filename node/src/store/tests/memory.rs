@@ -52,6 +52,7 @@ struct Inner {
     plan: Option<(u64, Fault)>,
     dead: bool,
     capacity: Option<u64>,
+    syncs_lack_room: bool,
     log: Vec<String>,
 }
 
@@ -100,6 +101,11 @@ impl MemoryDisk {
 
     pub fn set_capacity(&self, bytes: u64) {
         self.inner().capacity = Some(bytes);
+    }
+
+    /// Room may show only when written bytes are sent: on file systems that take blocks late, on shares, under quotas.
+    pub fn let_syncs_lack_room(&self, lack: bool) {
+        self.inner().syncs_lack_room = lack;
     }
 
     pub fn used(&self) -> u64 {
@@ -199,10 +205,11 @@ impl MemoryDisk {
     fn whole(&self, what: &str, name: &str, run: impl FnOnce(&mut Inner) -> io::Result<()>) -> io::Result<()> {
         let (mut inner, fault) = self.change(what, name);
         match fault {
+            None if inner.syncs_lack_room && matches!(what, "sync_data" | "sync_dir") => Err(no_room()),
             None => run(&mut inner),
             Some(Fault::CutAfter) => run(&mut inner).and(Err(broken())),
             // Only what takes room can lack it.
-            Some(Fault::NoRoom) if matches!(what, "create" | "allocate") => Err(no_room()),
+            Some(Fault::NoRoom) if matches!(what, "create" | "allocate" | "write_at") => Err(no_room()),
             Some(Fault::NoRoom) if matches!(what, "sync_data" | "sync_dir" | "remove" | "rename" | "rename_new" | "truncate") => {
                 run(&mut inner)
             }

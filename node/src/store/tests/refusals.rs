@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::memory::{Fault, MemoryDisk};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::memory::{Fault, MemoryDisk, Survives};
 use super::model::Model;
 use super::power::{setting, start};
 use super::*;
@@ -217,4 +220,31 @@ fn a_file_that_found_no_room_to_be_made_is_a_full_disk_and_not_a_failed_one() {
         }
     }
     assert!(full >= 4 && without >= 2, "files that were not made or not filled: {full}, {without}");
+}
+
+#[test]
+fn a_sync_that_finds_no_room_on_the_way_out_of_a_full_disk_is_no_failed_disk() {
+    let temporary = scratch();
+    for rotates in [false, true] {
+        let disk = Arc::new(MemoryDisk::default());
+        let index = temporary.path().join(format!("index{rotates}"));
+        let mut store = recover::create(setting(&disk, &index, 1), &key()).expect("create");
+        store.commit(&[item(1, 1, &[1; 900])]).expect("commit");
+        let batch = vec![item(1, 2, &vec![2; if rotates { 4000 } else { 500 }])];
+        if !rotates {
+            // The frame is half written, is cut off again, and the cut does not get through.
+            disk.plan(disk.operations() + 1, Fault::NoRoom);
+        }
+        disk.let_syncs_lack_room(true);
+        for attempt in 0..if rotates { 2 } else { 1 } {
+            let refusal = store.commit(&batch);
+            assert!(matches!(refusal, Err(StoreError::Full { .. })), "rotates {rotates}, attempt {attempt}: {refusal:?}");
+        }
+        disk.let_syncs_lack_room(false);
+        store.commit(&[item(1, 2, b"fits where the other did not")]).expect("there is room again");
+        store.commit(&[item(1, 3, &[3; 4000])]).expect("and in a new file");
+        let image = Arc::new(disk.image(Survives::Nothing, &mut SmallRng::seed_from_u64(1)));
+        let (store, report) = start(&image, &scratch().path().join("index"), 2).expect("nothing is damaged");
+        assert_eq!((report.batches, store.items(&document(1), 0).expect("readable").len()), (3, 3), "rotates {rotates}");
+    }
 }
