@@ -160,8 +160,8 @@ const BUILDING_MARKER: &str = ".accord-building";
 const BUILDING: &str = ".building";
 /// Says that what was made there is being moved into the data folder around it. Inside the folder.
 const PLACING_MARKER: &str = ".accord-placing";
-/// What is made in such a folder, besides the marks.
-const MADE: [&str; 3] = ["store", "keys", "accord.toml"];
+/// And how long the list in it may be, bytes: some forty names of key files.
+const PLACING_BYTES_MAX: u64 = 16 << 10;
 /// What the root of a file system holds by itself.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -169,55 +169,59 @@ const LOST_AND_FOUND: &str = "lost+found";
 struct Building {
     at: PathBuf,
     data: PathBuf,
+    /// Held as long as it is built in, where the file system knows locks of folders.
+    _lock: Option<std::fs::File>,
 }
 
 impl Building {
     /// Makes the folder, beside the data folder, or in it when it is there and empty: a mount point cannot be replaced. What an earlier try
     /// left in it goes, except the file `keep` of its `keys/`; so does what an earlier try had moved out of it already, as long as no node
-    /// came of it. A folder that bears not our mark is never touched.
+    /// came of it. A folder that bears not our mark is never touched, nor what somebody else put beside it.
     ///
     /// # Errors
-    /// `data_exists` when something is there already; `keys_unwritable`.
+    /// `data_exists` when something is there already, another `init`, `join` or `restore` at work among it; `keys_unwritable`.
     fn begin(data: &Path, keep: Option<&str>) -> Result<Self, Failure> {
         let unwritable =
             |path: &Path, error: std::io::Error| Failure::misuse("keys_unwritable").with("path", path.display()).because(error);
-        let at = match std::fs::read_dir(data) {
-            Ok(entries) => {
-                let at = data.join(BUILDING);
-                let half_moved = is_half_moved(&at, data);
-                for entry in entries {
-                    let name = entry.map_err(|error| unwritable(data, error))?.file_name();
-                    let ours = half_moved && MADE.iter().any(|made| name == *made);
-                    if !ours && name != BUILDING && name != LOST_AND_FOUND {
-                        return Err(Failure::misuse("data_exists").with("path", data.display()));
-                    }
-                }
-                if half_moved {
-                    take_back(&at, data, keep).map_err(|error| unwritable(data, error))?;
-                }
-                at
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut name = data.file_name().ok_or_else(|| Failure::misuse("keys_unwritable").with("path", data.display()))?.to_owned();
-                name.push(".new");
-                data.with_file_name(name)
-            }
+        let exists = |path: &Path| Failure::misuse("data_exists").with("path", path.display());
+        let inside = match std::fs::read_dir(data) {
+            Ok(_) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(error) => return Err(unwritable(data, error)),
         };
-        match std::fs::symlink_metadata(&at) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unwritable(&at, error)),
-            Ok(facts) => {
+        let at = if inside {
+            data.join(BUILDING)
+        } else {
+            let mut name = data.file_name().ok_or_else(|| unwritable(data, std::io::ErrorKind::InvalidFilename.into()))?.to_owned();
+            name.push(".new");
+            data.with_file_name(name)
+        };
+        // Looked at before anything is made, and again once nobody else is at work here.
+        let look = |begun: bool| -> Result<HalfMoved, Failure> {
+            if begun {
+                let facts = std::fs::symlink_metadata(&at).map_err(|error| unwritable(&at, error))?;
                 let empty = || std::fs::read_dir(&at).is_ok_and(|mut entries| entries.next().is_none());
                 if !facts.is_dir() || !(at.join(BUILDING_MARKER).is_file() || empty()) {
-                    return Err(Failure::misuse("data_exists").with("path", at.display()));
+                    return Err(exists(&at));
                 }
-                clear(&at, keep).map_err(|error| unwritable(&at, error))?;
             }
-        }
+            let half = HalfMoved::find(&at, data).map_err(|error| unwritable(&at, error))?;
+            if inside && half.holds_what_is_not_ours(&at, data, keep).map_err(|error| unwritable(data, error))? {
+                return Err(exists(data));
+            }
+            Ok(half)
+        };
+        look(std::fs::symlink_metadata(&at).is_ok())?;
         crate::keystore::make_folder(&at)?;
+        let lock = lock_folder(&at).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => exists(&at),
+            _ => unwritable(&at, error),
+        })?;
+        let half = look(true)?;
+        half.take_back(&at, data, keep).map_err(|error| unwritable(data, error))?;
+        clear(&at, keep).map_err(|error| unwritable(&at, error))?;
         crate::keystore::write_private(&at.join(BUILDING_MARKER), b"a node is being made here; not yet in use\n")?;
-        Ok(Self { at, data: data.to_path_buf() })
+        Ok(Self { at, data: data.to_path_buf(), _lock: lock })
     }
 
     /// Takes away what was built so far, so that a failure leaves nothing half made.
@@ -233,6 +237,22 @@ impl Building {
         self.place().map_err(|error| Failure::misuse("keys_unwritable").with("path", self.data.display()).because(error))
     }
 
+    /// Lists durably what is going to be moved. A list that found no room is shorter, and then nothing was moved yet.
+    fn mark_placing(&self) -> std::io::Result<()> {
+        let mut list = String::new();
+        for (folder, within) in [("", self.at.clone()), ("keys/", self.at.join("keys"))] {
+            for entry in std::fs::read_dir(within)? {
+                let name = entry?.file_name();
+                if ![BUILDING_MARKER, PLACING_MARKER, "keys", "node.keys"].iter().any(|stays| name == *stays) {
+                    list.push_str(&format!("{folder}{}\n", name.to_string_lossy()));
+                }
+            }
+        }
+        std::fs::write(self.at.join(PLACING_MARKER), list)?;
+        std::fs::File::open(self.at.join(PLACING_MARKER))?.sync_all()?;
+        std::fs::File::open(&self.at)?.sync_all()
+    }
+
     fn place(&self) -> std::io::Result<()> {
         let sync = |path: &Path| std::fs::File::open(path).and_then(|folder| folder.sync_all());
         sync(&self.at)?;
@@ -243,8 +263,7 @@ impl Building {
         }
         let keys = self.data.join("keys");
         let node = self.at.join("keys/node.keys");
-        std::fs::write(self.at.join(PLACING_MARKER), b"what was made here is being moved into the folder around it\n")?;
-        sync(&self.at)?;
+        self.mark_placing()?;
         for entry in std::fs::read_dir(&self.at)? {
             let entry = entry?;
             if ![BUILDING_MARKER, PLACING_MARKER, "keys"].iter().any(|stays| entry.file_name() == *stays) {
@@ -266,33 +285,141 @@ impl Building {
     }
 }
 
-/// Whether moving what was made in `at` into `data` was cut short: `keys/node.keys`, which goes last, has not gone.
-fn is_half_moved(at: &Path, data: &Path) -> bool {
-    let marked = [BUILDING_MARKER, PLACING_MARKER].iter().all(|mark| at.join(mark).is_file());
-    marked && at.join("keys/node.keys").is_file() && !data.join("keys/node.keys").exists()
-}
-
-/// Removes what had been moved, except for the file `keep` of `keys/`, which goes back. What says that it was half moved goes after this.
-fn take_back(at: &Path, data: &Path, keep: Option<&str>) -> std::io::Result<()> {
-    if let Some(keep) = keep
-        && data.join("keys").join(keep).is_file()
-    {
-        std::fs::rename(data.join("keys").join(keep), at.join("keys").join(keep))?;
-        std::fs::File::open(at.join("keys"))?.sync_all()?;
-    }
-    for made in MADE {
-        let path = data.join(made);
-        let gone = match std::fs::symlink_metadata(&path) {
-            Ok(facts) if facts.is_dir() => std::fs::remove_dir_all(&path),
-            Ok(_) => std::fs::remove_file(&path),
-            Err(error) => Err(error),
-        };
-        match gone {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+/// Keeps others from building in a folder; `None` where its file system has no such locks.
+///
+/// # Errors
+/// [`std::io::ErrorKind::WouldBlock`] while another builds in it, or moved it away meanwhile.
+fn lock_folder(at: &Path) -> std::io::Result<Option<std::fs::File>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = std::fs::File::open(at)?;
+    match folder.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Err(std::io::ErrorKind::WouldBlock.into()),
+        Err(std::fs::TryLockError::Error(error)) => {
+            tracing::debug!(path = %at.display(), %error, "this file system does not lock folders");
+            return Ok(None);
         }
     }
-    std::fs::File::open(data)?.sync_all()
+    let there = std::fs::metadata(at).ok().map(|facts| (facts.dev(), facts.ino()));
+    let ours = folder.metadata()?;
+    if there == Some((ours.dev(), ours.ino())) { Ok(Some(folder)) } else { Err(std::io::ErrorKind::WouldBlock.into()) }
+}
+
+/// What an earlier try had moved out of the folder it built in when it was cut short: paths in the data folder.
+#[derive(Default)]
+struct HalfMoved {
+    /// Whether it was cut short at all: `keys/node.keys`, which goes last, has not gone.
+    cut_short: bool,
+    /// Listed before the first was moved, and gone from where they were made. What is not gone from there was never moved: a thing of that name
+    /// in the data folder is somebody else's.
+    moved: Vec<String>,
+}
+
+impl HalfMoved {
+    fn find(at: &Path, data: &Path) -> std::io::Result<Self> {
+        let marked = [BUILDING_MARKER, PLACING_MARKER].iter().all(|mark| at.join(mark).is_file());
+        if !marked || !at.join("keys/node.keys").is_file() || data.join("keys/node.keys").exists() {
+            return Ok(Self::default());
+        }
+        let mut list = String::new();
+        std::io::Read::read_to_string(
+            &mut std::io::Read::take(std::fs::File::open(at.join(PLACING_MARKER))?, PLACING_BYTES_MAX),
+            &mut list,
+        )?;
+        let gone = |path: &str| std::fs::symlink_metadata(at.join(path)).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        // Only whole lines, and names that lie where ours do.
+        let whole = list.rsplit_once('\n').map_or("", |(whole, _)| whole).lines().filter(|path| {
+            let name = path.strip_prefix("keys/").unwrap_or(path);
+            !name.is_empty() && !name.contains('/') && name != "." && name != ".."
+        });
+        Ok(Self { cut_short: true, moved: whole.filter(|path| gone(path)).map(str::to_owned).collect() })
+    }
+
+    fn has_moved(&self, path: &str) -> bool {
+        self.moved.iter().any(|moved| moved == path)
+    }
+
+    /// Whether something lies in the data folder that an earlier try did not put there, or keys that a laptop asked home with and whoever tries
+    /// now does not keep: home may have certified them.
+    fn holds_what_is_not_ours(&self, at: &Path, data: &Path, keep: Option<&str>) -> std::io::Result<bool> {
+        for entry in std::fs::read_dir(data)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let ours = match &*name {
+                BUILDING | LOST_AND_FOUND => true,
+                "keys" if self.cut_short => self.are_all_ours(&data.join("keys"))?,
+                name => self.has_moved(name),
+            };
+            if !ours {
+                return Ok(true);
+            }
+        }
+        if self.cut_short {
+            for keys in [at.join("keys"), data.join("keys")] {
+                for entry in read_dir_if_there(&keys)? {
+                    let name = entry?.file_name();
+                    let name = name.to_string_lossy();
+                    if join::is_draft(&name) && keep != Some(&*name) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a folder `keys` holds nothing but what was moved there.
+    fn are_all_ours(&self, keys: &Path) -> std::io::Result<bool> {
+        if !std::fs::symlink_metadata(keys)?.is_dir() {
+            return Ok(false);
+        }
+        for entry in std::fs::read_dir(keys)? {
+            if !self.has_moved(&format!("keys/{}", entry?.file_name().to_string_lossy())) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes what had been moved, except for the file `keep` of `keys/`, which goes back. The list goes after this, and before what was never
+    /// moved is cleared away: its names would be gone from there too.
+    fn take_back(&self, at: &Path, data: &Path, keep: Option<&str>) -> std::io::Result<()> {
+        if !self.cut_short {
+            return Ok(());
+        }
+        let sync = |path: &Path| std::fs::File::open(path).and_then(|folder| folder.sync_all());
+        for moved in &self.moved {
+            let path = data.join(moved);
+            if keep.is_some_and(|keep| *moved == format!("keys/{keep}")) && path.is_file() {
+                std::fs::rename(&path, at.join(moved))?;
+                sync(&at.join("keys"))?;
+                continue;
+            }
+            let gone = match std::fs::symlink_metadata(&path) {
+                Ok(facts) if facts.is_dir() => std::fs::remove_dir_all(&path),
+                Ok(_) => std::fs::remove_file(&path),
+                Err(error) => Err(error),
+            };
+            gone.or_else(unless_there)?;
+        }
+        std::fs::remove_dir(data.join("keys")).or_else(unless_there)?;
+        sync(data)?;
+        std::fs::remove_file(at.join(PLACING_MARKER))?;
+        sync(at)
+    }
+}
+
+/// That something to be removed is not there is as good.
+fn unless_there(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+fn read_dir_if_there(folder: &Path) -> std::io::Result<Vec<std::io::Result<std::fs::DirEntry>>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.collect()),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Empties a folder that bears our mark, except for the mark and the file `keep` of its `keys/`.
@@ -418,8 +545,8 @@ mod tests {
             assert!(data.join("store/keyring").exists(), "half of it is there");
         };
         std::fs::create_dir(&data).expect("an empty folder");
-        cut_short(None);
-        cut_short(None);
+        cut_short(Some("join-1.keys"));
+        cut_short(Some("join-1.keys"));
         // Further on, the draft that a laptop asks home with is moved already.
         std::fs::create_dir(data.join("keys")).expect("made");
         std::fs::write(data.join(BUILDING).join("keys/join-1.keys"), b"asked with").expect("written");
@@ -443,6 +570,105 @@ mod tests {
         assert!(data.join("store/keyring").exists(), "and its store stays");
     }
 
+    /// A node half made in an empty folder, with the mark that its parts are being moved, and which of them are gone from where they were made.
+    fn half_moved(data: &Path, moved: &[&str]) {
+        let building = Building::begin(data, None).expect("an empty folder");
+        for folder in ["keys/officers", "store"] {
+            std::fs::create_dir_all(building.at.join(folder)).expect("made");
+        }
+        for file in ["keys/node.keys", "keys/root.key", "accord.toml", "store/keyring"] {
+            std::fs::write(building.at.join(file), b"ours").expect("written");
+        }
+        building.mark_placing().expect("written");
+        for path in moved {
+            if path.starts_with("keys/") {
+                std::fs::create_dir_all(data.join("keys")).expect("made");
+            }
+            std::fs::rename(building.at.join(path), data.join(path)).expect("moved");
+        }
+    }
+
+    #[test]
+    fn what_somebody_put_into_a_half_filled_folder_is_never_taken_for_ours() {
+        let begin = |data: &Path| Building::begin(data, None).err().map(|failure| failure.code);
+        for (moved, foreign) in [
+            (&[][..], "store/journal"),
+            (&[], "accord.toml"),
+            (&[], "keys/root.key"),
+            (&[], "keys/another.key"),
+            (&["store"], "accord.toml"),
+            (&["store", "accord.toml"], "keys/root.key"),
+            (&["store", "accord.toml", "keys/officers"], "keys/another.key"),
+        ] {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let data = dir.path().join("node");
+            std::fs::create_dir(&data).expect("an empty folder");
+            half_moved(&data, moved);
+            let path = data.join(foreign);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(&path, b"the only copy").expect("written");
+            assert_eq!(begin(&data).as_deref(), Some("data_exists"), "{moved:?} moved, {foreign} is somebody's");
+            assert_eq!(std::fs::read(&path).expect("untouched"), b"the only copy", "{foreign}");
+            std::fs::remove_file(&path).expect("its owner takes it");
+            if let (None, Some(folder)) = (moved.iter().find(|path| foreign.starts_with(**path)), foreign.split_once('/')) {
+                let _ = std::fs::remove_dir(data.join(folder.0));
+            }
+            assert_eq!(begin(&data), None, "{moved:?} moved, {foreign} gone: all that is left is ours");
+        }
+    }
+
+    #[test]
+    fn a_link_to_another_half_made_folder_is_not_followed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (data, other) = (dir.path().join("node"), dir.path().join("other"));
+        for folder in [&data, &other] {
+            std::fs::create_dir(folder).expect("an empty folder");
+        }
+        half_moved(&other, &["store"]);
+        std::os::unix::fs::symlink(other.join(BUILDING), data.join(BUILDING)).expect("a link");
+        std::fs::create_dir(data.join("store")).expect("made");
+        std::fs::write(data.join("store/journal"), b"x").expect("written");
+        assert_eq!(Building::begin(&data, None).err().map(|failure| failure.code).as_deref(), Some("data_exists"));
+        assert!(data.join("store/journal").exists() && other.join(BUILDING).join("keys/node.keys").exists());
+    }
+
+    #[test]
+    fn keys_that_home_may_have_certified_are_not_taken_back_by_who_does_not_ask_with_them() {
+        for moved in [&["store"][..], &["store", "accord.toml", "keys/join-1.keys"]] {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let data = dir.path().join("node");
+            std::fs::create_dir(&data).expect("an empty folder");
+            half_moved(&data, &[]);
+            std::fs::write(data.join(BUILDING).join("keys/join-1.keys"), b"asked with").expect("written");
+            let building = Building { at: data.join(BUILDING), data: data.clone(), _lock: None };
+            building.mark_placing().expect("written");
+            for path in moved {
+                std::fs::create_dir_all(data.join(path).parent().expect("a folder")).expect("made");
+                std::fs::rename(building.at.join(path), data.join(path)).expect("moved");
+            }
+            for keep in [None, Some("join-2.keys")] {
+                assert_eq!(Building::begin(&data, keep).err().map(|failure| failure.code).as_deref(), Some("data_exists"), "{moved:?}");
+            }
+            let building = Building::begin(&data, Some("join-1.keys")).expect("asked with the same code");
+            assert_eq!(std::fs::read(building.at.join("keys/join-1.keys")).expect("kept"), b"asked with");
+        }
+    }
+
+    #[test]
+    fn two_at_once_do_not_build_in_one_folder() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (fresh, empty) = (dir.path().join("fresh"), dir.path().join("empty"));
+        std::fs::create_dir(&empty).expect("an empty folder");
+        for data in [&fresh, &empty] {
+            let first = Building::begin(data, None).expect("nothing is there");
+            std::fs::write(first.at.join("half"), b"x").expect("written");
+            assert_eq!(Building::begin(data, None).err().map(|failure| failure.code).as_deref(), Some("data_exists"));
+            assert!(first.at.join("half").exists(), "the first goes on");
+            drop(first);
+            Building::begin(data, None).expect("the first is over");
+        }
+    }
+
     #[test]
     fn a_kept_key_file_outlives_the_clearing_of_a_leftover() {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -453,8 +679,10 @@ mod tests {
             std::fs::write(building.at.join(file), b"x").expect("written");
         }
         let there = |at: &Path| ["keys/join-1.keys", "keys/node.keys", "keys/officers", "accord.toml"].map(|file| at.join(file).exists());
+        drop(building);
         let building = Building::begin(&data, Some("join-1.keys")).expect("taken up again");
         assert_eq!(there(&building.at), [true, false, false, false]);
+        drop(building);
         let building = Building::begin(&data, Some("join-2.keys")).expect("another code");
         assert_eq!(there(&building.at), [false; 4]);
     }

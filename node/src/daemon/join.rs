@@ -91,6 +91,11 @@ pub fn join(plan: JoinPlan) -> Result<Joined, Failure> {
     })
 }
 
+/// Whether a file of the key folder is called as [`draft_name`] calls it.
+pub(super) fn is_draft(name: &str) -> bool {
+    name.starts_with("join-") && name.ends_with(".keys")
+}
+
 /// The file of the keys made for one code.
 fn draft_name(invite: &Invite) -> String {
     let hash = blake3::derive_key("accord laptop draft keys v1", &*invite.transport_seed());
