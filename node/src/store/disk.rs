@@ -133,6 +133,26 @@ impl RealDisk {
     }
 }
 
+/// A rename that replaces nothing, where the file system has none: a second name for the file is refused as surely. A first name that stays
+/// is only a leftover.
+fn rename_by_link(old: &Path, new: &Path, link: &dyn Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    match link(old, new) {
+        Ok(()) => {
+            if let Err(error) = std::fs::remove_file(old) {
+                tracing::warn!(path = %old.display(), %error, "a file has its new name and keeps the old one beside it");
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Nor does every one know that: what is left is to look, and to be quick. A link that leads nowhere is there too.
+        Err(_) => match std::fs::symlink_metadata(new) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::rename(old, new),
+            Err(error) => Err(error),
+        },
+    }
+}
+
 impl Disk for RealDisk {
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let file = self.file(name)?;
@@ -213,14 +233,8 @@ impl Disk for RealDisk {
         use rustix::io::Errno;
         let (old, new) = (self.path(from), self.path(to));
         match renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE) {
-            // Not every file system of a medium or a share knows this; a second name for the file is refused as surely.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match std::fs::hard_link(&old, &new) {
-                Ok(()) => std::fs::remove_file(&old)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-                // Nor does every one know that: what is left is to look, and to be quick.
-                Err(_) if new.try_exists()? => return Err(io::ErrorKind::AlreadyExists.into()),
-                Err(_) => std::fs::rename(&old, &new)?,
-            },
+            // Not every file system of a medium or a share knows this.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_by_link(&old, &new, &|old, new| std::fs::hard_link(old, new))?,
             renamed => renamed?,
         }
         let mut open = self.handles();
@@ -298,5 +312,45 @@ impl Disk for RealDisk {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_without_help_of_the_file_system_replaces_nothing_either() {
+        let no_links = |_: &Path, _: &Path| Err(io::ErrorKind::Unsupported.into());
+        let exists = |outcome: io::Result<()>| outcome.expect_err("a name that is taken").kind() == io::ErrorKind::AlreadyExists;
+        let by_link = |old: &Path, new: &Path| std::fs::hard_link(old, new);
+        let links: [(&str, &dyn Fn(&Path, &Path) -> io::Result<()>); 2] = [("by a link", &by_link), ("by looking", &no_links)];
+        for (how, link) in links {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let [part, new, nowhere] = ["a.part", "a", "nowhere"].map(|name| dir.path().join(name));
+            std::fs::write(&part, b"whole").expect("written");
+            std::fs::write(&new, b"there").expect("written");
+            assert!(exists(rename_by_link(&part, &new, link)), "{how}");
+            std::os::unix::fs::symlink(dir.path().join("gone"), &nowhere).expect("a link");
+            assert!(exists(rename_by_link(&part, &nowhere, link)), "{how}: a link that leads nowhere");
+            assert_eq!((std::fs::read(&new).expect("there"), part.exists()), (b"there".to_vec(), true), "{how}");
+            std::fs::remove_file(&new).expect("there");
+            rename_by_link(&part, &new, link).expect("a free name");
+            assert_eq!((std::fs::read(&new).expect("there"), part.exists()), (b"whole".to_vec(), false), "{how}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_has_its_new_name_is_in_place_although_the_old_one_stays() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let [part, new] = ["a.part", "a"].map(|name| dir.path().join(name));
+        std::fs::write(&part, b"whole").expect("written");
+        // As where a share is lost between the two steps: the old name cannot be taken away.
+        let link_and_lose = |old: &Path, new: &Path| {
+            std::fs::hard_link(old, new)?;
+            std::fs::remove_file(old)
+        };
+        rename_by_link(&part, &new, &link_and_lose).expect("the file is in place");
+        assert_eq!(std::fs::read(&new).expect("there"), b"whole");
     }
 }

@@ -41,7 +41,7 @@ impl std::fmt::Debug for Landing {
 }
 
 impl Landing {
-    /// Begins `file`, which must not exist. What an earlier try for the same name left goes.
+    /// Begins `file`, which must not exist. What an earlier try for the same name left goes in either case.
     ///
     /// # Errors
     /// [`BackupError::Exists`], [`BackupError::Io`].
@@ -55,13 +55,14 @@ impl Landing {
     }
 
     pub(in crate::store) fn begin_on(disk: Arc<dyn Disk>, name: &str, id: &[u8; 16]) -> Result<Self, BackupError> {
-        if disk.len(name).map_err(BackupError::io("looking for"))?.is_some() {
-            return Err(BackupError::Exists);
-        }
+        // First: a crash between the two names of a whole backup leaves both.
         for left in disk.list("").map_err(BackupError::io("looking for"))? {
             if left.strip_prefix(name).is_some_and(is_ours) {
                 disk.remove(&left).map_err(BackupError::io("clearing away"))?;
             }
+        }
+        if disk.len(name).map_err(BackupError::io("looking for"))?.is_some() {
+            return Err(BackupError::Exists);
         }
         let unique: String = id[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
         let part = format!("{name}.{unique}{PART}");
