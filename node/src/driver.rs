@@ -22,7 +22,7 @@ use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::intake::{DocState, Done, LoadError};
 use accord_protocol::limits;
-use accord_protocol::step::{AllowedPeer, Send, Step, Table, Write};
+use accord_protocol::step::{AllowedPeer, Gates, Send, Step, Table, Write};
 use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
@@ -127,8 +127,9 @@ pub struct Parts {
 pub struct Driver {
     bureau: Bureau,
     parts: Parts,
-    /// The policy epoch every gated frame is compared with at hand-off.
-    epoch: Arc<AtomicU64>,
+    /// What gated frames are compared with at hand-off: as of the last turn, and of each link that was sent such.
+    gates: Gates,
+    numbers: BTreeMap<LinkId, Arc<AtomicU64>>,
     pending: VecDeque<Work>,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<View, Refused>>>,
     command_last: u64,
@@ -200,7 +201,7 @@ enum Work {
     Finished(Finished),
 }
 
-/// Everything one turn caused, with the epoch each frame was permitted under.
+/// Everything one turn caused, with the number of its link's gate each frame was permitted under.
 #[derive(Default)]
 struct Turn {
     writes: Vec<Write>,
@@ -219,7 +220,7 @@ struct Turn {
     close: Vec<LinkId>,
     wants: Vec<DocumentId>,
     directory_changed: bool,
-    epoch: u64,
+    gates: Gates,
 }
 
 /// What a command does to the list of unlocked keys once it succeeded.
@@ -236,7 +237,7 @@ impl Turn {
         self.bytes += step.writes.iter().map(write_bytes).sum::<usize>();
         self.writes.extend(step.writes);
         self.purges.extend(step.purges);
-        self.sends.extend(step.sends.into_iter().map(|send| (send, step.policy_epoch)));
+        self.sends.extend(step.sends.into_iter().map(|send| (step.gates.of(send.link), send)).map(|(permit, send)| (send, permit)));
         self.answers.extend(step.answers);
         self.events.extend(step.events);
         if step.allow.is_some() {
@@ -245,7 +246,7 @@ impl Turn {
         self.close.extend(step.close);
         self.wants.extend(step.wants);
         self.directory_changed |= step.directory_changed;
-        self.epoch = step.policy_epoch;
+        self.gates = step.gates;
     }
 }
 
@@ -265,11 +266,12 @@ impl Driver {
     pub fn open(parts: Parts) -> Result<Self, DriverError> {
         let bureau = open_bureau(&parts)?;
         let _ = parts.directory.send(bureau.directory());
-        let epoch = Arc::new(AtomicU64::new(bureau.policy_epoch()));
+        let gates = bureau.gates();
         Ok(Self {
             bureau,
             parts,
-            epoch,
+            gates,
+            numbers: BTreeMap::new(),
             pending: VecDeque::from([Work::Input(Input::Wake)]),
             replies: BTreeMap::new(),
             command_last: 0,
@@ -445,7 +447,7 @@ impl Driver {
     }
 
     fn decide(&mut self, now: Now) -> Result<Turn, DriverError> {
-        let mut turn = self.carried.take().unwrap_or_else(|| Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() });
+        let mut turn = self.carried.take().unwrap_or_else(|| Turn { gates: self.gates.clone(), ..Turn::default() });
         self.bureau.journal_head(self.parts.store.head());
         let most = if self.rest.is_some() { 1 } else { self.parts.inputs_per_turn_max };
         let mut count = 0;
@@ -571,6 +573,7 @@ impl Driver {
             }
             Input::LinkDown { link } => {
                 self.links.remove(link);
+                self.numbers.remove(link);
                 None
             }
             Input::Command { id, command, dry_run, .. } => {
@@ -610,15 +613,19 @@ impl Driver {
     /// Everything of the turn is on disk: now it may be heard.
     async fn dispatch(&mut self, turn: Turn) -> Result<(), DriverError> {
         // Before anything of this turn is handed over: frames permitted under an older policy are stale from here on.
-        self.epoch.store(turn.epoch, Ordering::Release);
+        for (link, number) in &self.numbers {
+            number.store(turn.gates.of(*link), Ordering::Release);
+        }
+        self.gates.clone_from(&turn.gates);
         if turn.directory_changed {
             let _ = self.parts.directory.send(self.bureau.directory());
         }
         if let Some(allow) = turn.allow {
             self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
         }
-        for (send, epoch) in turn.sends {
-            let gate = send.gated.then(|| Gate { epoch: Arc::clone(&self.epoch), permit_epoch: epoch });
+        for (send, permit) in turn.sends {
+            let number = || self.numbers.entry(send.link).or_insert_with(|| Arc::new(AtomicU64::new(turn.gates.of(send.link))));
+            let gate = send.gated.then(number).map(|number| Gate { epoch: Arc::clone(number), permit_epoch: permit });
             let frame = OutFrame { bytes: send.bytes, gate };
             self.tell(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame }).await?;
         }
@@ -673,8 +680,10 @@ impl Driver {
         self.bureau.keep_clock(clock);
         self.wake_at = None;
         // Frames of the links being closed were permitted by decisions that never were.
-        self.epoch.store(u64::MAX, Ordering::Release);
-        self.epoch = Arc::new(AtomicU64::new(self.bureau.policy_epoch()));
+        for number in std::mem::take(&mut self.numbers).into_values() {
+            number.store(u64::MAX, Ordering::Release);
+        }
+        self.gates = self.bureau.gates();
         let _ = self.parts.directory.send(self.bureau.directory());
         self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
         // What the links said and still waits belongs to conversations the new core does not know; those not yet begun end with the others.
@@ -701,7 +710,7 @@ impl Driver {
 
     /// The keys in use stay in use. That they do is no news for auditors; whatever else the core does on the way begins the next turn.
     fn unlock_again(&mut self) -> Result<(), DriverError> {
-        let mut carried = Turn { epoch: self.epoch.load(Ordering::Acquire), ..Turn::default() };
+        let mut carried = Turn { gates: self.gates.clone(), ..Turn::default() };
         for (name, (certificate, signer)) in self.unlocked.clone() {
             self.command_last += 1;
             let command = Command::Unlock { name: name.clone(), certificate, signer };

@@ -85,9 +85,9 @@ pub struct AllowedPeer {
 /// Closes when the policy a frame was permitted under changes.
 #[derive(Debug, Clone)]
 pub struct Gate {
-    /// The policy epoch in force, shared with whoever raises it.
+    /// The link's number in force (policy and what was made stale for it alone), shared with whoever raises it.
     pub epoch: Arc<AtomicU64>,
-    /// The epoch the permit was given in.
+    /// That number when the permit was given.
     pub permit_epoch: u64,
 }
 

@@ -574,6 +574,12 @@ impl Bureau {
         }
     }
 
+    /// What gated frames are compared with.
+    pub fn gates(&self) -> crate::step::Gates {
+        let links = self.links.iter().filter(|(_, link)| link.made_stale() > 0).map(|(id, link)| (*id, link.made_stale()));
+        crate::step::Gates { policy: self.policy_epoch, links: links.collect() }
+    }
+
     /// Agreements stand differently than before: permits given so far are stale, views are compared anew.
     fn policy_changed(&mut self, turn: &mut Turn, partner: Option<BureauId>) {
         self.policy_epoch += 1;
@@ -603,9 +609,20 @@ impl Bureau {
         }
     }
 
+    /// As [`Bureau::compare_anew`] where a pass is the reason: the link stays, and of much that was not taken little is asked for again at a time.
+    fn compare_anew_by(&mut self, turn: &mut Turn, partner: BureauId) {
+        let mut again = Vec::new();
+        for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_with(&partner)) {
+            again.extend(link.compare_again_by_passes(turn.now.mono).into_iter().map(|document| (*id, document)));
+        }
+        for (link, document) in again {
+            self.send(turn, link, &crate::wire::Message::Want(document), false);
+        }
+    }
+
     fn finish(&mut self, turn: Turn) -> Step {
         let mut step = turn.step;
-        step.policy_epoch = self.policy_epoch;
+        step.gates = self.gates();
         step.wake_at = self.next_wake(turn.now, turn.effective);
         for document in &step.wants {
             self.loading.insert(*document);

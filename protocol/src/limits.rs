@@ -21,6 +21,8 @@ pub const SEGMENT_POSITIONS_MAX: usize = 4_096;
 pub const IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// After so many bytes said that no push answers, a mark asks whether they arrived. Back-pressure.
 pub const MARK_EVERY_BYTES: usize = 512 * 1024;
+/// Evidence sent together with the pushes that rest on it, bytes; more of it is said before them. Back-pressure.
+pub const EVIDENCE_AT_ONCE_MAX: usize = 256 * 1024;
 /// Bytes of statements, lines and passes said on a link and not known to have arrived; the rest waits. Back-pressure: with pushes on their way it stays
 /// below what a link holds.
 pub const UNHEARD_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -64,9 +66,11 @@ pub const PASS_PAIRS_MAX: usize = 65_536;
 pub const PASSES_PER_DAY: usize = 16_384;
 /// Bytes of those. Back-pressure.
 pub const PASS_BYTES_PER_DAY: usize = 64 * 1024 * 1024;
-/// Where passes give less than before, permits on their way are made stale at once and then this often at most, milliseconds. Back-pressure: it stops
-/// what is on its way to everybody.
-pub const PASS_STALE_EVERY_MS: u64 = 60_000;
+/// Where passes open or close a way, views are compared anew with a bureau at once and then this often at most, milliseconds. Back-pressure: each
+/// looks through all documents.
+pub const PASS_COMPARED_EVERY_MS: u64 = 60_000;
+/// So many documents that were not taken are asked for again each time; of more only once an hour. Back-pressure: each may go whole once more.
+pub const PASS_WANTED_MAX: usize = 256;
 /// Passes in one message.
 pub const PASSES_PAGE: usize = 32;
 /// Asks and answers in one message.

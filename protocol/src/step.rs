@@ -1,5 +1,7 @@
 //! What one input caused: what must be on disk, then what is sent, told and woken for.
 
+use std::collections::BTreeMap;
+
 use crate::id::{DocumentId, TransportKey};
 use crate::input::{CommandId, LinkId};
 use crate::time::MonoMillis;
@@ -144,12 +146,28 @@ pub struct Step {
     pub wake_at: Option<MonoMillis>,
     /// The verify workers need a new snapshot of the directory.
     pub directory_changed: bool,
-    /// Policy epoch after this step: published to the gates before `sends` go out.
-    pub policy_epoch: u64,
+    /// The gates after this step: published before `sends` go out.
+    pub gates: Gates,
+}
+
+/// What a gated frame is compared with when it leaves: it goes if its link's number is what it was when the frame was permitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// The policy epoch, of all links.
+    pub policy: u64,
+    /// How often what was on its way to single links was made stale.
+    pub links: BTreeMap<LinkId, u64>,
+}
+
+impl Gates {
+    /// The number of one link. It never goes back.
+    pub fn of(&self, link: LinkId) -> u64 {
+        self.policy.saturating_add(self.links.get(&link).copied().unwrap_or(0))
+    }
 }
 
 impl Step {
-    /// Adds a later step of the same turn; the later one's epoch, allow-list and wake-up stand.
+    /// Adds a later step of the same turn; the later one's gates, allow-list and wake-up stand.
     pub fn merge(&mut self, later: Step) {
         self.writes.extend(later.writes);
         self.purges.extend(later.purges);
@@ -167,6 +185,6 @@ impl Step {
         }
         self.wake_at = later.wake_at;
         self.directory_changed |= later.directory_changed;
-        self.policy_epoch = later.policy_epoch;
+        self.gates = later.gates;
     }
 }

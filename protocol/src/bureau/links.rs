@@ -117,6 +117,8 @@ pub struct Link {
     homeward: Option<BTreeSet<DocumentId>>,
     parted: BTreeSet<DocumentId>,
     next_mark: u64,
+    /// How often what was on its way was made stale for this link alone.
+    stale: u64,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     /// What was on its way when a gate dropped something: some of it had gone, and its acknowledgement says so.
@@ -156,11 +158,15 @@ pub struct Link {
     refused: BTreeSet<DocumentId>,
     /// There were more of them than are noted.
     refused_more: bool,
+    /// When many of them were last asked for again because of a pass.
+    asked_again: Option<MonoMillis>,
     /// Asks and answers told on this link, since when.
     pub(in crate::bureau) told: BTreeSet<StatementId>,
     pub(in crate::bureau) told_since: MonoMillis,
     /// What waits to be said.
     dues: due::Dues,
+    /// A device of our own that is revoked: it was told so on this link.
+    told_revoked: bool,
     /// Relay passes and compacts sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
@@ -199,6 +205,7 @@ impl Link {
             homeward: None,
             parted: BTreeSet::new(),
             next_mark: 1,
+            stale: 0,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             unsure: VecDeque::new(),
@@ -224,9 +231,11 @@ impl Link {
             not_taken: None,
             refused: BTreeSet::new(),
             refused_more: false,
+            asked_again: None,
             told: BTreeSet::new(),
             told_since: now,
             dues: due::Dues::default(),
+            told_revoked: false,
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
@@ -247,6 +256,18 @@ impl Link {
     fn reached(&self) -> Reached {
         let most = self.late_from.unwrap_or(u64::MAX);
         Reached { base: self.base.min(most), walked: self.walked.min(most) }
+    }
+    /// How often what was on its way was made stale for this link alone.
+    pub fn made_stale(&self) -> u64 {
+        self.stale
+    }
+    /// What is on its way by a permit must not go any more: the gate of this link drops it, and it is walked again.
+    pub fn make_stale(&mut self) {
+        self.stale += 1;
+    }
+    /// Whether the other end answers marks.
+    fn answers_marks(&self) -> bool {
+        self.version >= due::MARKS_SINCE
     }
     /// Whether something waits to be said before anything else.
     pub fn has_dues(&self) -> bool {
@@ -290,6 +311,20 @@ impl Link {
         self.count = progress::Count::default();
         self.declined.clear();
         std::mem::take(&mut self.refused)
+    }
+    /// As [`Link::compare_again`], where a pass is the reason: of many documents not taken it asks anew once an hour.
+    pub fn compare_again_by_passes(&mut self, now: MonoMillis) -> BTreeSet<DocumentId> {
+        let many = self.refused.len() > limits::PASS_WANTED_MAX;
+        if many && self.asked_again.is_some_and(|at| now < at.plus(3_600_000)) {
+            let refused = std::mem::take(&mut self.refused);
+            self.compare_again();
+            self.refused = refused;
+            return BTreeSet::new();
+        }
+        if many {
+            self.asked_again = Some(now);
+        }
+        self.compare_again()
     }
     /// Notes that a document was not taken.
     fn note_refused(&mut self, document: DocumentId) {

@@ -325,9 +325,9 @@ impl Bureau {
         let message = Message::Agreements(vec![Bytes(bytes.to_vec())]);
         for link in self.live_links(|peer| peer == partner || peer == own) {
             if !evidence.is_empty() {
-                self.send(turn, link, &Message::Statements(evidence.clone()), false);
+                self.tell_link(turn, link, &Message::Statements(evidence.clone()));
             }
-            self.send(turn, link, &message, false);
+            self.tell_link(turn, link, &message);
         }
     }
 

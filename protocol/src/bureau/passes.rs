@@ -3,7 +3,7 @@
 //! A pass is renewed when less than half its life is left and only while the agreement is in force: whoever is suspended simply gets no new
 //! one. Whoever learns a pass compares views anew with the bureau it opens the way to; nothing is sent on the word of a pass alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::seal::{Sealed, Verified};
 
@@ -47,25 +47,25 @@ impl Rounds {
     }
 }
 
-/// Passes change by time, and newer ones take away what older ones gave: when that is looked at next, when permits were made stale for it last, and
-/// for whom that is due.
+/// Passes change by time, and newer ones take away what older ones gave: when that is looked at next, with whom views were compared for it, and with
+/// whom that is due.
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
     looked: WallSeconds,
     next: Option<WallSeconds>,
-    stale: Option<MonoMillis>,
+    compared: BTreeMap<BureauId, MonoMillis>,
     due: BTreeSet<BureauId>,
 }
 
 impl Changes {
     /// What changed since a time is yet to be looked at.
     pub fn since(looked: WallSeconds, passes: &PassBook) -> Self {
-        Self { looked, next: passes.next_change(looked), stale: None, due: BTreeSet::new() }
+        Self { looked, next: passes.next_change(looked), compared: BTreeMap::new(), due: BTreeSet::new() }
     }
     /// When something is due next.
     pub fn next_wake(&self, now: MonoMillis, effective: WallSeconds) -> Option<MonoMillis> {
         let next = self.next.map(|at| now.plus(at.0.saturating_sub(effective.0).saturating_mul(1_000).clamp(1_000, 3_600_000)));
-        let due = self.stale.filter(|_| !self.due.is_empty()).map(|at| at.plus(limits::PASS_STALE_EVERY_MS));
+        let due = self.due.iter().filter_map(|bureau| self.compared.get(bureau)).map(|at| at.plus(limits::PASS_COMPARED_EVERY_MS)).min();
         next.into_iter().chain(due).min()
     }
 }
@@ -77,10 +77,11 @@ impl Bureau {
         if now < self.pass_changes.looked {
             self.pass_changes = Changes::since(now, &self.passes);
         }
-        if self.pass_changes.stale.is_some_and(|at| turn.now.mono >= at.plus(limits::PASS_STALE_EVERY_MS)) {
-            self.pass_changes.stale = None;
+        let rest = |at: &MonoMillis| turn.now.mono < at.plus(limits::PASS_COMPARED_EVERY_MS);
+        if self.pass_changes.compared.values().any(|at| !rest(at)) {
+            self.pass_changes.compared.retain(|_, at| rest(at));
             let due = std::mem::take(&mut self.pass_changes.due);
-            self.make_stale(turn, &due);
+            self.compare_by_passes(turn, due);
         }
         if self.pass_changes.next.is_none_or(|at| now < at) {
             return;
@@ -104,26 +105,39 @@ impl Bureau {
         opens.retain(|bureau| self.links.values().any(|link| link.is_with(bureau)));
         holders.extend(opens);
         self.make_stale(turn, &holders);
-        for bureau in holders {
-            self.compare_anew(turn, Some(bureau));
+        self.compare_by_passes(turn, holders);
+    }
+
+    /// Some bureaus may have less than before: what is on its way to them, and to nobody else, is made stale.
+    fn make_stale(&mut self, turn: &mut Turn, bureaus: &BTreeSet<BureauId>) {
+        let mut stale = false;
+        for link in self.links.values_mut() {
+            if bureaus.iter().any(|bureau| link.is_with(bureau)) && link.is_sending_some(turn.now.mono) {
+                link.make_stale();
+                stale = true;
+            }
+        }
+        if stale {
+            self.write_floor(turn);
         }
     }
 
-    /// Some bureaus may have less than before: what is on its way to them is made stale, if anything is. That drops what is on its way to all others
-    /// too, and whoever issues or shows a pass chooses how often that happens: so at once, and then once within a while.
-    fn make_stale(&mut self, turn: &mut Turn, bureaus: &BTreeSet<BureauId>) {
-        let sends = |bureau: &BureauId| self.links.values().any(|link| link.is_with(bureau) && link.is_sending_some(turn.now.mono));
-        let concerned: BTreeSet<BureauId> = bureaus.iter().copied().filter(sends).collect();
-        if concerned.is_empty() {
-            return;
+    /// Passes opened or closed a way to some bureaus: views are compared anew with them. Who issues or shows a pass chooses how often that happens and
+    /// whom it names, and each costs a look through all documents: at once, and then once within a while.
+    fn compare_by_passes(&mut self, turn: &mut Turn, bureaus: impl IntoIterator<Item = BureauId>) {
+        for bureau in bureaus {
+            if !self.links.values().any(|link| link.is_with(&bureau)) {
+                continue;
+            }
+            let rests = |at: &MonoMillis| turn.now.mono < at.plus(limits::PASS_COMPARED_EVERY_MS);
+            if self.pass_changes.compared.get(&bureau).is_some_and(rests) {
+                self.pass_changes.due.insert(bureau);
+            } else {
+                self.pass_changes.compared.insert(bureau, turn.now.mono);
+                self.pass_changes.due.remove(&bureau);
+                self.compare_anew_by(turn, bureau);
+            }
         }
-        if self.pass_changes.stale.is_some() {
-            self.pass_changes.due.extend(concerned);
-            return;
-        }
-        self.pass_changes.stale = Some(turn.now.mono);
-        self.policy_epoch += 1;
-        self.write_floor(turn);
     }
 
     /// What this node decides by.
@@ -349,11 +363,9 @@ impl Bureau {
             self.write_floor(turn);
             self.onward.dirty = true;
             self.make_stale(turn, &BTreeSet::from([holder]));
-            self.compare_anew(turn, Some(holder));
+            opens.push(holder);
         }
-        for partner in opens {
-            self.compare_anew(turn, Some(partner));
-        }
+        self.compare_by_passes(turn, opens);
         Ok(true)
     }
 

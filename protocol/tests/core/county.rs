@@ -153,8 +153,8 @@ impl Node {
         self.core.committed();
         self.wants.extend(step.wants);
         self.closed.extend(step.close);
-        let epoch = step.policy_epoch;
-        self.sends.extend(step.sends.into_iter().map(|send| (send, epoch)));
+        let gates = step.gates;
+        self.sends.extend(step.sends.into_iter().map(|send| (gates.of(send.link), send)).map(|(permit, send)| (send, permit)));
         step.answers.into_iter().next().map(|(_, answer)| answer)
     }
 }
@@ -319,12 +319,12 @@ impl County {
             let first = if self.by_turns { frames as usize % self.nodes.len() } else { 0 };
             let count = self.nodes.len();
             let next = (0..count).map(|at| (first + at) % count).find_map(|at| self.nodes[at].sends.pop_front().map(|sent| (at, sent)));
-            let Some((from, (send, epoch))) = next else { return 0 };
+            let Some((from, (send, permit))) = next else { return 0 };
             frames += 1;
-            let now_in_force = self.nodes[from].core.policy_epoch();
-            if send.gated && epoch != now_in_force {
+            let now_in_force = self.nodes[from].core.gates().of(send.link);
+            if send.gated && permit != now_in_force {
                 // What waits behind it for the same link is dropped with it and reported once, as the driver does.
-                self.nodes[from].sends.retain(|(other, epoch)| other.link != send.link || !other.gated || *epoch == now_in_force);
+                self.nodes[from].sends.retain(|(other, permit)| other.link != send.link || !other.gated || *permit == now_in_force);
                 self.nodes[from].give(self.now, Input::FrameDropped { link: send.link });
                 continue;
             }

@@ -73,7 +73,7 @@ fn of_more_refused_documents_than_are_noted_a_new_link_finds_the_rest() {
     let most = limits::WANTED_NOTED_MAX + limits::REFUSED_NOTED_MAX;
     hand(&mut county, 0, most);
     assert!(policy(&mut county).is_empty(), "all can be asked for by name");
-    hand(&mut county, most, most + limits::REFUSED_NOTED_MAX + 1);
+    hand(&mut county, most, 2 * most + 1);
     assert_eq!(policy(&mut county).first(), Some(&LinkId(1)), "one too many: the link begins anew");
 }
 

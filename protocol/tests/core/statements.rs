@@ -10,9 +10,11 @@ use accord_keys::root::RootStatement;
 use accord_keys::seal::{Sealed, Statement};
 use accord_keys::secret::{HpkeSecret, SecretKey, Signer};
 use accord_protocol::id::{BureauId, Bytes, CertificateId};
+use accord_protocol::input::Command;
 use accord_protocol::limits;
 use accord_protocol::step::Table;
 use accord_protocol::time::WallSeconds;
+use accord_protocol::view::View;
 use accord_protocol::wire::{Hello, Message};
 
 use crate::county::{County, usual};
@@ -253,4 +255,32 @@ fn what_is_said_at_greeting_goes_out_no_faster_than_the_other_end_takes_it() {
     let case = county.open_case(A, &[M], "title", "text");
     let document = accord_protocol::id::DocumentId::from_hex(&case).expect("an id");
     assert!(county.nodes[M].items.contains_key(&document), "documents follow");
+}
+
+#[test]
+fn the_certificates_of_ever_so_many_writers_go_no_faster_than_the_other_end_takes_them() {
+    let mut county = County::new(2);
+    county.agree(A, M, usual(county.now.wall));
+    county.pass(60);
+    county.link(A, M, false);
+    let case = county.open_case(A, &[M], "title", "text");
+    let seats: Vec<String> = (0..16).map(|seat| format!("{seat:02} {}", "x".repeat(90))).collect();
+    let writers = 2 * limits::EVIDENCE_AT_ONCE_MAX / (16 * 90);
+    for n in 0..writers {
+        let name = format!("officer {n}");
+        let capabilities = vec!["write".to_owned()];
+        county.ask(A, Command::OfficerAdd { name: name.clone(), seats: seats.clone(), capabilities });
+        county.log_in(A, &name, key(u32::try_from(n).expect("few")));
+        let note = Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: "text".to_owned() };
+        county.asked(A, Some(&name), false, note).expect("written");
+        county.run();
+    }
+    county.heard = Some(Vec::new());
+    county.link(A, M, true);
+    let heard = county.heard.take().expect("heard");
+    let place = |meant: fn(&Message) -> bool| heard.iter().position(|(from, _, message)| *from == A && meant(message));
+    let (mark, push) = (place(|message| matches!(message, Message::Mark(_))), place(|message| matches!(message, Message::Push(_))));
+    assert!(mark.is_some() && mark < push, "marks ask how far they got before anything rests on them: {mark:?} {push:?}");
+    let View::Document(view) = county.ask(M, Command::DocumentShow { id: case }) else { panic!("a document") };
+    assert_eq!(view.entries.len(), writers + 1, "and all of it came");
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use accord_protocol::bureau::{Suspicion, note_suspicion};
 use accord_protocol::input::Command;
-use accord_protocol::step::{Table, Write};
+use accord_protocol::step::{Gates, Table, Write};
 use accord_protocol::view::View;
 use rand::Rng;
 
@@ -173,7 +173,7 @@ impl World {
             booted: self.now,
             inbox: VecDeque::new(),
             wake_at: None,
-            gate: 0,
+            gates: Gates::default(),
             directory: None,
             allow: Vec::new(),
             links: std::collections::BTreeMap::new(),

@@ -8,7 +8,7 @@ use accord_keys::secret::SecretKey;
 use accord_protocol::bureau::{Bureau, Identity};
 use accord_protocol::id::{BureauId, CertificateId, DocumentId, TransportKey};
 use accord_protocol::input::{CommandId, Input, LinkId};
-use accord_protocol::step::{AllowedPeer, Send, Step, Write};
+use accord_protocol::step::{AllowedPeer, Gates, Send, Step, Write};
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
 use accord_protocol::view::{Refused, View};
 
@@ -44,7 +44,7 @@ pub struct Outcome {
     /// Verifiers need a new directory.
     pub directory_changed: bool,
     /// Epoch after the turn.
-    pub epoch: u64,
+    pub gates: Gates,
 }
 
 impl Outcome {
@@ -54,7 +54,7 @@ impl Outcome {
     }
     fn take(&mut self, step: Step) {
         self.writes.extend(step.writes);
-        self.sends.extend(step.sends.into_iter().map(|send| (send, step.policy_epoch)));
+        self.sends.extend(step.sends.into_iter().map(|send| (step.gates.of(send.link), send)).map(|(permit, send)| (send, permit)));
         self.answers.extend(step.answers);
         if step.allow.is_some() {
             self.allow = step.allow;
@@ -62,7 +62,7 @@ impl Outcome {
         self.close.extend(step.close);
         self.wants.extend(step.wants);
         self.directory_changed |= step.directory_changed;
-        self.epoch = step.policy_epoch;
+        self.gates = step.gates;
     }
 }
 
@@ -146,8 +146,8 @@ pub struct Node {
     pub inbox: VecDeque<Input>,
     /// When it wants to be woken, world milliseconds.
     pub wake_at: Option<u64>,
-    /// The policy epoch its gates compare with.
-    pub gate: u64,
+    /// What its gates compare with.
+    pub gates: Gates,
     /// Snapshot of the verifiers.
     pub directory: Option<Arc<Directory>>,
     /// Who may connect.
@@ -188,7 +188,7 @@ impl Node {
         self.starts += 1;
         let now = self.clocks(world_ms, base_wall);
         let core = Bureau::open(now, self.identity.clone(), self.disk.rows()).map_err(|e| format!("{} does not open: {e}", self.name))?;
-        self.gate = core.policy_epoch();
+        self.gates = core.gates();
         self.directory = Some(core.directory());
         self.allow = core.allowed();
         self.core = Some(core);
@@ -202,7 +202,7 @@ impl Node {
     /// # Errors
     /// When a body on disk cannot be read back.
     pub fn decide(&mut self, most: usize, now: Now, mut seed: impl FnMut() -> [u8; 32]) -> Result<Outcome, String> {
-        let mut outcome = Outcome { epoch: self.gate, ..Outcome::default() };
+        let mut outcome = Outcome { gates: self.gates.clone(), ..Outcome::default() };
         let Some(core) = self.core.as_mut() else { return Ok(outcome) };
         for _ in 0..most {
             let Some(input) = self.inbox.pop_front() else { break };

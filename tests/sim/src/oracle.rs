@@ -464,8 +464,12 @@ impl Oracle {
                     && (log.genesis.owner == from.bureau || log.handed_on(from.bureau, to.bureau))
                     && push.records.iter().all(|bytes| own_cut_follows(&log, to.bureau, &bytes.0, &from.identity.network))
             }
-            // A receipt names the document whose push it answers.
-            Some(Message::Ledger(_)) => self.named.contains(&(to.bureau, from.bureau, *document)),
+            // A receipt names the document whose push it answers. After a start the owner has receipts for all of its documents that came since the
+            // last ones, also for those that another brought.
+            Some(Message::Ledger(_)) => {
+                self.named.contains(&(to.bureau, from.bureau, *document))
+                    || log_of(from, document).is_some_and(|log| log.genesis.owner == to.bureau)
+            }
             // Asking tells: a reader asks the owner, the owner asks whoever wrote in it, be it cut meanwhile; and they answer each other.
             Some(Message::Onward(_)) => {
                 let Some(log) = log_of(from, document) else { return false };

@@ -207,7 +207,7 @@ impl World {
             booted: 0,
             inbox: std::collections::VecDeque::new(),
             wake_at: None,
-            gate: 0,
+            gates: accord_protocol::step::Gates::default(),
             directory: None,
             allow: Vec::new(),
             links: std::collections::BTreeMap::new(),

@@ -412,7 +412,7 @@ impl World {
     }
 
     fn dispatch(&mut self, n: usize, outcome: Outcome) {
-        self.nodes[n].gate = outcome.epoch;
+        self.nodes[n].gates = outcome.gates;
         if outcome.directory_changed {
             self.nodes[n].directory = self.nodes[n].core.as_ref().map(|core| core.directory());
         }

@@ -8,7 +8,7 @@ use super::*;
 use crate::wire::LedgerCounts;
 
 /// The first wire version that answers marks.
-const MARKS_SINCE: u8 = 6;
+pub(super) const MARKS_SINCE: u8 = 6;
 
 /// Something to be said.
 #[derive(Debug)]
@@ -96,8 +96,22 @@ impl Bureau {
 
     /// As [`Bureau::say`], for statements in an order in which they can be learnt.
     pub(in crate::bureau) fn say_statements(&mut self, id: LinkId, statements: Vec<Bytes>) {
+        self.say_pages(id, statements, false);
+    }
+
+    /// As [`Bureau::say_statements`]; `gated` where they say something of a document.
+    pub(super) fn say_pages(&mut self, id: LinkId, statements: impl IntoIterator<Item = Bytes>, gated: bool) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.dues.waiting.extend(pages(statements).into_iter().map(|bytes| Due::Message { bytes, gated: false }));
+            link.dues.waiting.extend(pages(statements).into_iter().map(|bytes| Due::Message { bytes, gated }));
+        }
+    }
+
+    /// Says something at once, or behind what waits: it may rest on that.
+    pub(in crate::bureau) fn tell_link(&mut self, turn: &mut Turn, id: LinkId, message: &Message) {
+        if self.links.get(&id).is_some_and(Link::has_dues) {
+            self.say(id, message, false);
+        } else {
+            self.send(turn, id, message, false);
         }
     }
 
@@ -135,9 +149,10 @@ impl Bureau {
 
     /// Sends what waits as far as the other end keeps up; `false` while some is left.
     pub(in crate::bureau) fn send_dues(&mut self, turn: &mut Turn, id: LinkId) -> bool {
+        self.tell_revoked(turn, id);
         loop {
             let Some(link) = self.links.get_mut(&id) else { return true };
-            let marks = link.version >= MARKS_SINCE;
+            let marks = link.answers_marks();
             if link.dues.waiting.is_empty() {
                 if std::mem::take(&mut link.dues.held_up) {
                     (self.passes_dirty, self.onward.dirty) = (true, true);
@@ -186,6 +201,18 @@ impl Bureau {
             if let Some(mark) = mark {
                 self.send(turn, id, &Message::Mark(mark), false);
             }
+        }
+    }
+
+    /// A device of our own that was revoked while something waited for it hears roots and revocations instead, once.
+    fn tell_revoked(&mut self, turn: &Turn, id: LinkId) {
+        let Some(link) = self.links.get(&id).filter(|link| self.mode(turn, link) == Mode::Tell) else { return };
+        if !link.told_revoked {
+            let statements = self.roots_and_revocations();
+            let link = self.links.get_mut(&id).expect("present above");
+            link.told_revoked = true;
+            link.dues.waiting.clear();
+            self.say_statements(id, statements);
         }
     }
 

@@ -112,7 +112,7 @@ impl Bureau {
     }
 
     /// All that a revoked device of our own still hears.
-    fn roots_and_revocations(&self) -> Vec<Bytes> {
+    pub(super) fn roots_and_revocations(&self) -> Vec<Bytes> {
         let kept = [Some(StatementType::Root.number()), Some(StatementType::Revocation.number())];
         let statements = self.directory.statements(&self.identity.bureau).into_iter();
         statements.filter(|bytes| kept.contains(&seal::peek_type(bytes))).map(Bytes).collect()
@@ -145,7 +145,7 @@ impl Bureau {
         let message = Message::Statements(vec![Bytes(bytes.to_vec())]);
         let public = is_public(bytes);
         for link in self.live_links(|peer| peer == own || public) {
-            self.send(turn, link, &message, false);
+            self.tell_link(turn, link, &message);
         }
     }
 
@@ -188,8 +188,6 @@ impl Bureau {
         link.busy(turn.now.mono);
         if told_only {
             self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");
-            let statements = self.roots_and_revocations();
-            self.say_statements(id, statements);
             self.send_dues(turn, id);
             return;
         }
@@ -255,7 +253,7 @@ impl Bureau {
                 _ => false,
             };
             if its_own && in_chain {
-                self.learn_over(turn, id, partner, statement);
+                self.learn_needed(turn, id, partner, statement);
             }
         }
     }

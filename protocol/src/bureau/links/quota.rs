@@ -25,8 +25,8 @@ pub(in crate::bureau) struct Quota {
     homeward: usize,
     statements: usize,
     statement_bytes: usize,
-    /// It introduced as many bureaus as it may: not counted again within the day.
-    introduced_all: bool,
+    /// Bureaus it introduced so far, once they were counted: not counted again within the day.
+    introduced: Option<usize>,
     passes: usize,
     pass_bytes: usize,
     /// Documents with held work that found no room: offered when the day is over.
@@ -52,7 +52,7 @@ impl Quota {
             homeward: 0,
             statements: 0,
             statement_bytes: 0,
-            introduced_all: false,
+            introduced: None,
             passes: 0,
             pass_bytes: 0,
             late: BTreeSet::new(),
@@ -94,14 +94,13 @@ impl Quota {
         let bytes = self.statement_bytes.saturating_add(size);
         self.statements < most(limits::STATEMENTS_PER_DAY) && bytes <= most(limits::STATEMENT_BYTES_PER_DAY)
     }
-    /// Whether it was seen within the day that it may introduce no further bureau.
-    pub fn introduced_all(&self) -> bool {
-        self.introduced_all
+    /// How many bureaus it introduced, if that was counted within the day.
+    pub fn introduced(&self) -> Option<usize> {
+        self.introduced
     }
-    /// Whether it may introduce a further bureau, of which it introduced so many.
-    pub fn may_introduce(&mut self, introduced: usize) -> bool {
-        self.introduced_all |= introduced >= limits::INTRODUCED_MAX;
-        !self.introduced_all
+    /// It introduced so many bureaus.
+    pub fn note_introduced(&mut self, introduced: usize) {
+        self.introduced = Some(introduced);
     }
     /// One was new.
     pub fn count_statement(&mut self, size: usize) {

@@ -234,10 +234,16 @@ impl Bureau {
         self.own_work_returned(turn, &peer, &writers, forks > known_forks);
         if took_away && owner_is_us {
             self.policy_changed(turn, None);
-        } else if took_away && self.links.iter().any(|(other, link)| *other != id && link.may_speak_of(&document, turn.now.mono)) {
+        } else if took_away {
             // What waits to go to others may be for who was just cut.
-            self.policy_epoch += 1;
-            self.write_floor(turn);
+            let mut stale = false;
+            for (_, link) in self.links.iter_mut().filter(|(other, link)| **other != id && link.may_speak_of(&document, turn.now.mono)) {
+                link.make_stale();
+                stale = true;
+            }
+            if stale {
+                self.write_floor(turn);
+            }
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
@@ -315,12 +321,32 @@ impl Bureau {
         partner: Option<BureauId>,
         statement: wire::IdentityStatement,
     ) -> bool {
+        self.learn_counted(turn, id, partner, statement, false)
+    }
+
+    /// As [`Bureau::learn_over`], where the session itself rests on it: a partner whose share is used up may still have renewed its device.
+    pub(super) fn learn_needed(&mut self, turn: &mut Turn, id: LinkId, partner: Option<BureauId>, statement: wire::IdentityStatement) {
+        self.learn_counted(turn, id, partner, statement, true);
+    }
+
+    fn learn_counted(
+        &mut self,
+        turn: &mut Turn,
+        id: LinkId,
+        partner: Option<BureauId>,
+        statement: wire::IdentityStatement,
+        needed: bool,
+    ) -> bool {
+        // What is known costs no share, whoever says it again.
+        if partner.is_some() && self.learnt.contains_key(&statement.id()) {
+            return false;
+        }
         let lasting = self.lasting_of(&statement).map(|bureau| (bureau, statement.to_bytes()));
         // What our own bureau sealed nobody else can make more of.
         let counted = partner.filter(|_| self.bureau_of(&statement) != Some(self.identity.bureau));
         let size = if counted.is_some() { statement.to_bytes().len() } else { 0 };
         if let Some(partner) = partner
-            && let Err(why) = self.room_for(turn, partner, &statement, size, lasting.is_some())
+            && let Err(why) = self.room_for(turn, partner, &statement, size, needed || lasting.is_some())
         {
             if !self.is_noise(turn, id) {
                 self.account(turn, "statement_refused", None, Some(partner), None, why);
@@ -336,6 +362,8 @@ impl Bureau {
             self.quota(turn, partner).count_statement(size);
             if let Some(bureau) = introduces.filter(|bureau| *bureau != partner) {
                 self.note_introduced(turn, bureau, partner);
+                let quota = self.quota(turn, partner);
+                quota.note_introduced(quota.introduced().unwrap_or(0) + 1);
             }
         }
         match lasting.filter(|_| new) {
@@ -345,7 +373,7 @@ impl Bureau {
             Some((bureau, bytes)) => {
                 let message = Message::Statements(vec![Bytes(bytes)]);
                 for other in self.live_links(|with| with == bureau).into_iter().filter(|other| *other != id) {
-                    self.send(turn, other, &message, false);
+                    self.tell_link(turn, other, &message);
                 }
             }
             None => {}
@@ -381,12 +409,17 @@ impl Bureau {
                 }
             }
             None if bureau == partner || !matches!(statement, wire::IdentityStatement::Root(_)) => {}
-            None if self.directory.bureaus().count() >= limits::BUREAUS_MAX => return Err("as many bureaus as are kept"),
             None => {
-                let known = self.quotas.get(&partner).is_some_and(Quota::introduced_all);
-                let introduced = if known { limits::INTRODUCED_MAX } else { self.introduced_by(&partner) };
-                if !self.quota(turn, partner).may_introduce(introduced) {
+                let introduced = match self.quotas.get(&partner).and_then(Quota::introduced) {
+                    Some(known) => known,
+                    None => self.introduced_by(&partner),
+                };
+                self.quota(turn, partner).note_introduced(introduced);
+                if introduced >= limits::INTRODUCED_MAX {
                     return Err("as many bureaus as a partner introduces");
+                }
+                if self.directory.bureaus().count() >= limits::BUREAUS_MAX {
+                    return Err("as many bureaus as are kept");
                 }
             }
         }

@@ -54,16 +54,18 @@ impl Bureau {
                 continue;
             }
             if self.still_stands(turn, id) {
-                // Documents rest on what waits to be said.
-                if !self.send_dues(turn, id) {
-                    continue;
+                // Documents rest on what waits to be said; what the next document rests on may have to wait itself.
+                while self.send_dues(turn, id) {
+                    // Who acknowledges a document has a cursor to return.
+                    if self.links[&id].cursor_given.is_none() {
+                        self.hand_due_cursor(turn, id);
+                    }
+                    self.pump(turn, id);
+                    if !self.links[&id].has_dues() {
+                        self.hand_due_cursor(turn, id);
+                        break;
+                    }
                 }
-                // Who acknowledges a document has a cursor to return.
-                if self.links[&id].cursor_given.is_none() {
-                    self.hand_due_cursor(turn, id);
-                }
-                self.pump(turn, id);
-                self.hand_due_cursor(turn, id);
             } else {
                 self.refuse_link(turn, id, Reason::Certificate);
             }
@@ -107,7 +109,7 @@ impl Bureau {
     fn walk_on(&mut self, turn: &mut Turn, id: LinkId) {
         loop {
             let link = &self.links[&id];
-            if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX {
+            if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX || link.has_dues() {
                 return;
             }
             let peer = link.peer.expect("only live links are pumped");
@@ -289,7 +291,6 @@ impl Bureau {
             self.passed(id, document, walk_to);
             return;
         }
-        self.counted_goes(id, walk_to, false);
         let mut named = match self.bodies.get(&document) {
             Some(state) => state.certificates(permit.whole()),
             None => self.shelf.get(&document).map(Sendable::certificates).unwrap_or_default(),
@@ -302,7 +303,8 @@ impl Bureau {
             named.retain(|certificate| !behind.contains(certificate));
         }
         let evidence = self.evidence_for(id, peer, owner, named, after);
-        self.send_evidence(turn, id, evidence);
+        let Some(mut evidence_bytes) = self.give_evidence(turn, id, evidence, permit.scope() != Scope::Held) else { return };
+        self.counted_goes(id, walk_to, false);
         let mut pushes: Vec<(Push, Vec<Arc<Segment>>)> = Vec::new();
         let mut size = usize::MAX;
         let mut sizes = Vec::new();
@@ -375,16 +377,17 @@ impl Bureau {
             let bytes = push.encode_with(segments, version);
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = rest.is_none() && at + 1 == count;
+            let all_bytes = bytes.len() + std::mem::take(&mut evidence_bytes);
             link.in_flight.push_back(InFlight {
                 mark,
-                bytes: bytes.len(),
+                bytes: all_bytes,
                 reached,
                 document,
                 last,
                 parting: false,
                 held: if permit.scope() == Scope::Held { sizes[at] } else { 0 },
             });
-            link.in_flight_bytes += bytes.len();
+            link.in_flight_bytes += all_bytes;
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
@@ -425,7 +428,7 @@ impl Bureau {
             size += bytes.len();
             pages.last_mut().expect("never empty").push(Bytes(bytes));
         }
-        self.send_evidence(turn, id, evidence);
+        let Some(mut evidence_bytes) = self.give_evidence(turn, id, evidence, true) else { return };
         self.passed(id, document, walk_to);
         for records in pages {
             let link = self.links.get_mut(&id).expect("present while pumping");
@@ -434,12 +437,28 @@ impl Bureau {
             link.next_mark += 1;
             let (mark, bytes) = (push.mark, Message::Push(push).encode());
             let reached = link.reached();
-            link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: true, held: 0 });
-            link.in_flight_bytes += bytes.len();
+            let all_bytes = bytes.len() + std::mem::take(&mut evidence_bytes);
+            link.in_flight.push_back(InFlight { mark, bytes: all_bytes, reached, document, last: false, parting: true, held: 0 });
+            link.in_flight_bytes += all_bytes;
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
         self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
+    }
+
+    /// Gives evidence ahead of the pushes that rest on it, and answers its bytes, which count with them as on their way. More of it than goes at once
+    /// waits like everything that is said before documents; then the pushes come when their turn comes again: `None`.
+    fn give_evidence(&mut self, turn: &mut Turn, id: LinkId, evidence: Vec<(StatementId, Bytes)>, may_wait: bool) -> Option<usize> {
+        let size = evidence.iter().map(|(_, bytes)| bytes.0.len()).sum();
+        if size <= limits::EVIDENCE_AT_ONCE_MAX || !may_wait || !self.links[&id].answers_marks() {
+            self.send_evidence(turn, id, evidence);
+            return Some(size);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.evidence.extend(evidence.iter().map(|(statement, _)| *statement));
+        }
+        self.say_pages(id, evidence.into_iter().map(|(_, bytes)| bytes), true);
+        None
     }
 
     /// Sends evidence ahead of what rests on it, in pages, and notes it as given.

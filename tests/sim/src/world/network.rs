@@ -143,7 +143,7 @@ impl World {
                 self.work(node);
             }
             Some(Queued::Frame { permit, .. })
-                if permit.is_some_and(|epoch| epoch != self.nodes[node].gate) && self.fault != DriverFault::IgnoresGate =>
+                if permit.is_some_and(|number| number != self.nodes[node].gates.of(link)) && self.fault != DriverFault::IgnoresGate =>
             {
                 self.note(|world| format!("{} drops a stale frame", world.nodes[node].name));
                 self.nodes[node].inbox.push_back(Input::FrameDropped { link });
