@@ -23,10 +23,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
 use crate::doctor::Ports;
-use crate::failure::Problem;
 use crate::handle::Handle;
 use crate::keystore::KeyFolder;
-use crate::keystore::backup_keys::BackupRing;
+use crate::keystore::backup_keys::BackupDoor;
 use crate::keystore::officers::Attempts;
 use crate::swarm::{SwarmCommand, Traffic};
 
@@ -75,10 +74,8 @@ pub struct Inner {
     pub handle: Handle,
     /// The key files.
     pub keys: KeyFolder,
-    /// Keys of backups; `None` where there is no recovery key or its keys cannot be used.
-    pub backup_ring: Option<Arc<BackupRing>>,
-    /// Why there are no keys of backups, where their file cannot be used.
-    pub backup_problem: Option<Problem>,
+    /// Keys of backups.
+    pub backup_keys: Arc<BackupDoor>,
     /// One backup at a time.
     pub backups: Arc<tokio::sync::Semaphore>,
     /// Wrong passphrases lately.

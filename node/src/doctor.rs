@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use accord_keys::id::TransportKey;
@@ -66,11 +66,13 @@ impl Ports {
 pub async fn examine(app: &App) -> Result<Vec<Finding>, Failure> {
     let (data, keys, reserve) = (app.data.clone(), app.keys.clone(), app.config.disk_reserve_bytes);
     let clock = app.handle.clock().clone();
+    let backup_keys = Arc::clone(&app.backup_keys);
     let local = move || {
         let mut found = vec![free_space(&data, reserve)];
         let before = clock.now().mono.0;
         found.push(write_and_sync(&data, || clock.now().mono.0.saturating_sub(before)));
         found.extend(key_files(&keys.folder(), &keys.files()));
+        found.extend(backup_keys.check().err().and_then(|failure| damaged_backup_keys(&failure)));
         found
     };
     let mut findings = tokio::task::spawn_blocking(local).await.map_err(|error| Failure::fault("internal").because(error))?;
@@ -170,6 +172,12 @@ fn key_files(folder: &Path, files: &[PathBuf]) -> Vec<Finding> {
         bad.push(Finding::good("keys_good").with("count", files.iter().filter(|path| path.is_file()).count()));
     }
     bad
+}
+
+/// Without them no backup is made and none is forgotten. A wrong mode is told with those of the other files.
+fn damaged_backup_keys(failure: &Failure) -> Option<Finding> {
+    let path = failure.param("path").unwrap_or_default();
+    (failure.code != "key_file_open").then(|| Finding::bad("keys_backup").with("path", path))
 }
 
 fn ports(ports: &Ports) -> Finding {

@@ -51,7 +51,7 @@ pub use survey::{LostPart, VerifyReport};
 use batch::{Draft, Record};
 use cipher::{Random, Subkey};
 use disk::{Disk, LockGuard, RealDisk};
-use error::is_full;
+pub(crate) use error::is_full;
 use index::{Index, RECENT_ROWS_MAX, Unusable};
 use journal::{Journal, fatal};
 use keyring::Keyring;

@@ -25,10 +25,8 @@ pub(super) async fn create(State(app): State<App>, who: Who) -> Result<Response,
     let View::Status(status) = app.handle.command(Command::Status).await? else {
         return Err(Failure::fault("internal").with("cause", "Status answered something else").into());
     };
-    if let Some(problem) = &app.backup_problem {
-        return Err(Failure::from(problem.clone()).into());
-    }
-    let maker = Maker::gather(&app.data, &app.keys, app.backup_ring.as_deref(), status.now)?;
+    let ring = app.backup_keys.ring_for_backup()?;
+    let maker = Maker::gather(&app.data, &app.keys, ring.as_deref(), status.now)?;
     app.handle.ask(who.person, false, Command::BackupNote).await?;
     // Taken after the note is on disk, so that the backup knows of itself.
     let snapshot = app.handle.snapshot().await?;

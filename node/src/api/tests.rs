@@ -46,11 +46,11 @@ impl Fake {
         let (stop, stops) = watch::channel(false);
         let (swarm, _) = mpsc::channel(1);
         let config = Config { api_header_seconds: 1, api_connections_max: 4, ..Config::default() };
+        let keys = KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder");
         let app = App::new(Inner {
             handle,
-            keys: KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder"),
-            backup_ring: None,
-            backup_problem: None,
+            backup_keys: Arc::new(BackupDoor::new(&keys, &[0; 32])),
+            keys,
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             attempts: Attempts::default(),
             passphrases: tokio::sync::Semaphore::new(1),

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::config::ConfigError;
 use crate::driver::DriverError;
 use crate::failure::Failure;
-use crate::store::StoreError;
 use crate::store::backup::BackupError;
+use crate::store::{StoreError, is_full};
 use crate::swarm::SwarmError;
 
 /// A configuration that cannot be used: exit 2, with its line.
@@ -57,7 +57,9 @@ pub(crate) fn store(dir: &Path, error: StoreError) -> Failure {
             Failure::fault("journal_damaged").with("file", &damage.file).with("offset", damage.offset).with("what", &damage.what)
         }
         StoreError::RepairCutShort { .. } => Failure::misuse("repair_cut_short"),
-        StoreError::Full { free, needed } => Failure::fault("disk_full").with("free", free).with("needed", needed),
+        // Only who opens a store by itself comes here: a start, or a command beside a stopped node. The running node says `disk_full`.
+        StoreError::Full { free, needed } => Failure::fault("store_no_room").with("free", free).with("needed", needed),
+        StoreError::Io { source, .. } if is_full(source) => Failure::fault("store_no_room"),
         StoreError::Fatal(cause) => Failure::fault("disk_failed").with("cause", cause),
         StoreError::Refused { .. } | StoreError::Purged(_) => Failure::fault("internal").with("cause", &error),
         StoreError::Io { .. } => Failure::fault("disk_failed").with("cause", &error),
@@ -129,5 +131,18 @@ mod tests {
         let failed = store(dir, StoreError::Fatal("fsync".to_owned()));
         assert_eq!((failed.code.as_str(), failed.kind.exit_code()), ("disk_failed", 4));
         assert_eq!(swarm(SwarmError::KeyLog).code, "keylog_set");
+    }
+
+    #[test]
+    fn a_disk_without_room_for_a_start_or_a_repair_is_no_failed_disk_and_reads_nothing() {
+        let dir = Path::new("/d/store");
+        let full = store(dir, StoreError::Full { free: 7, needed: 4096 });
+        let unwritten = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let io = store(dir, StoreError::Io { action: "writing", file: "journal/00000002.journal.repaired".to_owned(), source: unwritten });
+        for failure in [&full, &io] {
+            assert_eq!((failure.code.as_str(), failure.kind.exit_code()), ("store_no_room", 4));
+        }
+        let told = crate::words::Words::of(crate::words::Lang::En).sentences(&full);
+        assert!(told.cause.is_some_and(|cause| cause.contains("4096")) && told.error.contains("/d/store"));
     }
 }

@@ -157,7 +157,7 @@ pub fn verify(file: &Path, opener: Option<&Opener>, progress: &mut dyn FnMut(Pro
 /// confirmed its store.
 ///
 /// # Errors
-/// As [`verify`]; `data_exists`, `disk_full`, a failed write. After any of them there is no data folder.
+/// As [`verify`]; `data_exists`, `store_no_room`, a failed write. After any of them there is no data folder.
 pub fn restore(file: &Path, data: &Path, opener: &Opener, progress: &mut dyn FnMut(Progress)) -> Result<Inside, Failure> {
     super::keep_memory_private();
     // Told before a long reading begins; made sure of again at the end.

@@ -22,9 +22,9 @@ use crate::api::{self, App, Member, Members, server};
 use crate::config::Config;
 use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
-use crate::failure::{Failure, Problem};
+use crate::failure::Failure;
 use crate::handle::Handle;
-use crate::keystore::backup_keys::{BackupRing, keeps_from};
+use crate::keystore::backup_keys::{BackupDoor, keeps_from};
 use crate::keystore::officers::Attempts;
 use crate::keystore::{KeyFolder, NodeKeys};
 use crate::store::{Progress, Store, StoreKey};
@@ -140,11 +140,12 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let socket = server::Socket::bind(&config.socket(&plan.data), &plan.data)?;
 
     // Only backups need these keys: without them the node runs, and says what is wrong when one is asked for.
-    let (backup_ring, backup_problem) = match BackupRing::open(&folder, &keys.store) {
-        Ok(ring) => (ring.map(Arc::new), None),
+    let backup_keys = Arc::new(BackupDoor::new(&folder, &keys.store));
+    let dated = match backup_keys.ring() {
+        Ok(ring) => ring.is_some(),
         Err(failure) => {
-            tracing::error!(%failure, "the keys of backups cannot be used: no backup can be made");
-            (None, Some(Problem::of(&failure, String::new())))
+            tracing::error!(%failure, "the keys of backups cannot be used: no backup can be made, and no old one is forgotten");
+            true
         }
     };
 
@@ -180,14 +181,13 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let thread = thread.map_err(|error| Failure::fault("no_runtime").because(error))?;
 
     // Keys of old backups are forgotten by a clock others vouch for.
-    let forgetting = backup_ring.clone().map(|ring| tokio::spawn(forget_old_backups(ring, handle.clone(), config.backup_keep_days)));
+    let forgetting = dated.then(|| tokio::spawn(forget_old_backups(Arc::clone(&backup_keys), handle.clone(), config.backup_keep_days)));
 
     // The API.
     let app = App::new(api::Inner {
         handle: handle.clone(),
         keys: folder,
-        backup_ring,
-        backup_problem,
+        backup_keys,
         backups: Arc::new(tokio::sync::Semaphore::new(1)),
         attempts: Attempts::default(),
         passphrases: tokio::sync::Semaphore::new(1),
@@ -243,17 +243,25 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     Ok(())
 }
 
-/// Once an hour: the keys of days longer ago than `keep_days` go. While nobody vouches for the clock it is asked again sooner.
-async fn forget_old_backups(ring: Arc<BackupRing>, handle: Handle, keep_days: u64) {
+/// Once an hour: the keys of days longer ago than `keep_days` go. While nobody vouches for the clock, or the keys cannot be used, it is tried
+/// again sooner.
+async fn forget_old_backups(keys: Arc<BackupDoor>, handle: Handle, keep_days: u64) {
     loop {
         let mut wait_s = FORGET_EVERY_S;
         if let Ok(View::Status(status)) = handle.command(Command::Status).await {
             let first = keeps_from(status.now, keep_days, status.clock_corroborated && status.clock == "good");
-            let ring = Arc::clone(&ring);
-            match tokio::task::spawn_blocking(move || first.map_or(Ok(false), |first| ring.forget_before(first))).await {
+            let keys = Arc::clone(&keys);
+            let forget = move || match (first, keys.ring()?) {
+                (Some(first), Some(ring)) => ring.forget_before(first),
+                _ => Ok(false),
+            };
+            match tokio::task::spawn_blocking(forget).await {
                 Ok(Ok(true)) => tracing::info!(keep_days, "keys of old backups are forgotten; only the paper recovery key opens those now"),
                 Ok(Ok(false)) => {}
-                Ok(Err(failure)) => tracing::warn!(%failure, "keys of old backups could not be forgotten; it is tried again"),
+                Ok(Err(failure)) => {
+                    tracing::warn!(%failure, "keys of old backups could not be forgotten; it is tried again");
+                    wait_s = FORGET_AGAIN_S;
+                }
                 Err(error) => tracing::error!(%error, "forgetting keys of old backups panicked"),
             }
             if first.is_none() {

@@ -25,7 +25,7 @@ const MARK: usize = 16;
 /// Compares where the store was with where it is, notes a suspicion in it, and leaves the marks of this start.
 ///
 /// # Errors
-/// What reading or writing store and file say, `disk_full` among it where there is something to note; `no_randomness` without a source of it.
+/// What reading or writing store and file say, `store_no_room` among it where there is something to note; `no_randomness` without a source of it.
 pub(super) fn settle(data: &Path, store: &mut Store) -> Result<Option<Suspicion>, Failure> {
     settle_on(data, store, machine())
 }
@@ -133,7 +133,7 @@ mod tests {
         copy(&dir.path().join("backup"), &data.join("store"));
         for machine in [7, 8] {
             let refused = start_full(&data, [machine; 32]).expect_err("what it suspects is nowhere");
-            assert_eq!(refused.code, "disk_full", "machine {machine}");
+            assert_eq!(refused.code, "store_no_room", "machine {machine}");
         }
         assert_eq!(start(&data, [7; 32]), Some(Suspicion::Restored), "with room it is noted");
         assert_eq!(start(&data, [7; 32]), None);

@@ -7,14 +7,14 @@
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use accord_keys::canon;
 use accord_keys::keyfile;
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{KeyFolder, Recovery, newer, private, random, read};
+use super::{KeyFolder, Recovery, check_private, newer, private, random, read};
 use crate::failure::Failure;
 
 /// The file in the key folder.
@@ -134,14 +134,22 @@ impl KeyFolder {
     /// The chain; `None` for a node that has none: a laptop, or one founded before there were backups.
     ///
     /// # Errors
-    /// `key_file_damaged`, `key_file_open`, `wrong_passphrase` for a chain of another store.
+    /// `backup_keys_damaged`, `key_file_open`, `wrong_passphrase` for a chain of another store.
     pub fn read_backup_keys(&self, store: &[u8; 32]) -> Result<Option<BackupKeys>, Failure> {
-        let wrap = wrapping(store);
+        self.unseal_backup_keys(&wrapping(store))
+    }
+
+    fn unseal_backup_keys(&self, wrap: &[u8; 32]) -> Result<Option<BackupKeys>, Failure> {
+        // No backup holds this file, so what is said of other damaged key files would send people looking for nothing.
+        let told = |path: &PathBuf, failure: Failure| match failure.code.as_str() {
+            "key_file_damaged" => Failure::misuse("backup_keys_damaged").with("path", path.display()).because(failure),
+            _ => failure,
+        };
         let one = |path: PathBuf| -> Result<Option<BackupKeys>, Failure> {
             if !path.exists() {
                 return Ok(None);
             }
-            let keys: BackupKeys = read(&path, |sealed| keyfile::unwrap_secret(sealed, &wrap))?;
+            let keys: BackupKeys = read(&path, |sealed| keyfile::unwrap_secret(sealed, wrap)).map_err(|failure| told(&path, failure))?;
             if keys.version == 1 { Ok(Some(keys)) } else { Err(newer(&path, keys.version)) }
         };
         // A crash while the old one was overwritten leaves the new one beside it, whole.
@@ -175,8 +183,12 @@ impl BackupRing {
     /// # Errors
     /// As [`KeyFolder::read_backup_keys`].
     pub fn open(folder: &KeyFolder, store: &[u8; 32]) -> Result<Option<Self>, Failure> {
-        let keys = folder.read_backup_keys(store)?;
-        Ok(keys.map(|keys| Self { folder: folder.clone(), wrap: wrapping(store), keys: Mutex::new(keys) }))
+        Self::open_under(folder, wrapping(store))
+    }
+
+    fn open_under(folder: &KeyFolder, wrap: Zeroizing<[u8; 32]>) -> Result<Option<Self>, Failure> {
+        let keys = folder.unseal_backup_keys(&wrap)?;
+        Ok(keys.map(|keys| Self { folder: folder.clone(), wrap, keys: Mutex::new(keys) }))
     }
 
     /// The key of a day; `None` if it is forgotten.
@@ -205,6 +217,52 @@ impl BackupRing {
         self.folder.seal_backup_keys(&later, &self.wrap)?;
         *keys = later;
         Ok(true)
+    }
+}
+
+/// The chain of a running node whose file may not be usable when the node starts: looked for anew until it is.
+pub struct BackupDoor {
+    folder: KeyFolder,
+    wrap: Zeroizing<[u8; 32]>,
+    ring: Mutex<Option<Arc<BackupRing>>>,
+}
+
+impl BackupDoor {
+    /// Of this folder, whose file is not looked at yet.
+    pub fn new(folder: &KeyFolder, store: &[u8; 32]) -> Self {
+        Self { folder: folder.clone(), wrap: wrapping(store), ring: Mutex::default() }
+    }
+
+    /// The chain, to forget its first days; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`KeyFolder::read_backup_keys`].
+    pub fn ring(&self) -> Result<Option<Arc<BackupRing>>, Failure> {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if ring.is_none() {
+            *ring = BackupRing::open_under(&self.folder, self.wrap.clone())?.map(Arc::new);
+        }
+        Ok(ring.clone())
+    }
+
+    /// The chain, to make a backup: refused as long as others may read its file, also where it was read before that.
+    ///
+    /// # Errors
+    /// As [`BackupDoor::ring`].
+    pub fn ring_for_backup(&self) -> Result<Option<Arc<BackupRing>>, Failure> {
+        let path = self.folder.dir.join(FILE);
+        if path.exists() {
+            check_private(&path)?;
+        }
+        self.ring()
+    }
+
+    /// Whether the file is whole as it lies there.
+    ///
+    /// # Errors
+    /// As [`BackupDoor::ring`].
+    pub fn check(&self) -> Result<(), Failure> {
+        self.folder.unseal_backup_keys(&self.wrap).map(drop)
     }
 }
 
@@ -256,6 +314,6 @@ mod tests {
         std::fs::write(&path, [0; 200]).expect("overwritten");
         assert_eq!(folder.read_backup_keys(&[1; 32]).expect("the new one counts"), first.on(130));
         std::fs::remove_file(&next).expect("there");
-        assert_eq!(folder.read_backup_keys(&[1; 32]).expect_err("damaged").code, "key_file_damaged");
+        assert_eq!(folder.read_backup_keys(&[1; 32]).expect_err("damaged").code, "backup_keys_damaged");
     }
 }

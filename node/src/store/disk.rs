@@ -133,9 +133,12 @@ impl RealDisk {
     }
 }
 
+/// Gives a file a second name.
+type Linking<'a> = dyn Fn(&Path, &Path) -> io::Result<()> + 'a;
+
 /// A rename that replaces nothing, where the file system has none: a second name for the file is refused as surely. A first name that stays
 /// is only a leftover.
-fn rename_by_link(old: &Path, new: &Path, link: &dyn Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+fn rename_by_link(old: &Path, new: &Path, link: &Linking<'_>) -> io::Result<()> {
     match link(old, new) {
         Ok(()) => {
             if let Err(error) = std::fs::remove_file(old) {
@@ -324,7 +327,7 @@ mod tests {
         let no_links = |_: &Path, _: &Path| Err(io::ErrorKind::Unsupported.into());
         let exists = |outcome: io::Result<()>| outcome.expect_err("a name that is taken").kind() == io::ErrorKind::AlreadyExists;
         let by_link = |old: &Path, new: &Path| std::fs::hard_link(old, new);
-        let links: [(&str, &dyn Fn(&Path, &Path) -> io::Result<()>); 2] = [("by a link", &by_link), ("by looking", &no_links)];
+        let links: [(&str, &Linking<'_>); 2] = [("by a link", &by_link), ("by looking", &no_links)];
         for (how, link) in links {
             let dir = tempfile::tempdir().expect("a temporary folder");
             let [part, new, nowhere] = ["a.part", "a", "nowhere"].map(|name| dir.path().join(name));

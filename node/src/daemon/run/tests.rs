@@ -121,12 +121,42 @@ fn a_node_whose_backup_keys_are_damaged_runs_and_says_so_when_a_backup_is_asked_
     let dir = tempfile::tempdir().expect("a temporary folder");
     let data = dir.path().join("a");
     found(&data, "河东县公安局");
+    let whole = std::fs::read(data.join("keys/backup.keys")).expect("init made it");
     crate::keystore::write_private(&data.join("keys/backup.keys"), &[0; 200]).expect("overwritten");
     let node = Node::start(&data);
     let refused = node.client().fetch("/v1/backup", |_| Ok(())).expect_err("nothing to seal it under");
     let path = data.join("keys/backup.keys").display().to_string();
-    assert_eq!((refused.code.as_str(), refused.param("path")), ("key_file_damaged", Some(path.as_str())));
+    assert_eq!((refused.code.as_str(), refused.param("path")), ("backup_keys_damaged", Some(path.as_str())));
     node.login();
+    let bad = |node: &Node| -> Vec<String> {
+        let found: Vec<serde_json::Value> = node.client().get("/v1/doctor").expect("findings");
+        let bad = found.iter().filter(|finding| finding["ok"] == json!(false));
+        bad.map(|finding| finding["code"].to_string()).filter(|code| code.contains("keys")).collect()
+    };
+    assert_eq!(bad(&node), ["\"keys_backup\""], "doctor names it");
+    crate::keystore::write_private(&data.join("keys/backup.keys"), &whole).expect("put back from a copy");
+    assert_eq!(bad(&node), Vec::<String>::new());
+    node.client().fetch("/v1/backup", |_| Ok(())).expect("used as soon as it is whole");
+    node.stop().expect("a clean stop");
+}
+
+#[test]
+fn backup_keys_that_others_may_read_are_refused_each_time_they_are_used_and_only_then() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("a");
+    found(&data, "河东县公安局");
+    let mode = |mode: u32| {
+        std::fs::set_permissions(data.join("keys/backup.keys"), std::fs::Permissions::from_mode(mode)).expect("ours");
+    };
+    mode(0o644);
+    let node = Node::start(&data);
+    let back_up = |node: &Node| node.client().fetch("/v1/backup", |_| Ok(())).err().map(|failure| failure.code);
+    assert_eq!(back_up(&node).as_deref(), Some("key_file_open"));
+    mode(0o600);
+    assert_eq!(back_up(&node), None, "what the refusal said to do was done");
+    mode(0o644);
+    assert_eq!(back_up(&node).as_deref(), Some("key_file_open"), "also of a file that was read before");
     node.stop().expect("a clean stop");
 }
 
