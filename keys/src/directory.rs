@@ -31,8 +31,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use thiserror::Error;
 
+mod ended;
+mod held;
+mod line;
 mod record;
 
+pub use held::Held;
 pub use record::{BureauRecord, Freeze};
 
 /// Most root versions kept of one bureau.
@@ -160,12 +164,29 @@ pub struct Directory {
     certificates: Arc<BTreeMap<CertificateId, Arc<Verified<MemberCertificate>>>>,
     root_owner: Arc<BTreeMap<RootId, BureauId>>,
     transports: Arc<BTreeMap<TransportKey, BTreeSet<CertificateId>>>,
+    /// Where every statement lies that is neither a root version nor a certificate.
+    places: Arc<BTreeMap<StatementId, Place>>,
+}
+
+/// Where a statement lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Revocation(BureauId),
+    Appointment(BureauId, u32),
+    ClockReset(BureauId),
 }
 
 impl Directory {
     /// An empty directory of `network`.
     pub fn new(network: NetworkId) -> Self {
-        Self { network, bureaus: Arc::default(), certificates: Arc::default(), root_owner: Arc::default(), transports: Arc::default() }
+        Self {
+            network,
+            bureaus: Arc::default(),
+            certificates: Arc::default(),
+            root_owner: Arc::default(),
+            transports: Arc::default(),
+            places: Arc::default(),
+        }
     }
 
     /// Learns a root version. Version 1 makes the bureau known.
@@ -189,9 +210,7 @@ impl Directory {
             Some(previous) => self.check_succession(&root, previous)?,
         };
         let record = Arc::make_mut(Arc::make_mut(&mut self.bureaus).entry(bureau).or_insert_with(|| Arc::new(BureauRecord::empty(bureau))));
-        record.weight += weight(&root);
-        record.roots.insert(id, Arc::new(root));
-        record.derive_line();
+        record.add_root(root);
         Arc::make_mut(&mut self.root_owner).insert(id, bureau);
         Ok(Learned::New)
     }
@@ -216,12 +235,13 @@ impl Directory {
         if record.certificates.len() >= CERTIFICATES_MAX {
             return Err(DirectoryError::Full { what: "certificates", most: CERTIFICATES_MAX });
         }
-        record.weight += weight(&certificate);
-        record.certificates.insert(id);
-        if let Some(transport) = body.transport {
+        let transport = body.transport;
+        let certificate = Arc::new(certificate);
+        record.add_certificate(Arc::clone(&certificate));
+        if let Some(transport) = transport {
             Arc::make_mut(&mut self.transports).entry(transport).or_default().insert(id);
         }
-        Arc::make_mut(&mut self.certificates).insert(id, Arc::new(certificate));
+        Arc::make_mut(&mut self.certificates).insert(id, certificate);
         Ok(Learned::New)
     }
 
@@ -250,12 +270,13 @@ impl Directory {
             }
         }
         let root = self.root_behind(&body.issuer).ok_or(DirectoryError::UnknownBureau(body.bureau))?;
-        let record = self.record_mut(&body.bureau)?;
+        let (id, bureau) = (revocation.id(), body.bureau);
+        let record = self.record_mut(&bureau)?;
         if record.revocations.len() >= REVOCATIONS_MAX {
             return Err(DirectoryError::Full { what: "revocations", most: REVOCATIONS_MAX });
         }
-        record.weight += weight(&revocation);
-        record.revocations.insert(revocation.id(), (root, Arc::new(revocation)));
+        record.add_revocation(root, revocation);
+        Arc::make_mut(&mut self.places).insert(id, Place::Revocation(bureau));
         Ok(Learned::New)
     }
 
@@ -276,18 +297,16 @@ impl Directory {
         if registrar.kind != MemberKind::Node || !registrar.may(Capability::Register) {
             return Err(DirectoryError::NotDelegable("a registrar is a node whose certificate lists `register`"));
         }
-        let (bureau, epoch) = (body.bureau, body.epoch);
+        let (id, bureau, epoch) = (appointment.id(), body.bureau, body.epoch);
         let record = self.record_mut(&bureau)?;
         if !record.appointments.contains_key(&epoch) && record.appointments.len() >= APPOINTMENTS_MAX {
             return Err(DirectoryError::Full { what: "epochs", most: APPOINTMENTS_MAX });
         }
-        let rivals = record.appointments.entry(epoch).or_default();
-        if rivals.len() >= RIVALS_MAX {
+        if record.appointments.get(&epoch).is_some_and(|rivals| rivals.len() >= RIVALS_MAX) {
             return Err(DirectoryError::Full { what: "appointments of one epoch", most: RIVALS_MAX });
         }
-        let more = weight(&appointment);
-        rivals.insert(appointment.id(), Arc::new(appointment));
-        record.weight += more;
+        record.add_appointment(appointment);
+        Arc::make_mut(&mut self.places).insert(id, Place::Appointment(bureau, epoch));
         Ok(Learned::New)
     }
 
@@ -302,13 +321,13 @@ impl Directory {
             return Ok(Learned::Known);
         }
         self.check_root_seal(&body.bureau, &body.root, &reset)?;
-        let bureau = body.bureau;
+        let (id, bureau) = (reset.id(), body.bureau);
         let record = self.record_mut(&bureau)?;
         if record.clock_resets.len() >= CLOCK_RESETS_MAX {
             return Err(DirectoryError::Full { what: "clock resets", most: CLOCK_RESETS_MAX });
         }
-        record.weight += weight(&reset);
-        record.clock_resets.insert(reset.id(), Arc::new(reset));
+        record.add_clock_reset(reset);
+        Arc::make_mut(&mut self.places).insert(id, Place::ClockReset(bureau));
         Ok(Learned::New)
     }
 
@@ -336,20 +355,15 @@ impl Directory {
     pub fn confirm_root(&mut self, root: &RootId) -> bool {
         let Some(bureau) = self.root_owner.get(root).copied() else { return false };
         let Ok(record) = self.record_mut(&bureau) else { return false };
-        record.confirmed_roots.insert(*root);
-        record.derive_line();
+        record.confirm_root(*root);
         true
     }
 
     /// Says that people checked this appointment, so that it stands in spite of rivals for its epoch. A local decision, as for
     /// [`Self::confirm_root`].
     pub fn confirm_appointment(&mut self, bureau: &BureauId, appointment: &StatementId) -> bool {
-        let Ok(record) = self.record_mut(bureau) else { return false };
-        let known = record.appointments.values().any(|rivals| rivals.contains_key(appointment));
-        if known {
-            record.confirmed_appointments.insert(*appointment);
-        }
-        known
+        let Some(Place::Appointment(owner, epoch)) = self.places.get(appointment).copied() else { return false };
+        owner == *bureau && self.record_mut(bureau).is_ok_and(|record| record.confirm_appointment(epoch, appointment))
     }
 
     /// The network.
@@ -379,7 +393,7 @@ impl Directory {
 
     /// True while rival roots or appointments of the bureau stand unresolved.
     pub fn is_frozen(&self, bureau: &BureauId) -> bool {
-        self.bureau(bureau).is_some_and(|record| record.freeze().is_some())
+        self.bureau(bureau).is_some_and(BureauRecord::is_frozen)
     }
 
     /// A certificate whose chain holds, in whatever standing.
@@ -411,11 +425,12 @@ impl Directory {
     pub fn revoked(&self, certificate: &CertificateId) -> Option<RevocationClass> {
         let body = self.certificate(certificate)?.body();
         let record = self.bureau(&body.bureau)?;
-        let own = record.revocations_of(certificate, body).map(|revocation| revocation.class).max();
+        let own = record.revoked_itself(certificate, body);
         let Issuer::Member(issuer) = &body.issuer else {
             return own;
         };
-        own.max(self.revoked_with_issuer(record, issuer))
+        let falls = self.certificate(issuer).is_some_and(|known| record.takes_down_issued(issuer, known.body()));
+        own.max(falls.then_some(RevocationClass::Compromised))
     }
 
     /// The certificate of a transport key: one that is not revoked before one that is, then the newest. Several bureaus may claim one
@@ -432,7 +447,7 @@ impl Directory {
 
     /// Every certificate of a bureau, ascending by id, in whatever standing.
     pub fn members(&self, bureau: &BureauId) -> Vec<CertificateId> {
-        self.bureau(bureau).map(|record| record.certificates.iter().copied().collect()).unwrap_or_default()
+        self.bureau(bureau).map(|record| record.certificates.keys().copied().collect()).unwrap_or_default()
     }
 
     /// The newest epoch and its registrar; `None` when nobody is appointed, or rivals stand for the newest epoch. Appointments by a root
@@ -448,37 +463,30 @@ impl Directory {
         self.bureau(bureau)?.appointed(epoch).map(|appointment| appointment.body().registrar)
     }
 
-    /// Everything known of a bureau as sealed bytes, in an order in which an empty directory can learn it: roots by version, certificates
-    /// by the root, certificates by members, revocations, appointments, clock resets.
-    pub fn statements(&self, bureau: &BureauId) -> Vec<Vec<u8>> {
-        let Some(record) = self.bureau(bureau) else {
-            return Vec::new();
-        };
-        let mut roots: Vec<_> = record.roots.values().collect();
-        roots.sort_by_key(|root| (root.body().version, root.id()));
-        let certificates = record.certificates.iter().filter_map(|id| self.certificate(id));
-        let (by_root, by_member): (Vec<_>, Vec<_>) = certificates.partition(|it| matches!(it.body().issuer, Issuer::Root(_)));
-        roots
-            .into_iter()
-            .map(|it| it.sealed().to_bytes())
-            .chain(by_root.into_iter().chain(by_member).map(|it| it.sealed().to_bytes()))
-            .chain(record.revocations().map(|it| it.sealed().to_bytes()))
-            .chain(record.appointments().map(|it| it.sealed().to_bytes()))
-            .chain(record.clock_resets.values().map(|it| it.sealed().to_bytes()))
-            .collect()
+    /// Everything known of a bureau, in an order in which an empty directory can learn it: see [`BureauRecord::statements`].
+    pub fn statements<'a>(&'a self, bureau: &BureauId) -> impl Iterator<Item = Held<'a>> + use<'a> {
+        self.bureau(bureau).into_iter().flat_map(BureauRecord::statements)
+    }
+
+    /// One root, certificate, revocation, appointment or clock reset.
+    pub fn statement(&self, id: &StatementId) -> Option<Held<'_>> {
+        if let Some(certificate) = self.certificate(&CertificateId(id.0)) {
+            return Some(Held::Certificate(certificate));
+        }
+        let root = RootId(id.0);
+        if let Some(bureau) = self.root_owner.get(&root) {
+            return self.bureau(bureau)?.root(&root).map(Held::Root);
+        }
+        match self.places.get(id)? {
+            Place::Revocation(bureau) => self.bureau(bureau)?.revocations.get(id).map(|(_, it)| Held::Revocation(it)),
+            Place::Appointment(bureau, epoch) => self.bureau(bureau)?.appointments.get(epoch)?.get(id).map(|it| Held::Appointment(it)),
+            Place::ClockReset(bureau) => self.bureau(bureau)?.clock_resets.get(id).map(|it| Held::ClockReset(it)),
+        }
     }
 
     /// The sealed bytes of one root, certificate, revocation, appointment or clock reset.
     pub fn statement_bytes(&self, id: &StatementId) -> Option<Vec<u8>> {
-        if let Some(certificate) = self.certificate(&CertificateId(id.0)) {
-            return Some(certificate.sealed().to_bytes());
-        }
-        self.bureaus().find_map(|record| {
-            let root = record.roots.get(&RootId(id.0)).map(|it| it.sealed().to_bytes());
-            root.or_else(|| record.revocations.get(id).map(|(_, it)| it.sealed().to_bytes()))
-                .or_else(|| record.appointments.values().find_map(|rivals| rivals.get(id)).map(|it| it.sealed().to_bytes()))
-                .or_else(|| record.clock_resets.get(id).map(|it| it.sealed().to_bytes()))
-        })
+        self.statement(id).map(|held| held.to_bytes())
     }
 
     fn check_network<T: Statement>(&self, statement: &Verified<T>) -> Result<(), DirectoryError> {
@@ -514,7 +522,7 @@ impl Directory {
         if record.roots.len() >= ROOTS_MAX {
             return Err(DirectoryError::Full { what: "root versions", most: ROOTS_MAX });
         }
-        if record.followers(previous).count() >= RIVALS_MAX {
+        if record.followers(previous).len() >= RIVALS_MAX {
             return Err(DirectoryError::Full { what: "rivals of one root version", most: RIVALS_MAX });
         }
         Ok(bureau)
@@ -592,16 +600,6 @@ impl Directory {
         let root = self.root_behind(&certificate.issuer);
         root.zip(self.bureau(&certificate.bureau)).is_some_and(|(root, record)| record.is_on_line(&root))
     }
-
-    /// What falls with the issuer: everything when its key or certificate is compromised.
-    fn revoked_with_issuer(&self, record: &BureauRecord, issuer: &CertificateId) -> Option<RevocationClass> {
-        let body = self.certificate(issuer)?.body();
-        record
-            .revocations_of(issuer, body)
-            .filter(|it| it.class == RevocationClass::Compromised && !matches!(it.target, RevocationTarget::Issuer { .. }))
-            .map(|it| it.class)
-            .max()
-    }
 }
 
 fn weight<T: Statement>(statement: &Verified<T>) -> usize {
@@ -610,6 +608,31 @@ fn weight<T: Statement>(statement: &Verified<T>) -> usize {
 
 fn check_bureau(expected: &BureauId, found: &BureauId) -> Result<(), DirectoryError> {
     if expected == found { Ok(()) } else { Err(DirectoryError::OtherBureau { expected: *expected, found: *found }) }
+}
+
+/// The single item, if there is exactly one.
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let one = items.next()?;
+    items.next().is_none().then_some(one)
+}
+
+/// Counts what is looked at, for tests that compare the work of small and large bureaus.
+mod steps {
+    #[cfg(test)]
+    thread_local!(static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+
+    pub(super) fn count() {
+        #[cfg(test)]
+        STEPS.with(|steps| steps.set(steps.get() + 1));
+    }
+
+    /// The steps `work` takes.
+    #[cfg(test)]
+    pub(super) fn of(work: impl FnOnce()) -> usize {
+        let before = STEPS.with(std::cell::Cell::get);
+        work();
+        STEPS.with(std::cell::Cell::get) - before
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! What is known of one bureau: its undisputed line of roots, what stands and what is disputed.
 
+use super::ended::Ended;
+use super::held::Held;
+use super::line::{Changed, Line};
+use super::{only, weight};
 use crate::appointment::Appointment;
 use crate::certificate::{Issuer, MemberCertificate};
 use crate::clock_reset::ClockReset;
@@ -30,21 +34,34 @@ pub enum Freeze {
 }
 
 /// What is known of one bureau.
+///
+/// What follows from it for others is derived when something is learnt, never when it is asked: a bureau may state as much as the bounds allow,
+/// and everybody's link asks about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BureauRecord {
     id: BureauId,
     pub(super) roots: BTreeMap<RootId, Arc<Verified<RootStatement>>>,
-    /// Version 1 to the head, derived.
-    line: Vec<RootId>,
-    pub(super) certificates: BTreeSet<CertificateId>,
+    /// Derived.
+    line: Line,
+    pub(super) certificates: BTreeMap<CertificateId, Arc<Verified<MemberCertificate>>>,
     /// With the root version behind whoever revokes.
     pub(super) revocations: BTreeMap<StatementId, (RootId, Arc<Verified<Revocation>>)>,
+    /// The root versions behind revocations.
+    revoking: BTreeSet<RootId>,
+    /// What the revocations that count come to: all but those by root versions that people decided against. Derived.
+    ended: Arc<Ended>,
     pub(super) appointments: BTreeMap<u32, BTreeMap<StatementId, Arc<Verified<Appointment>>>>,
+    /// The epochs each root version appointed somebody for.
+    appointing: BTreeMap<RootId, BTreeSet<u32>>,
+    /// The epochs with an appointment that is neither rejected nor by a compromised root version. Derived.
+    counting: BTreeSet<u32>,
+    /// The epochs somebody was appointed for and nobody stands for. Derived.
+    disputed: BTreeSet<u32>,
     pub(super) clock_resets: BTreeMap<StatementId, Arc<Verified<ClockReset>>>,
-    pub(super) confirmed_roots: BTreeSet<RootId>,
-    pub(super) confirmed_appointments: BTreeSet<StatementId>,
+    confirmed_roots: BTreeSet<RootId>,
+    confirmed_appointments: BTreeSet<StatementId>,
     /// See [`Self::weight`].
-    pub(super) weight: usize,
+    weight: usize,
 }
 
 impl BureauRecord {
@@ -52,15 +69,83 @@ impl BureauRecord {
         Self {
             id,
             roots: BTreeMap::new(),
-            line: vec![RootId::from(id)],
-            certificates: BTreeSet::new(),
+            line: Line::new(id),
+            certificates: BTreeMap::new(),
             revocations: BTreeMap::new(),
+            revoking: BTreeSet::new(),
+            ended: Arc::default(),
             appointments: BTreeMap::new(),
+            appointing: BTreeMap::new(),
+            counting: BTreeSet::new(),
+            disputed: BTreeSet::new(),
             clock_resets: BTreeMap::new(),
             confirmed_roots: BTreeSet::new(),
             confirmed_appointments: BTreeSet::new(),
             weight: 0,
         }
+    }
+
+    pub(super) fn add_root(&mut self, root: Verified<RootStatement>) {
+        let (id, previous) = (root.root_id(), root.body().previous);
+        self.weight += weight(&root);
+        self.roots.insert(id, Arc::new(root));
+        if let Some(previous) = previous {
+            let changed = self.line.add(id, previous, &self.confirmed_roots);
+            self.weigh_again(&changed);
+        }
+    }
+
+    pub(super) fn add_certificate(&mut self, certificate: Arc<Verified<MemberCertificate>>) {
+        self.weight += weight(&certificate);
+        self.certificates.insert(certificate.certificate_id(), certificate);
+    }
+
+    /// Takes in a revocation with the root version behind whoever revokes.
+    pub(super) fn add_revocation(&mut self, root: RootId, revocation: Verified<Revocation>) {
+        self.weight += weight(&revocation);
+        self.revoking.insert(root);
+        if !self.line.is_rejected(&root) {
+            let before = match &revocation.body().target {
+                RevocationTarget::Root { root, .. } => Some((*root, self.ended.is_root_compromised(root))),
+                _ => None,
+            };
+            Arc::make_mut(&mut self.ended).add(revocation.body());
+            if let Some((root, before)) = before
+                && before != self.ended.is_root_compromised(&root)
+            {
+                self.weigh_epochs_of(&root);
+            }
+        }
+        self.revocations.insert(revocation.id(), (root, Arc::new(revocation)));
+    }
+
+    pub(super) fn add_appointment(&mut self, appointment: Verified<Appointment>) {
+        let (epoch, root) = (appointment.body().epoch, appointment.body().root);
+        self.weight += weight(&appointment);
+        self.appointing.entry(root).or_default().insert(epoch);
+        self.appointments.entry(epoch).or_default().insert(appointment.id(), Arc::new(appointment));
+        self.weigh_epoch(epoch);
+    }
+
+    pub(super) fn add_clock_reset(&mut self, reset: Verified<ClockReset>) {
+        self.weight += weight(&reset);
+        self.clock_resets.insert(reset.id(), Arc::new(reset));
+    }
+
+    pub(super) fn confirm_root(&mut self, root: RootId) {
+        self.confirmed_roots.insert(root);
+        let changed = self.line.derive(&self.confirmed_roots);
+        self.weigh_again(&changed);
+    }
+
+    /// `false` when no such appointment is known.
+    pub(super) fn confirm_appointment(&mut self, epoch: u32, appointment: &StatementId) -> bool {
+        let known = self.appointments.get(&epoch).is_some_and(|rivals| rivals.contains_key(appointment));
+        if known {
+            self.confirmed_appointments.insert(*appointment);
+            self.weigh_epoch(epoch);
+        }
+        known
     }
 
     /// The bureau.
@@ -75,7 +160,7 @@ impl BureauRecord {
 
     /// The root versions from 1 to the head, undisputed.
     pub fn roots(&self) -> impl DoubleEndedIterator<Item = &Verified<RootStatement>> {
-        self.line.iter().filter_map(|id| self.roots.get(id)).map(Arc::as_ref)
+        self.line.order().iter().filter_map(|id| self.roots.get(id)).map(Arc::as_ref)
     }
 
     /// Any known root version, rivals included.
@@ -85,7 +170,7 @@ impl BureauRecord {
 
     /// The newest undisputed root version.
     pub fn head(&self) -> RootId {
-        *self.line.last().expect("a line begins with version 1")
+        self.line.head()
     }
 
     /// The statement of the head.
@@ -103,6 +188,11 @@ impl BureauRecord {
         &self.head_statement().unit_code
     }
 
+    /// Every certificate, ascending by id, in whatever standing.
+    pub fn certificates(&self) -> impl Iterator<Item = &Verified<MemberCertificate>> {
+        self.certificates.values().map(Arc::as_ref)
+    }
+
     /// Every appointment, ascending by epoch, rivals included.
     pub fn appointments(&self) -> impl Iterator<Item = &Verified<Appointment>> {
         self.appointments.values().flat_map(BTreeMap::values).map(Arc::as_ref)
@@ -118,6 +208,27 @@ impl BureauRecord {
         self.revocations.values().map(|(_, it)| it.as_ref())
     }
 
+    /// Everything known of the bureau, in an order in which an empty directory can learn it: roots by version, certificates by the root,
+    /// certificates by members, revocations, appointments, clock resets.
+    pub fn statements(&self) -> impl Iterator<Item = Held<'_>> {
+        let mut roots: Vec<_> = self.roots.values().collect();
+        roots.sort_by_key(|root| (root.body().version, root.id()));
+        let by_root = |it: &&Verified<MemberCertificate>| matches!(it.body().issuer, Issuer::Root(_));
+        roots
+            .into_iter()
+            .map(|it| Held::Root(it))
+            .chain(self.certificates().filter(by_root).map(Held::Certificate))
+            .chain(self.certificates().filter(move |it| !by_root(it)).map(Held::Certificate))
+            .chain(self.revocations().map(Held::Revocation))
+            .chain(self.appointments().map(Held::Appointment))
+            .chain(self.clock_resets.values().map(|it| Held::ClockReset(it)))
+    }
+
+    /// Whether the bureau is frozen, see [`Self::freeze`].
+    pub(super) fn is_frozen(&self) -> bool {
+        !self.disputed.is_empty() || self.followers(&self.head()).len() > 0
+    }
+
     /// Why the bureau is frozen, if it is: the first dispute that is not resolved.
     pub fn freeze(&self) -> Option<Freeze> {
         let head = self.head();
@@ -125,45 +236,26 @@ impl BureauRecord {
         if !rivals.is_empty() {
             return Some(Freeze::RivalRoots { at: head, rivals });
         }
-        self.appointments
-            .iter()
-            .find(|(epoch, rivals)| rivals.values().any(|it| !self.is_rejected(&it.body().root)) && self.appointed(**epoch).is_none())
-            .map(|(epoch, rivals)| Freeze::RivalAppointments { epoch: *epoch, rivals: rivals.keys().copied().collect() })
+        let epoch = *self.disputed.first()?;
+        let rivals = self.appointments.get(&epoch)?;
+        Some(Freeze::RivalAppointments { epoch, rivals: rivals.keys().copied().collect() })
     }
 
     /// The root versions that name `root` as the one before, ascending by id.
-    pub(super) fn followers<'a>(&'a self, root: &'a RootId) -> impl Iterator<Item = RootId> + 'a {
-        self.roots.iter().filter(|(_, it)| it.body().previous.as_ref() == Some(root)).map(|(id, _)| *id)
-    }
-
-    /// Walks from version 1 to the first dispute. Follows a fork only where people confirmed exactly one side.
-    pub(super) fn derive_line(&mut self) {
-        let mut line = vec![RootId::from(self.id)];
-        loop {
-            let head = *line.last().expect("begins with version 1");
-            let followers: Vec<_> = self.followers(&head).collect();
-            match only(&followers)
-                .or_else(|| only(&followers.into_iter().filter(|it| self.confirmed_roots.contains(it)).collect::<Vec<_>>()))
-            {
-                Some(next) => line.push(next),
-                None => break,
-            }
-        }
-        self.line = line;
+    pub(super) fn followers(&self, root: &RootId) -> impl ExactSizeIterator<Item = RootId> {
+        self.line.followers(root)
     }
 
     /// The newest epoch with an appointment that is neither rejected nor by a compromised root version.
     pub(super) fn newest_epoch(&self) -> Option<u32> {
-        let counts = |it: &Arc<Verified<Appointment>>| !self.is_rejected(&it.body().root) && !self.is_root_compromised(&it.body().root);
-        self.appointments.iter().rev().find(|(_, rivals)| rivals.values().any(counts)).map(|(epoch, _)| *epoch)
+        self.counting.last().copied()
     }
 
     /// The appointment that stands for an epoch: the only one people have not decided against, by an undisputed root version.
     pub(super) fn appointed(&self, epoch: u32) -> Option<&Verified<Appointment>> {
         let rivals = self.appointments.get(&epoch)?;
-        let heard: Vec<_> = rivals.values().filter(|it| !self.is_rejected(&it.body().root)).collect();
-        let confirmed: Vec<_> = heard.iter().copied().filter(|it| self.confirmed_appointments.contains(&it.id())).collect();
-        let stands = only(&heard).or_else(|| only(&confirmed))?;
+        let heard = || rivals.values().filter(|it| !self.line.is_rejected(&it.body().root));
+        let stands = only(heard()).or_else(|| only(heard().filter(|it| self.confirmed_appointments.contains(&it.id()))))?;
         self.is_on_line(&stands.body().root).then(|| stands.as_ref())
     }
 
@@ -172,57 +264,59 @@ impl BureauRecord {
         self.line.contains(root)
     }
 
-    /// Whether people decided against a root version: it branches off the line below the head. What branches off at the head is undecided.
-    fn is_rejected(&self, root: &RootId) -> bool {
-        let mut at = *root;
-        while !self.is_on_line(&at) {
-            match self.roots.get(&at).and_then(|it| it.body().previous) {
-                Some(previous) => at = previous,
-                None => return false,
+    /// The worst class of the revocations that meet this certificate itself. Those by root versions that people decided against do not count.
+    pub(super) fn revoked_itself(&self, id: &CertificateId, body: &MemberCertificate) -> Option<RevocationClass> {
+        self.ended.class_of(id, body)
+    }
+
+    /// Whether everything falls that this member issued: its key or certificate is compromised.
+    pub(super) fn takes_down_issued(&self, id: &CertificateId, body: &MemberCertificate) -> bool {
+        self.ended.takes_down_issued(id, body)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_confirmed_root(&self, root: &RootId) -> bool {
+        self.confirmed_roots.contains(root)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_confirmed_appointment(&self, appointment: &StatementId) -> bool {
+        self.confirmed_appointments.contains(appointment)
+    }
+
+    /// What rests on root versions that stand otherwise than before. People decide against a root version with all it revoked: rare.
+    fn weigh_again(&mut self, changed: &Changed) {
+        if changed.rejected.iter().any(|root| self.revoking.contains(root)) {
+            let mut ended = Ended::default();
+            for (_, revocation) in self.revocations.values().filter(|(root, _)| !self.line.is_rejected(root)) {
+                ended.add(revocation.body());
+            }
+            self.ended = Arc::new(ended);
+            let epochs: Vec<u32> = self.epochs().collect();
+            epochs.into_iter().for_each(|epoch| self.weigh_epoch(epoch));
+        } else {
+            changed.line.union(&changed.rejected).for_each(|root| self.weigh_epochs_of(root));
+        }
+    }
+
+    fn weigh_epochs_of(&mut self, root: &RootId) {
+        let epochs: Vec<u32> = self.appointing.get(root).into_iter().flatten().copied().collect();
+        epochs.into_iter().for_each(|epoch| self.weigh_epoch(epoch));
+    }
+
+    /// Whether an epoch counts, and whether it is disputed.
+    fn weigh_epoch(&mut self, epoch: u32) {
+        let Some(rivals) = self.appointments.get(&epoch) else { return };
+        let mut heard = rivals.values().map(|it| it.body().root).filter(|root| !self.line.is_rejected(root)).peekable();
+        let is_heard = heard.peek().is_some();
+        let counts = heard.any(|root| !self.ended.is_root_compromised(&root));
+        let disputed = is_heard && self.appointed(epoch).is_none();
+        for (set, holds) in [(&mut self.counting, counts), (&mut self.disputed, disputed)] {
+            if holds {
+                set.insert(epoch);
+            } else {
+                set.remove(&epoch);
             }
         }
-        at != *root && at != self.head()
-    }
-
-    fn is_root_compromised(&self, root: &RootId) -> bool {
-        self.standing_revocations().any(|it| {
-            it.class == RevocationClass::Compromised && matches!(&it.target, RevocationTarget::Root { root: target, .. } if target == root)
-        })
-    }
-
-    /// The revocations that count: all but those by root versions that people decided against.
-    fn standing_revocations(&self) -> impl Iterator<Item = &Revocation> {
-        self.revocations.values().filter(|(root, _)| !self.is_rejected(root)).map(|(_, it)| it.body())
-    }
-
-    /// The revocations that meet this certificate itself.
-    pub(super) fn revocations_of<'a>(
-        &'a self,
-        id: &'a CertificateId,
-        body: &'a MemberCertificate,
-    ) -> impl Iterator<Item = &'a Revocation> + 'a {
-        let from_root = matches!(body.issuer, Issuer::Root(_));
-        self.standing_revocations().filter(move |revocation| {
-            // A member's word ends only what members issued.
-            if from_root && matches!(revocation.issuer, Issuer::Member(_)) {
-                return false;
-            }
-            match &revocation.target {
-                RevocationTarget::Key(key) => *key == body.key,
-                RevocationTarget::Certificate(target) => target == id,
-                RevocationTarget::Issuer { certificate, good } => {
-                    certificate == id || (body.issuer == Issuer::Member(*certificate) && good.binary_search(id).is_err())
-                }
-                RevocationTarget::Root { root, good } => body.issuer == Issuer::Root(*root) && good.binary_search(id).is_err(),
-            }
-        })
-    }
-}
-
-/// The single item, if there is exactly one.
-fn only<T: Copy>(items: &[T]) -> Option<T> {
-    match items {
-        [one] => Some(*one),
-        _ => None,
     }
 }

@@ -30,7 +30,8 @@ pub(in crate::bureau) use progress::{AcknowledgedRow, Progress, open as open_pro
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use accord_keys::certificate::{Issuer, MemberKind};
+use accord_keys::certificate::{Issuer, MemberCertificate, MemberKind};
+use accord_keys::directory::Held;
 use accord_keys::seal;
 use accord_keys::types::StatementType;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};

@@ -274,7 +274,7 @@ impl Bureau {
         bureau.pass_changes = super::passes::Changes::since(floor.unwrap_or_else(|| bureau.clock.effective(now)), &bureau.passes);
         bureau.note_all_ends(floor.unwrap_or_else(|| bureau.clock.effective(now)));
         bureau.plan_warnings(bureau.effective_seen);
-        bureau.allow = bureau.compute_allow();
+        bureau.allow = bureau.compute_allow(bureau.clock.stamp(now));
         bureau.schedule_all(now.mono);
         Ok(bureau)
     }

@@ -1,7 +1,7 @@
 //! Our card and theirs; who may connect.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::card::{Card, CardError};
 use accord_keys::certificate::MemberKind;
@@ -13,9 +13,10 @@ use accord_keys::seal::{Sealed, Verified};
 use super::Bureau;
 use super::rows::{PartnerRow, write};
 use super::turn::Turn;
-use crate::id::{BureauId, StatementId};
+use crate::id::{BureauId, StatementId, TransportKey};
 use crate::limits;
 use crate::step::{AllowedPeer, Table};
+use crate::time::WallSeconds;
 use crate::view::{Refused, RefusedKind, View};
 use crate::wire::IdentityStatement;
 
@@ -209,17 +210,42 @@ impl Bureau {
     }
 
     /// Who may connect: good nodes of partners, other devices of our own bureau, open invitations. Laptops dial their nodes and nobody else.
-    pub(super) fn compute_allow(&self) -> Vec<AllowedPeer> {
+    /// Of a partner's devices those come first whose certificates have not ended by `now`.
+    pub(super) fn compute_allow(&self, now: WallSeconds) -> Vec<AllowedPeer> {
         let own_kind = self.own_certificate().kind;
         let mut out = Vec::new();
         let mut add = |bureau: &BureauId, partner: Option<&PartnerRow>| {
+            let Some(record) = self.directory.bureau(bureau) else { return };
             let registrar = self.directory.registrar(bureau).map(|(_, registrar)| registrar);
             let mut found = Vec::new();
-            for id in self.directory.members(bureau) {
-                let Some(certificate) = self.directory.certificate(&id) else { continue };
-                let body = certificate.body();
+            for certificate in record.certificates() {
+                let (id, body) = (certificate.certificate_id(), certificate.body());
                 let Some(transport) = body.transport else { continue };
                 if id == self.identity.certificate {
+                    continue;
+                }
+                if partner.is_some() && (body.kind != MemberKind::Node || own_kind != MemberKind::Node) {
+                    continue;
+                }
+                let has_ended = now >= body.not_after;
+                found.push((has_ended, registrar != Some(id), Reverse(body.not_before), id, transport, body.kind));
+            }
+            // A partner certifies as many devices as it likes: so many of them are let in, and fewer dialled.
+            found.sort();
+            // With how many addresses.
+            let mut devices: BTreeMap<TransportKey, usize> = BTreeMap::new();
+            let mut dialled = BTreeSet::new();
+            for (_, _, _, id, transport, kind) in found {
+                let mut addresses = self.contacts.get(&id).map_or(&[][..], |c| &c.body().addresses);
+                if let Some(row) = partner.filter(|row| !row.address.is_empty()) {
+                    addresses = std::slice::from_ref(&row.address);
+                }
+                // Whether it is revoked is asked of those only that have something to add: a device, or addresses of one.
+                let adds = match devices.get(&transport) {
+                    None => devices.len() < limits::DEVICES_ALLOWED_MAX,
+                    Some(so_far) => !addresses.is_empty() && *so_far < ADDRESSES_MERGED_MAX,
+                };
+                if partner.is_some() && !adds {
                     continue;
                 }
                 // A revoked device of our own may come and hear so; it is not dialled.
@@ -227,30 +253,13 @@ impl Bureau {
                 if revoked && (partner.is_some() || own_kind != MemberKind::Node) {
                     continue;
                 }
-                if partner.is_some() && (body.kind != MemberKind::Node || own_kind != MemberKind::Node) {
-                    continue;
-                }
-                found.push((registrar != Some(id), Reverse(body.not_before), id, transport, body.kind == MemberKind::Node && !revoked));
-            }
-            // A partner certifies as many devices as it likes: so many of them are let in, and fewer dialled.
-            found.sort();
-            let mut devices = BTreeSet::new();
-            let mut dialled = BTreeSet::new();
-            for (_, _, id, transport, may_dial) in found {
-                if partner.is_some() && !devices.contains(&transport) && devices.len() >= limits::DEVICES_ALLOWED_MAX {
-                    continue;
-                }
-                devices.insert(transport);
-                let mut addresses: Vec<String> = self.contacts.get(&id).map(|c| c.body().addresses.clone()).unwrap_or_default();
-                if let Some(row) = partner.filter(|row| !row.address.is_empty()) {
-                    addresses = vec![row.address.clone()];
-                }
+                *devices.entry(transport).or_default() += addresses.len();
                 let room = partner.is_none() || dialled.contains(&transport) || dialled.len() < limits::DEVICES_DIALLED_MAX;
-                let dial = !addresses.is_empty() && may_dial && room;
+                let dial = !addresses.is_empty() && kind == MemberKind::Node && !revoked && room;
                 if dial {
                     dialled.insert(transport);
                 }
-                out.push(AllowedPeer { transport, addresses, dial });
+                out.push(AllowedPeer { transport, addresses: addresses.to_vec(), dial });
             }
         };
         add(&self.identity.bureau, None);
@@ -279,7 +288,7 @@ impl Bureau {
 
     /// Recomputes the allow-list and hands it out if it changed.
     pub(super) fn refresh_allow(&mut self, turn: &mut Turn) {
-        let fresh = self.compute_allow();
+        let fresh = self.compute_allow(turn.stamp);
         if fresh != self.allow {
             self.allow.clone_from(&fresh);
             turn.step.allow = Some(fresh);

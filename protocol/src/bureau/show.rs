@@ -225,7 +225,7 @@ impl Bureau {
 
     pub(super) fn show_statements(&self) -> View {
         let statements = self.directory.statements(&self.identity.bureau);
-        View::Statements { statements: statements.iter().map(|bytes| hex(bytes)).collect() }
+        View::Statements { statements: statements.map(|held| hex(&held.to_bytes())).collect() }
     }
 
     pub(super) fn show_card(&self) -> Result<View, Refused> {

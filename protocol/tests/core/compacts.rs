@@ -440,8 +440,9 @@ fn forged(county: &mut County, from: usize, to: usize, terms: Terms, (at, expire
 
 /// The certificates of one bureau's members, its officers among them.
 fn introduce(county: &mut County, from: usize, to: usize) {
-    let statements = county.nodes[from].core.directory().statements(&county.nodes[from].id);
-    county.hand(from, to, &Message::Statements(statements.into_iter().map(Bytes).collect()));
+    let directory = county.nodes[from].core.directory();
+    let statements = directory.statements(&county.nodes[from].id).map(|held| Bytes(held.to_bytes())).collect();
+    county.hand(from, to, &Message::Statements(statements));
 }
 
 fn named(terms: &Terms, id: &str) -> Terms {

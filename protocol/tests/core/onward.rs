@@ -284,7 +284,7 @@ fn everything(county: &County, at: usize, id: &str) -> Vec<Message> {
     let directory = county.nodes[at].core.directory();
     let mut out: Vec<Message> = Vec::new();
     for bureau in [A, B] {
-        out.push(Message::Statements(directory.statements(&county.nodes[bureau].id).into_iter().map(Bytes).collect()));
+        out.push(Message::Statements(directory.statements(&county.nodes[bureau].id).map(|held| Bytes(held.to_bytes())).collect()));
     }
     let mut push = Push::empty(1, document(id));
     for (_, stored) in &county.nodes[at].items[&document(id)] {

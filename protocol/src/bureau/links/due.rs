@@ -2,13 +2,18 @@
 //!
 //! What our own devices hear at greeting, a ledger that was lost, passes: each may be more than a link holds on its way. It waits here and goes out
 //! as far as the other end keeps up; after every [`limits::MARK_EVERY_BYTES`] it is asked, by a mark, to say that it got so far. Documents
-//! follow once nothing waits. A node of a wire version without marks is told everything at once.
+//! follow once nothing waits. A node of a wire version without marks is told at once, and of bureaus no more than a link holds.
+
+use accord_keys::contact::Contact;
 
 use super::*;
 use crate::wire::LedgerCounts;
 
 /// The first wire version that answers marks.
 pub(super) const MARKS_SINCE: u8 = 6;
+/// Bytes of statements of bureaus for a node that answers no marks, all at once; the rest comes as evidence of what rests on it. Back-pressure: with
+/// the greeting before them they stay below what a link holds.
+const UNMARKED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Something to be said.
 #[derive(Debug)]
@@ -23,6 +28,21 @@ enum Due {
     Agreements(BureauId),
 }
 
+/// One of the things known of a bureau.
+enum Piece<'a> {
+    Held(Held<'a>),
+    Contact(&'a seal::Verified<Contact>),
+}
+
+impl Piece<'_> {
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Held(held) => held.to_bytes(),
+            Self::Contact(contact) => contact.sealed().to_bytes(),
+        }
+    }
+}
+
 /// What waits on one link, and what was said and not yet answered.
 #[derive(Debug, Default)]
 pub(in crate::bureau) struct Dues {
@@ -35,6 +55,8 @@ pub(in crate::bureau) struct Dues {
     since: usize,
     /// Bytes not known to have arrived.
     unheard: usize,
+    /// Bytes of statements of bureaus said to a node that answers no marks.
+    unmarked: usize,
     /// Some had to wait: what rests on it did too.
     held_up: bool,
 }
@@ -166,7 +188,15 @@ impl Bureau {
             let (bytes, gated) = match link.dues.waiting.pop_front() {
                 Some(Due::Message { bytes, gated }) => (bytes, gated),
                 Some(Due::Bureau { bureau, public, from }) => {
-                    let (piece, more) = self.piece_of(&bureau, public, from);
+                    let room = if marks { limits::UNHEARD_BYTES_MAX } else { UNMARKED_BYTES_MAX.saturating_sub(link.dues.unmarked) };
+                    let (piece, more) = self.piece_of(&bureau, public, from, room);
+                    if !marks {
+                        let said = piece.iter().map(|bytes| bytes.0.len()).sum::<usize>();
+                        let link = self.links.get_mut(&id).expect("looked at above");
+                        link.dues.unmarked += said;
+                        self.say_next(id, pages(piece), None);
+                        continue;
+                    }
                     let rest = more.then_some(Due::Bureau { bureau, public, from: from + piece.len() });
                     self.say_next(id, pages(piece), rest);
                     continue;
@@ -216,17 +246,18 @@ impl Bureau {
         }
     }
 
-    /// Some of the statements of a bureau in the order in which they can be learnt, and whether there are more. What is learnt meanwhile moves
-    /// those behind it back: they are said twice and none is left out.
-    fn piece_of(&self, bureau: &BureauId, public: bool, from: usize) -> (Vec<Bytes>, bool) {
-        let contacts = self.contacts.values().filter(|c| !public && c.body().bureau == *bureau).map(|c| c.sealed().to_bytes());
-        let statements = self.directory.statements(bureau).into_iter().filter(|bytes| !public || greet::is_public(bytes));
+    /// Some of the statements of a bureau, until they fill `room`, in the order in which they can be learnt, and whether there are more. What is
+    /// learnt meanwhile moves those behind it back: they are said twice and none is left out. What was said before is passed over unread.
+    fn piece_of(&self, bureau: &BureauId, public: bool, from: usize, room: usize) -> (Vec<Bytes>, bool) {
+        let contacts = self.contacts.values().filter(|c| !public && c.body().bureau == *bureau).map(Piece::Contact);
+        let statements = self.directory.statements(bureau).filter(|held| !public || greet::is_public(held)).map(Piece::Held);
         let mut rest = statements.chain(contacts).skip(from).peekable();
         let mut piece = Vec::new();
         let mut size = 0;
-        while size < limits::UNHEARD_BYTES_MAX
-            && let Some(bytes) = rest.next()
+        while size < room
+            && let Some(next) = rest.next()
         {
+            let bytes = next.to_bytes();
             size += bytes.len();
             piece.push(Bytes(bytes));
         }

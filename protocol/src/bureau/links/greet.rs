@@ -113,9 +113,8 @@ impl Bureau {
 
     /// All that a revoked device of our own still hears.
     pub(super) fn roots_and_revocations(&self) -> Vec<Bytes> {
-        let kept = [Some(StatementType::Root.number()), Some(StatementType::Revocation.number())];
-        let statements = self.directory.statements(&self.identity.bureau).into_iter();
-        statements.filter(|bytes| kept.contains(&seal::peek_type(bytes))).map(Bytes).collect()
+        let kept = |held: &Held<'_>| matches!(held, Held::Root(_) | Held::Revocation(_));
+        self.directory.statements(&self.identity.bureau).filter(kept).map(|held| Bytes(held.to_bytes())).collect()
     }
 
     /// Digest of the roots, appointments and revocations of another bureau that are known here: what must not go backwards.
@@ -133,8 +132,8 @@ impl Bureau {
     /// Statements of our bureau as they go to everyone linked: roots, appointments, revocations, certificates of nodes, our contact.
     /// Officers' and laptops' certificates go to our own devices here, and elsewhere only as evidence.
     pub(in crate::bureau) fn public_statements(&self, to_own: bool) -> Vec<Bytes> {
-        let own = self.directory.statements(&self.identity.bureau).into_iter();
-        let mut out: Vec<Bytes> = own.filter(|bytes| to_own || is_public(bytes)).map(Bytes).collect();
+        let own = self.directory.statements(&self.identity.bureau).filter(|held| to_own || is_public(held));
+        let mut out: Vec<Bytes> = own.map(|held| Bytes(held.to_bytes())).collect();
         out.extend(self.contacts.values().filter(|c| c.body().bureau == self.identity.bureau).map(|c| Bytes(c.sealed().to_bytes())));
         out
     }
@@ -143,7 +142,7 @@ impl Bureau {
     pub(in crate::bureau) fn tell_statement(&mut self, turn: &mut Turn, bytes: &[u8]) {
         let own = self.identity.bureau;
         let message = Message::Statements(vec![Bytes(bytes.to_vec())]);
-        let public = is_public(bytes);
+        let public = are_public(bytes);
         for link in self.live_links(|peer| peer == own || public) {
             self.tell_link(turn, link, &message);
         }
@@ -348,13 +347,23 @@ impl Greeting {
 
 /// Whether a statement of a bureau is for everybody. Officers' and laptops' certificates are not, and how wrong its clocks were is nobody
 /// else's matter.
-pub(super) fn is_public(bytes: &[u8]) -> bool {
+pub(super) fn is_public(held: &Held<'_>) -> bool {
+    match held {
+        Held::ClockReset(_) => false,
+        Held::Certificate(certificate) => is_public_certificate(certificate.body()),
+        Held::Root(_) | Held::Revocation(_) | Held::Appointment(_) => true,
+    }
+}
+
+/// [`is_public`], of a statement that may not lie in the directory.
+fn are_public(bytes: &[u8]) -> bool {
     match seal::peek_type(bytes).and_then(StatementType::from_number) {
         Some(StatementType::ClockReset) => false,
-        Some(StatementType::Certificate) => {
-            let sealed = seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(bytes);
-            sealed.is_ok_and(|sealed| sealed.claimed().kind == MemberKind::Node)
-        }
+        Some(StatementType::Certificate) => seal::Sealed::from_bytes(bytes).is_ok_and(|sealed| is_public_certificate(sealed.claimed())),
         _ => true,
     }
+}
+
+fn is_public_certificate(certificate: &MemberCertificate) -> bool {
+    certificate.kind == MemberKind::Node
 }
