@@ -624,8 +624,10 @@ impl Driver {
             self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
         }
         for (send, permit) in turn.sends {
-            let number = || self.numbers.entry(send.link).or_insert_with(|| Arc::new(AtomicU64::new(turn.gates.of(send.link))));
-            let gate = send.gated.then(number).map(|number| Gate { epoch: Arc::clone(number), permit_epoch: permit });
+            let gate = send.gated.then(|| {
+                let number = self.numbers.entry(send.link).or_insert_with(|| Arc::new(AtomicU64::new(turn.gates.of(send.link))));
+                Gate { epoch: Arc::clone(number), permit_epoch: permit }
+            });
             let frame = OutFrame { bytes: send.bytes, gate };
             self.tell(SwarmCommand::Send { link: swarm::LinkId(send.link.0), frame }).await?;
         }

@@ -284,3 +284,59 @@ fn the_certificates_of_ever_so_many_writers_go_no_faster_than_the_other_end_take
     let View::Document(view) = county.ask(M, Command::DocumentShow { id: case }) else { panic!("a document") };
     assert_eq!(view.entries.len(), writers + 1, "and all of it came");
 }
+
+#[test]
+fn a_device_that_ended_takes_no_place_from_one_that_stands() {
+    let mut county = County::new(2);
+    let now = county.now.wall;
+    let mut brought: Vec<Vec<u8>> = (0..u32::try_from(limits::DEVICES_ALLOWED_MAX).expect("few"))
+        .map(|n| {
+            let body = MemberCertificate { not_after: now.plus(3_600), ..member(&county, M, n, MemberKind::Node).claimed().clone() };
+            seal(body, &root_of(M)).to_bytes()
+        })
+        .collect();
+    let old = member(&county, M, 1_000, MemberKind::Node).claimed().clone();
+    let old = MemberCertificate { not_before: WallSeconds(now.0 - 86_400), ..old };
+    let transport = old.transport.expect("a node has one");
+    brought.push(seal(old, &root_of(M)).to_bytes());
+    bring(&mut county, M, A, &brought);
+    let is_allowed = |county: &County| county.nodes[A].core.allowed().iter().any(|peer| peer.transport == transport);
+    assert!(!is_allowed(&county), "newer ones come first");
+    county.pass(7_200);
+    let news = member(&county, M, 1_001, MemberKind::Node).to_bytes();
+    bring(&mut county, M, A, &[news]);
+    assert!(is_allowed(&county));
+    assert_eq!(county.nodes[A].core.allowed().len(), limits::DEVICES_ALLOWED_MAX);
+}
+
+#[test]
+fn a_node_that_answers_no_marks_hears_of_a_bureau_no_more_at_once_than_a_link_holds() {
+    let mut county = County::new(2);
+    let devices: Vec<Vec<u8>> = (0..5_000).map(|n| large_device(&county, M, n)).collect();
+    let all: usize = devices.iter().map(Vec::len).sum();
+    assert!(all > 9 * 1024 * 1024, "{all}");
+    county.link(A, M, true);
+    bring(&mut county, M, A, &devices);
+    county.link(A, M, false);
+    let transport = county.transport(M);
+    let own_root = county.nodes[M].core.directory().root_head(&county.nodes[M].id).expect("known");
+    for (version, least, most) in [(5, 8 * 1024 * 1024, 9 * 1024 * 1024), (6, 1024 * 1024, 5 * 1024 * 1024)] {
+        county.link_one(A, M, transport, true);
+        let hello = Message::Hello(Hello {
+            network: network(),
+            bureau: county.nodes[M].id,
+            certificate: county.nodes[M].identity.certificate,
+            wall: county.now.wall,
+            cursor: None,
+            own_root,
+            your_root: None,
+            statements: Vec::new(),
+            version,
+            ledger: None,
+        });
+        county.hand(M, A, &hello);
+        let queued = county.queued(A, M);
+        assert!(queued > least && queued < most, "{queued} of {all} to a node of version {version}");
+        county.link_one(A, M, transport, false);
+    }
+}
