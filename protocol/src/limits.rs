@@ -64,6 +64,9 @@ pub const PASS_ISSUERS_MAX: usize = 512;
 pub const PASS_PAIRS_MAX: usize = 65_536;
 /// New passes taken from one partner within a day. Back-pressure: a bureau that signs with a hundred at once has each of its passes replaced a hundred times.
 pub const PASSES_PER_DAY: usize = 16_384;
+/// Of those, passes by one issuer that another bureau shows. Back-pressure: who replaces its passes all the time uses up no more of its holders' share;
+/// a compact of a hundred has each replaced a hundred times.
+pub const PASSES_OF_ISSUER_PER_DAY: usize = 512;
 /// Bytes of those. Back-pressure.
 pub const PASS_BYTES_PER_DAY: usize = 64 * 1024 * 1024;
 /// Where passes open or close a way, views are compared anew with a bureau at once and then this often at most, milliseconds. Back-pressure: each
@@ -208,6 +211,9 @@ pub const INTRODUCED_MAX: usize = 128;
 /// New statements about identities taken from one partner within a day; those about our own bureau do not count. Back-pressure: all officers and
 /// devices of a large bureau, revoked and certified anew, fit five times over.
 pub const STATEMENTS_PER_DAY: usize = 8_192;
+/// Of those, statements about one bureau that another brings. Back-pressure: whoever certifies without end uses up no more of the share of those who
+/// hand on its work.
+pub const STATEMENTS_OF_OTHER_PER_DAY: usize = STATEMENTS_PER_DAY / 4;
 /// Bytes of those. Back-pressure.
 pub const STATEMENT_BYTES_PER_DAY: usize = 16 * 1024 * 1024;
 /// Statements kept of one partner bureau, bytes. Back-pressure: 500 officers renewed every 90 days need sixty years for it.

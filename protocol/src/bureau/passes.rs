@@ -317,7 +317,7 @@ impl Bureau {
         if messenger.is_some() && holder == own && !self.partners.contains_key(&issuer) {
             return Err(PassError::NotOurs(issuer));
         }
-        if messenger.is_some_and(|partner| !self.quota(turn, partner).has_room_for_pass(bytes.len())) {
+        if messenger.is_some_and(|partner| !self.quota(turn, partner).has_room_for_pass(bytes.len(), Some(&issuer).filter(|issuer| **issuer != partner))) {
             return Err(PassError::Full);
         }
         let before = self.passes.ids(&issuer, &holder);
@@ -336,7 +336,7 @@ impl Bureau {
             return Ok(false);
         }
         if let Some(partner) = messenger {
-            self.quota(turn, partner).count_pass(bytes.len());
+            self.quota(turn, partner).count_pass(bytes.len(), Some(issuer).filter(|issuer| *issuer != partner));
         }
         if holder == own && !had_word {
             opens.extend(self.let_in_by_us(&issuer));

@@ -29,6 +29,8 @@ pub(in crate::bureau) struct Quota {
     introduced: Option<usize>,
     passes: usize,
     pass_bytes: usize,
+    /// Of those statements and passes, how many speak of, or are by, each bureau that is not the one who brought them.
+    of_others: BTreeMap<BureauId, (usize, usize)>,
     /// Documents with held work that found no room: offered when the day is over.
     late: BTreeSet<DocumentId>,
 }
@@ -55,6 +57,7 @@ impl Quota {
             introduced: None,
             passes: 0,
             pass_bytes: 0,
+            of_others: BTreeMap::new(),
             late: BTreeSet::new(),
         }
     }
@@ -88,11 +91,15 @@ impl Quota {
     pub fn take_homeward(&mut self) -> bool {
         count(&mut self.homeward, limits::HOMEWARD_PER_DAY)
     }
-    /// Whether one more statement about identities of so many bytes finds room. Those that never go backwards find some more.
-    pub fn has_room_for(&self, size: usize, lasting: bool) -> bool {
+    /// Whether one more statement about identities of so many bytes finds room, and within it what speaks of one `other` bureau. Those that never go
+    /// backwards find some more.
+    pub fn has_room_for(&self, size: usize, lasting: bool, other: Option<&BureauId>) -> bool {
         let most = |most: usize| if lasting { most + most / 4 } else { most };
         let bytes = self.statement_bytes.saturating_add(size);
-        self.statements < most(limits::STATEMENTS_PER_DAY) && bytes <= most(limits::STATEMENT_BYTES_PER_DAY)
+        let of_other = other.and_then(|other| self.of_others.get(other)).map_or(0, |(statements, _)| *statements);
+        self.statements < most(limits::STATEMENTS_PER_DAY)
+            && bytes <= most(limits::STATEMENT_BYTES_PER_DAY)
+            && of_other < most(limits::STATEMENTS_OF_OTHER_PER_DAY)
     }
     /// How many bureaus it introduced, if that was counted within the day.
     pub fn introduced(&self) -> Option<usize> {
@@ -103,16 +110,25 @@ impl Quota {
         self.introduced = Some(introduced);
     }
     /// One was new.
-    pub fn count_statement(&mut self, size: usize) {
+    pub fn count_statement(&mut self, size: usize, other: Option<BureauId>) {
+        if let Some(other) = other {
+            self.of_others.entry(other).or_default().0 += 1;
+        }
         self.statements += 1;
         self.statement_bytes = self.statement_bytes.saturating_add(size);
     }
-    /// Whether one more relay pass of so many bytes finds room.
-    pub fn has_room_for_pass(&self, size: usize) -> bool {
-        self.passes < limits::PASSES_PER_DAY && self.pass_bytes.saturating_add(size) <= limits::PASS_BYTES_PER_DAY
+    /// Whether one more relay pass of so many bytes finds room, and within it those by one `other` issuer.
+    pub fn has_room_for_pass(&self, size: usize, other: Option<&BureauId>) -> bool {
+        let of_other = other.and_then(|other| self.of_others.get(other)).map_or(0, |(_, passes)| *passes);
+        self.passes < limits::PASSES_PER_DAY
+            && self.pass_bytes.saturating_add(size) <= limits::PASS_BYTES_PER_DAY
+            && of_other < limits::PASSES_OF_ISSUER_PER_DAY
     }
     /// One was new.
-    pub fn count_pass(&mut self, size: usize) {
+    pub fn count_pass(&mut self, size: usize, other: Option<BureauId>) {
+        if let Some(other) = other {
+            self.of_others.entry(other).or_default().1 += 1;
+        }
         self.passes += 1;
         self.pass_bytes = self.pass_bytes.saturating_add(size);
     }
@@ -215,26 +231,46 @@ mod tests {
     fn so_many_new_statements_are_taken_in_a_day_and_some_more_of_those_that_never_go_backwards() {
         let mut quota = today();
         for _ in 0..limits::STATEMENTS_PER_DAY {
-            assert!(quota.has_room_for(1, false));
-            quota.count_statement(1);
+            assert!(quota.has_room_for(1, false, None));
+            quota.count_statement(1, None);
         }
-        assert!(!quota.has_room_for(1, false));
-        assert!(quota.has_room_for(1, true));
+        assert!(!quota.has_room_for(1, false, None));
+        assert!(quota.has_room_for(1, true, None));
         let mut quota = today();
-        quota.count_statement(limits::STATEMENT_BYTES_PER_DAY);
-        assert!(!quota.has_room_for(1, false));
-        assert!(!quota.has_room_for(usize::MAX, true), "no sum overflows");
+        quota.count_statement(limits::STATEMENT_BYTES_PER_DAY, None);
+        assert!(!quota.has_room_for(1, false, None));
+        assert!(!quota.has_room_for(usize::MAX, true, None), "no sum overflows");
     }
 
     #[test]
     fn so_many_new_passes_are_taken_in_a_day() {
         let mut quota = today();
         for _ in 0..limits::PASSES_PER_DAY {
-            assert!(quota.has_room_for_pass(1));
-            quota.count_pass(1);
+            assert!(quota.has_room_for_pass(1, None));
+            quota.count_pass(1, None);
         }
-        assert!(!quota.has_room_for_pass(1));
-        assert!(!today().has_room_for_pass(limits::PASS_BYTES_PER_DAY + 1));
+        assert!(!quota.has_room_for_pass(1, None));
+        assert!(!today().has_room_for_pass(limits::PASS_BYTES_PER_DAY + 1, None));
+    }
+
+    #[test]
+    fn what_one_bureau_makes_uses_up_a_part_of_the_share_of_who_brings_it() {
+        let (flood, other) = (BureauId([1; 32]), BureauId([2; 32]));
+        let mut quota = today();
+        let statements = (0..limits::STATEMENTS_PER_DAY).take_while(|_| {
+            let room = quota.has_room_for(1, false, Some(&flood));
+            quota.count_statement(1, Some(flood).filter(|_| room));
+            room
+        });
+        assert_eq!(statements.count(), limits::STATEMENTS_OF_OTHER_PER_DAY);
+        assert!(quota.has_room_for(1, false, Some(&other)) && quota.has_room_for(1, false, None));
+        let passes = (0..limits::PASSES_PER_DAY).take_while(|_| {
+            let room = quota.has_room_for_pass(1, Some(&flood));
+            quota.count_pass(1, Some(flood).filter(|_| room));
+            room
+        });
+        assert_eq!(passes.count(), limits::PASSES_OF_ISSUER_PER_DAY);
+        assert!(quota.has_room_for_pass(1, Some(&other)) && quota.has_room_for_pass(1, None));
     }
 
     #[test]

@@ -343,7 +343,8 @@ impl Bureau {
         }
         let lasting = self.lasting_of(&statement).map(|bureau| (bureau, statement.to_bytes()));
         // What our own bureau sealed nobody else can make more of.
-        let counted = partner.filter(|_| self.bureau_of(&statement) != Some(self.identity.bureau));
+        let about = self.bureau_of(&statement);
+        let counted = partner.filter(|_| about != Some(self.identity.bureau));
         let size = if counted.is_some() { statement.to_bytes().len() } else { 0 };
         if let Some(partner) = partner
             && let Err(why) = self.room_for(turn, partner, &statement, size, needed || lasting.is_some())
@@ -359,7 +360,7 @@ impl Bureau {
         };
         let new = self.learn_identity(turn, statement).unwrap_or(false);
         if let Some(partner) = counted.filter(|_| new) {
-            self.quota(turn, partner).count_statement(size);
+            self.quota(turn, partner).count_statement(size, about.filter(|bureau| *bureau != partner));
             if let Some(bureau) = introduces.filter(|bureau| *bureau != partner) {
                 self.note_introduced(turn, bureau, partner);
                 let quota = self.quota(turn, partner);
@@ -423,7 +424,8 @@ impl Bureau {
                 }
             }
         }
-        if self.quota(turn, partner).has_room_for(size, lasting) { Ok(()) } else { Err("more than a day's share") }
+        let other = Some(&bureau).filter(|bureau| **bureau != partner);
+        if self.quota(turn, partner).has_room_for(size, lasting, other) { Ok(()) } else { Err("more than a day's share") }
     }
 
     /// The bureau a statement is about, if what it rests on is known.
