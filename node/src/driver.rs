@@ -624,6 +624,10 @@ impl Driver {
             self.tell(SwarmCommand::Allow(allow.into_iter().map(to_swarm).collect())).await?;
         }
         for (send, permit) in turn.sends {
+            // It went down within this very turn: nobody would ever take its number away again.
+            if !self.links.contains(&send.link) {
+                continue;
+            }
             let gate = send.gated.then(|| {
                 let number = self.numbers.entry(send.link).or_insert_with(|| Arc::new(AtomicU64::new(turn.gates.of(send.link))));
                 Gate { epoch: Arc::clone(number), permit_epoch: permit }

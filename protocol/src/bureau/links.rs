@@ -125,6 +125,8 @@ pub struct Link {
     /// What was on its way when a gate dropped something: some of it had gone, and its acknowledgement says so.
     unsure: VecDeque<InFlight>,
     pub(in crate::bureau) evidence: BTreeSet<StatementId>,
+    /// Documents whose evidence went, or waits to go, ahead of their pushes.
+    evidencing: BTreeSet<DocumentId>,
     echoes: BTreeSet<u64>,
     /// What the other side is to return no longer says all we know of ourselves.
     pub(super) cursor_due: Option<MonoMillis>,
@@ -211,6 +213,7 @@ impl Link {
             in_flight_bytes: 0,
             unsure: VecDeque::new(),
             evidence: BTreeSet::new(),
+            evidencing: BTreeSet::new(),
             echoes: BTreeSet::new(),
             cursor_due: None,
             cursor_given: None,
@@ -274,10 +277,11 @@ impl Link {
     pub fn has_dues(&self) -> bool {
         !self.dues.is_empty()
     }
-    /// Whether anything of documents may still be on its way to the other end.
-    pub fn is_sending_some(&self, now: MonoMillis) -> bool {
-        let listed = self.listed_at.is_some_and(|at| now < at.plus(limits::LISTED_MS));
-        !self.in_flight.is_empty() || !self.unsure.is_empty() || self.repairing.is_some() || self.tips_sent || listed
+    /// Whether anything of such documents may still be on its way to the other end; a list speaks of many.
+    pub fn may_speak_of_some(&self, now: MonoMillis, such: impl Fn(&DocumentId) -> bool) -> bool {
+        let listed = self.listed_at.is_some_and(|at| now < at.plus(limits::LISTED_MS)) || self.repairing.is_some() || self.tips_sent;
+        let pushed = self.in_flight.iter().chain(&self.unsure).map(|push| &push.document);
+        listed || pushed.chain(&self.evidencing).any(such)
     }
     /// Whether something that speaks of a document may still wait to go to the other end: a part of it, or a list of what is held.
     pub fn may_speak_of(&self, document: &DocumentId, now: MonoMillis) -> bool {
@@ -285,7 +289,7 @@ impl Link {
     }
     /// Whether something of a document may still be on its way to the other end.
     pub fn is_sending(&self, document: &DocumentId) -> bool {
-        self.in_flight.iter().chain(&self.unsure).any(|push| push.document == *document)
+        self.evidencing.contains(document) || self.in_flight.iter().chain(&self.unsure).any(|push| push.document == *document)
     }
     /// Whether the other end declined a document on this link.
     pub fn has_declined(&self, document: &DocumentId) -> bool {

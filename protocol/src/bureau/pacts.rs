@@ -325,9 +325,13 @@ impl Bureau {
         let message = Message::Agreements(vec![Bytes(bytes.to_vec())]);
         for link in self.live_links(|peer| peer == partner || peer == own) {
             if !evidence.is_empty() {
-                self.tell_link(turn, link, &Message::Statements(evidence.clone()));
+                self.send(turn, link, &Message::Statements(evidence.clone()), false);
             }
-            self.tell_link(turn, link, &message);
+            // At once, since it may end what goes on; and once more behind what waits, since it may rest on that.
+            self.send(turn, link, &message, false);
+            if self.links.get(&link).is_some_and(super::links::Link::has_dues) {
+                self.say(link, &message, false);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::access::pass::{PassBook, PassError, PassLine, RelayPass};
 use crate::access::{Ask, Facts, Ground, Permit, Refusal};
 use crate::agreement::lifecycle::LinkMode;
 use crate::agreement::{Direction, Pair, Tlp, Verb};
-use crate::id::{BureauId, Bytes, CertificateId, StatementId};
+use crate::id::{BureauId, Bytes, CertificateId, DocumentId, StatementId};
 use crate::input::LinkId;
 use crate::limits;
 use crate::step::Table;
@@ -87,14 +87,15 @@ impl Bureau {
             return;
         }
         let own = self.identity.bureau;
-        let mut holders = BTreeSet::new();
-        let mut opens = BTreeSet::new();
+        let mut concerned = BTreeSet::new();
+        let mut ways = BTreeSet::new();
         for pass in self.passes.changed(self.pass_changes.looked, now) {
             if pass.holder == own {
-                opens.extend(pass.shown_to.iter().copied());
-                opens.extend(self.let_in_by_us(&pass.issuer));
+                // A pass of ours opens their way to us; what we send rests on it where we let somebody in.
+                concerned.extend(pass.shown_to.iter().copied());
+                ways.extend(self.let_in_by_us(&pass.issuer).into_iter().map(|to| (to, pass.issuer)));
             } else {
-                holders.insert(pass.holder);
+                ways.insert((pass.holder, pass.issuer));
             }
         }
         self.pass_changes.looked = now;
@@ -102,17 +103,19 @@ impl Bureau {
         self.write_floor(turn);
         self.passes_dirty = true;
         self.onward.dirty = true;
-        opens.retain(|bureau| self.links.values().any(|link| link.is_with(bureau)));
-        holders.extend(opens);
-        self.make_stale(turn, &holders);
-        self.compare_by_passes(turn, holders);
+        concerned.extend(ways.iter().map(|(to, _)| *to));
+        self.make_stale(turn, &ways);
+        self.compare_by_passes(turn, concerned);
     }
 
-    /// Some bureaus may have less than before: what is on its way to them, and to nobody else, is made stale.
-    fn make_stale(&mut self, turn: &mut Turn, bureaus: &BTreeSet<BureauId>) {
+    /// Some bureaus may have less than before of what others issued: what of that is on its way to them, and nothing else, is made stale.
+    fn make_stale(&mut self, turn: &mut Turn, ways: &BTreeSet<(BureauId, BureauId)>) {
+        let (now, documents) = (turn.now.mono, &self.documents);
         let mut stale = false;
         for link in self.links.values_mut() {
-            if bureaus.iter().any(|bureau| link.is_with(bureau)) && link.is_sending_some(turn.now.mono) {
+            let issuers: BTreeSet<&BureauId> = ways.iter().filter(|(to, _)| link.is_with(to)).map(|(_, issuer)| issuer).collect();
+            let theirs = |id: &DocumentId| documents.get(id).is_none_or(|summary| issuers.contains(&summary.owner));
+            if !issuers.is_empty() && link.may_speak_of_some(now, theirs) {
                 link.make_stale();
                 stale = true;
             }
@@ -317,7 +320,9 @@ impl Bureau {
         if messenger.is_some() && holder == own && !self.partners.contains_key(&issuer) {
             return Err(PassError::NotOurs(issuer));
         }
-        if messenger.is_some_and(|partner| !self.quota(turn, partner).has_room_for_pass(bytes.len(), Some(&issuer).filter(|issuer| **issuer != partner))) {
+        if messenger.is_some_and(|partner| {
+            !self.quota(turn, partner).has_room_for_pass(bytes.len(), Some(&issuer).filter(|issuer| **issuer != partner))
+        }) {
             return Err(PassError::Full);
         }
         let before = self.passes.ids(&issuer, &holder);
@@ -362,7 +367,7 @@ impl Bureau {
             // What was replaced stays replaced, also after a restart with a clock set back.
             self.write_floor(turn);
             self.onward.dirty = true;
-            self.make_stale(turn, &BTreeSet::from([holder]));
+            self.make_stale(turn, &BTreeSet::from([(holder, issuer)]));
             opens.push(holder);
         }
         self.compare_by_passes(turn, opens);

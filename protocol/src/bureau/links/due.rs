@@ -26,6 +26,8 @@ enum Due {
     Ledger { partner: BureauId, holds: LedgerCounts },
     /// The agreements with, and of, a bureau.
     Agreements(BureauId),
+    /// Certificates that a document's pushes rest on: read, and the permit asked, when their turn has come.
+    Evidence { document: DocumentId, statements: VecDeque<StatementId> },
 }
 
 /// One of the things known of a bureau.
@@ -83,9 +85,17 @@ impl Dues {
         }
         true
     }
-    /// What says something of documents is said anew by whoever said it.
-    pub fn forget_gated(&mut self) {
-        self.waiting.retain(|due| !matches!(due, Due::Message { gated: true, .. }));
+    /// What says something of documents is said anew by whoever said it. Answers the evidence that did not go.
+    pub fn forget_gated(&mut self) -> Vec<StatementId> {
+        let mut left = Vec::new();
+        self.waiting.retain(|due| match due {
+            Due::Evidence { statements, .. } => {
+                left.extend(statements);
+                false
+            }
+            due => !matches!(due, Due::Message { gated: true, .. }),
+        });
+        left
     }
 }
 
@@ -118,14 +128,50 @@ impl Bureau {
 
     /// As [`Bureau::say`], for statements in an order in which they can be learnt.
     pub(in crate::bureau) fn say_statements(&mut self, id: LinkId, statements: Vec<Bytes>) {
-        self.say_pages(id, statements, false);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.dues.waiting.extend(pages(statements).into_iter().map(|bytes| Due::Message { bytes, gated: false }));
+        }
     }
 
-    /// As [`Bureau::say_statements`]; `gated` where they say something of a document.
-    pub(super) fn say_pages(&mut self, id: LinkId, statements: impl IntoIterator<Item = Bytes>, gated: bool) {
+    /// As [`Bureau::say`], for certificates that a document's pushes rest on.
+    pub(super) fn say_evidence(&mut self, id: LinkId, document: DocumentId, statements: VecDeque<StatementId>) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.dues.waiting.extend(pages(statements).into_iter().map(|bytes| Due::Message { bytes, gated }));
+            link.evidence.extend(&statements);
+            link.evidencing.insert(document);
+            link.dues.waiting.push_back(Due::Evidence { document, statements });
         }
+    }
+
+    /// The next page of evidence for a document, and what is left; nothing where the document may not go any more.
+    fn evidence_page(
+        &mut self,
+        turn: &Turn,
+        id: LinkId,
+        document: DocumentId,
+        mut statements: VecDeque<StatementId>,
+    ) -> Option<(Vec<Bytes>, VecDeque<StatementId>)> {
+        let link = &self.links[&id];
+        let may = |peer: &Peer| self.may_send(turn, peer, &document).is_ok() || self.parting_due(link, peer, &document, None).is_some();
+        if !link.peer.as_ref().is_some_and(may) {
+            let link = self.links.get_mut(&id).expect("looked at above");
+            for statement in &statements {
+                link.evidence.remove(statement);
+            }
+            return None;
+        }
+        let (mut page, mut size) = (Vec::new(), 0);
+        while let Some(statement) = statements.front() {
+            let bytes = self.directory.statement_bytes(statement).unwrap_or_default();
+            if !page.is_empty() && (size + bytes.len() > PUSH_BYTES || page.len() >= 500) {
+                break;
+            }
+            size += bytes.len();
+            if !bytes.is_empty() {
+                page.push(Bytes(bytes));
+            }
+            statements.pop_front();
+        }
+        Some((page, statements))
     }
 
     /// Says something at once, or behind what waits: it may rest on that.
@@ -213,13 +259,28 @@ impl Bureau {
                     self.say_next(id, pages, None);
                     continue;
                 }
+                Some(Due::Evidence { document, statements }) => {
+                    let Some((page, left)) = self.evidence_page(turn, id, document, statements) else { continue };
+                    let link = self.links.get_mut(&id).expect("looked at above");
+                    if !left.is_empty() {
+                        link.dues.waiting.push_front(Due::Evidence { document, statements: left });
+                    }
+                    if page.is_empty() {
+                        continue;
+                    }
+                    (Message::Statements(page).encode(), true)
+                }
                 None => return true,
             };
             // It waited, and the two may not be on such terms any more.
             let link = &self.links[&id];
             if gated && (self.mode(turn, link) != Mode::Full || link.bureau().is_some_and(|peer| self.silence(&peer).is_some())) {
                 let link = self.links.get_mut(&id).expect("looked at above");
-                link.dues.forget_gated();
+                let left = link.dues.forget_gated();
+                // The page at hand is among what was given: all of it goes anew.
+                if !left.is_empty() || !link.evidencing.is_empty() {
+                    link.evidence.clear();
+                }
                 link.shown.clear();
                 continue;
             }

@@ -59,8 +59,9 @@ impl Bureau {
         link.repairing = None;
         link.count = super::progress::Count::default();
         link.evidence.clear();
+        link.evidencing.clear();
         link.shown.clear();
-        link.dues.forget_gated();
+        let _ = link.dues.forget_gated();
         link.told.clear();
         let dropped = link.in_flight.iter().map(|push| push.held).sum();
         link.unsure.append(&mut link.in_flight);
@@ -297,11 +298,13 @@ impl Bureau {
     /// What our own devices hear: everything known of other bureaus too, as far as a link holds it at a time.
     fn greet_own(&mut self, id: LinkId) {
         self.say_statements(id, self.public_statements(true));
-        self.say_other_bureaus(id);
+        // How we stand with others does not wait for all they ever certified.
         let officers: Vec<CertificateId> = self.book.pairs().flat_map(|pair| self.book.officers_of(pair)).collect();
-        self.say_statements(id, self.agreement_evidence(officers));
+        let grounds = self.with_grounds(officers, None, &BTreeSet::new());
+        self.say_statements(id, grounds.into_iter().map(|(_, bytes)| bytes).collect());
         self.show_compacts(id);
         self.say_all_agreements(id);
+        self.say_other_bureaus(id);
     }
 }
 

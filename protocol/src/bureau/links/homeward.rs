@@ -58,6 +58,10 @@ impl Bureau {
     /// Names the next document to its owner. Answers whether more may go at once.
     pub(super) fn name_homeward(&mut self, turn: &mut Turn, id: LinkId) -> bool {
         let link = &self.links[&id];
+        // On other terms nothing is named, and it stays to be named.
+        if self.mode(turn, link) != Mode::Full {
+            return false;
+        }
         let (Some(peer), Some(document)) = (link.peer, link.homeward.as_ref().and_then(|left| left.first().copied())) else { return false };
         let permit = self.may_send(turn, &peer, &document).ok().filter(|permit| permit.whole() && !link.declined.contains(&document));
         let Some(permit) = permit.filter(|_| !self.cannot_load.contains_key(&document)) else {

@@ -303,7 +303,7 @@ impl Bureau {
             named.retain(|certificate| !behind.contains(certificate));
         }
         let evidence = self.evidence_for(id, peer, owner, named, after);
-        let Some(mut evidence_bytes) = self.give_evidence(turn, id, evidence, permit.scope() != Scope::Held) else { return };
+        let Some(mut evidence_bytes) = self.give_evidence(turn, id, document, evidence, permit.scope() != Scope::Held) else { return };
         self.counted_goes(id, walk_to, false);
         let mut pushes: Vec<(Push, Vec<Arc<Segment>>)> = Vec::new();
         let mut size = usize::MAX;
@@ -378,6 +378,7 @@ impl Bureau {
             debug_assert!(bytes.len() <= limits::FRAME_BYTES_MAX, "an item with its envelope fits a frame");
             let last = rest.is_none() && at + 1 == count;
             let all_bytes = bytes.len() + std::mem::take(&mut evidence_bytes);
+            link.evidencing.remove(&document);
             link.in_flight.push_back(InFlight {
                 mark,
                 bytes: all_bytes,
@@ -428,7 +429,9 @@ impl Bureau {
             size += bytes.len();
             pages.last_mut().expect("never empty").push(Bytes(bytes));
         }
-        let Some(mut evidence_bytes) = self.give_evidence(turn, id, evidence, true) else { return };
+        // On a restricted link what waits is left out: there it goes at once.
+        let may_wait = self.mode(turn, &self.links[&id]) == Mode::Full;
+        let Some(mut evidence_bytes) = self.give_evidence(turn, id, document, evidence, may_wait) else { return };
         self.passed(id, document, walk_to);
         for records in pages {
             let link = self.links.get_mut(&id).expect("present while pumping");
@@ -438,6 +441,7 @@ impl Bureau {
             let (mark, bytes) = (push.mark, Message::Push(push).encode());
             let reached = link.reached();
             let all_bytes = bytes.len() + std::mem::take(&mut evidence_bytes);
+            link.evidencing.remove(&document);
             link.in_flight.push_back(InFlight { mark, bytes: all_bytes, reached, document, last: false, parting: true, held: 0 });
             link.in_flight_bytes += all_bytes;
             link.busy(turn.now.mono);
@@ -448,16 +452,20 @@ impl Bureau {
 
     /// Gives evidence ahead of the pushes that rest on it, and answers its bytes, which count with them as on their way. More of it than goes at once
     /// waits like everything that is said before documents; then the pushes come when their turn comes again: `None`.
-    fn give_evidence(&mut self, turn: &mut Turn, id: LinkId, evidence: Vec<(StatementId, Bytes)>, may_wait: bool) -> Option<usize> {
+    fn give_evidence(
+        &mut self,
+        turn: &mut Turn,
+        id: LinkId,
+        document: DocumentId,
+        evidence: Vec<(StatementId, Bytes)>,
+        may_wait: bool,
+    ) -> Option<usize> {
         let size = evidence.iter().map(|(_, bytes)| bytes.0.len()).sum();
         if size <= limits::EVIDENCE_AT_ONCE_MAX || !may_wait || !self.links[&id].answers_marks() {
             self.send_evidence(turn, id, evidence);
             return Some(size);
         }
-        if let Some(link) = self.links.get_mut(&id) {
-            link.evidence.extend(evidence.iter().map(|(statement, _)| *statement));
-        }
-        self.say_pages(id, evidence.into_iter().map(|(_, bytes)| bytes), true);
+        self.say_evidence(id, document, evidence.into_iter().map(|(statement, _)| statement).collect());
         None
     }
 
