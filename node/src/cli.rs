@@ -21,6 +21,8 @@ mod device;
 #[cfg(test)]
 mod dry_run;
 mod events;
+#[cfg(test)]
+mod examples;
 mod held;
 mod help;
 mod hold;
@@ -41,7 +43,7 @@ mod store;
 mod watch;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, FromArgMatches, Parser, Subcommand};
@@ -162,6 +164,11 @@ impl Context {
         let data = self.data()?;
         // A configuration that cannot be read is told by `config check` and by the daemon; asking a daemon that runs still works.
         let socket = Config::load(&data).unwrap_or_default().socket(&data);
+        // No daemon and nothing it could run on: "start it" would only lead to the next refusal. What cannot be looked at counts as there.
+        let is_there = |path: &Path| path.try_exists().unwrap_or(true);
+        if !is_there(&socket) && !is_there(&data.join("keys")) {
+            return Err(Failure::unreachable("not_initialised").with("path", data.display()));
+        }
         Ok(Client::new(socket)?.acting_as(self.globals.person.as_deref()))
     }
 
@@ -173,12 +180,7 @@ impl Context {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let mut line: Vec<OsString> = std::env::args_os().collect();
-    // `accord help partner add` is `accord partner add --help`.
-    if line.get(1).is_some_and(|word| word == "help") {
-        line.remove(1);
-        line.push("--help".into());
-    }
+    let line = help::asked_as_a_verb(std::env::args_os().collect());
     let lang = language(&line);
     let words = Words::of(lang);
     let globals_as_typed = |flag: &str| line.iter().any(|word| word == flag);
@@ -189,7 +191,7 @@ pub fn main() -> ExitCode {
             out.set(line.globals.json, line.globals.quiet);
             run(line, words, out.clone())
         }
-        Err(error) => help::answer(&error, &out),
+        Err(error) => help::answer(&error, &line, words, &out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -283,6 +285,27 @@ mod tests {
         check(None, &[("ACCORD_DATA", ""), ("XDG_DATA_HOME", "/d"), ("HOME", "/h")], Some("/d/accord"));
         check(None, &[("HOME", "/h")], Some("/h/.local/share/accord"));
         check(None, &[], None);
+    }
+
+    #[test]
+    fn where_no_node_was_set_up_the_next_step_is_to_set_one_up() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let asked = |data: &Path| {
+            let globals = Globals { data: Some(data.to_path_buf()), ..Globals::default() };
+            let words = Words::of(Lang::En);
+            let cx = Context { globals, words, out: Output::of_process(words, true, true) };
+            let failure = status::bare(&cx).expect_err("no daemon runs");
+            (failure.kind.exit_code(), failure.code.clone(), words.sentences(&failure).hint.unwrap_or_default())
+        };
+        for data in [dir.path().join("none"), dir.path().to_path_buf()] {
+            let (exit, code, next) = asked(&data);
+            assert_eq!((exit, code.as_str()), (3, "not_initialised"));
+            assert!(next.contains("`accord init`"), "{next}");
+        }
+        std::fs::create_dir(dir.path().join("keys")).expect("a folder");
+        let (exit, code, next) = asked(dir.path());
+        assert_eq!((exit, code.as_str()), (3, "daemon_not_running"));
+        assert!(next.contains("`accord run`"), "{next}");
     }
 
     #[test]

@@ -232,20 +232,33 @@ struct Line {
     seats: Vec<String>,
 }
 
-/// The commented example file, in the language of the reader. It is valid as it stands.
-pub fn template(lang: Lang) -> &'static str {
-    match lang {
+/// The commented example file, in the language of the reader. It is valid as it stands, from the day of `now` (Unix seconds) for a year.
+pub fn template(lang: Lang, now: u64) -> String {
+    let text = match lang {
         Lang::Zh => TEMPLATE_ZH,
         Lang::En => TEMPLATE_EN,
-    }
+    };
+    dated(text, now)
 }
 
-/// The commented example of a compact's file, in the language of the reader. It is valid as it stands.
-pub fn compact_template(lang: Lang) -> &'static str {
-    match lang {
+/// The commented example of a compact's file, in the language of the reader, for the same year as [`template`]. It is valid as it stands.
+pub fn compact_template(lang: Lang, now: u64) -> String {
+    let text = match lang {
         Lang::Zh => COMPACT_ZH,
         Lang::En => COMPACT_EN,
-    }
+    };
+    dated(text, now)
+}
+
+/// A template with its days: an example that ended last year would be refused when it is filled in.
+fn dated(text: &str, now: u64) -> String {
+    let second = i64::try_from(now).ok().and_then(|now| jiff::Timestamp::from_second(now).ok()).unwrap_or_default();
+    let today = second.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).date();
+    // Saturating: the calendar ends with the year 9999.
+    let later = |span: jiff::Span| today.saturating_add(span).to_string();
+    text.replace("{today}", &today.to_string())
+        .replace("{in_half_a_year}", &later(jiff::Span::new().months(6)))
+        .replace("{in_a_year}", &later(jiff::Span::new().years(1)))
 }
 
 /// Reads a compact's file.
@@ -365,9 +378,31 @@ mod tests {
         }
     }
 
+    /// 2026-11-22 19:00 UTC: already the 23rd in China.
+    const TODAY: u64 = 1_795_374_000;
+
+    #[test]
+    fn a_template_begins_today_in_china_and_lasts_a_year() {
+        let check = |now: u64, from: &str, to: &str| {
+            let expect = (moment(from, false), moment(to, true));
+            for lang in [Lang::Zh, Lang::En] {
+                let found = read(&template(lang, now)).expect("our own template").terms;
+                assert_eq!((Some(found.from), Some(found.to)), expect, "{now}");
+                let ends: Vec<u64> = found.grants.iter().filter_map(|grant| grant.until).collect();
+                assert!(!ends.is_empty() && ends.iter().all(|until| (found.from..found.to).contains(until)), "{ends:?}");
+                let found = read_compact(&compact_template(lang, now)).expect("our own template").terms;
+                assert_eq!((Some(found.from), Some(found.to)), expect, "{now}");
+            }
+        };
+        check(TODAY, "2026-11-23", "2027-11-23");
+        // 2028-02-29 00:00 +08:00 and the second before.
+        check(1_835_366_400, "2028-02-29", "2029-02-28");
+        check(1_835_366_399, "2028-02-28", "2029-02-28");
+    }
+
     #[test]
     fn both_templates_are_valid_and_say_the_same() {
-        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| read(template(lang)).expect("our own template"));
+        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| read(&template(lang, TODAY)).expect("our own template"));
         assert_eq!(zh.terms.grants, en.terms.grants);
         assert_eq!((zh.terms.from, zh.terms.to, zh.terms.grace_days), (en.terms.from, en.terms.to, en.terms.grace_days));
         assert!(zh.terms.grants.len() >= 3);
@@ -382,11 +417,11 @@ mod tests {
 
     #[test]
     fn both_compact_templates_are_valid_and_what_belongs_to_the_other_file_is_refused() {
-        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| read_compact(compact_template(lang)).expect("our own template"));
+        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| read_compact(&compact_template(lang, TODAY)).expect("our own template"));
         assert_eq!((zh.terms.grants, zh.terms.from, zh.terms.to), (en.terms.grants.clone(), en.terms.from, en.terms.to));
         assert!(!zh.name.is_empty() && zh.roster.len() == en.roster.len() && en.roster.len() >= 2);
         assert!(en.terms.grants.iter().all(|grant| grant.direction == "both"), "a common text reads alike from both sides");
-        assert_eq!(read(compact_template(Lang::En)).expect_err("a roster").code, "agreement_file");
+        assert_eq!(read(&compact_template(Lang::En, TODAY)).expect_err("a roster").code, "agreement_file");
         let text = format!("partner = 'x'\ntitle = 't'\nfrom = 2026-12-01\nto = 2026-12-31\n{LINE}");
         assert_eq!(read_compact(&text).expect_err("a partner").param("line"), Some("1"));
     }
@@ -424,7 +459,7 @@ mod tests {
 
     #[test]
     fn terms_travel_through_the_api_unchanged() {
-        let written = read(template(Lang::En)).expect("our own template");
+        let written = read(&template(Lang::En, TODAY)).expect("our own template");
         let json = serde_json::to_value(&written.terms).expect("plain values");
         assert_eq!(serde_json::from_value::<TermsForm>(json.clone()).expect("what we wrote"), written.terms);
         let mut unknown = json;

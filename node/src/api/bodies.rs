@@ -420,6 +420,18 @@ fn grant(form: GrantForm) -> Result<Grant, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::Lang;
+
+    #[test]
+    fn the_files_people_start_from_are_terms_the_core_takes() {
+        let core = |text: &str| terms(crate::terms::read(text).unwrap_or_else(|failure| panic!("{failure}: {:?}", failure.params)).terms);
+        let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/agreement.toml")).expect("an example");
+        let templates = [Lang::Zh, Lang::En].map(|lang| crate::terms::template(lang, 1_796_054_400));
+        for text in templates.iter().chain([&example]) {
+            let taken = core(text).unwrap_or_else(|failure| panic!("{failure}: {:?}", failure.params));
+            assert!(!taken.grants.is_empty());
+        }
+    }
 
     fn check(change: impl FnOnce(&mut GrantForm), expect: &str) {
         let mut form = GrantForm {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::App;
 use super::extract::{Answer, Problems, Query, Who};
 use crate::failure::Failure;
-use crate::journal_lines::{Filter, Names};
+use crate::journal_lines::{self, Filter, Names};
 
 /// Batches after which progress is told even when no line was found.
 const PROGRESS_EVERY: u64 = 2_000;
@@ -29,7 +29,7 @@ pub(super) async fn lines(State(app): State<App>, query: Query) -> Result<Respon
     let value = |name: &str| query.value(name).map(str::to_owned);
     let command = Command::JournalRead { document: value("document"), partner: value("partner"), person: value("person") };
     let (since, until) = (query.number("since")?.unwrap_or(0), query.number("until")?.unwrap_or(0));
-    let kinds = value("kind").map(|kinds| kinds.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    let kinds = value("kind").map(|text| journal_lines::kinds(&text)).transpose()?.unwrap_or_default();
     let view = read(&app, query.who, command).await?;
     let names = Names::of(&view);
     let filter = Filter { document: view.document, partner: view.partner, certificates: view.certificates, kinds, since, until };

@@ -211,6 +211,7 @@ fn refusals_keep_kind_code_and_values_and_wrong_requests_say_what_is_wrong() {
     assert_eq!(code(client.get::<View>("/v1/status?who=me")), "bad_query");
     assert_eq!(code(client.get::<View>("/v1/events?after=-1")), "bad_query");
     assert_eq!(code(client.get::<View>("/v1/status?after=1")), "bad_query");
+    assert_eq!(code(client.get::<View>("/v1/journal?kind=sent,rumour")), "unknown_account_kind");
     assert_eq!(code(client.post::<View>("/v1/clock", &json!({"confirm": 1}), false)), "bad_body");
     assert_eq!(code(client.post::<View>("/v1/clock", &json!({"confirm": true, "x": 1}), false)), "bad_body");
     assert_eq!(code(client.post::<View>("/v1/statements", &json!({"bytes": "0g"}), false)), "bad_body");

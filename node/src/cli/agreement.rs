@@ -10,6 +10,7 @@ use super::Context;
 use super::ask::moment;
 use super::sending::{Ask, act, tell};
 use crate::client::escape;
+use crate::driver::Clock;
 use crate::failure::Failure;
 use crate::{terms, text_input};
 
@@ -79,8 +80,8 @@ pub(super) enum AgreementVerb {
 pub(super) fn run(verb: AgreementVerb, cx: &Context) -> Result<(), Failure> {
     match verb {
         AgreementVerb::Template => {
-            let template = terms::template(cx.words.lang());
-            cx.out.result(&json!({ "template": template }), template);
+            let template = terms::template(cx.words.lang(), Clock::start().now().wall.0);
+            cx.out.result(&json!({ "template": template }), &template);
             Ok(())
         }
         AgreementVerb::Offer { file, partner } => {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::sending::{Ask, act, tell};
 use crate::client::escape;
+use crate::driver::Clock;
 use crate::failure::Failure;
 use crate::{terms, text_input};
 
@@ -56,8 +57,8 @@ pub(super) enum CompactVerb {
 pub(super) fn run(verb: CompactVerb, cx: &Context) -> Result<(), Failure> {
     match verb {
         CompactVerb::Template => {
-            let template = terms::compact_template(cx.words.lang());
-            cx.out.result(&json!({ "template": template }), template);
+            let template = terms::compact_template(cx.words.lang(), Clock::start().now().wall.0);
+            cx.out.result(&json!({ "template": template }), &template);
             Ok(())
         }
         CompactVerb::New { file, out } => write_down(cx, &file, None, out.as_deref()),

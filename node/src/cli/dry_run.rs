@@ -199,8 +199,8 @@ fn every_verb_that_sends_foresees_under_dry_run_and_none_sends_after_all() {
         std::fs::write(&path, text).expect("written");
         path.display().to_string()
     };
-    let terms = file("terms.toml", crate::terms::template(Lang::En));
-    let compact = file("compact.toml", crate::terms::compact_template(Lang::En));
+    let terms = file("terms.toml", &crate::terms::template(Lang::En, 1_796_054_400));
+    let compact = file("compact.toml", &crate::terms::compact_template(Lang::En, 1_796_054_400));
     let (card, text) = (file("card.txt", "card"), file("compact.txt", "text"));
     let mut silent = Vec::new();
     for line in SENDS {

@@ -4,6 +4,8 @@
 //! example below it, `arg.VERB.NAME` or `arg.NAME` the meaning of an argument. A test walks the whole tree, so nothing is left in English
 //! by accident.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
@@ -63,8 +65,34 @@ fn indent(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// What the parser answered instead of a command: help and version are results, everything else is misuse.
-pub(super) fn answer(error: &clap::Error, out: &Output) -> Result<(), Failure> {
+/// `accord help partner add` is `accord partner add --help`, with flags of every verb before it or not.
+pub(super) fn asked_as_a_verb(mut line: Vec<OsString>) -> Vec<OsString> {
+    let command = Line::command();
+    let valued: Vec<String> = command
+        .get_arguments()
+        .filter(|arg| arg.get_action().takes_values())
+        .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
+        .collect();
+    let mut at = 1;
+    while let Some(word) = line.get(at).and_then(|word| word.to_str()).filter(|word| word.starts_with('-')) {
+        at += if valued.iter().any(|flag| flag == word) { 2 } else { 1 };
+    }
+    if line.get(at).is_some_and(|word| word == "help") {
+        line.remove(at);
+        line.push("--help".into());
+    }
+    line
+}
+
+/// The help of the noun that a line ends with.
+fn help_of(line: &[OsString], words: Words) -> Option<String> {
+    let asked = line.iter().cloned().chain(["--help".into()]);
+    let error = translated(words).try_get_matches_from(asked).err().filter(|error| error.kind() == ErrorKind::DisplayHelp)?;
+    Some(error.render().to_string())
+}
+
+/// What the parser answered to `line` instead of a command: help and version are results, everything else is misuse.
+pub(super) fn answer(error: &clap::Error, line: &[OsString], words: Words, out: &Output) -> Result<(), Failure> {
     let value = |kind| {
         error.get(kind).map(|value| match value {
             ContextValue::Strings(list) => list.join(", "),
@@ -85,6 +113,13 @@ pub(super) fn answer(error: &clap::Error, out: &Output) -> Result<(), Failure> {
             out.note(&error.render().to_string());
             Failure::misuse("usage_verb_missing")
         }
+        // The same with a flag beside it, for which the parser has no help at hand.
+        ErrorKind::MissingSubcommand => {
+            if let Some(help) = help_of(line, words) {
+                out.note(&help);
+            }
+            Failure::misuse("usage_verb_missing")
+        }
         ErrorKind::InvalidSubcommand => {
             let failure = with(Failure::misuse("usage_unknown_verb"), "found", ContextKind::InvalidSubcommand);
             with(failure, "suggested", ContextKind::SuggestedSubcommand)
@@ -98,9 +133,7 @@ pub(super) fn answer(error: &clap::Error, out: &Output) -> Result<(), Failure> {
             let failure = with(failure, "found", ContextKind::InvalidValue);
             with(failure, "known", ContextKind::ValidValue)
         }
-        ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
-            with(Failure::misuse("usage_missing"), "argument", ContextKind::InvalidArg)
-        }
+        ErrorKind::MissingRequiredArgument => with(Failure::misuse("usage_missing"), "argument", ContextKind::InvalidArg),
         ErrorKind::ArgumentConflict => {
             let failure = with(Failure::misuse("usage_conflict"), "argument", ContextKind::InvalidArg);
             with(failure, "other", ContextKind::PriorArg)
@@ -327,12 +360,39 @@ mod tests {
         }
     }
 
+    fn typed(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_noun_without_a_verb_is_told_with_its_verbs_whatever_flags_stand_beside_it() {
+        for line in ["accord bulletin", "accord bulletin --lang zh", "accord --json bulletin"] {
+            let help = help_of(&typed(line), Words::of(Lang::Zh)).expect("help");
+            assert!(help.contains("publish") && help.contains("用法"), "{line}: {help}");
+        }
+    }
+
+    #[test]
+    fn help_may_be_asked_for_as_a_verb_after_any_flags_of_every_verb() {
+        let check = |line: &str, expect: &str| assert_eq!(asked_as_a_verb(typed(line)), typed(expect));
+        check("accord help", "accord --help");
+        check("accord help partner add", "accord partner add --help");
+        check("accord --lang zh help", "accord --lang zh --help");
+        check("accord --lang=zh -q help partner add", "accord --lang=zh -q partner add --help");
+        check("accord --data help status", "accord --data help status");
+        check("accord --json --as help help case", "accord --json --as help case --help");
+        check("accord partner add help", "accord partner add help");
+        check("accord --lang", "accord --lang");
+        check("accord", "accord");
+    }
+
     #[test]
     fn misuse_is_told_by_code_with_what_was_typed() {
         let check = |line: &str, code: &str, found: Option<(&str, &str)>| {
-            let error = translated(Words::of(Lang::Zh)).try_get_matches_from(line.split(' ')).expect_err("misuse");
-            let out = Output::of_process(Words::of(Lang::Zh), true, true);
-            let failure = answer(&error, &out).expect_err("misuse");
+            let words = Words::of(Lang::Zh);
+            let error = translated(words).try_get_matches_from(line.split(' ')).expect_err("misuse");
+            let out = Output::of_process(words, true, true);
+            let failure = answer(&error, &typed(line), words, &out).expect_err("misuse");
             assert_eq!((failure.kind.exit_code(), failure.code.as_str()), (2, code), "{line}");
             if let Some((name, value)) = found {
                 assert_eq!(failure.param(name), Some(value), "{line}");
@@ -340,6 +400,8 @@ mod tests {
         };
         check("accord bulletn list", "usage_unknown_verb", Some(("found", "bulletn")));
         check("accord bulletin", "usage_verb_missing", None);
+        check("accord bulletin --lang zh", "usage_verb_missing", None);
+        check("accord --json bulletin", "usage_verb_missing", None);
         check("accord inbox --loud", "usage_unknown_argument", Some(("found", "--loud")));
         check("accord case note 3f9a --kind rumour", "usage_value", Some(("found", "rumour")));
         check("accord partner show", "usage_missing", Some(("argument", "<NAME>")));

@@ -17,7 +17,7 @@ use super::{Context, ask, render};
 use crate::client::escape;
 use crate::daemon::failures;
 use crate::failure::Failure;
-use crate::journal_lines::{Filter, Line, Names, row};
+use crate::journal_lines::{self, Filter, Line, Names, row};
 use crate::keystore::KeyFolder;
 use crate::store::{Store, StoreKey};
 
@@ -195,6 +195,8 @@ fn number(value: &Value, name: &str) -> u64 {
 
 /// Reads the store itself, with the node's passphrase, while no daemon runs. Names are not known then: filters take ids.
 fn offline(export: &Export, since: Option<u64>, until: Option<u64>, cx: &Context) -> Result<(), Failure> {
+    // Before a passphrase is asked for.
+    let kinds = export.kind.as_deref().map(journal_lines::kinds).transpose()?.unwrap_or_default();
     let data = cx.data()?;
     let dir = data.join("store");
     let folder = KeyFolder::open(&data, KdfParams::default())?;
@@ -207,7 +209,7 @@ fn offline(export: &Export, since: Option<u64>, until: Option<u64>, cx: &Context
         document: export.document.clone().unwrap_or_default(),
         partner: export.partner.clone().unwrap_or_default(),
         certificates: export.person.iter().cloned().collect(),
-        kinds: export.kind.iter().flat_map(|kinds| kinds.split(',')).map(str::to_owned).collect(),
+        kinds,
         since: since.unwrap_or(0),
         until: until.unwrap_or(0),
     };

@@ -11,7 +11,7 @@ use accord_keys::keyfile::KdfParams;
 use accord_keys::secret::SecretKey;
 use accord_protocol::bureau::Identity;
 use accord_protocol::input::{Command, Input, LinkId};
-use accord_protocol::view::View;
+use accord_protocol::view::{CardView, View};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -300,17 +300,29 @@ async fn state_contact(handle: &Handle, config: &Config) {
     if config.contact_addresses.is_empty() && config.contact_phone.is_empty() {
         return;
     }
-    // Stated anew only when it changed: each statement is a sealed one and goes to every partner.
-    if let Ok(View::Card(card)) = handle.command(Command::CardShow).await
-        && card.addresses == config.contact_addresses
-        && card.phone == config.contact_phone
-    {
-        return;
-    }
-    let contact = Command::SetContact { addresses: config.contact_addresses.clone(), phone: config.contact_phone.clone() };
+    let told = match handle.command(Command::CardShow).await {
+        Ok(View::Card(card)) => contact_to_state(config, &card),
+        // The first one: nothing stands there that could be lost.
+        Err(failure) if failure.code == "no_contact" => contact_to_state(config, &CardView::default()),
+        Ok(_) => None,
+        Err(failure) => {
+            tracing::warn!(%failure, "the card cannot be read, so the contact of accord.toml did not get onto it");
+            None
+        }
+    };
+    let Some(contact) = told else { return };
     if let Err(failure) = handle.command(contact).await {
         tracing::warn!(%failure, "the contact of accord.toml did not get onto the card");
     }
+}
+
+/// What changes on the card: each field the configuration sets; one it leaves open stays as it is. `None` when nothing does: each statement
+/// is a sealed one and goes to every partner.
+fn contact_to_state(config: &Config, card: &CardView) -> Option<Command> {
+    let addresses = if config.contact_addresses.is_empty() { &card.addresses } else { &config.contact_addresses };
+    let phone = if config.contact_phone.is_empty() { &card.phone } else { &config.contact_phone };
+    let differs = *addresses != card.addresses || *phone != card.phone;
+    differs.then(|| Command::SetContact { addresses: addresses.clone(), phone: phone.clone() })
 }
 
 /// Brings what the network tells to the verifier, without ever waiting for one link.

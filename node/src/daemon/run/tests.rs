@@ -307,3 +307,25 @@ fn a_renewed_certificate_logs_in_with_the_same_passphrase() {
     node.login();
     node.stop().expect("a clean stop");
 }
+
+#[test]
+fn what_accord_toml_leaves_open_stays_on_the_card() {
+    let check = |addresses: &[&str], phone: &str, expect: Option<(&[&str], &str)>| {
+        let text = |list: &[&str]| list.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>();
+        let config = Config { contact_addresses: text(addresses), contact_phone: phone.to_owned(), ..Config::default() };
+        let card = CardView { addresses: text(&["10.0.0.1:7400"]), phone: "0571-1".to_owned(), ..CardView::default() };
+        match (contact_to_state(&config, &card), expect) {
+            (None, None) => {}
+            (Some(Command::SetContact { addresses, phone }), Some((expect, number))) => {
+                assert_eq!((addresses, phone.as_str()), (text(expect), number));
+            }
+            (found, expect) => panic!("{addresses:?} {phone}: states {} instead of {expect:?}", found.is_some()),
+        }
+    };
+    check(&[], "0571-2", Some((&["10.0.0.1:7400"], "0571-2")));
+    check(&["10.0.0.2:7400"], "", Some((&["10.0.0.2:7400"], "0571-1")));
+    check(&["10.0.0.2:7400"], "0571-2", Some((&["10.0.0.2:7400"], "0571-2")));
+    check(&[], "", None);
+    check(&[], "0571-1", None);
+    check(&["10.0.0.1:7400"], "0571-1", None);
+}
