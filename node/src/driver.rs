@@ -613,10 +613,12 @@ impl Driver {
     /// Everything of the turn is on disk: now it may be heard.
     async fn dispatch(&mut self, turn: Turn) -> Result<(), DriverError> {
         // Before anything of this turn is handed over: frames permitted under an older policy are stale from here on.
-        for (link, number) in &self.numbers {
-            number.store(turn.gates.of(*link), Ordering::Release);
+        if turn.gates != self.gates {
+            for (link, number) in &self.numbers {
+                number.store(turn.gates.of(*link), Ordering::Release);
+            }
+            self.gates.clone_from(&turn.gates);
         }
-        self.gates.clone_from(&turn.gates);
         if turn.directory_changed {
             let _ = self.parts.directory.send(self.bureau.directory());
         }

@@ -340,3 +340,69 @@ fn a_node_that_answers_no_marks_hears_of_a_bureau_no_more_at_once_than_a_link_ho
         county.link_one(A, M, transport, false);
     }
 }
+
+#[test]
+fn certificates_of_writers_that_wait_do_not_leave_once_the_reader_was_cut() {
+    let mut county = County::new(2);
+    county.agree(A, M, usual(county.now.wall));
+    county.pass(60);
+    // What the second hears of itself nearly fills what may be unheard, and it never says that it heard anything.
+    let mut devices: Vec<Vec<u8>> = Vec::new();
+    while devices.iter().map(Vec::len).sum::<usize>() < limits::UNHEARD_BYTES_MAX - 100 * 1024 {
+        devices.push(large_device(&county, M, u32::try_from(devices.len()).expect("few")));
+    }
+    bring(&mut county, M, A, &devices);
+    county.link(A, M, false);
+    let case = county.open_case(A, &[M], "title", "text");
+    let seats: Vec<String> = (0..16).map(|seat| format!("{seat:02} {}", "x".repeat(90))).collect();
+    for n in 0..2 * limits::EVIDENCE_AT_ONCE_MAX / (16 * 90) {
+        let name = format!("officer {n}");
+        county.ask(A, Command::OfficerAdd { name: name.clone(), seats: seats.clone(), capabilities: vec!["write".to_owned()] });
+        county.log_in(A, &name, key(10_000 + u32::try_from(n).expect("few")));
+        let note = Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: "text".to_owned() };
+        county.asked(A, Some(&name), false, note).expect("written");
+    }
+    let own_root = county.nodes[M].core.directory().root_head(&county.nodes[M].id).expect("known");
+    let hello = Message::Hello(Hello {
+        network: network(),
+        bureau: county.nodes[M].id,
+        certificate: county.nodes[M].identity.certificate,
+        wall: county.now.wall,
+        cursor: None,
+        own_root,
+        your_root: None,
+        statements: Vec::new(),
+        version: 6,
+        ledger: None,
+    });
+    let transport = county.transport(M);
+    county.link_one(A, M, transport, true);
+    county.hand(M, A, &hello);
+    // A reader without a cursor that it was given before asks for the document.
+    let document = accord_protocol::id::DocumentId::from_hex(&case).expect("an id");
+    county.hand(M, A, &Message::Want(document));
+    let queued = county.queued(A, M);
+    assert!(queued >= limits::UNHEARD_BYTES_MAX, "{queued}: more waits to be said");
+    let subject = county.nodes[M].name.clone();
+    county.asked(A, Some(crate::county::OFFICER), false, Command::AccessCut { id: case, subject, strict: false }).expect("cut");
+    county.nodes[A].lose_sends();
+    for mark in 1..=8 {
+        county.hand(M, A, &Message::Heard(mark));
+    }
+    let more = county.queued(A, M);
+    assert!(more < 64 * 1024, "{more} more bytes: the certificates of writers do not leave");
+}
+
+#[test]
+fn who_heard_what_was_never_said_is_left_and_any_mark_is_answered() {
+    let mut county = County::new(2);
+    county.agree(A, M, usual(county.now.wall));
+    county.pass(60);
+    for mark in [0, 1, u64::MAX] {
+        county.hand(M, A, &Message::Mark(mark));
+    }
+    assert!(county.nodes[A].closed.is_empty());
+    county.nodes[A].lose_sends();
+    county.hand(M, A, &Message::Heard(u64::MAX));
+    assert_eq!(county.nodes[A].closed.len(), 1);
+}

@@ -26,8 +26,8 @@ enum Due {
     Ledger { partner: BureauId, holds: LedgerCounts },
     /// The agreements with, and of, a bureau.
     Agreements(BureauId),
-    /// Certificates that a document's pushes rest on: read, and the permit asked, when their turn has come.
-    Evidence { document: DocumentId, statements: VecDeque<StatementId> },
+    /// Certificates that a document's pushes, or the telling of a cut, rest on: read, and the permit asked, when their turn has come.
+    Evidence { document: DocumentId, parting: bool, statements: VecDeque<StatementId> },
 }
 
 /// One of the things known of a bureau.
@@ -100,7 +100,7 @@ impl Dues {
 }
 
 /// Statements in pages that fit a frame.
-fn pages(statements: impl IntoIterator<Item = Bytes>) -> Vec<Vec<u8>> {
+pub(super) fn pages(statements: impl IntoIterator<Item = Bytes>) -> Vec<Vec<u8>> {
     let mut pages = Vec::new();
     let mut page = Vec::new();
     let mut size = 0;
@@ -134,11 +134,11 @@ impl Bureau {
     }
 
     /// As [`Bureau::say`], for certificates that a document's pushes rest on.
-    pub(super) fn say_evidence(&mut self, id: LinkId, document: DocumentId, statements: VecDeque<StatementId>) {
+    pub(super) fn say_evidence(&mut self, id: LinkId, document: DocumentId, parting: bool, statements: VecDeque<StatementId>) {
         if let Some(link) = self.links.get_mut(&id) {
             link.evidence.extend(&statements);
             link.evidencing.insert(document);
-            link.dues.waiting.push_back(Due::Evidence { document, statements });
+            link.dues.waiting.push_back(Due::Evidence { document, parting, statements });
         }
     }
 
@@ -147,11 +147,15 @@ impl Bureau {
         &mut self,
         turn: &Turn,
         id: LinkId,
-        document: DocumentId,
+        (document, parting): (DocumentId, bool),
         mut statements: VecDeque<StatementId>,
     ) -> Option<(Vec<Bytes>, VecDeque<StatementId>)> {
         let link = &self.links[&id];
-        let may = |peer: &Peer| self.may_send(turn, peer, &document).is_ok() || self.parting_due(link, peer, &document, None).is_some();
+        // Who was cut hears of its cut, and no more of who writes there.
+        let may = |peer: &Peer| match parting {
+            true => self.parting_due(link, peer, &document, None).is_some(),
+            false => self.may_send(turn, peer, &document).is_ok(),
+        };
         if !link.peer.as_ref().is_some_and(may) {
             let link = self.links.get_mut(&id).expect("looked at above");
             for statement in &statements {
@@ -259,11 +263,11 @@ impl Bureau {
                     self.say_next(id, pages, None);
                     continue;
                 }
-                Some(Due::Evidence { document, statements }) => {
-                    let Some((page, left)) = self.evidence_page(turn, id, document, statements) else { continue };
+                Some(Due::Evidence { document, parting, statements }) => {
+                    let Some((page, left)) = self.evidence_page(turn, id, (document, parting), statements) else { continue };
                     let link = self.links.get_mut(&id).expect("looked at above");
                     if !left.is_empty() {
-                        link.dues.waiting.push_front(Due::Evidence { document, statements: left });
+                        link.dues.waiting.push_front(Due::Evidence { document, parting, statements: left });
                     }
                     if page.is_empty() {
                         continue;

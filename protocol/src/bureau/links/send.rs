@@ -303,7 +303,9 @@ impl Bureau {
             named.retain(|certificate| !behind.contains(certificate));
         }
         let evidence = self.evidence_for(id, peer, owner, named, after);
-        let Some(mut evidence_bytes) = self.give_evidence(turn, id, document, evidence, permit.scope() != Scope::Held) else { return };
+        let Some(mut evidence_bytes) = self.give_evidence(turn, id, (document, false), evidence, permit.scope() != Scope::Held) else {
+            return;
+        };
         self.counted_goes(id, walk_to, false);
         let mut pushes: Vec<(Push, Vec<Arc<Segment>>)> = Vec::new();
         let mut size = usize::MAX;
@@ -431,7 +433,7 @@ impl Bureau {
         }
         // On a restricted link what waits is left out: there it goes at once.
         let may_wait = self.mode(turn, &self.links[&id]) == Mode::Full;
-        let Some(mut evidence_bytes) = self.give_evidence(turn, id, document, evidence, may_wait) else { return };
+        let Some(mut evidence_bytes) = self.give_evidence(turn, id, (document, true), evidence, may_wait) else { return };
         self.passed(id, document, walk_to);
         for records in pages {
             let link = self.links.get_mut(&id).expect("present while pumping");
@@ -456,7 +458,7 @@ impl Bureau {
         &mut self,
         turn: &mut Turn,
         id: LinkId,
-        document: DocumentId,
+        (document, parting): (DocumentId, bool),
         evidence: Vec<(StatementId, Bytes)>,
         may_wait: bool,
     ) -> Option<usize> {
@@ -465,32 +467,17 @@ impl Bureau {
             self.send_evidence(turn, id, evidence);
             return Some(size);
         }
-        self.say_evidence(id, document, evidence.into_iter().map(|(statement, _)| statement).collect());
+        self.say_evidence(id, document, parting, evidence.into_iter().map(|(statement, _)| statement).collect());
         None
     }
 
-    /// Sends evidence ahead of what rests on it, in pages, and notes it as given.
+    /// Sends evidence ahead of what rests on it, in pages, and notes it as given. Who writes in a document is part of it: gated like the document.
     pub(in crate::bureau) fn send_evidence(&mut self, turn: &mut Turn, id: LinkId, evidence: Vec<(StatementId, Bytes)>) {
-        let mut page: Vec<Bytes> = Vec::new();
-        let mut size = 0;
-        let mut pages = Vec::new();
-        for (statement, bytes) in evidence {
-            if !page.is_empty() && (size + bytes.0.len() > PUSH_BYTES || page.len() >= 500) {
-                pages.push(std::mem::take(&mut page));
-                size = 0;
-            }
-            size += bytes.0.len();
-            page.push(bytes);
-            if let Some(link) = self.links.get_mut(&id) {
-                link.evidence.insert(statement);
-            }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.evidence.extend(evidence.iter().map(|(statement, _)| *statement));
         }
-        if !page.is_empty() {
-            pages.push(page);
-        }
-        for page in pages {
-            // Who writes in a document is part of it: gated like the document.
-            self.send(turn, id, &Message::Statements(page), true);
+        for bytes in due::pages(evidence.into_iter().map(|(_, bytes)| bytes)) {
+            turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
     }
 

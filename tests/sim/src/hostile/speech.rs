@@ -65,16 +65,7 @@ pub fn guesser(world: &mut World, Attack { from, to, held, .. }: Attack) -> bool
     };
     let message = match world.rng.random_range(0..4) {
         0 => Message::Declined { document, reason: Reason::No, reference: world.rng.random() },
-        1 => Message::Push(Push {
-            mark: 7,
-            document,
-            evidence: Vec::new(),
-            genesis: None,
-            records: Vec::new(),
-            segments: Vec::new(),
-            cursor: None,
-            openings: None,
-        }),
+        1 => Message::Push(Push::empty(7, document)),
         _ => Message::Want(document),
     };
     world.inject(from, to, message.encode())
