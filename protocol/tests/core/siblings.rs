@@ -7,14 +7,14 @@ use accord_protocol::id::{Bytes, CertificateId, DocumentId, RecordId};
 use accord_protocol::input::Command;
 use accord_protocol::intake::Item;
 use accord_protocol::limits;
-use accord_protocol::receipt::NodeReceipt;
+use accord_protocol::receipt::{NodeReceipt, is_by_node_of};
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{DocumentView, View};
 use accord_protocol::wire::{Message, Push};
 
 use crate::county::{County, OFFICER, usual};
-use crate::world::network as world_network;
+use crate::world::{verified, world};
 
 /// The registrar's node of the first bureau, two partners, and the first bureau's second node.
 const A: usize = 0;
@@ -28,7 +28,6 @@ fn network() -> accord_keys::id::NetworkId {
 
 /// A case of A with both partners, known to both of A's nodes, which are linked with everybody.
 fn county() -> (County, String) {
-    assert_ne!(network(), world_network(), "the county has a network of its own");
     let mut county = County::new(3);
     for partner in [B, C] {
         county.agree(A, partner, usual(county.now.wall));
@@ -343,4 +342,16 @@ fn a_receipt_by_a_partner_or_over_its_link_says_nothing() {
     county.pass(60);
     assert_eq!((texts(&mut county, A, &case).len(), receipts_of(&county, A, &case).len()), (1, 0));
     assert!(county.asked(A, Some(OFFICER), false, Command::AccessAdmit { id: case, acts: Vec::new() }).is_ok());
+}
+
+#[test]
+fn nodes_give_receipts_and_officers_do_not() {
+    let (owner, from) = (world().owner(), world().bureaus[1].id);
+    let by = |member: crate::world::Member| {
+        let (document, head, tips) = (DocumentId([1; 32]), RecordId([2; 32]), vec![ChangeHash([3; 32])]);
+        let receipt = NodeReceipt { document, from, head, tips, at: WallSeconds(4), certificate: member.id };
+        is_by_node_of(&world().directory, &owner.id, &verified(receipt, &[member.seed]))
+    };
+    assert!(by(owner.node));
+    assert!(!by(owner.officers[0]) && !by(world().bureaus[2].node));
 }
