@@ -57,7 +57,7 @@ use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, P
 /// Bytes of items put into one push before another is begun.
 const PUSH_BYTES: usize = 160 * 1024;
 /// Plaintext bytes of every cursor: its largest body and the length before it.
-const CURSOR_BYTES: usize = 704;
+const CURSOR_BYTES: usize = 808;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
