@@ -146,7 +146,7 @@ fn relay(world: &World, story: &Story, from: &DocState, whole: bool) -> DocState
     let mut held = Held::of(world, story);
     for (_, item) in from.items_after(0, whole) {
         match item {
-            Item::Genesis(_) | Item::Opening(_) => {}
+            Item::Genesis(_) | Item::Opening(_) | Item::Receipt(_) => {}
             Item::Record(bytes) => {
                 let record = accord_keys::seal::Sealed::from_bytes(&bytes).expect("reads").verify(&network()).expect("verifies");
                 held.take(world, Arrival::Record(Box::new(record)));
@@ -171,7 +171,7 @@ fn travelled(world: &World, story: &Story, from: &DocState, seed: u64) -> DocSta
     let mut items = from.items_after(0, true).into_iter().peekable();
     while let Some((_, item)) = items.next() {
         match item {
-            Item::Genesis(_) | Item::Opening(_) => {}
+            Item::Genesis(_) | Item::Opening(_) | Item::Receipt(_) => {}
             Item::Record(bytes) => records.push(bytes),
             Item::Segment(bytes) => segments.push(Arc::new(segment::decode(&bytes).expect("reads"))),
         }

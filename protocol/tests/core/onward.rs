@@ -292,7 +292,7 @@ fn everything(county: &County, at: usize, id: &str) -> Vec<Message> {
             Item::Genesis(bytes) => push.genesis = Some(Bytes(bytes)),
             Item::Record(bytes) => push.records.push(Bytes(bytes)),
             Item::Segment(bytes) => push.segments.push(Bytes(bytes)),
-            Item::Opening(_) => {}
+            Item::Opening(_) | Item::Receipt(_) => {}
         }
     }
     out.push(Message::Push(push));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::access::log::Record;
 use crate::id::{NetworkId, RecordId};
+use crate::rules::ChangeHash;
 use crate::segment::CheckedSegment;
 use accord_keys::seal::Sealed;
 
@@ -24,6 +25,12 @@ fn late(network: &NetworkId, item: Item) -> Came {
         },
         other => Came::Other(other),
     }
+}
+
+/// The changes of what came.
+fn changes_in(items: &[Came]) -> BTreeSet<ChangeHash> {
+    let segments = items.iter().filter_map(|came| if let Came::Segment(checked) = came { Some(checked) } else { None });
+    segments.flat_map(|checked| checked.positions().iter().map(|position| position.change)).collect()
 }
 
 impl Bureau {
@@ -96,6 +103,12 @@ impl Bureau {
             let its_own = opening.bureau == peer.bureau && state.owner() == self.identity.bureau;
             if (own_link || opening.bureau == self.identity.bureau || its_own) && state.learn_opening(opening) {
                 items.push(Came::Other(Item::Opening(opening.to_bytes())));
+            }
+        }
+        // Only a device of our own says what a node of ours took in.
+        for receipt in push.receipts.iter().filter(|_| own_link) {
+            if state.learn_receipt(&self.directory, receipt) {
+                items.push(Came::Other(Item::Receipt(receipt.sealed().to_bytes())));
             }
         }
         state.retry(&self.directory);
@@ -212,6 +225,7 @@ impl Bureau {
             }
         }
         let changed = is_new || !items.is_empty();
+        let taken_in = if owner_is_us && !own_link { changes_in(&items) } else { BTreeSet::new() };
         if is_new {
             self.used.push_back(document);
             let genesis = push.genesis.expect("a new document came with its genesis").sealed().to_bytes();
@@ -224,6 +238,7 @@ impl Bureau {
         if !before_in.is_empty() {
             self.restore_admitted(turn, document, &before_in);
         }
+        self.receipt_as_node(turn, peer.bureau, document, &taken_in);
         if changed {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
             self.touched(turn, document, "received");

@@ -262,6 +262,10 @@ impl Bureau {
         }
         let link = &self.links[&id];
         let owner = self.documents[&document].owner;
+        // What our nodes receipted stays in the house.
+        if !link.own || link.version < wire::RECEIPTS_SINCE {
+            items.retain(|(_, part)| !matches!(part, Part::Statement(Item::Receipt(_))));
+        }
         // What opens a place in a hidden audience goes to that reader alone, and from it back to the owner, who may have lost it.
         if !link.own {
             let reader = if owner == peer.bureau { self.identity.bureau } else { peer.bureau };
@@ -313,7 +317,10 @@ impl Bureau {
         let mut sizes = Vec::new();
         for (_, part) in items {
             let bytes = part.about_bytes();
-            if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|(p, segments)| p.records.len() + segments.len() >= 512)
+            if size.saturating_add(bytes) > PUSH_BYTES
+                || pushes
+                    .last()
+                    .is_some_and(|(p, segments)| p.records.len() + segments.len() + p.receipts.as_ref().map_or(0, Vec::len) >= 512)
             {
                 size = 0;
                 pushes.push((Push::empty(0, document), Vec::new()));
@@ -326,6 +333,7 @@ impl Bureau {
                 Part::Statement(Item::Genesis(bytes)) => push.genesis = Some(Bytes(bytes)),
                 Part::Statement(Item::Record(bytes)) => push.records.push(Bytes(bytes)),
                 Part::Statement(Item::Opening(bytes)) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
+                Part::Statement(Item::Receipt(bytes)) => push.receipts.get_or_insert_default().push(Bytes(bytes)),
                 Part::Statement(Item::Segment(bytes)) => push.segments.push(Bytes(bytes)),
                 Part::Segment(segment) => segments.push(segment),
             }
