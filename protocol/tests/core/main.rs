@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod admission;
 mod attacks;
+mod bounds;
 mod clock;
 mod compacts;
 mod county;
