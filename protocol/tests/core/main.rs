@@ -20,6 +20,7 @@ mod log;
 mod naive;
 mod onward;
 mod pacts;
+mod passbook;
 mod passes;
 mod persons;
 mod progress;
