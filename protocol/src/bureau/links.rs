@@ -317,6 +317,7 @@ impl Link {
         self.compared = false;
         self.begin_repairs_anew();
         self.count = progress::Count::default();
+        self.homeward.take_if(|left| left.is_empty());
         self.declined.clear();
         std::mem::take(&mut self.refused)
     }

@@ -437,3 +437,37 @@ fn what_a_copy_wrote_is_named_to_its_original_by_whom_that_one_had_cut_and_let_i
     world.heal();
     world.check_healed();
 }
+
+#[test]
+fn what_an_owner_forgot_and_a_suspension_kept_back_comes_home_once_the_pair_speaks_again() {
+    let (mut world, [a, b, c]) = star(74);
+    let old = world.nodes[a].disk.clone();
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.cut_access(a, &thread, b, false).expect("cut");
+    world.run(20_000);
+    world.part(a, b);
+    // Its reader stops everything before it hears that the owner was put back: nothing of the thread goes by the walk of the next greeting.
+    let Ok(View::Agreements { agreements }) = world.ask(b, Command::AgreementList) else { panic!("no agreements") };
+    let pact = agreements[0].id.clone();
+    let stop = Command::AgreementSuspend { id: pact.clone(), categories: Vec::new(), reason: "核查期间暂停".into() };
+    world.ask(b, stop).expect("suspended");
+    put_back(&mut world, a, old);
+    world.join_again(a, b);
+    world.run(60_000);
+    if !world.status(a).catching_up.is_empty() {
+        world.run(601_000);
+        confirm(&mut world, a, false, None).expect("confirmed");
+        world.run(60_000);
+    }
+    assert!(!world.holds(a, &thread) && !world.holds(c, &thread), "suspended");
+    world.ask(b, Command::AgreementResume { id: pact, notices: false }).expect("the side that stopped asks to go on");
+    world.run(10_000);
+    let Ok(View::Agreements { agreements }) = world.ask(a, Command::AgreementList) else { panic!("no agreements") };
+    let asked = agreements.iter().flat_map(|a| &a.resumes).find(|r| r.by == "theirs").expect("heard").id.clone();
+    world.ask(a, Command::AgreementResume { id: asked, notices: false }).expect("the other side agrees");
+    world.run(60_000);
+    assert!(world.holds(a, &thread), "named to its owner, which asks for it");
+    world.heal();
+    world.check_healed();
+}

@@ -4,6 +4,7 @@
 //! hello without a cursor we believe --> noted, on disk --> at the first quiet moment, of each such document its newest records
 //!       owner holds it: acknowledged           owner lacks it: Want --> the whole document          all acknowledged --> noted no more
 //! ```
+//! It is noted too where a walk leaves something of the kind behind: on the terms of that moment it may not go, and on better ones no walk comes there.
 //! Both sides compare what the owner may give; what it may not give any more is in no sum, and nothing but a walk brought it home. Where the
 //! cursor that comes back is of another store, theirs or ours, there is no walk.
 
@@ -30,6 +31,22 @@ impl Bureau {
         }
     }
 
+    /// On the terms of now a walk leaves something of a document behind. On better ones nobody walks there again, and where it is the other end's own
+    /// and in no view then, nobody compares it.
+    pub(super) fn note_left(&mut self, turn: &mut Turn, id: LinkId, document: &DocumentId) {
+        let (Some(link), Some(summary)) = (self.links.get(&id), self.documents.get(document)) else { return };
+        let (transport, owner) = (link.transport, summary.owner);
+        if !link.own && link.is_with(&owner) && !link.echoes.contains(&summary.newest_seq) {
+            self.note_homeward(turn, transport, &owner);
+        }
+    }
+
+    /// Whether something that is a partner's own and in no view may not be named to it on the terms of now.
+    fn leaves_behind(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> bool {
+        let mut theirs = self.documents.values().filter(|summary| summary.owner == *bureau && !self.in_view(turn, link, summary));
+        theirs.any(|summary| !self.may_go(turn, &summary.facts(), self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole()))
+    }
+
     /// At a quiet moment: begins to name what is the other end's own, or notes that all of it arrived. Answers whether something has still to go.
     pub(super) fn homeward_due(&mut self, turn: &mut Turn, id: LinkId) -> bool {
         let link = &self.links[&id];
@@ -48,6 +65,9 @@ impl Bureau {
         }
         let link = &self.links[&id];
         let rests = link.in_flight.is_empty() && link.whole.is_empty() && link.homeward.as_ref().is_some_and(BTreeSet::is_empty);
+        if rests && self.leaves_behind(turn, link, &peer.bureau) {
+            return false; // Another link begins again, or this one once the terms are others.
+        }
         if rests {
             self.homeward.remove(&transport);
             turn.remove(Table::Local, &row_key(&transport));

@@ -265,6 +265,12 @@ impl Bureau {
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
+            // Who brought one of the two may have no other, and no sum shows it: both are out.
+            if (own_link || self.quota(turn, peer.bureau).take_want())
+                && let Some(link) = self.links.get_mut(&id)
+            {
+                link.whole.insert(document);
+            }
         }
         if left_unread {
             // Good work, but not for a restricted link: it must not count as delivered, and comes again once the link is in force.

@@ -139,7 +139,12 @@ impl Bureau {
                 },
             };
             let nothing_held = self.documents.get(&document).is_none_or(|summary| summary.held == 0);
-            let permit = match self.may_send(turn, &peer, &document) {
+            let permit = self.may_send(turn, &peer, &document);
+            if walk_to.is_some() && !permit.as_ref().is_ok_and(Permit::whole) {
+                self.note_left(turn, id, &document);
+            }
+            let link = &self.links[&id];
+            let permit = match permit {
                 Ok(permit) if permit.scope() == Scope::Held && nothing_held => {
                     self.passed(id, document, walk_to);
                     continue;
