@@ -430,7 +430,8 @@ impl DocState {
             if outcome == Intake::Waiting {
                 self.set_aside(Arc::clone(segment));
             }
-            outcomes.push(outcome);
+            // What nobody may ever bring is not asked for: the proof is all there is to have of it.
+            outcomes.push(if outcome == Intake::Waiting && self.is_behind_fork(segment) { Intake::Known } else { outcome });
         }
         if any {
             self.retry(directory);

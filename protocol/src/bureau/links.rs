@@ -46,7 +46,7 @@ use crate::access::log::{Learned, RecordError};
 use crate::access::{self, Permit, Scope};
 use crate::agreement::Pair;
 use crate::equality;
-use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, StatementId, TransportKey};
+use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, RecordId, StatementId, TransportKey};
 use crate::input::LinkId;
 use crate::intake::{DocState, Intake, Item};
 use crate::limits;
@@ -117,6 +117,8 @@ pub struct Link {
     /// Documents of the other end's own that have still to be named to it; absent as long as that has not begun on this link.
     homeward: Option<BTreeSet<DocumentId>>,
     parted: BTreeSet<DocumentId>,
+    /// Documents of whose cut a part of the log went: by which record it is cut, and how many records went.
+    parting: BTreeMap<DocumentId, (RecordId, usize)>,
     next_mark: u64,
     /// How often what was on its way was made stale for this link alone.
     stale: u64,
@@ -209,6 +211,7 @@ impl Link {
             whole: BTreeSet::new(),
             homeward: None,
             parted: BTreeSet::new(),
+            parting: BTreeMap::new(),
             next_mark: 1,
             stale: 0,
             in_flight: VecDeque::new(),

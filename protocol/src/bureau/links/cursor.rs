@@ -5,13 +5,16 @@
 //! ```
 //! Every cursor has one size, whatever is in it: it tells its holder neither how busy we are nor with how many. A slot's tag is a keyed hash
 //! of the other bureau under the key that seals the cursor, so that slots need no table of their own that a restore could lose; its count is
-//! how many statements and lines of that pair we held. One of an older version is unreadable: both compare once, and get new ones.
+//! how many statements and lines of that pair we held.
 
 use super::*;
 use crate::bureau::memory::Slot;
 
-/// Of what is sealed. The second counted statements modulo 65,536, so that a cursor half a circle old looked like one of a richer store.
+/// Of what is sealed.
 const VERSION: u8 = 3;
+/// The version before counted statements modulo 65,536, so that a cursor half a circle old looked like one of a richer store: how far its holder
+/// got is read from it, and nothing of what we held.
+const UNCOUNTED: u8 = 2;
 
 /// Pairs one cursor speaks of.
 pub(in crate::bureau) const SLOTS: usize = 128;
@@ -99,7 +102,8 @@ impl Bureau {
             let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: &aad }).ok()?;
             let (length, rest) = plain.split_first_chunk::<2>()?;
             let body: CursorBody = read("cursor", rest.get(..usize::from(u16::from_be_bytes(*length)))?).ok()?;
-            (body.version == VERSION && body.slots.0.len() == Slot::BYTES * SLOTS).then_some(body)
+            let counted = body.version == VERSION && body.slots.0.len() == Slot::BYTES * SLOTS;
+            (counted || body.version == UNCOUNTED).then_some(body)
         });
         let told = opened.as_ref().filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
         let (reached, believed) = match (told, self.reached.get(transport)) {
@@ -117,7 +121,10 @@ impl Bureau {
         let memory = opened.map(|body| Recollection {
             same_index: body.index.0 == self.index_id,
             sequence: body.sequence.max(body.reached.walked),
-            slots: body.slots.0.chunks_exact(Slot::BYTES).filter_map(Slot::read).collect(),
+            slots: match body.version {
+                VERSION => body.slots.0.chunks_exact(Slot::BYTES).filter_map(Slot::read).collect(),
+                _ => Vec::new(),
+            },
         });
         Returned { reached, believed, memory, greeting, current, theirs, heard_of }
     }

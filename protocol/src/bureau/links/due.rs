@@ -204,6 +204,7 @@ impl Bureau {
             for statement in &statements {
                 link.evidence.remove(statement);
             }
+            link.evidencing.remove(&document);
             return None;
         }
         let (mut page, mut size) = (Vec::new(), 0);
@@ -453,6 +454,8 @@ impl Bureau {
             link.told_revoked = true;
             link.dues.waiting.clear();
             link.dues.later.clear();
+            // And nothing of what is on its way to it already.
+            link.make_stale();
             self.say_statements(id, statements);
         }
     }

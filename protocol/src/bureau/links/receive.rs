@@ -155,6 +155,8 @@ impl Bureau {
                 }
                 if took_away && owner_is_us {
                     self.policy_changed(turn, None);
+                } else if took_away {
+                    self.stale_but(turn, id, document);
                 }
             }
             if told_of_cut {
@@ -250,15 +252,7 @@ impl Bureau {
         if took_away && owner_is_us {
             self.policy_changed(turn, None);
         } else if took_away {
-            // What waits to go to others may be for who was just cut.
-            let mut stale = false;
-            for (_, link) in self.links.iter_mut().filter(|(other, link)| **other != id && link.may_speak_of(&document, turn.now.mono)) {
-                link.make_stale();
-                stale = true;
-            }
-            if stale {
-                self.write_floor(turn);
-            }
+            self.stale_but(turn, id, document);
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
@@ -292,6 +286,18 @@ impl Bureau {
             self.keep_cursor(turn, id, cursor);
         }
         self.send(turn, id, &Message::Ack(push.mark), false);
+    }
+
+    /// A document's owner took something away: what waits to go to others may be for who was just cut.
+    fn stale_but(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId) {
+        let mut stale = false;
+        for (_, link) in self.links.iter_mut().filter(|(other, link)| **other != id && link.may_speak_of(&document, turn.now.mono)) {
+            link.make_stale();
+            stale = true;
+        }
+        if stale {
+            self.write_floor(turn);
+        }
     }
 
     /// Whether a document we hold is a matter between us and this partner: its own, or ours and it was let in once. Unknown ones may be.
