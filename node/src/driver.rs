@@ -573,7 +573,10 @@ impl Driver {
             }
             Input::LinkDown { link } => {
                 self.links.remove(link);
-                self.numbers.remove(link);
+                // What still lies in its queue may be sent before it closes, and nobody asks the core any more: it goes no further.
+                if let Some(number) = self.numbers.remove(link) {
+                    number.store(u64::MAX, Ordering::Release);
+                }
                 None
             }
             Input::Command { id, command, dry_run, .. } => {

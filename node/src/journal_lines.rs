@@ -89,6 +89,7 @@ pub const KINDS: &[&str] = &[
     "pass_refused",
     "proof_export",
     "read",
+    "receipted_let_in",
     "received",
     "reclassify",
     "reentered",

@@ -556,7 +556,7 @@ mod tests {
             ),
             (
                 "event",
-                "cuts_wait retention_waits erased log_healed document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down caught_up refused clock divergent fork device officer partner statement onward grant_without_consent",
+                "cuts_wait retention_waits erased log_healed receipted_let_in document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down caught_up refused clock divergent fork device officer partner statement onward grant_without_consent",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),

@@ -52,6 +52,7 @@ mod passes;
 mod people;
 mod persons;
 mod prove;
+mod receipted;
 mod records;
 mod reentry;
 mod registrar;

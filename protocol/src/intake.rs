@@ -10,6 +10,7 @@ mod asked;
 mod held;
 mod kept;
 mod place;
+mod receipted;
 mod reentry;
 mod shown;
 mod stored;
@@ -30,12 +31,14 @@ use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, 
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
-use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId};
+use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId, StatementId};
+use crate::receipt::NodeReceipt;
 use crate::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
 use shown::Shown;
 
 pub use held::HeldAct;
+pub use receipted::Receipted;
 pub use reentry::Reentry;
 pub use shown::{Done, Job};
 pub use stored::{Part, Sendable, Stored};
@@ -91,12 +94,16 @@ pub enum Item {
     Segment(Vec<u8>),
     /// What opens one commitment of a hidden audience.
     Opening(Vec<u8>),
+    /// Sealed receipt of one of the owner's nodes; among its own devices only.
+    Receipt(Vec<u8>),
 }
 
 /// Tags from here on are followed by the time of learning; the first version of the store kept the tags below, without it.
 const TIMED: u8 = 3;
 /// An opening; it came later and always carries the time.
 const OPENING: u8 = 2 * TIMED;
+/// A receipt of a node; likewise.
+const RECEIPT: u8 = OPENING + 1;
 
 impl Item {
     /// The item as stored.
@@ -106,6 +113,7 @@ impl Item {
             Item::Record(bytes) => (TIMED + 1, bytes),
             Item::Segment(bytes) => (TIMED + 2, bytes),
             Item::Opening(bytes) => (OPENING, bytes),
+            Item::Receipt(bytes) => (RECEIPT, bytes),
         };
         let mut out = Vec::with_capacity(bytes.len() + 9);
         out.push(tag);
@@ -119,6 +127,7 @@ impl Item {
         let rest = if *tag < TIMED { rest } else { rest.get(8..)? };
         match tag % TIMED {
             _ if *tag == OPENING => Some(Item::Opening(rest.to_vec())),
+            _ if *tag == RECEIPT => Some(Item::Receipt(rest.to_vec())),
             _ if *tag > OPENING => None,
             0 => Some(Item::Genesis(rest.to_vec())),
             1 => Some(Item::Record(rest.to_vec())),
@@ -128,7 +137,7 @@ impl Item {
     /// Its own bytes, as they travel.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Item::Genesis(bytes) | Item::Record(bytes) | Item::Segment(bytes) | Item::Opening(bytes) => bytes,
+            Item::Genesis(bytes) | Item::Record(bytes) | Item::Segment(bytes) | Item::Opening(bytes) | Item::Receipt(bytes) => bytes,
         }
     }
     /// When a stored item was learnt here; `None` for those of the first version of the store.
@@ -225,6 +234,8 @@ pub struct DocState {
     missing_tips: BTreeMap<ChangeHash, BTreeSet<Order>>,
     segments: Vec<Kept>,
     statements: Vec<(u64, Item)>,
+    /// What nodes of the owner held before its registrar did.
+    receipts: BTreeMap<StatementId, NodeReceipt>,
     /// When the items stored under these sequences were learnt here.
     learnt: BTreeMap<u64, WallSeconds>,
     newest_seq: u64,
@@ -265,6 +276,7 @@ impl DocState {
             missing_tips: BTreeMap::new(),
             segments: Vec::new(),
             statements: Vec::new(),
+            receipts: BTreeMap::new(),
             learnt: BTreeMap::new(),
             newest_seq: 0,
             shown: Shown::default(),
@@ -307,6 +319,12 @@ impl DocState {
                 (Item::Opening(bytes), Some(state)) => {
                     let opening = Opening::from_bytes(bytes).ok_or_else(|| fail("unreadable opening".into()))?;
                     state.learn_opening(&opening);
+                    state.keep_statement(seq, item);
+                }
+                (Item::Receipt(bytes), Some(state)) => {
+                    let sealed = Sealed::<NodeReceipt>::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
+                    let receipt = stored::believe(sealed, directory.network()).map_err(|e| fail(e.to_string()))?;
+                    state.learn_receipt(directory, &receipt);
                     state.keep_statement(seq, item);
                 }
                 (Item::Segment(bytes), Some(state)) => {
@@ -412,7 +430,8 @@ impl DocState {
             if outcome == Intake::Waiting {
                 self.set_aside(Arc::clone(segment));
             }
-            outcomes.push(outcome);
+            // What nobody may ever bring is not asked for: the proof is all there is to have of it.
+            outcomes.push(if outcome == Intake::Waiting && self.is_behind_fork(segment) { Intake::Known } else { outcome });
         }
         if any {
             self.retry(directory);

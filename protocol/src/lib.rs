@@ -19,6 +19,7 @@ pub mod intake;
 pub mod ledger;
 pub mod limits;
 pub mod proof;
+pub mod receipt;
 pub mod retention;
 pub mod rules;
 pub mod segment;

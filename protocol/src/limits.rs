@@ -119,6 +119,17 @@ pub const VIEW_WALKS_MS: u64 = 10_000;
 pub const DOCUMENT_BYTES_PER_DAY: usize = 2 * 1024 * 1024 * 1024;
 /// A laptop or second node sends to partners for so long after it heard its registrar, seconds (DESIGN §4).
 pub const IN_TOUCH_S: u64 = 24 * 3_600;
+/// Tips a node's receipt names. Verdict; more of one delivery make another receipt.
+pub const RECEIPT_TIPS_MAX: usize = 64;
+/// Receipts of nodes kept of one document. Back-pressure: what has none waits for an officer, as everything else that is held.
+pub const NODE_RECEIPTS_MAX: usize = 4_096;
+/// Receipts of nodes in one push. Back-pressure: ours has fewer.
+pub const RECEIPTS_PER_PUSH: usize = 1_024;
+/// So long after a cut the registrar lets in by itself what one of its own nodes had receipted before it heard of the cut, seconds: a node that hears
+/// nothing for longer sends nothing to partners either, and whoever finds an old node's key is too late. Then an officer's order is needed.
+pub const RECEIPTED_WAITS_S: u64 = 7 * 24 * 3_600;
+/// When the registrar may not let in today what was receipted, it looks again after this, milliseconds.
+pub const RECEIPTED_AGAIN_MS: u64 = 600_000;
 /// Tips named by one anchor or view entry. Verdict for anchors.
 pub const TIPS_MAX: usize = 1_024;
 /// Frontier lines of one cut. Verdict (200 laptops of 3 lives each fit).

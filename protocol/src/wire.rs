@@ -28,13 +28,16 @@ use crate::family::{family, verified};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, Nonce, PublicKey, RootId, TransportKey};
 use crate::ledger::Line;
 use crate::limits;
+use crate::receipt::NodeReceipt;
 use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 
 mod terse;
 
 /// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name, in version 5 how much is
-/// still to come, in version 6 marks; every other message is as in version 2.
-pub const VERSION: u8 = 6;
+/// still to come, in version 6 marks, in version 7 receipts in pushes between devices of one bureau; every other message is as in version 2.
+pub const VERSION: u8 = 7;
+/// First wire version in which a push may hold receipts of nodes.
+pub const RECEIPTS_SINCE: u8 = 7;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
 
@@ -139,6 +142,9 @@ pub struct Push {
     /// What opens commitments of a hidden audience: to a partner its own only.
     #[n(7)]
     pub openings: Option<Vec<Opening>>,
+    /// Sealed receipts of the owner's nodes: among its own devices only.
+    #[n(8)]
+    pub receipts: Option<Vec<Bytes>>,
 }
 
 /// A [`Push`] with its segments terse.
@@ -165,6 +171,7 @@ impl Push {
             segments: Vec::new(),
             cursor: None,
             openings: None,
+            receipts: None,
         }
     }
 
@@ -667,6 +674,7 @@ impl Message {
                     push
                 };
                 entries(push.openings.as_ref().map_or(0, Vec::len), limits::HIDDEN_MAX)?;
+                entries(push.receipts.as_ref().map_or(0, Vec::len), limits::RECEIPTS_PER_PUSH)?;
                 entries(push.evidence.len(), limits::EVIDENCE_MAX)?;
                 entries(push.records.len(), 1_024)?;
                 entries(push.segments.len() + spelt_out.len(), 1_024)?;
@@ -842,6 +850,8 @@ pub struct CheckedPush {
     pub segments: Vec<IncomingSegment>,
     /// What opens commitments of a hidden audience.
     pub openings: Vec<Opening>,
+    /// Receipts of the owner's nodes.
+    pub receipts: Vec<Verified<NodeReceipt>>,
     /// The cursor to keep.
     pub cursor: Option<Vec<u8>>,
     /// Size of the message, bytes.
@@ -945,6 +955,7 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
                     None => IncomingSegment::Unchecked(read),
                 });
             }
+            let receipts = push.receipts.iter().flatten().map(|bytes| one(network, &bytes.0)).collect::<Result<_, _>>()?;
             Checked::Push(Box::new(CheckedPush {
                 mark: push.mark,
                 document: push.document,
@@ -953,6 +964,7 @@ pub fn check(directory: &Directory, network: &NetworkId, bytes: &[u8]) -> Result
                 records,
                 segments,
                 openings: push.openings.unwrap_or_default(),
+                receipts,
                 cursor: push.cursor.map(|bytes| bytes.0),
                 size: bytes.len().max(spelt),
             }))

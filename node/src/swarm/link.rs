@@ -431,8 +431,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.next = Some(frame);
     }
 
-    /// Hands over what is on its way. A frame whose gate has closed before its first byte went is dropped instead.
+    /// Hands over what is on its way. A frame whose gate has closed before its first byte went is dropped instead. What was dropped is reported
+    /// before the next frame goes: an answer to that one must not be taken for an answer to those.
     async fn push(&mut self) -> Result<(), DownReason> {
+        if self.dropped > 0 && self.next.as_ref().is_some_and(|frame| frame.gate.as_ref().is_none_or(super::Gate::is_open)) {
+            self.report_dropped().await;
+        }
         while self.written < self.wire.len() {
             let Self { stream, wire, written, next, limits, .. } = &mut *self;
             let hand_over = poll_fn(|cx| {
@@ -472,9 +476,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
     async fn report_dropped(&mut self) {
         if self.dropped > 0 {
+            // Counted until there is room: this may be cancelled. Nobody listens any more only when the whole swarm stops.
+            let room = self.events.reserve().await;
             let frames = std::mem::take(&mut self.dropped);
-            // Nobody listens any more only when the whole swarm stops.
-            let _ = self.events.send(SwarmEvent::Dropped { link: self.link, frames }).await;
+            if let Ok(room) = room {
+                room.send(SwarmEvent::Dropped { link: self.link, frames });
+            }
         }
     }
 

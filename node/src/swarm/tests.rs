@@ -452,6 +452,34 @@ async fn frames_still_waiting_for_a_slow_partner_are_dropped_when_the_policy_cha
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_dropped_is_reported_before_anybody_can_answer_what_went_after_it() {
+    for over in [Over::Quic, Over::Tcp] {
+        let (mut one, link, mut two, back) = pair(only(over)).await;
+        let epoch = Arc::new(AtomicU64::new(7));
+        for _ in 0..10 {
+            let gate = Some(Gate { epoch: epoch.clone(), permit_epoch: 6 });
+            one.command(SwarmCommand::Send { link, frame: OutFrame { bytes: b"stale".to_vec(), gate } }).await;
+        }
+        one.send(link, b"question").await;
+        // There is always more behind it, so that the link never comes to rest.
+        for number in 0..200 {
+            one.send(link, &noise(number, 60_000)).await;
+        }
+        assert_eq!(two.frame().await, b"question");
+        two.send(back, b"answer").await;
+        let mut lost = 0;
+        loop {
+            match one.next().await {
+                SwarmEvent::Dropped { frames, .. } => lost += frames,
+                SwarmEvent::Frame { bytes, .. } if bytes == b"answer" => break,
+                _ => {}
+            }
+        }
+        assert_eq!(lost, 10, "{over}: known by then");
+    }
+}
+
 /// Collects reports of dropped frames until there are `frames`.
 async fn dropped(node: &mut Node, frames: u64) -> u64 {
     let mut sum = 0;

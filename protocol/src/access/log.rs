@@ -465,16 +465,18 @@ impl Log {
     fn counting(&self) -> impl Iterator<Item = (RecordId, &RecordKind)> {
         self.entries.iter().filter(|(id, _)| !self.is_aside(id)).filter_map(|(id, entry)| Some((*id, entry.kind()?)))
     }
-    /// The records from the first to this one, in log order.
+    /// The records this one rests on and it itself, each behind what it rests on: where a log was forked and healed, those of every branch
+    /// that was named.
     pub fn up_to(&self, record: &RecordId) -> Vec<&Verified<Record>> {
-        let mut out = Vec::new();
-        let mut at = self.entries.get(record);
-        while let Some(entry) = at {
-            out.extend(&entry.record);
-            at = entry.previous.and_then(|previous| self.entries.get(&previous));
+        let mut open = vec![*record];
+        let mut found: BTreeMap<(u32, RecordId), &Entry> = BTreeMap::new();
+        while let Some(at) = open.pop() {
+            let Some(entry) = self.entries.get(&at) else { continue };
+            if found.insert((entry.height, at), entry).is_none() {
+                open.extend(entry.parents());
+            }
         }
-        out.reverse();
-        out
+        found.into_values().filter_map(|entry| entry.record.as_ref()).collect()
     }
     /// Whether any record of any branch, or the genesis, ever let this bureau in.
     pub fn ever_held(&self, bureau: &BureauId) -> bool {

@@ -46,7 +46,7 @@ use crate::access::log::{Learned, RecordError};
 use crate::access::{self, Permit, Scope};
 use crate::agreement::Pair;
 use crate::equality;
-use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, StatementId, TransportKey};
+use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, RecordId, StatementId, TransportKey};
 use crate::input::LinkId;
 use crate::intake::{DocState, Intake, Item};
 use crate::limits;
@@ -57,7 +57,7 @@ use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, P
 /// Bytes of items put into one push before another is begun.
 const PUSH_BYTES: usize = 160 * 1024;
 /// Plaintext bytes of every cursor: its largest body and the length before it.
-const CURSOR_BYTES: usize = 704;
+const CURSOR_BYTES: usize = 808;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
@@ -117,6 +117,8 @@ pub struct Link {
     /// Documents of the other end's own that have still to be named to it; absent as long as that has not begun on this link.
     homeward: Option<BTreeSet<DocumentId>>,
     parted: BTreeSet<DocumentId>,
+    /// Documents of whose cut a part of the log went: by which record it is cut, and how many records went.
+    parting: BTreeMap<DocumentId, (RecordId, usize)>,
     next_mark: u64,
     /// How often what was on its way was made stale for this link alone.
     stale: u64,
@@ -207,6 +209,7 @@ impl Link {
             whole: BTreeSet::new(),
             homeward: None,
             parted: BTreeSet::new(),
+            parting: BTreeMap::new(),
             next_mark: 1,
             stale: 0,
             in_flight: VecDeque::new(),

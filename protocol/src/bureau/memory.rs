@@ -51,22 +51,29 @@ pub fn note_suspicion(why: Suspicion) -> Write {
 pub(super) struct Slot {
     /// Keyed hash of the other bureau; 0 is an empty slot.
     pub tag: u16,
-    /// Statements of the pair, modulo 65,536.
-    pub count: u16,
+    /// Statements and lines of the pair, at most [`Slot::MOST`]. It never comes round, so that no old cursor looks like a newer one.
+    pub count: u32,
 }
 
 impl Slot {
-    /// Reads four bytes; `None` for an empty slot.
+    /// Bytes of a slot.
+    pub const BYTES: usize = 5;
+    /// The largest count, three bytes: a day's share of lines from both sides ([`limits::LINES_PER_DAY`]), every day, gets there in 2.8 years.
+    /// From there on what is lost of that pair shows by our sequence alone.
+    pub const MOST: u32 = 0xff_ffff;
+
+    /// Reads five bytes; `None` for an empty slot.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let [a, b, c, d] = *<&[u8; 4]>::try_from(bytes).ok()?;
-        let slot = Self { tag: u16::from_be_bytes([a, b]), count: u16::from_be_bytes([c, d]) };
+        let [a, b, c, d, e] = *<&[u8; Self::BYTES]>::try_from(bytes).ok()?;
+        let slot = Self { tag: u16::from_be_bytes([a, b]), count: u32::from_be_bytes([0, c, d, e]) };
         (slot.tag != 0).then_some(slot)
     }
-}
 
-/// Whether `told` is ahead of `held` on the circle of 65,536: at most half of it.
-fn is_ahead(told: u16, held: u16) -> bool {
-    (1..=0x7fff).contains(&told.wrapping_sub(held))
+    /// What [`Slot::read`] reads.
+    pub fn bytes(self) -> [u8; Self::BYTES] {
+        let ([a, b], [_, c, d, e]) = (self.tag.to_be_bytes(), self.count.min(Self::MOST).to_be_bytes());
+        [a, b, c, d, e]
+    }
 }
 
 /// Why the store may not be all it was.
@@ -104,7 +111,7 @@ struct MemoryRow {
     suspects: Vec<Suspect>,
     /// Tags and counts that cursors told and we have not reached.
     #[n(3)]
-    told: Vec<(u16, u16)>,
+    told: Vec<(u16, u32)>,
     /// Pairs without any recollection stay silent, also those we never gave a cursor.
     #[n(4)]
     doubt: bool,
@@ -118,7 +125,7 @@ struct MemoryRow {
 pub(super) struct Memory {
     row: MemoryRow,
     suspects: BTreeSet<Suspect>,
-    told: BTreeMap<u16, u16>,
+    told: BTreeMap<u16, u32>,
     /// Partners that had a cursor of ours when we started: somebody should tell us of their pairs.
     given: BTreeSet<BureauId>,
     /// Pairs of which some cursor told since the start, or an officer.
@@ -211,18 +218,16 @@ impl Bureau {
         u16::from_be_bytes([a, b]).max(1)
     }
 
-    fn held(&self, bureau: &BureauId) -> u16 {
-        u16::try_from(self.memory.counts.get(bureau).copied().unwrap_or(0) & 0xffff).expect("masked")
+    fn held(&self, bureau: &BureauId) -> u32 {
+        self.memory.counts.get(bureau).copied().unwrap_or(0).min(Slot::MOST)
     }
 
     /// What a cursor says of our pairs; of a pair we forgot something of, what we were told.
     pub(super) fn slots(&self) -> Vec<Slot> {
-        let mut slots: BTreeMap<u16, u16> = self.partners.keys().map(|bureau| (self.tag(bureau), self.held(bureau))).collect();
+        let mut slots: BTreeMap<u16, u32> = self.partners.keys().map(|bureau| (self.tag(bureau), self.held(bureau))).collect();
         for (tag, told) in &self.memory.told {
             let held = slots.entry(*tag).or_insert(*told);
-            if is_ahead(*told, *held) {
-                *held = *told;
-            }
+            *held = (*held).max(*told);
         }
         slots.into_iter().map(|(tag, count)| Slot { tag, count }).collect()
     }
@@ -239,13 +244,13 @@ impl Bureau {
 
     fn count(&mut self, turn: &mut Turn, partner: BureauId, due: MonoMillis) {
         let count = self.memory.counts.entry(partner).or_default();
-        *count = count.wrapping_add(1);
+        *count = count.saturating_add(1);
         turn.put(Table::Local, &[b"pair", partner.0.as_slice()].concat(), count.to_be_bytes().to_vec());
         for link in self.links.values_mut() {
             link.cursor_due = Some(link.cursor_due.map_or(due, |earlier| earlier.min(due)));
         }
         let tag = self.tag(&partner);
-        if self.memory.told.get(&tag).is_some_and(|told| !is_ahead(*told, self.held(&partner))) {
+        if self.memory.told.get(&tag).is_some_and(|told| *told <= self.held(&partner)) {
             self.memory.told.remove(&tag);
             self.keep_memory(turn);
             self.account(turn, "pair_caught_up", None, Some(partner), None, "");
@@ -287,7 +292,7 @@ impl Bureau {
                 self.memory.covered.insert(*partner);
             }
             let known = self.memory.told.get(&slot.tag).copied();
-            if is_ahead(slot.count, held) && known.is_none_or(|known| is_ahead(slot.count, known)) {
+            if slot.count > held && known.is_none_or(|known| slot.count > known) {
                 // Beyond what one cursor can speak of there is nothing to remember; whoever returns more than that gave it up.
                 if self.memory.told.len() < limits::TOLD_MAX || known.is_some() {
                     self.memory.told.insert(slot.tag, slot.count);
@@ -473,9 +478,8 @@ impl Bureau {
         let tag = self.tag(&partner);
         self.memory.covered.insert(partner);
         if let Some(told) = self.memory.told.remove(&tag) {
-            let step = u32::from(told.wrapping_sub(self.held(&partner)));
             let count = self.memory.counts.entry(partner).or_default();
-            *count = count.wrapping_add(step);
+            *count = (*count).max(told);
             turn.put(Table::Local, &[b"pair", partner.0.as_slice()].concat(), count.to_be_bytes().to_vec());
         }
         self.end_doubt();
@@ -518,11 +522,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_is_ahead_within_half_the_circle() {
-        assert!(is_ahead(5, 4) && is_ahead(2, 65_530) && is_ahead(0x7fff, 0));
-        assert!(!is_ahead(4, 4) && !is_ahead(4, 5) && !is_ahead(65_530, 2) && !is_ahead(0x8000, 0));
-        assert_eq!(Slot::read(&[0, 0, 1, 2]), None);
-        assert_eq!(Slot::read(&[0, 9, 1, 2]), Some(Slot { tag: 9, count: 258 }));
-        assert_eq!(Slot::read(&[0, 9, 1]), None);
+    fn a_slot_reads_back_and_an_empty_one_is_none() {
+        let slot = Slot { tag: 9, count: 70_000 };
+        assert_eq!(Slot::read(&slot.bytes()), Some(slot));
+        assert_eq!(Slot::read(&Slot { tag: 9, count: u32::MAX }.bytes()), Some(Slot { tag: 9, count: Slot::MOST }));
+        assert_eq!(Slot::read(&[0, 0, 1, 2, 3]), None);
+        assert_eq!(Slot::read(&slot.bytes()[1..]), None);
     }
 }

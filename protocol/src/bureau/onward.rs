@@ -280,7 +280,11 @@ impl Bureau {
         let mut stale = false;
         while let Some((_, document, bureau)) = self.onward.ends.first().copied().filter(|(at, ..)| *at <= now) {
             self.onward.ends.pop_first();
-            stale |= self.links.values().any(|link| (bureau == own || link.is_with(&bureau)) && link.is_sending(&document));
+            // The links concerned alone: whoever grants ends by the thousand would else stop everybody's frames.
+            for link in self.links.values_mut().filter(|link| (bureau == own || link.is_with(&bureau)) && link.is_sending(&document)) {
+                link.make_stale();
+                stale = true;
+            }
             self.onward.ended.insert(bureau);
             if self.onward.ended_due.is_none() {
                 self.onward.ended_due = Some(now.plus(limits::ENDS_EVERY_S));
@@ -288,7 +292,6 @@ impl Bureau {
             }
         }
         if stale {
-            self.policy_epoch += 1;
             self.write_floor(turn);
         }
         if self.onward.ended_due.is_some_and(|at| now >= at) {

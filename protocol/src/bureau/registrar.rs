@@ -46,7 +46,8 @@ impl Bureau {
         }
         let own = self.identity.bureau;
         let due = mono.plus(limits::ANCHOR_ACT_MS);
-        let unsettled = self.documents.values().filter(|s| s.owner == own && !s.ended && (!s.adopted || s.settled < s.changes || s.torn));
+        let unsettled =
+            self.documents.values().filter(|s| s.owner == own && !s.ended && (!s.adopted || s.settled < s.changes || s.torn || s.held > 0));
         self.anchor_due = unsettled.map(|s| (s.document, due)).collect();
     }
 
@@ -70,6 +71,8 @@ impl Bureau {
             self.anchor_due.get(&document).copied().unwrap_or(MonoMillis(u64::MAX)).min(now.plus(limits::ANCHOR_ACT_MS))
         } else if state.adopted_number().is_none() || state.unsettled() >= limits::ANCHOR_AFTER_CHANGES {
             now
+        } else if !state.receipted(&self.directory, turn.stamp).tips.is_empty() {
+            self.anchor_due.get(&document).copied().unwrap_or(MonoMillis(u64::MAX)).min(now.plus(limits::ANCHOR_ACT_MS))
         } else if state.unsettled() == 0 {
             self.anchor_due.remove(&document);
             return;
@@ -128,13 +131,19 @@ impl Bureau {
         if !self.cut_needed(turn, document) {
             return false;
         }
+        let receipted = self.receipted_now(turn, document);
         let Some(state) = self.bodies.get(&document) else { return false };
-        let tips: Vec<ChangeHash> = state.tips().into_iter().take(limits::TIPS_MAX).collect();
-        if state.unsettled() == 0 || tips.is_empty() {
+        let mut tips: BTreeSet<ChangeHash> = state.tips().into_iter().take(limits::TIPS_MAX - receipted.tips.len()).collect();
+        if (state.unsettled() == 0 && receipted.tips.is_empty()) || tips.is_empty() {
             return false;
         }
+        tips.extend(&receipted.tips);
         self.count_hastened(turn, document);
-        self.write_record(turn, document, RecordKind::Anchor(tips))
+        let written = self.write_record(turn, document, RecordKind::Anchor(tips.into_iter().collect()));
+        if written {
+            self.note_let_in(turn, document, &receipted);
+        }
+        written
     }
 
     /// Confirms a document and gives it its number.

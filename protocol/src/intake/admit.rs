@@ -1,6 +1,7 @@
 //! Which placed changes count: the log, cuts and forks decide; what an anchor has in its past counts whatever they say.
 
 use super::*;
+use crate::rules::ChangeMeta;
 
 impl DocState {
     /// Admission of everything from scratch: after a cut, a fork, or an anchor beside a fork.
@@ -104,16 +105,26 @@ impl DocState {
     }
 
     pub(super) fn admissible(&self, hash: &ChangeHash) -> bool {
-        let Some(meta) = self.index.get(hash) else { return false };
+        self.index.get(hash).is_some_and(|meta| self.stands(meta, |dep| self.admitted.contains(dep), |_| true, |_| true))
+    }
+
+    /// The rule: whether a change counts by what its past gives, over changes that count, under records it may cite, with the cuts that bind it.
+    pub(super) fn stands(
+        &self,
+        meta: &ChangeMeta,
+        counts: impl Fn(&ChangeHash) -> bool,
+        may_cite: impl Fn(&RecordId) -> bool,
+        binds: impl Fn(&Cut) -> bool,
+    ) -> bool {
         let Some(actor) = self.actors.get(&meta.actor) else { return false };
         if actor.fork_at.is_some_and(|fork| fork <= meta.seq) {
             return false;
         }
-        let Some(placed) = actor.positions.get(&meta.seq).and_then(|all| all.iter().find(|placed| placed.change == *hash)) else {
+        let Some(placed) = actor.positions.get(&meta.seq).and_then(|all| all.iter().find(|placed| placed.change == meta.hash)) else {
             return false;
         };
-        let Some(cited) = self.log.get(&placed.cited) else { return false };
-        if !meta.deps.iter().all(|dep| self.admitted.contains(dep)) {
+        let Some(cited) = self.log.get(&placed.cited).filter(|_| may_cite(&placed.cited)) else { return false };
+        if !meta.deps.iter().all(counts) {
             return false;
         }
         // Once a document has ended only what was settled counts.
@@ -124,7 +135,7 @@ impl DocState {
         let owner = &self.log.genesis().body().owner;
         not_older
             && cited.rights.allow(owner, &actor.certificate, &actor.member, Verb::Append)
-            && !self.is_cut(&meta.actor, actor, meta.seq)
+            && !self.log.cuts().iter().any(|cut| binds(cut) && self.covers(cut, &meta.actor, actor, meta.seq))
     }
 
     /// The records a change cites: one, or several where its writer attested one change twice; then any of them will do for others.

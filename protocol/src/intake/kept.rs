@@ -32,7 +32,7 @@ impl DocState {
         let id = |item: &Item| match item {
             Item::Genesis(_) => Some(self.log.genesis_id()),
             Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).ok().map(|sealed| RecordId(sealed.id(network).0)),
-            Item::Segment(_) | Item::Opening(_) => None,
+            Item::Segment(_) | Item::Opening(_) | Item::Receipt(_) => None,
         };
         self.statements.iter().filter_map(|(seq, item)| Some((id(item)?, self.learnt.get(seq).copied()))).collect()
     }

@@ -131,6 +131,17 @@ impl DocState {
         fresh
     }
 
+    /// Whether all that has no place yet of a segment stands at or behind a position its actor signed twice, its attestations are placed and no anchor
+    /// names it: such content counts for nothing, with or without what it rests on.
+    pub(super) fn is_behind_fork(&self, segment: &CheckedSegment) -> bool {
+        let Some(actor) = self.actors.get(&segment.actor()) else { return false };
+        let Some(fork) = actor.fork_at else { return false };
+        segment.positions().iter().filter(|position| !self.index.contains(&position.change)).all(|position| {
+            let placed = actor.positions.get(&position.n).is_some_and(|all| all.iter().any(|one| one.attestation == position.attestation));
+            placed && position.n >= fork && !self.missing_tips.contains_key(&position.change)
+        })
+    }
+
     pub(super) fn has_fork(&self) -> bool {
         self.actors.values().any(|actor| actor.fork_at.is_some())
     }

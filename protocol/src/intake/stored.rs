@@ -36,7 +36,7 @@ pub(super) fn believe<T: Statement>(sealed: Sealed<T>, network: &NetworkId) -> R
 /// A part of a document on its way out.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// Genesis, record or opening.
+    /// Genesis, record, opening or receipt.
     Statement(Item),
     /// Signed changes.
     Segment(Arc<Segment>),
@@ -101,7 +101,7 @@ impl Sendable {
                     count += segment.changes.len() as u64;
                     Part::Segment(Arc::new(segment))
                 }
-                Item::Opening(_) => return None,
+                Item::Opening(_) | Item::Receipt(_) => return None,
             };
             if matches!(part, Part::Statement(_)) {
                 out.statements_until = out.statements_until.max(*seq);

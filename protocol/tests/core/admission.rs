@@ -146,7 +146,7 @@ fn relay(world: &World, story: &Story, from: &DocState, whole: bool) -> DocState
     let mut held = Held::of(world, story);
     for (_, item) in from.items_after(0, whole) {
         match item {
-            Item::Genesis(_) | Item::Opening(_) => {}
+            Item::Genesis(_) | Item::Opening(_) | Item::Receipt(_) => {}
             Item::Record(bytes) => {
                 let record = accord_keys::seal::Sealed::from_bytes(&bytes).expect("reads").verify(&network()).expect("verifies");
                 held.take(world, Arrival::Record(Box::new(record)));
@@ -171,7 +171,7 @@ fn travelled(world: &World, story: &Story, from: &DocState, seed: u64) -> DocSta
     let mut items = from.items_after(0, true).into_iter().peekable();
     while let Some((_, item)) = items.next() {
         match item {
-            Item::Genesis(_) | Item::Opening(_) => {}
+            Item::Genesis(_) | Item::Opening(_) | Item::Receipt(_) => {}
             Item::Record(bytes) => records.push(bytes),
             Item::Segment(bytes) => segments.push(Arc::new(segment::decode(&bytes).expect("reads"))),
         }
@@ -500,6 +500,33 @@ fn a_fork_shows_alike_to_those_who_hold_its_malformed_branch_and_those_who_hold_
             assert!(state.admitted().contains(&first) && !state.admitted().contains(&good));
         }
     }
+}
+
+#[test]
+fn what_stands_behind_a_fork_is_not_asked_for_unless_an_anchor_names_it() {
+    let mut case = Case::new();
+    let member = case.world.bureaus[1].officers[0];
+    let (root, head) = (case.founding(), case.story.head());
+    let first = case.write(1, 0, 1, &[root]);
+    let unknown = case.write(1, 1, 1, &[root]);
+    let one = case.story.write(member, life(member, 1), [first].into(), head, 2).expect("writes");
+    let other = case.story.write(member, life(member, 1), [first, unknown].into(), head, 2).expect("writes");
+    let after = case.write(2, 0, 1, &[unknown]);
+    let step = |change| case.story.steps.iter().find(|step| step.change == change).expect("written");
+    let rests_on_unknown = case.story.segment(&[step(first), step(other)], 0);
+    let proof = case.story.segment(&[step(first), step(one)], 0);
+    let waits = case.story.segment(&[step(after)], 0);
+    let mut state = DocState::new(&case.world.directory, case.story.genesis.clone()).expect("stands");
+    state.learn_record(&case.world.directory, case.story.records[0].clone()).expect("stands");
+    state.learn_segment(&case.world.directory, case.story.single_segments()[0].clone());
+    assert_eq!(state.learn_segment(&case.world.directory, rests_on_unknown.clone()), Intake::Waiting, "no fork is known yet");
+    assert_eq!(state.learn_segment(&case.world.directory, proof.clone()), Intake::New);
+    assert_eq!(state.learn_segment(&case.world.directory, rests_on_unknown.clone()), Intake::Known, "it counts for nothing, come what may");
+    assert_eq!(state.learn_segment(&case.world.directory, waits), Intake::Waiting, "who signed once is asked for");
+    case.anchor(&[other]);
+    let anchor = case.story.records.last().expect("an anchor").clone();
+    state.learn_record(&case.world.directory, anchor).expect("stands");
+    assert_eq!(state.learn_segment(&case.world.directory, rests_on_unknown), Intake::Waiting, "the anchor counts it");
 }
 
 #[test]

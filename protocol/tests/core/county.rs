@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use accord_keys::certificate::{Capability, Issuer, MemberCertificate};
 use accord_keys::id::{NetworkId, TransportKey};
+use accord_keys::seal::Sealed;
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
 use accord_protocol::bureau::{self, AccountLine, Bureau, FoundPlan, Identity};
@@ -37,6 +39,8 @@ pub struct Node {
     sends: VecDeque<(Send, u64)>,
     wants: Vec<DocumentId>,
     inputs: u64,
+    /// Tells the dice of two nodes of one bureau apart.
+    dice: u8,
     /// Links the core wished closed.
     pub closed: Vec<LinkId>,
 }
@@ -99,6 +103,7 @@ impl Node {
             wants: Vec::new(),
             closed: Vec::new(),
             inputs: 0,
+            dice: 0,
         }
     }
 
@@ -132,7 +137,7 @@ impl Node {
         self.inputs += 1;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.inputs.to_be_bytes());
-        seed[8] = self.id.0[0];
+        (seed[8], seed[9]) = (self.id.0[0], self.dice);
         let step = self.core.handle(now, seed, input);
         for write in step.writes {
             match write {
@@ -187,6 +192,59 @@ impl County {
         }
         county.run();
         county
+    }
+
+    /// A second node of a bureau, certified by its root, which knows what the first knows of bureaus and agreements and holds no document; not linked
+    /// yet. Answers its place.
+    pub fn add_sibling(&mut self, of: usize) -> usize {
+        let first = &self.nodes[of];
+        let n = u8::try_from(of).expect("few") + 1;
+        let dice = u8::try_from(self.nodes.len()).expect("few");
+        let root = SecretKey::from_seed([n + 80; 32]);
+        let signer = Arc::new(SecretKey::from_seed([dice + 20; 32]));
+        let transport = TransportKey(SecretKey::from_seed([dice + 60; 32]).public().0);
+        let root_id = first.core.directory().root_head(&first.id).expect("known");
+        let of_first = first.core.directory().certificate(&first.identity.certificate).expect("its own").body().clone();
+        let certificate = MemberCertificate {
+            key: signer.public(),
+            transport: Some(transport),
+            capabilities: vec![Capability::Write],
+            serial: [dice; 16],
+            issuer: Issuer::Root(root_id),
+            ..of_first
+        };
+        let sealed = Sealed::seal(&network(), certificate, &[&root]).expect("seals");
+        let id = sealed.certificate_id(&network());
+        self.ask(of, Command::Install { bytes: sealed.to_bytes() });
+        self.run();
+        let first = &self.nodes[of];
+        let known = [Table::Statements, Table::Partners, Table::Agreements, Table::Officers];
+        let mut rows: BTreeMap<_, _> =
+            first.rows.iter().filter(|((table, _), _)| known.contains(table)).map(|(key, value)| (key.clone(), value.clone())).collect();
+        rows.insert((Table::Local, b"index".to_vec()), vec![dice; 16]);
+        rows.insert((Table::Local, b"floor".to_vec()), self.now.wall.0.to_be_bytes().to_vec());
+        let identity = Identity { certificate: id, signer, cursor_key: [dice + 30; 32], ..first.identity.clone() };
+        let stored = rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
+        let core = Bureau::open(self.now, identity.clone(), stored).expect("opens");
+        let node = Node {
+            core,
+            name: first.name.clone(),
+            id: first.id,
+            identity,
+            rows,
+            items: BTreeMap::new(),
+            accounts: Vec::new(),
+            purged: BTreeSet::new(),
+            transport,
+            most_sent: 0,
+            sends: VecDeque::new(),
+            wants: Vec::new(),
+            closed: Vec::new(),
+            inputs: 0,
+            dice,
+        };
+        self.nodes.push(node);
+        self.nodes.len() - 1
     }
 
     /// Connects a node anew to all the others.
@@ -429,8 +487,8 @@ pub fn push_of(directory: &accord_keys::directory::Directory, document: Document
             Item::Genesis(_) => genesis = Some(bytes),
             Item::Record(_) => records.push(bytes),
             Item::Segment(_) => segments.push(bytes),
-            Item::Opening(_) => {}
+            Item::Opening(_) | Item::Receipt(_) => {}
         }
     }
-    wire::Push { mark: 7, document, evidence: Vec::new(), genesis, records, segments, cursor: None, openings: None }
+    wire::Push { mark: 7, document, evidence: Vec::new(), genesis, records, segments, cursor: None, openings: None, receipts: None }
 }

@@ -36,6 +36,7 @@ mod restricted;
 mod retention;
 mod roots;
 mod segments;
+mod siblings;
 mod statements;
 mod successors;
 mod vectors;

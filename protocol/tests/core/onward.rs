@@ -11,7 +11,7 @@ use accord_protocol::access::log::{Grantee, Order, OrderAct, Record, RecordKind}
 use accord_protocol::agreement::annex::Urgency;
 use accord_protocol::agreement::{Category, Onward, Terms, Tlp, Verb};
 use accord_protocol::id::{BureauId, Bytes, CertificateId, DocumentId, Nonce, RecordId, StatementId};
-use accord_protocol::input::{Command, GrantTerms, NewAsk};
+use accord_protocol::input::{Command, GrantTerms, LinkId, NewAsk};
 use accord_protocol::intake::Item;
 use accord_protocol::limits;
 use accord_protocol::time::WallSeconds;
@@ -292,7 +292,7 @@ fn everything(county: &County, at: usize, id: &str) -> Vec<Message> {
             Item::Genesis(bytes) => push.genesis = Some(Bytes(bytes)),
             Item::Record(bytes) => push.records.push(Bytes(bytes)),
             Item::Segment(bytes) => push.segments.push(Bytes(bytes)),
-            Item::Opening(_) => {}
+            Item::Opening(_) | Item::Receipt(_) => {}
         }
     }
     out.push(Message::Push(push));
@@ -398,9 +398,12 @@ fn giving_ends_with_the_time_and_nothing_follows() {
     while !county.nodes[B].items[&document(&id)].is_empty() && !county.nodes[B].has_sends_to(C) {
         assert!(county.run_some(1) > 0, "it goes on to C");
     }
-    let epoch = county.nodes[B].core.policy_epoch();
+    let numbers = |county: &County| [A, C].map(|other| county.nodes[B].core.gates().of(LinkId(other as u64)));
+    let before = numbers(&county);
     county.pass(60);
-    assert!(county.nodes[B].core.policy_epoch() > epoch, "what was on its way is stale from that moment");
+    let after = numbers(&county);
+    assert!(after[1] > before[1], "what was on its way to it is stale from that moment");
+    assert_eq!(after[0], before[0], "what goes to others is not");
     assert!(holds(&mut county, B, &id, "on its way") && !holds(&mut county, C, &id, "on its way"));
     county.note(A, &id, "too late for it");
     county.pass(60);

@@ -4,7 +4,7 @@ use accord_keys::secret::SecretKey;
 use accord_protocol::bureau::{Suspicion, note_suspicion};
 use accord_protocol::input::Command;
 use accord_protocol::limits;
-use accord_protocol::step::Write;
+use accord_protocol::step::{Table, Write};
 use accord_protocol::view::View;
 
 use crate::county::{County, OFFICER, usual};
@@ -80,4 +80,52 @@ fn an_old_officer_key_that_confirmed_first_is_over_and_the_next_login_makes_a_ne
     assert!(login(&mut county).is_err());
     county.log_in(0, OFFICER, SecretKey::from_seed([213; 32]));
     county.asked(0, Some(OFFICER), false, note).expect("under the new key");
+}
+
+/// A node starts on a store in which `counted` lines of its pair with the other were written since, and its partner returns the cursor of before.
+fn with_lines_since(counted: u32) -> County {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    county.pass(900);
+    county.link(0, 1, false);
+    let row = (Table::Local, [b"pair".as_slice(), &county.nodes[1].id.0].concat());
+    let held = county.nodes[0].rows.get_mut(&row).expect("it counts the statements of the pair");
+    let more = u32::from_be_bytes(held.as_slice().try_into().expect("four bytes")) + counted;
+    *held = more.to_be_bytes().to_vec();
+    let now = county.now;
+    county.nodes[0].reopen(now);
+    county.log_in_again(0, County::key(0));
+    county.link(0, 1, true);
+    county.pass(60);
+    county
+}
+
+#[test]
+fn an_old_cursor_is_old_however_many_lines_were_written_since() {
+    for counted in [1, 0x7fff, 0x8001, 40_000, 65_535, 70_000, 16_777_215, 20_000_000] {
+        let mut county = with_lines_since(counted);
+        let View::Inbox { items } = county.ask(0, Command::Inbox) else { panic!("an inbox") };
+        assert!(items.iter().all(|item| item.kind != "catching_up" && item.kind != "pair_behind"), "{counted}: {items:?}");
+        let case = county.open_case(0, &[1], "title", "text");
+        county.pass(60);
+        county.note(1, &case, "heard");
+    }
+}
+
+#[test]
+fn what_is_missing_of_a_pair_is_noticed_however_much_it_is() {
+    for lost in [1, 0x7fff, 0x8000, 40_000, 65_536, 70_000, 16_000_000] {
+        let mut county = with_lines_since(lost);
+        let old = (Table::Local, [b"pair".as_slice(), &county.nodes[1].id.0].concat());
+        county.pass(900);
+        county.link(0, 1, false);
+        let held = county.nodes[0].rows.get_mut(&old).expect("counted");
+        *held = (u32::from_be_bytes(held.as_slice().try_into().expect("four bytes")) - lost).to_be_bytes().to_vec();
+        let now = county.now;
+        county.nodes[0].reopen(now);
+        county.link(0, 1, true);
+        county.pass(60);
+        let View::Inbox { items } = county.ask(0, Command::Inbox) else { panic!("an inbox") };
+        assert!(items.iter().any(|item| item.kind == "catching_up"), "{lost}: {items:?}");
+    }
 }

@@ -22,6 +22,7 @@ use accord_protocol::equality::sketch;
 use accord_protocol::id::{AgreementId, BureauId, Bytes, CertificateId, CompactId, Digest, DocumentId, Nonce, RecordId, StatementId};
 use accord_protocol::intake::DocState;
 use accord_protocol::ledger::{Daily, Deed, KindCount, Line, Says};
+use accord_protocol::receipt::NodeReceipt;
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, Segment};
 use accord_protocol::wire::{Hello, Join, LedgerCounts, Message, Push, Reason, TipLine, Welcome};
@@ -307,6 +308,20 @@ fn vectors_of_the_ledger_are_frozen() {
 }
 
 #[test]
+fn vectors_of_receipts_of_nodes_are_frozen() {
+    let (from, owner, story) = (world().bureaus[1].id, world().owner(), sample().story);
+    let head = RecordId(story.records[0].id().0);
+    let tips = vec![ChangeHash([0x31; 32]), ChangeHash([0x32; 32])];
+    let receipt = NodeReceipt { document: story.document, from, head, tips, at: START, certificate: owner.node.id };
+    let sealed = seal(receipt, &[owner.node.seed]);
+    let push = Message::Push(Push { receipts: Some(vec![Bytes(sealed.to_bytes())]), ..Push::empty(5, story.document) });
+    let message = format!("{{\"name\": \"push of a receipt\", \"message\": \"{}\"}}", hex::encode(push.encode()));
+    let statement = line("a receipt of a node", &sealed).1;
+    let note = "the case of statements.json; the changes are made up";
+    check("receipts.json", &file(note, &[("receipts", vec![statement]), ("messages", vec![message])]));
+}
+
+#[test]
 fn vectors_of_the_lifecycle_are_frozen() {
     let lines = lifecycle().into_iter().map(|(_, line)| line).collect();
     let note =
@@ -321,7 +336,7 @@ fn vectors_of_statements_are_frozen() {
     let further = [lifecycle(), onward_statements(), compact_statements()].concat();
     let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&further).map(|(kind, _)| *kind).collect();
     let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
-    let kinds: BTreeSet<StatementType> = kinds.into_iter().chain([StatementType::PairLine]).collect();
+    let kinds: BTreeSet<StatementType> = kinds.into_iter().chain([StatementType::PairLine, StatementType::NodeReceipt]).collect();
     assert_eq!(kinds, here.filter(|kind| *kind != StatementType::SegmentTip).collect(), "every frozen type of this crate");
     let bureaus =
         world.bureaus.iter().flat_map(|bureau| bureau.statements.iter().map(|bytes| format!("\"{}\"", hex::encode(bytes)))).collect();
@@ -685,6 +700,7 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         segments: story.single_segments().iter().map(|segment| Bytes(segment.to_bytes())).collect(),
         cursor: Some(Bytes(vec![0xc0; 24])),
         openings: None,
+        receipts: None,
     };
     let bare = Push { mark: u64::MAX, evidence: vec![], genesis: None, records: vec![], segments: vec![], cursor: None, ..push.clone() };
     let (hidden, opening, onward) = (hidden_genesis(), opening(), onward());

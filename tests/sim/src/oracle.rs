@@ -48,7 +48,7 @@ pub fn log_of(node: &Node, document: &DocumentId) -> Option<LogModel> {
                 records.insert(RecordId(sealed.id(network).0), sealed.claimed().clone());
             }
             Item::Opening(bytes) => openings.extend(Opening::from_bytes(&bytes)),
-            Item::Segment(_) => {}
+            Item::Segment(_) | Item::Receipt(_) => {}
         }
     }
     let genesis = genesis?;
@@ -293,7 +293,7 @@ fn parts(network: &NetworkId, item: &Item) -> Vec<[u8; 32]> {
     match item {
         Item::Genesis(bytes) => Sealed::<Genesis>::from_bytes(bytes).map(|s| vec![s.id(network).0]).unwrap_or_default(),
         Item::Record(bytes) => Sealed::<Record>::from_bytes(bytes).map(|s| vec![s.id(network).0]).unwrap_or_default(),
-        Item::Opening(_) => Vec::new(),
+        Item::Opening(_) | Item::Receipt(_) => Vec::new(),
         Item::Segment(bytes) => {
             let Ok(segment) = segment::decode(bytes) else { return Vec::new() };
             segment.changes.iter().filter_map(|raw| rules::parse(&raw.0).ok()).map(|change| change.hash().0).collect()
@@ -320,7 +320,7 @@ impl Oracle {
                     found.iter().for_each(|hash| self.canaries.add(hash, *document));
                     self.canaries.add_marks(bytes, *document);
                 }
-                Item::Opening(_) => {}
+                Item::Opening(_) | Item::Receipt(_) => {}
                 Item::Record(bytes) if node.unconfirmed && is_record_by(node, bytes) && !self.canaries.knows(&found[0]) => {
                     self.verdict = Some(format!("I8: {} writes a record in {document:?} before its store was confirmed", node.name));
                 }

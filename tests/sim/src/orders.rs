@@ -117,6 +117,7 @@ impl World {
                 segments,
                 cursor: None,
                 openings: openings.clone(),
+                receipts: None,
             })
         };
         let whole = vec![push(1, genesis.clone(), records.clone(), segments.clone())];

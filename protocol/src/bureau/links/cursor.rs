@@ -1,14 +1,20 @@
 //! Cursors: how far a peer got and what we held, sealed to ourselves and kept by them. The only memory a restored node has.
 //!
 //! ```text
-//! version ‖ index id ‖ what the peer acknowledged ‖ policy ‖ our sequence ‖ 128 slots of (pair tag u16, count u16)
+//! version ‖ index id ‖ what the peer acknowledged ‖ policy ‖ our sequence ‖ 128 slots of (pair tag u16, count u24)
 //! ```
 //! Every cursor has one size, whatever is in it: it tells its holder neither how busy we are nor with how many. A slot's tag is a keyed hash
 //! of the other bureau under the key that seals the cursor, so that slots need no table of their own that a restore could lose; its count is
-//! how many statements of that pair we held, modulo 65,536.
+//! how many statements and lines of that pair we held.
 
 use super::*;
 use crate::bureau::memory::Slot;
+
+/// Of what is sealed.
+const VERSION: u8 = 3;
+/// The version before counted statements modulo 65,536, so that a cursor half a circle old looked like one of a richer store: how far its holder
+/// got is read from it, and nothing of what we held.
+const UNCOUNTED: u8 = 2;
 
 /// Pairs one cursor speaks of.
 pub(in crate::bureau) const SLOTS: usize = 128;
@@ -57,7 +63,7 @@ impl Bureau {
         let link = &self.links[&id];
         let (transport, greeting) = (&link.transport, link.greeting);
         let body = CursorBody {
-            version: 2,
+            version: VERSION,
             index: crate::id::Nonce(self.index_id),
             reached,
             policy: self.policy_digest(&peer.bureau, turn),
@@ -77,12 +83,8 @@ impl Bureau {
     }
 
     fn slot_bytes(&self) -> Bytes {
-        let mut slots = Vec::with_capacity(4 * SLOTS);
-        for slot in self.slots().into_iter().take(SLOTS) {
-            slots.extend_from_slice(&slot.tag.to_be_bytes());
-            slots.extend_from_slice(&slot.count.to_be_bytes());
-        }
-        slots.resize(4 * SLOTS, 0);
+        let mut slots: Vec<u8> = self.slots().into_iter().take(SLOTS).flat_map(Slot::bytes).collect();
+        slots.resize(Slot::BYTES * SLOTS, 0);
         Bytes(slots)
     }
 
@@ -97,7 +99,8 @@ impl Bureau {
             let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: &aad }).ok()?;
             let (length, rest) = plain.split_first_chunk::<2>()?;
             let body: CursorBody = read("cursor", rest.get(..usize::from(u16::from_be_bytes(*length)))?).ok()?;
-            (body.version == 2 && body.slots.0.len() == 4 * SLOTS).then_some(body)
+            let counted = body.version == VERSION && body.slots.0.len() == Slot::BYTES * SLOTS;
+            (counted || body.version == UNCOUNTED).then_some(body)
         });
         let told = opened.as_ref().filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
         let (reached, believed) = match (told, self.reached.get(transport)) {
@@ -114,7 +117,10 @@ impl Bureau {
         let memory = opened.map(|body| Recollection {
             same_index: body.index.0 == self.index_id,
             sequence: body.sequence.max(body.reached.walked),
-            slots: body.slots.0.chunks_exact(4).filter_map(Slot::read).collect(),
+            slots: match body.version {
+                VERSION => body.slots.0.chunks_exact(Slot::BYTES).filter_map(Slot::read).collect(),
+                _ => Vec::new(),
+            },
         });
         Returned { reached, believed, memory, greeting, current, theirs }
     }

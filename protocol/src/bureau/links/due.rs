@@ -161,6 +161,7 @@ impl Bureau {
             for statement in &statements {
                 link.evidence.remove(statement);
             }
+            link.evidencing.remove(&document);
             return None;
         }
         let (mut page, mut size) = (Vec::new(), 0);
@@ -307,6 +308,8 @@ impl Bureau {
             let link = self.links.get_mut(&id).expect("present above");
             link.told_revoked = true;
             link.dues.waiting.clear();
+            // And nothing of what is on its way to it already.
+            link.make_stale();
             self.say_statements(id, statements);
         }
     }

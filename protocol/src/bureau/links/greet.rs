@@ -55,6 +55,7 @@ impl Bureau {
         link.partial.clear();
         link.homeward = None;
         link.parted.clear();
+        link.parting.clear();
         link.tips_sent = false;
         link.repairing = None;
         link.count = super::progress::Count::default();
@@ -89,6 +90,10 @@ impl Bureau {
         self.account(turn, "refused_link", None, bureau, None, &format!("{reason:?} {reference:016x}"));
         self.event(turn, "refused", None, bureau, &format!("{reason:?} {reference:016x}"));
         self.send(turn, id, &Message::Refusal { reason, reference }, false);
+        // A link is closed in order: what waits on it would still go.
+        if let Some(link) = self.links.get_mut(&id) {
+            link.make_stale();
+        }
         turn.step.close.push(id);
     }
 

@@ -174,11 +174,28 @@ impl Bureau {
         for partner in over {
             let late = self.quotas.remove(&partner).map(|quota| quota.late).unwrap_or_default();
             for link in self.links.values_mut().filter(|link| link.is_with(&partner)) {
+                // How far it got is told as before until all of that went: nobody compares held work.
                 link.whole.extend(&late);
-                link.late_from = None;
             }
             self.compare_anew(turn, Some(partner));
         }
+    }
+}
+
+impl Bureau {
+    /// Nothing is left to be sent on a link. If held work waited for today and no more of it waits, how far the other end got is noted.
+    pub(in crate::bureau) fn late_work_went(&mut self, turn: &mut Turn, id: LinkId) {
+        let link = &self.links[&id];
+        let late = || link.bureau().and_then(|bureau| self.quotas.get(&bureau)).is_some_and(|quota| !quota.late.is_empty());
+        if link.late_from.is_none() || !link.in_flight.is_empty() || late() {
+            return;
+        }
+        let link = self.links.get_mut(&id).expect("looked at above");
+        link.late_from = None;
+        let (transport, reached) = (link.transport, link.reached());
+        link.cursor_due = Some(turn.now.mono);
+        self.reached.insert(transport, reached);
+        self.keep_reached(turn, &transport);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::access::log::Record;
 use crate::id::{NetworkId, RecordId};
+use crate::rules::ChangeHash;
 use crate::segment::CheckedSegment;
 use accord_keys::seal::Sealed;
 
@@ -24,6 +25,12 @@ fn late(network: &NetworkId, item: Item) -> Came {
         },
         other => Came::Other(other),
     }
+}
+
+/// The changes of what came.
+fn changes_in(items: &[Came]) -> BTreeSet<ChangeHash> {
+    let segments = items.iter().filter_map(|came| if let Came::Segment(checked) = came { Some(checked) } else { None });
+    segments.flat_map(|checked| checked.positions().iter().map(|position| position.change)).collect()
 }
 
 impl Bureau {
@@ -98,6 +105,12 @@ impl Bureau {
                 items.push(Came::Other(Item::Opening(opening.to_bytes())));
             }
         }
+        // Only a device of our own says what a node of ours took in.
+        for receipt in push.receipts.iter().filter(|_| own_link) {
+            if state.learn_receipt(&self.directory, receipt) {
+                items.push(Came::Other(Item::Receipt(receipt.sealed().to_bytes())));
+            }
+        }
         state.retry(&self.directory);
         items.extend(state.take_fresh().into_iter().map(|item| late(&network, item)));
         for record in push.records {
@@ -142,6 +155,8 @@ impl Bureau {
                 }
                 if took_away && owner_is_us {
                     self.policy_changed(turn, None);
+                } else if took_away {
+                    self.stale_but(turn, id, document);
                 }
             }
             if told_of_cut {
@@ -210,6 +225,7 @@ impl Bureau {
             }
         }
         let changed = is_new || !items.is_empty();
+        let taken_in = if owner_is_us && !own_link { changes_in(&items) } else { BTreeSet::new() };
         if is_new {
             self.used.push_back(document);
             let genesis = push.genesis.expect("a new document came with its genesis").sealed().to_bytes();
@@ -222,6 +238,7 @@ impl Bureau {
         if !before_in.is_empty() {
             self.restore_admitted(turn, document, &before_in);
         }
+        self.receipt_as_node(turn, peer.bureau, document, &taken_in);
         if changed {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
             self.touched(turn, document, "received");
@@ -235,15 +252,7 @@ impl Bureau {
         if took_away && owner_is_us {
             self.policy_changed(turn, None);
         } else if took_away {
-            // What waits to go to others may be for who was just cut.
-            let mut stale = false;
-            for (_, link) in self.links.iter_mut().filter(|(other, link)| **other != id && link.may_speak_of(&document, turn.now.mono)) {
-                link.make_stale();
-                stale = true;
-            }
-            if stale {
-                self.write_floor(turn);
-            }
+            self.stale_but(turn, id, document);
         }
         if forks > known_forks && changed {
             self.event(turn, "fork", Some(document), Some(peer.bureau), "an author signed two changes for one position");
@@ -277,6 +286,18 @@ impl Bureau {
             self.keep_cursor(turn, id, cursor);
         }
         self.send(turn, id, &Message::Ack(push.mark), false);
+    }
+
+    /// A document's owner took something away: what waits to go to others may be for who was just cut.
+    fn stale_but(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId) {
+        let mut stale = false;
+        for (_, link) in self.links.iter_mut().filter(|(other, link)| **other != id && link.may_speak_of(&document, turn.now.mono)) {
+            link.make_stale();
+            stale = true;
+        }
+        if stale {
+            self.write_floor(turn);
+        }
     }
 
     /// Whether a document we hold is a matter between us and this partner: its own, or ours and it was let in once. Unknown ones may be.

@@ -130,6 +130,7 @@ impl Bureau {
                             link.sent.clear();
                             link.echoes.clear();
                         }
+                        self.late_work_went(turn, id);
                         if self.name_homeward(turn, id) {
                             continue;
                         }
@@ -261,6 +262,10 @@ impl Bureau {
         }
         let link = &self.links[&id];
         let owner = self.documents[&document].owner;
+        // What our nodes receipted stays in the house.
+        if !link.own || link.version < wire::RECEIPTS_SINCE {
+            items.retain(|(_, part)| !matches!(part, Part::Statement(Item::Receipt(_))));
+        }
         // What opens a place in a hidden audience goes to that reader alone, and from it back to the owner, who may have lost it.
         if !link.own {
             let reader = if owner == peer.bureau { self.identity.bureau } else { peer.bureau };
@@ -312,7 +317,10 @@ impl Bureau {
         let mut sizes = Vec::new();
         for (_, part) in items {
             let bytes = part.about_bytes();
-            if size.saturating_add(bytes) > PUSH_BYTES || pushes.last().is_some_and(|(p, segments)| p.records.len() + segments.len() >= 512)
+            if size.saturating_add(bytes) > PUSH_BYTES
+                || pushes
+                    .last()
+                    .is_some_and(|(p, segments)| p.records.len() + segments.len() + p.receipts.as_ref().map_or(0, Vec::len) >= 512)
             {
                 size = 0;
                 pushes.push((Push::empty(0, document), Vec::new()));
@@ -325,6 +333,7 @@ impl Bureau {
                 Part::Statement(Item::Genesis(bytes)) => push.genesis = Some(Bytes(bytes)),
                 Part::Statement(Item::Record(bytes)) => push.records.push(Bytes(bytes)),
                 Part::Statement(Item::Opening(bytes)) => push.openings.get_or_insert_default().extend(Opening::from_bytes(&bytes)),
+                Part::Statement(Item::Receipt(bytes)) => push.receipts.get_or_insert_default().push(Bytes(bytes)),
                 Part::Statement(Item::Segment(bytes)) => push.segments.push(Bytes(bytes)),
                 Part::Segment(segment) => segments.push(segment),
             }
@@ -421,34 +430,54 @@ impl Bureau {
         let records = state.log().up_to(&parting.cut());
         let officers: Vec<CertificateId> = records.iter().flat_map(|record| record.body().kind.officers()).collect();
         let evidence = self.with_grounds(officers, Some(peer.bureau), &self.links[&id].evidence);
+        // A long log goes as far as there is room on the way; the rest goes when that has arrived.
+        let told = self.links[&id].parting.get(&document).filter(|(cut, _)| *cut == parting.cut()).map_or(0, |(_, told)| *told);
+        let room = limits::IN_FLIGHT_BYTES_MAX.saturating_sub(self.links[&id].in_flight_bytes).max(PUSH_BYTES);
         let mut pages: Vec<Vec<Bytes>> = vec![Vec::new()];
-        let mut size = 0;
-        for bytes in records.into_iter().map(|record| record.sealed().to_bytes()) {
-            if size + bytes.len() > PUSH_BYTES {
+        let (mut size, mut all, mut taken) = (0, 0, 0);
+        for bytes in records.iter().skip(told).map(|record| record.sealed().to_bytes()) {
+            if taken > 0 && all + bytes.len() > room {
+                break;
+            }
+            if size > 0 && size + bytes.len() > PUSH_BYTES {
                 pages.push(Vec::new());
                 size = 0;
             }
             size += bytes.len();
+            all += bytes.len();
+            taken += 1;
             pages.last_mut().expect("never empty").push(Bytes(bytes));
         }
+        let ends = told + taken == records.len();
         // On a restricted link what waits is left out: there it goes at once.
         let may_wait = self.mode(turn, &self.links[&id]) == Mode::Full;
         let Some(mut evidence_bytes) = self.give_evidence(turn, id, (document, true), evidence, may_wait) else { return };
-        self.passed(id, document, walk_to);
-        for records in pages {
+        if ends {
+            self.passed(id, document, walk_to);
+        }
+        let count = pages.len();
+        for (at, records) in pages.into_iter().enumerate() {
             let link = self.links.get_mut(&id).expect("present while pumping");
-            link.parted.insert(document);
             let push = Push { records, ..Push::empty(link.next_mark, parting.document()) };
             link.next_mark += 1;
             let (mark, bytes) = (push.mark, Message::Push(push).encode());
             let reached = link.reached();
             let all_bytes = bytes.len() + std::mem::take(&mut evidence_bytes);
             link.evidencing.remove(&document);
-            link.in_flight.push_back(InFlight { mark, bytes: all_bytes, reached, document, last: false, parting: true, held: 0 });
+            // The cut is told with the last page: what is acknowledged before it says nothing.
+            let parting = ends && at + 1 == count;
+            link.in_flight.push_back(InFlight { mark, bytes: all_bytes, reached, document, last: false, parting, held: 0 });
             link.in_flight_bytes += all_bytes;
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
+        let link = self.links.get_mut(&id).expect("present while pumping");
+        if !ends {
+            link.parting.insert(document, (parting.cut(), told + taken));
+            return;
+        }
+        link.parting.remove(&document);
+        link.parted.insert(document);
         self.account(turn, "cut_told", Some(document), Some(peer.bureau), Some(peer.certificate), "");
     }
 

@@ -1,0 +1,357 @@
+//! Two nodes of one bureau: what the second had taken in before it heard of a cut is let in by the registrar itself, and nothing else is.
+
+use accord_keys::certificate::Issuer;
+use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
+use accord_keys::seal::Sealed;
+use accord_protocol::id::{Bytes, CertificateId, DocumentId, RecordId};
+use accord_protocol::input::Command;
+use accord_protocol::intake::Item;
+use accord_protocol::limits;
+use accord_protocol::receipt::{NodeReceipt, is_by_node_of};
+use accord_protocol::rules::ChangeHash;
+use accord_protocol::time::WallSeconds;
+use accord_protocol::view::{DocumentView, View};
+use accord_protocol::wire::{Message, Push};
+
+use crate::county::{County, OFFICER, usual};
+use crate::world::{verified, world};
+
+/// The registrar's node of the first bureau, two partners, and the first bureau's second node.
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+const A2: usize = 3;
+
+fn network() -> accord_keys::id::NetworkId {
+    accord_keys::id::NetworkId::named("county")
+}
+
+/// A case of A with both partners, known to both of A's nodes, which are linked with everybody.
+fn county() -> (County, String) {
+    let mut county = County::new(3);
+    for partner in [B, C] {
+        county.agree(A, partner, usual(county.now.wall));
+    }
+    assert_eq!(county.add_sibling(A), A2);
+    let case = county.open_case(A, &[B, C], "title", "text");
+    county.note(B, &case, "settled");
+    county.pass(900);
+    for other in [A, B, C] {
+        county.link(A2, other, true);
+    }
+    county.pass(900);
+    assert_eq!(texts(&mut county, A2, &case), ["settled"]);
+    assert_eq!(county.nodes[A2].accounts.iter().filter(|line| line.kind == "anchor" || line.kind == "cut").count(), 0);
+    (county, case)
+}
+
+fn shown(county: &mut County, at: usize, case: &str) -> DocumentView {
+    let answer = county.asked(at, None, false, Command::DocumentShow { id: case.to_owned() });
+    let Ok(View::Document(view)) = answer else { panic!("{answer:?}") };
+    view
+}
+
+fn texts(county: &mut County, at: usize, case: &str) -> Vec<String> {
+    shown(county, at, case).entries.into_iter().filter(|entry| entry.kind == "note").map(|entry| entry.text).collect()
+}
+
+fn cut(county: &mut County, case: &str, strict: bool) {
+    let subject = county.nodes[B].name.clone();
+    county.ask(A, Command::AccessCut { id: case.to_owned(), subject, strict });
+    county.run();
+}
+
+/// B brings a note to A's second node while the registrar hears neither of the two; then the registrar cuts B.
+fn apart(county: &mut County, case: &str, strict: bool) {
+    for (one, other) in [(A, A2), (A, B), (B, C), (C, A2)] {
+        county.link(one, other, false);
+    }
+    county.note(B, case, "brought to the second node");
+    assert_eq!(texts(county, A2, case).len(), 2);
+    cut(county, case, strict);
+    county.pass(60);
+    assert_eq!(texts(county, A, case), ["settled"]);
+}
+
+fn let_in(county: &County) -> usize {
+    county.nodes[A].accounts.iter().filter(|line| line.kind == "receipted_let_in").count()
+}
+
+#[test]
+fn what_a_second_node_receipted_before_it_heard_of_the_cut_is_let_in_by_the_registrar_itself() {
+    let (mut county, case) = county();
+    apart(&mut county, &case, false);
+    county.heard = Some(Vec::new());
+    county.link(A, A2, true);
+    county.pass(60);
+    for at in [A, C, A2] {
+        assert_eq!(texts(&mut county, at, &case), ["settled", "brought to the second node"], "at {at}");
+        assert!(shown(&mut county, at, &case).entries.iter().all(|entry| entry.settled), "at {at}");
+        assert!(shown(&mut county, at, &case).held.is_none(), "at {at}");
+    }
+    // The account says whose word it was; no officer gave an order, and no partner heard of a receipt.
+    let line = county.nodes[A].accounts.iter().find(|line| line.kind == "receipted_let_in").expect("in the account").clone();
+    assert_eq!((line.certificate, line.bureau), (Some(county.nodes[A2].identity.certificate), Some(county.nodes[B].id)));
+    let heard = county.heard.take().expect("kept");
+    let receipts = |to: usize| {
+        heard.iter().filter(|(_, t, message)| *t == to && matches!(message, Message::Push(push) if push.receipts.is_some())).count()
+    };
+    assert_eq!((receipts(A), receipts(B), receipts(C)), (1, 0, 0));
+    // B heard of its cut from the second node: it writes no more, and once only was anything let in.
+    let note = Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: "after it".to_owned() };
+    assert_eq!(county.asked(B, Some(OFFICER), false, note).expect_err("cut").code, "may_not_append");
+    county.link(A, B, true);
+    county.pass(900);
+    assert_eq!((texts(&mut county, A, &case).len(), let_in(&county)), (2, 1));
+    // It survives a restart of both.
+    county.restart(A, &[B, C, A2]);
+    let now = county.now;
+    county.nodes[A2].reopen(now);
+    assert_eq!(texts(&mut county, A, &case).len(), 2);
+    assert_eq!(texts(&mut county, A2, &case).len(), 2);
+}
+
+#[test]
+fn a_receipt_that_came_before_the_work_serves_when_the_work_comes() {
+    let (mut county, case) = county();
+    apart(&mut county, &case, false);
+    let receipts = receipts_of(&county, A2, &case);
+    assert_eq!(receipts.len(), 1);
+    county.link_quietly(A, A2, true);
+    county.run_some(4);
+    push_receipts(&mut county, &case, receipts);
+    assert_eq!(let_in(&county), 0, "there is nothing yet to let in");
+    county.run();
+    county.pass(60);
+    assert_eq!(texts(&mut county, A, &case).len(), 2);
+}
+
+#[test]
+fn nothing_is_let_in_behind_a_strict_cut() {
+    let (mut county, case) = county();
+    apart(&mut county, &case, true);
+    county.link(A, A2, true);
+    county.pass(900);
+    assert_eq!((texts(&mut county, A, &case), let_in(&county)), (vec!["settled".to_owned()], 0));
+    assert_eq!(shown(&mut county, A, &case).held.expect("held").count, 1);
+}
+
+#[test]
+fn a_second_node_that_knows_of_the_cut_receipts_nothing_behind_it() {
+    let (mut county, case) = county();
+    for (one, other) in [(A, B), (A2, B), (B, C)] {
+        county.link(one, other, false);
+    }
+    cut(&mut county, &case, false);
+    county.ask(B, Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: "too late".to_owned() });
+    county.link(A2, B, true);
+    county.pass(900);
+    assert_eq!((texts(&mut county, A, &case), texts(&mut county, A2, &case)), (vec!["settled".to_owned()], vec!["settled".to_owned()]));
+    assert_eq!((receipts_of(&county, A2, &case).len(), let_in(&county)), (0, 0));
+    county.ask(A, Command::AccessAdmit { id: case.clone(), acts: Vec::new() });
+    county.run();
+    assert_eq!(texts(&mut county, A, &case).len(), 2, "an officer's order lets it in");
+}
+
+#[test]
+fn a_second_node_that_was_revoked_lets_nothing_in_any_more() {
+    let (mut county, case) = county();
+    apart(&mut county, &case, false);
+    let receipts = receipts_of(&county, A2, &case);
+    let node = county.nodes[A2].identity.certificate;
+    // The work comes from B itself, and the receipt, which was true, through another device.
+    revoke(&mut county, node, RevocationClass::Retired);
+    county.link(A, B, true);
+    let other = county.add_sibling(A);
+    county.link(A, other, true);
+    push_receipts_from(&mut county, other, &case, receipts);
+    county.pass(900);
+    assert_eq!((texts(&mut county, A, &case), let_in(&county)), (vec!["settled".to_owned()], 0));
+}
+
+#[test]
+fn what_a_compromised_key_wrote_is_not_let_in_though_it_was_receipted() {
+    let (mut county, case) = county();
+    apart(&mut county, &case, false);
+    let writer = shown(&mut county, B, &case).entries.iter().find(|entry| entry.kind == "note").expect("its own").certificate.clone();
+    let writer = CertificateId::from_hex(&writer).expect("a certificate");
+    let identity = county.nodes[B].identity.clone();
+    let body = Revocation {
+        bureau: identity.bureau,
+        target: RevocationTarget::Certificate(writer),
+        class: RevocationClass::Compromised,
+        at: county.now.wall,
+        issuer: Issuer::Member(identity.certificate),
+    };
+    let bytes = Sealed::seal(&network(), body, &[identity.signer.as_ref()]).expect("seals").to_bytes();
+    county.ask(B, Command::Install { bytes: bytes.clone() });
+    county.link(A, B, true);
+    county.link(A, A2, true);
+    county.pass(900);
+    assert_eq!((texts(&mut county, A, &case), let_in(&county)), (vec!["settled".to_owned()], 0));
+}
+
+/// A bureau with held work of B at its registrar, sent in after the cut; its second node is linked and receipted nothing.
+fn held() -> (County, String, NodeReceipt) {
+    let (mut county, case) = county();
+    county.link(A, B, false);
+    county.link(A2, B, false);
+    county.link(B, C, false);
+    let before = head(&mut county, &case);
+    cut(&mut county, &case, false);
+    county.ask(B, Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: "sent in afterwards".to_owned() });
+    county.link(A, B, true);
+    county.pass(60);
+    let change = shown(&mut county, B, &case).held.expect("held").entries[0].change.clone();
+    assert_eq!(shown(&mut county, A, &case).held.expect("held").count, 1);
+    let body = NodeReceipt {
+        document: DocumentId::from_hex(&case).expect("an id"),
+        from: county.nodes[B].id,
+        head: before,
+        tips: vec![ChangeHash::from_slice(&hex::decode(&change).expect("hex")).expect("a hash")],
+        at: county.now.wall,
+        certificate: county.nodes[A2].identity.certificate,
+    };
+    (county, case, body)
+}
+
+fn head(county: &mut County, case: &str) -> RecordId {
+    let mut last = None;
+    for (_, bytes) in &county.nodes[A].items[&DocumentId::from_hex(case).expect("an id")] {
+        if let Some(Item::Record(bytes)) = Item::from_bytes(bytes) {
+            let sealed = Sealed::<accord_protocol::access::log::Record>::from_bytes(&bytes).expect("a record");
+            last = Some(RecordId(sealed.id(&network()).0));
+        }
+    }
+    last.expect("it was adopted")
+}
+
+fn receipts_of(county: &County, at: usize, case: &str) -> Vec<Bytes> {
+    let items = &county.nodes[at].items[&DocumentId::from_hex(case).expect("an id")];
+    let receipt = |bytes: &[u8]| if let Some(Item::Receipt(bytes)) = Item::from_bytes(bytes) { Some(Bytes(bytes)) } else { None };
+    items.iter().filter_map(|(_, bytes)| receipt(bytes)).collect()
+}
+
+fn push_receipts_from(county: &mut County, from: usize, case: &str, receipts: Vec<Bytes>) {
+    let document = DocumentId::from_hex(case).expect("an id");
+    let push = Push { receipts: Some(receipts), ..Push::empty(9_000, document) };
+    county.hand(from, A, &Message::Push(push));
+    county.run();
+}
+
+fn push_receipts(county: &mut County, case: &str, receipts: Vec<Bytes>) {
+    let document = DocumentId::from_hex(case).expect("an id");
+    county.hand(A2, A, &Message::Push(Push { receipts: Some(receipts), ..Push::empty(9_000, document) }));
+}
+
+fn sealed_by(county: &County, at: usize, body: NodeReceipt) -> Bytes {
+    Bytes(Sealed::seal(&network(), body, &[county.nodes[at].identity.signer.as_ref()]).expect("seals").to_bytes())
+}
+
+fn revoke(county: &mut County, certificate: CertificateId, class: RevocationClass) {
+    let identity = county.nodes[A].identity.clone();
+    let (bureau, at) = (identity.bureau, county.now.wall);
+    let root = accord_keys::secret::SecretKey::from_seed([81; 32]);
+    let issuer = Issuer::Root(county.nodes[A].core.directory().root_head(&bureau).expect("known"));
+    let body = Revocation { bureau, target: RevocationTarget::Certificate(certificate), class, at, issuer };
+    let bytes = Sealed::seal(&network(), body, &[&root]).expect("seals").to_bytes();
+    county.ask(A, Command::Install { bytes });
+    county.run();
+}
+
+/// What happens to work sent in after a cut when such a receipt comes: how many acts are let in.
+fn outcome(change: impl FnOnce(&mut County, &str, &mut NodeReceipt) -> usize) -> usize {
+    let (mut county, case, mut body) = held();
+    let sealer = change(&mut county, &case, &mut body);
+    let receipt = sealed_by(&county, sealer, body);
+    push_receipts(&mut county, &case, vec![receipt]);
+    county.run();
+    county.pass(60);
+    texts(&mut county, A, &case).len() - 1
+}
+
+#[test]
+fn a_receipt_serves_only_if_a_good_node_of_the_house_knew_an_older_record_and_only_for_a_while() {
+    let outcomes = [
+        (
+            "all a thief of a node's key can do, with the cut bureau at his side, until it is revoked or a week is over",
+            outcome(|_, _, _| A2),
+        ),
+        (
+            "under the cut itself",
+            outcome(|county, case, body| {
+                body.head = head(county, case);
+                A2
+            }),
+        ),
+        (
+            "under a record nobody knows",
+            outcome(|_, _, body| {
+                body.head = RecordId([9; 32]);
+                A2
+            }),
+        ),
+        (
+            "given more than a day after the cut",
+            outcome(|_, _, body| {
+                body.at = WallSeconds(body.at.0 + limits::IN_TOUCH_S + 1);
+                A2
+            }),
+        ),
+        (
+            "shown a week after it",
+            outcome(|county, _, _| {
+                county.pass(limits::RECEIPTED_WAITS_S);
+                A2
+            }),
+        ),
+        ("in the node's name, by another's key", outcome(|_, _, _| B)),
+        (
+            "by a node of the cut bureau",
+            outcome(|county, _, body| {
+                body.certificate = county.nodes[B].identity.certificate;
+                B
+            }),
+        ),
+        (
+            "of another document",
+            outcome(|_, _, body| {
+                body.document = DocumentId([7; 32]);
+                A2
+            }),
+        ),
+        (
+            "of a change that is not here",
+            outcome(|_, _, body| {
+                body.tips = vec![ChangeHash([7; 32])];
+                A2
+            }),
+        ),
+    ];
+    let served: Vec<&str> = outcomes.iter().filter(|(_, acts)| *acts > 0).map(|(what, _)| *what).collect();
+    assert_eq!(served, [outcomes[0].0]);
+}
+
+#[test]
+fn a_receipt_by_a_partner_or_over_its_link_says_nothing() {
+    let (mut county, case, body) = held();
+    let receipt = sealed_by(&county, A2, body);
+    let document = DocumentId::from_hex(&case).expect("an id");
+    county.hand(B, A, &Message::Push(Push { receipts: Some(vec![receipt]), ..Push::empty(9_000, document) }));
+    county.run();
+    county.pass(60);
+    assert_eq!((texts(&mut county, A, &case).len(), receipts_of(&county, A, &case).len()), (1, 0));
+    assert!(county.asked(A, Some(OFFICER), false, Command::AccessAdmit { id: case, acts: Vec::new() }).is_ok());
+}
+
+#[test]
+fn nodes_give_receipts_and_officers_do_not() {
+    let (owner, from) = (world().owner(), world().bureaus[1].id);
+    let by = |member: crate::world::Member| {
+        let (document, head, tips) = (DocumentId([1; 32]), RecordId([2; 32]), vec![ChangeHash([3; 32])]);
+        let receipt = NodeReceipt { document, from, head, tips, at: WallSeconds(4), certificate: member.id };
+        is_by_node_of(&world().directory, &owner.id, &verified(receipt, &[member.seed]))
+    };
+    assert!(by(owner.node));
+    assert!(!by(owner.officers[0]) && !by(world().bureaus[2].node));
+}
