@@ -381,6 +381,18 @@ fn a_record_that_heals_waits_for_every_head_it_names_and_names_heads_only() {
 }
 
 #[test]
+fn a_branch_that_forked_and_healed_thirty_times_is_walked_once() {
+    let (mut bench, left, right) = forked();
+    let mut at = right;
+    for n in 0..30 {
+        let [one, other] = [n, n + 100].map(|n| bench.then(at, RecordKind::Anchor(vec![ChangeHash([n; 32])])));
+        at = bench.then(one, RecordKind::Continue(ascending([one, other]), false, Bytes(vec![])));
+    }
+    bench.then(at, RecordKind::Continue(ascending([left, at]), false, Bytes(vec![])));
+    assert!(!bench.log.is_forked(), "not once for each of two ways, thirty times over");
+}
+
+#[test]
 fn a_stolen_registrar_key_is_set_aside_by_a_newer_appointment_for_good() {
     let (mut bench, left, right) = forked();
     let heads = ascending([left, right]);
