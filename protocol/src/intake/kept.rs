@@ -94,6 +94,23 @@ impl DocState {
         out
     }
 
+    /// Whether all that segments say is stored: their attestations found their places, and their content is kept although what it rests on may never
+    /// come.
+    pub fn keeps(&self, segments: &[Arc<CheckedSegment>]) -> bool {
+        let lives: BTreeSet<(CertificateId, Life)> = segments.iter().map(|s| (s.segment().certificate, s.segment().life)).collect();
+        let theirs = self.segments.iter().filter(|kept| lives.contains(&(kept.segment.certificate, kept.segment.life)));
+        let content = theirs.flat_map(|kept| kept.hashes.iter().take(kept.segment.changes.len()));
+        let stored: BTreeSet<&ChangeHash> = content.collect();
+        segments.iter().all(|checked| {
+            let Some(actor) = self.actors.get(&checked.actor()) else { return false };
+            checked.positions().iter().enumerate().all(|(at, position)| {
+                let here = actor.positions.get(&position.n);
+                let placed = here.is_some_and(|all| all.iter().any(|placed| placed.attestation == position.attestation));
+                placed && (at >= checked.segment().changes.len() || stored.contains(&position.change))
+            })
+        })
+    }
+
     /// Whether a segment holds the position at which its writer forked.
     pub(super) fn proves_fork(&self, segment: &Segment) -> bool {
         let id = segment::actor_id(&segment.certificate, &segment.document, &segment.life);

@@ -381,6 +381,42 @@ fn one_malformed_change_keeps_nobody_elses_work_from_arriving() {
     world.check_healed();
 }
 
+#[test]
+fn a_change_on_what_nobody_has_keeps_nothing_else_of_the_document_from_arriving() {
+    let mut world = World::new(18);
+    let [a, b, c, laptop] = world.county();
+    let pact = terms(world.wall(), 30 * DAY, usual_grants());
+    world.agree(a, c, pact);
+    let thread = world.open_case(a, &[b, c], SERIES).expect("opened");
+    world.run(20_000);
+    world.write_note(b, &thread).expect("b writes");
+    world.run(20_000);
+    world.keep_said = true;
+    let floating = world.floating_segment(b, &thread).expect("b can sign anything");
+    assert!(world.push_raw(b, a, thread, vec![floating]));
+    world.run(20_000);
+    // What rests on nothing lies on both disks by now, and goes from one to the other again with the whole document.
+    world.cut(a, laptop);
+    world.run(20_000);
+    world.write_note(c, &thread).expect("c writes");
+    world.write_note(laptop, &thread).expect("the laptop writes");
+    world.run(60_000);
+    same(&mut world, &thread, &[a, c, laptop]);
+    assert_eq!(changes(&mut world, laptop, &thread).0, 4, "founding, b's first, c's and the laptop's own");
+    world.restart(laptop);
+    world.run(60_000);
+    world.write_note(laptop, &thread).expect("and again");
+    world.run(60_000);
+    same(&mut world, &thread, &[a, c, laptop]);
+    let said = |which: fn(&Message) -> bool| {
+        world.said.iter().filter(|(_, _, bytes)| Message::decode(bytes).is_ok_and(|message| which(&message))).count()
+    };
+    assert_eq!(said(|message| matches!(message, Message::Declined { .. })), 0, "it stays in both sums");
+    assert_eq!(said(|message| matches!(message, Message::Want(_))), 2, "asked for once by each of the two");
+    world.heal();
+    world.check_healed();
+}
+
 /// The first two answers on a link to an empty push of this document, without its id and reference.
 fn answers_to_probe(world: &mut World, from: usize, to: usize, document: DocumentId) -> Vec<String> {
     let push = Push::empty(7, document);

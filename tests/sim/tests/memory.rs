@@ -403,3 +403,37 @@ fn an_officer_whose_key_a_copy_replaced_rules_on_a_pair_that_the_copy_left_behin
     confirm(&mut world, a, false, Some(c)).expect("no newer key is here");
     assert_eq!(silent(&mut world, a, c), "");
 }
+
+#[test]
+fn what_a_copy_wrote_is_named_to_its_original_by_whom_that_one_had_cut_and_let_in_again() {
+    let (mut world, [a, b, c]) = star(73);
+    let thread = world.open_case(a, &[b], SERIES).expect("opened");
+    world.run(20_000);
+    world.back_up(a);
+    let cursors = cursors_of(&world, b);
+    // The copy lets another in, of which b hears.
+    world.part(a, c);
+    world.grant_access(a, &thread, c, "read").expect("granted");
+    world.run(20_000);
+    // Once it declined what b brought home of it: the cursor b gave says that all is there.
+    let given = cursors_of(&world, a);
+    world.part(a, b);
+    world.put_back(a, false);
+    give_back(&mut world, a, &given);
+    world.cut_access(a, &thread, b, false).expect("the other branch");
+    world.grant_access(a, &thread, b, "append").expect("and in again");
+    world.run(20_000);
+    give_back(&mut world, b, &cursors);
+    world.join_again(a, b);
+    world.run(60_000);
+    if !world.status(a).catching_up.is_empty() {
+        world.run(601_000);
+        confirm(&mut world, a, false, None).expect("confirmed");
+        world.run(60_000);
+    }
+    let heads = |world: &World, n: usize| log_of(&world.nodes[n], &thread).expect("held").heads(&thread);
+    assert_eq!((heads(&world, b).len(), heads(&world, b)), (1, heads(&world, a)), "healed by the one who can");
+    world.join_again(a, c);
+    world.heal();
+    world.check_healed();
+}

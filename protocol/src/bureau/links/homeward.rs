@@ -55,6 +55,22 @@ impl Bureau {
         !rests
     }
 
+    /// A document of the other end's own, in which we are let in no more, has a log that branched. Its owner alone can heal it and may know of one
+    /// branch only, as where it ran twice: the newest record of each branch is named to it.
+    pub(super) fn name_branches(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let Some(bureau) = link.bureau() else { return };
+        // Where all such documents will be named this one is among them.
+        let comes_anyway = link.homeward.is_none() && self.homeward.contains(&link.transport);
+        if comes_anyway || !self.quota(turn, bureau).take_want() {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.homeward.get_or_insert_default().insert(document);
+            link.busy(turn.now.mono);
+        }
+    }
+
     /// Names the next document to its owner. Answers whether more may go at once.
     pub(super) fn name_homeward(&mut self, turn: &mut Turn, id: LinkId) -> bool {
         let link = &self.links[&id];

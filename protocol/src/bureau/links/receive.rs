@@ -88,6 +88,7 @@ impl Bureau {
             return self.decline(turn, id, document, push.mark, "body cannot be loaded");
         }
         let is_new = fresh.is_some();
+        let whole = push.genesis.is_some();
         let mut state = fresh.or_else(|| self.bodies.remove(&document)).expect("one of the two");
         let before_in = state.unadmitted();
         let known_forks = state.forked_actors().len();
@@ -97,6 +98,7 @@ impl Bureau {
         let mut took_away = false;
         let mut writers: BTreeSet<CertificateId> = BTreeSet::new();
         let mut waiting = false;
+        let mut early: Vec<Arc<CheckedSegment>> = Vec::new();
         let mut refused: Option<String> = None;
         for opening in &push.openings {
             // Of a hidden audience a partner opens to us our own place; of an audience of ours its own, and nobody else's.
@@ -146,6 +148,7 @@ impl Bureau {
             Ok(_) => None,
         };
         if let Some(why) = no {
+            let branched = !is_new && genesis.owner == peer.bureau && state.log().is_forked();
             let told_of_cut = !is_new && push.segments.is_empty() && rights.parted(&self.identity.bureau).is_some();
             if !is_new {
                 self.bodies.insert(document, state);
@@ -158,6 +161,9 @@ impl Bureau {
                 } else if took_away {
                     self.stale_but(turn, id, document);
                 }
+            }
+            if branched {
+                self.name_branches(turn, id, document);
             }
             if told_of_cut {
                 return self.send(turn, id, &Message::Ack(push.mark), false);
@@ -203,7 +209,7 @@ impl Bureau {
                     items.push(Came::Segment(checked));
                 }
                 Intake::Known => {}
-                Intake::Waiting => waiting = true,
+                Intake::Waiting => early.push(checked),
                 // One writer's bad change is no reason to lose what others wrote behind it.
                 Intake::Malformed(why) => refused = Some(why),
             }
@@ -220,7 +226,7 @@ impl Bureau {
         self.bodies.insert(document, state);
         if let Some(link) = self.links.get_mut(&id) {
             link.refused.remove(&document);
-            if push.genesis.is_some() && !waiting {
+            if whole && !waiting && early.is_empty() {
                 link.wanted.remove(&document);
             }
         }
@@ -238,6 +244,9 @@ impl Bureau {
         if !before_in.is_empty() {
             self.restore_admitted(turn, document, &before_in);
         }
+        // Who wrote on what nobody has keeps nothing else out: what is stored is received, and what it rests on may come or not.
+        let kept_early = !early.is_empty() && self.bodies.get(&document).is_some_and(|state| state.keeps(&early));
+        waiting |= !early.is_empty() && !kept_early;
         self.receipt_as_node(turn, peer.bureau, document, &taken_in);
         if changed {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
@@ -275,8 +284,14 @@ impl Bureau {
         if waiting {
             return self.want_whole(turn, id, document, push.mark);
         }
+        // It may have gone to us once and be lost here. Who sent all it has would send the same again.
+        if kept_early && !whole && self.asks_whole(turn, id, document, push.mark) {
+            return;
+        }
         if let Some(link) = self.links.get_mut(&id) {
-            link.wanted.remove(&document);
+            if !kept_early {
+                link.wanted.remove(&document);
+            }
             if link.brought {
                 // In a long row it gets one now and then; at the end of it the comparison gives one.
                 link.cursor_due = link.cursor_due.or(Some(turn.now.mono.plus(limits::CURSOR_REST_MS)));
@@ -538,14 +553,22 @@ impl Bureau {
 
     /// Something before what came is missing: ask for the document from its beginning, a few times at most.
     pub(in crate::bureau) fn want_whole(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        if !self.asks_whole(turn, id, document, mark) {
+            self.decline(turn, id, document, mark, "still incomplete after it was asked for");
+        }
+    }
+
+    /// Asks for a document from its beginning and says so of the push that showed the need; `false` where it was asked for often enough.
+    fn asks_whole(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId, mark: u64) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
         let rounds = link.wanted.get(&document).copied().unwrap_or(0);
         if rounds >= limits::WANTS_OF_DOCUMENT_MAX || link.wanted.len() >= limits::WANTED_NOTED_MAX {
-            return self.decline(turn, id, document, mark, "still incomplete after it was asked for");
+            return false;
         }
         link.wanted.insert(document, rounds + 1);
         self.send(turn, id, &Message::Want(document), false);
         self.send(turn, id, &Message::Ack(mark), false);
+        true
     }
 
     /// A document changed: summary, order of sequence, event, plans.

@@ -146,6 +146,15 @@ impl World {
         self.seal_segment(document, &next, vec![change.encode()], next.head)
     }
 
+    /// A well-signed segment with a change that rests on one nobody has.
+    pub fn floating_segment(&mut self, n: usize, document: &DocumentId) -> Option<Vec<u8>> {
+        let now = self.wall();
+        let next = self.next_change(n, document, false, now)?;
+        let mut change = Forged::from_parsed(&rules::parse(&next.change).ok()?);
+        change.deps = vec![ChangeHash(self.rng.random())];
+        self.seal_segment(document, &next, vec![change.encode()], next.head)
+    }
+
     /// What a device's officer would write next in a document, in a new life: nothing is wrong with it but, perhaps, its right to be.
     pub fn honest_segment(&mut self, n: usize, document: &DocumentId) -> Option<Vec<u8>> {
         let now = self.wall();

@@ -53,7 +53,7 @@ personalities! {
     "bad-chunk" [11, 12] changes::bad_chunk, "wrong checksum, other chunk types, compressed chunks, bytes behind: refused";
     "noise" [13, 14, 50] bytes::noise, "random bytes, altered messages";
     "deep-nest" [15] bytes::deep_nest, "nested and endless CBOR: refused without allocation";
-    "ghost-deps" [16] changes::ghost_deps, "changes on changes nobody has: asked for a few times, then refused";
+    "ghost-deps" [16] changes::ghost_deps, "changes on changes nobody has: asked for a few times, then kept apart or refused";
     "false-offers" [17, 18] speech::false_offers, "tips and sums that do not exist: bounded repair";
     "many-lives" [19] changes::many_lives, "a crowd of lives in one thread: readers go on";
     "wide-change" [19] changes::wide_change, "more dependencies than may be: refused";

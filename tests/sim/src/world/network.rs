@@ -371,12 +371,15 @@ impl World {
                 }
             }
             Some(OnWire::Forged(bytes)) if up && self.nodes[node].is_up() => {
+                if self.judged {
+                    self.oracle.arrived((id, end), &bytes, true);
+                }
                 self.receive(node, link, &bytes);
                 self.work(node);
             }
             Some(OnWire::Frame(bytes)) if up && self.nodes[node].is_up() => {
                 if self.judged {
-                    self.oracle.arrived((id, end), &bytes);
+                    self.oracle.arrived((id, end), &bytes, false);
                 }
                 let arrival = self.service.map_or(0, |service| service.arrival_us);
                 self.occupy(node, arrival);
