@@ -219,6 +219,16 @@ pub const BUREAUS_MAX: usize = 4_096;
 /// Of those, bureaus that are no partners of ours and that one partner introduced by bringing their root. Back-pressure: nobody fills the others'
 /// room with bureaus of its own invention; a province has some hundred.
 pub const INTRODUCED_MAX: usize = 128;
+/// Statements kept of all those bureaus together that one partner introduced, bytes; those that never go backwards find a quarter more. Back-pressure: each
+/// of our own devices hears all of them. Half a MiB for each of [`INTRODUCED_MAX`] is a thousand certificates.
+pub const INTRODUCED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Of a bureau of which more than this is known a device of our own hears between documents rather than before them, bytes. Back-pressure: what a
+/// document rests on goes along with it.
+pub const SAID_BEFORE_OF_BUREAU_MAX: usize = 1024 * 1024;
+/// Statements of other bureaus said to a device of our own before documents, bytes; the rest likewise between them. Back-pressure.
+pub const SAID_BEFORE_MAX: usize = 16 * 1024 * 1024;
+/// Of the bureaus said later, roots, registrars and what was revoked go before documents all the same, so many bytes in all. Back-pressure.
+pub const SAID_EARLY_MAX: usize = 4 * 1024 * 1024;
 /// New statements about identities taken from one partner within a day; those about our own bureau do not count. Back-pressure: all officers and
 /// devices of a large bureau, revoked and certified anew, fit five times over.
 pub const STATEMENTS_PER_DAY: usize = 8_192;
@@ -351,6 +361,7 @@ const _: () = assert!(COMPACTS_PAGE * CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "a p
 const _: () = assert!(STOPS_STANDING_MAX * 2 <= LIFTS_MAX, "one resume can lift all that stands");
 const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX, "control frames are frames");
 const _: () = assert!(DEVICES_DIALLED_MAX <= DEVICES_ALLOWED_MAX, "who is dialled may connect");
+const _: () = assert!(INTRODUCED_BYTES_MAX >= STATEMENT_BYTES_OF_OTHERS_MAX, "one introduced bureau may be as heavy as any");
 const _: () = assert!(INTRODUCED_MAX * 16 <= BUREAUS_MAX, "sixteen partners that invent bureaus leave room for others");
 const _: () = assert!(MARK_EVERY_BYTES * 2 <= UNHEARD_BYTES_MAX, "a mark is on its way before the rest has to wait");
 const _: () = assert!(RECORDS_RESERVED < RECORDS_MAX, "room for ordinary records");

@@ -698,13 +698,13 @@ pub fn check_person(
 
 /// Whether something about who of a bureau may read depends on the person: then somebody has to say who reads.
 pub fn depends_on_person(book: &AgreementBook, facts: &Facts<'_>, bureau: BureauId, now: WallSeconds) -> bool {
-    let limited =
-        |lines: &Vec<(Clause, &Grant)>| !lines.is_empty() && lines.iter().all(|(_, line)| line.units.is_some() || line.seats.is_some());
+    let limited = |lines: &Vec<(Clause, &Grant)>| lines.iter().all(|(_, line)| line.units.is_some() || line.seats.is_some());
     facts.rights.denies_part_of(&bureau, Verb::Read) || given_lines(book, facts, bureau, Verb::Read, now).iter().any(limited)
 }
 
 /// The lines under which a document came to a bureau: of every agreement that counts between it and whoever gave it, or once none is in
-/// force of the newest there was, as it began. A bureau's own documents came under none, and neither did those by a relay pass.
+/// force of the newest there was, as it began; never an empty list. A bureau's own documents came under none, and neither did those by a
+/// relay pass.
 fn given_lines<'a>(
     book: &'a AgreementBook,
     facts: &Facts<'_>,

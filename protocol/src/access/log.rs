@@ -279,8 +279,8 @@ impl Log {
         };
         let before = |id: &RecordId| self.entries.get(id).map_or(0, |entry| entry.epoch);
         match &body.kind {
-            // Only a newer appointment may call the older one's key stolen; else the thief would.
-            RecordKind::Continue(_, true, _) if previous.epoch >= epoch || named.iter().any(|head| before(head) >= epoch) => {
+            // Only a newer appointment may call the older one's key stolen; else the thief would. The record before it is among the heads.
+            RecordKind::Continue(_, true, _) if named.iter().any(|head| before(head) >= epoch) => {
                 return bad("a compromised branch is left under a newer appointment only");
             }
             RecordKind::Continue(..) if self.is_nested(named) => return bad("a named head is before another"),

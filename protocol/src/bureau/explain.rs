@@ -6,6 +6,7 @@
 use accord_keys::seal::Sealed;
 
 use super::Bureau;
+use super::links::Introduced;
 use super::rows::{LearnedRow, write};
 use super::turn::Turn;
 use crate::access::consent::Consent;
@@ -100,10 +101,19 @@ impl Bureau {
         }
     }
 
-    /// Bureaus one partner introduced that are no partners of ours.
-    pub(super) fn introduced_by(&self, partner: &BureauId) -> usize {
-        let others = self.directory.bureaus().map(|record| record.id()).filter(|bureau| !self.partners.contains_key(bureau));
-        others.filter(|bureau| self.learnt.get(&StatementId(bureau.0)).is_some_and(|row| row.from == Some(*partner))).count()
+    /// The partner that introduced a bureau which is no partner of ours.
+    pub(super) fn introducer_of(&self, bureau: &BureauId) -> Option<BureauId> {
+        self.learnt.get(&StatementId(bureau.0)).filter(|_| !self.partners.contains_key(bureau)).and_then(|row| row.from)
+    }
+
+    /// Bureaus one partner introduced that are no partners of ours, and what is kept of them.
+    pub(super) fn introduced_by(&self, partner: &BureauId) -> Introduced {
+        let mut sum = Introduced::default();
+        for record in self.directory.bureaus().filter(|record| self.introducer_of(&record.id()) == Some(*partner)) {
+            sum.bureaus += 1;
+            sum.bytes = sum.bytes.saturating_add(record.weight());
+        }
+        sum
     }
 
     pub(super) fn access_explain(

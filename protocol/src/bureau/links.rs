@@ -62,7 +62,7 @@ const CURSOR_BYTES: usize = 808;
 const WANT_AHEAD: usize = 32;
 
 pub(super) use gate::Mode;
-pub(super) use quota::Quota;
+pub(super) use quota::{Introduced, Quota};
 pub(super) use shelf::Shelf;
 
 /// Who is at the other end.
@@ -172,6 +172,8 @@ pub struct Link {
     dues: due::Dues,
     /// A device of our own that is revoked: it was told so on this link.
     told_revoked: bool,
+    /// How much a device of our own is known to have heard of other bureaus.
+    heard_of: Option<due::HeardOf>,
     /// Relay passes and compacts sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
@@ -243,6 +245,7 @@ impl Link {
             told_since: now,
             dues: due::Dues::default(),
             told_revoked: false,
+            heard_of: None,
             shown: BTreeSet::new(),
             show_back: false,
             version: wire::OLDEST,
@@ -402,6 +405,9 @@ struct CursorBody {
     /// What we knew of roots, appointments and revocations of the holder's own bureau: whoever returns this once knew as much itself.
     #[n(7)]
     theirs: Option<Digest>,
+    /// To a device of our own: what it heard of other bureaus. There the two before are absent.
+    #[n(8)]
+    heard_of: Option<due::HeardOf>,
 }
 
 impl Bureau {

@@ -35,9 +35,12 @@ impl Bureau {
             return false;
         }
         if let Some(old) = self.contacts.get(&body.certificate) {
-            turn.remove(Table::Statements, &old.id().0);
+            let old = old.id();
+            turn.remove(Table::Statements, &old.0);
+            self.forget_learnt(turn, &old);
         }
         turn.put(Table::Statements, &contact.id().0, contact.sealed().to_bytes());
+        self.note_learnt(turn, contact.id());
         self.contacts.insert(body.certificate, contact);
         self.refresh_allow(turn);
         true

@@ -361,6 +361,15 @@ impl Case {
                 };
                 assert_eq!((permit.document(), permit.to(), permit.epoch()), (DOCUMENT, world().bureaus[self.to].id, 7));
                 assert_eq!(permit.clause().is_some(), basis == "clause" || basis == "onward");
+                assert_eq!(permit.whole(), scope == "whole", "held work travels home only");
+                let line = |clause: accord_protocol::agreement::book::Clause| format!("{}#1", clause.agreement.short());
+                let cites = match permit.basis() {
+                    Basis::Home => String::new(),
+                    Basis::Clause(clause) => line(clause),
+                    Basis::Pass(pass) => format!("pass {}", pass.short()),
+                    Basis::Onward(record, clause) => format!("{} {}", record.short(), line(clause)),
+                };
+                assert_eq!(permit.cites(), cites);
                 Ok(format!("{basis} {scope}"))
             }
             Err(refusal) => Err(refusal.word()),
@@ -564,7 +573,9 @@ proptest! {
             hidden: case.hidden,
             contributors: &contributors,
         };
-        let found = access::may_ask(&book, &facts, bureaus[1], at(NOW)).map(drop).map_err(|refusal| refusal.word());
+        let found = access::may_ask(&book, &facts, bureaus[1], at(NOW));
+        prop_assert!(found.as_ref().map_or(true, |clause| clause.line == 1), "lines are counted from 1");
+        let found = found.map(drop).map_err(|refusal| refusal.word());
         prop_assert_eq!(found, may_ask_plainly(&case, onward), "{:?}", case);
     }
 
@@ -607,6 +618,116 @@ fn before_a_grant_is_sealed_the_agreement_is_asked_for_that_very_verb() {
     assert!(matches!(may(&read, Verb::Read, Tlp::Red, 10), Err(Refusal::Ceiling { .. })));
     assert!(matches!(may(&read, Verb::Read, Tlp::Amber, 40), Err(Refusal::Expired { .. })), "the end is exclusive");
     assert!(matches!(may(&book(world, &[]), Verb::Read, Tlp::Clear, 10), Err(Refusal::NoAgreement { .. })));
+}
+
+/// Facts of a document of bureau 0 and nobody who wrote in it.
+fn facts_of(rights: &Rights) -> Facts<'_> {
+    static NOBODY: BTreeMap<BureauId, u32> = BTreeMap::new();
+    Facts {
+        document: DOCUMENT,
+        owner: world().owner().id,
+        kind: Kind::Case,
+        category: Category::CrimSeries,
+        tlp: Tlp::Amber,
+        rights,
+        hidden: false,
+        contributors: &NOBODY,
+    }
+}
+
+#[test]
+fn of_its_cut_a_bureau_is_told_by_the_owner_and_by_whom_it_came_and_by_nobody_else() {
+    let [owner, second, third] = [0, 1, 2].map(|n| world().bureaus[n].id);
+    let cut = RecordId([0xcc; 32]);
+    let mut rights = Rights::default();
+    rights.note_parted(second, cut, None);
+    let told = |rights: &Rights, from, to| access::parting(&facts_of(rights), from, to).map(|parting| (parting.to(), parting.cut()));
+    assert_eq!(told(&rights, owner, second), Some((second, cut)));
+    assert_eq!(access::parting(&facts_of(&rights), owner, second).map(|parting| parting.document()), Some(DOCUMENT));
+    assert_eq!(told(&rights, third, second), None);
+    assert_eq!(told(&rights, owner, third), None, "it never had it");
+    rights.note_parted(third, cut, Some(second));
+    assert_eq!((told(&rights, second, third), told(&rights, owner, third)), (Some((third, cut)), Some((third, cut))));
+    rights.note_parted(owner, cut, None);
+    assert_eq!(told(&rights, owner, owner), None, "nobody tells itself");
+    // Who holds it again was not parted, whatever the log says of an earlier time.
+    rights.bureaus = good(0, 1).rights().bureaus;
+    assert_eq!(told(&rights, owner, second), None);
+}
+
+#[test]
+fn what_is_given_to_some_seats_and_units_only_those_read_and_somebody_has_to_say_who_reads() {
+    let world = world();
+    let [owner, second] = [0, 1].map(|n| world.bureaus[n].id);
+    let member = |bureau: usize, n: usize| {
+        let id = world.bureaus[bureau].officers[n].id;
+        (id, world.directory.certificate(&id).expect("known").body().clone())
+    };
+    // The first officer of each is of the command centre and on duty, the second of the second squad and in the archive.
+    let give = |lines: &[(Direction, &[Verb], Tlp)], change: &dyn Fn(&mut accord_protocol::agreement::Terms)| {
+        let mut terms = terms(5, 40, lines);
+        change(&mut terms);
+        let mut book = AgreementBook::new(owner);
+        for statement in concluded(world, 0, 1, 1, None, terms, 1) {
+            book.learn(&world.directory, statement).expect("in order");
+        }
+        book
+    };
+    let case = good(0, 1);
+    let rights = case.rights();
+    let may = |book: &AgreementBook, rights: &Rights, (id, member): &(_, _), verb, now| {
+        access::check_person(book, &facts_of(rights), id, member, verb, at(now)).map_err(|refusal| (refusal.word(), refusal.cites()))
+    };
+    let read = |book: &AgreementBook, n, now| may(book, &rights, &member(1, n), Verb::Read, now).map_err(|(word, _)| word);
+    let gives = (Direction::OffererGives, APPEND, Tlp::Amber);
+    let plain = give(&[gives], &|_| {});
+    let duty = give(&[gives], &|terms| terms.grants[0].seats = Some(vec!["duty".to_owned()]));
+    let squad = give(&[gives], &|terms| terms.grants[0].units = Some(vec!["second squad".to_owned()]));
+    let both = give(&[gives, gives], &|terms| terms.grants[1].seats = Some(vec!["duty".to_owned()]));
+    let depends = |book: &AgreementBook, bureau, now| access::depends_on_person(book, &facts_of(&rights), bureau, at(now));
+    for (book, first, other, asks) in
+        [(&plain, true, true, false), (&duty, true, false, true), (&squad, false, true, true), (&both, true, true, false)]
+    {
+        // Also once it is over, by what it said when it began.
+        for now in [NOW, 1_000_000_000] {
+            assert_eq!((read(book, 0, now).is_ok(), read(book, 1, now).is_ok()), (first, other), "at {now}");
+            assert_eq!(depends(book, second, now), asks, "at {now}");
+        }
+        assert!(!depends(book, owner, NOW), "its own documents came to it under no line");
+    }
+    assert_eq!(read(&duty, 1, NOW), Err("not_their_seat"));
+    let (_, cites) = may(&duty, &rights, &member(1, 1), Verb::Read, NOW).expect_err("of another seat");
+    assert!(cites.ends_with("#1"), "{cites}");
+    // A line the other way gives nothing here, and limits nothing.
+    let back = give(&[gives, (Direction::AcceptorGives, APPEND, Tlp::Amber)], &|terms| {
+        terms.grants[1].seats = Some(vec!["duty".to_owned()]);
+    });
+    assert!(read(&back, 1, NOW).is_ok() && !depends(&back, second, NOW));
+    let other_way = give(&[(Direction::AcceptorGives, APPEND, Tlp::Amber)], &|terms| terms.grants[0].seats = Some(vec!["duty".to_owned()]));
+    assert!(read(&other_way, 1, NOW).is_ok() && !depends(&other_way, second, NOW), "it came under no line");
+    // Writing takes the log's word and the member's own.
+    let append = |rights: &Rights, who: &(_, _)| may(&plain, rights, who, Verb::Append, NOW).map_err(|(word, _)| word);
+    assert_eq!(append(&rights, &member(1, 0)), Ok(()));
+    assert_eq!(append(&rights, &member(0, 0)), Ok(()));
+    let (id, mut silent) = member(0, 0);
+    silent.capabilities.retain(|capability| *capability != accord_keys::certificate::Capability::Write);
+    assert_eq!(append(&rights, &(id, silent.clone())), Err("not_this_member"));
+    assert_eq!(may(&plain, &rights, &(id, silent), Verb::Request, NOW).map_err(|(word, _)| word), Err("not_this_member"));
+    let mut ended = rights.clone();
+    ended.ended = Some(RecordId([0xee; 32]));
+    assert_eq!(append(&ended, &member(0, 0)), Err("not_this_member"), "nobody appends to what has ended");
+    assert_eq!(may(&plain, &ended, &member(0, 0), Verb::Read, NOW), Ok(()));
+    let mut readers = rights.clone();
+    readers.bureaus = Case { log: [InLog::Nothing, InLog::Read, InLog::Read], ..good(0, 1) }.rights().bureaus;
+    assert_eq!(append(&readers, &member(1, 0)), Err("not_in_log"));
+    let mut denied = rights.clone();
+    denied.note_denied(accord_protocol::access::log::Subject::Seat(second, "duty".to_owned()), Verb::Read);
+    assert_eq!(may(&plain, &denied, &member(1, 0), Verb::Read, NOW).map_err(|(word, _)| word), Err("not_this_member"));
+    assert_eq!(may(&plain, &denied, &member(1, 1), Verb::Read, NOW), Ok(()), "the other seat reads on");
+    assert_eq!(may(&plain, &denied, &member(1, 0), Verb::Append, NOW), Ok(()), "this denial is of reading");
+    let parts = |verb| access::depends_on_person(&plain, &facts_of(&denied), second, at(NOW)) && denied.denies_part_of(&second, verb);
+    assert!(parts(Verb::Read) && !parts(Verb::Append) && !denied.denies_part_of(&owner, Verb::Read));
+    assert!(denied.denies_anybody() && !rights.denies_anybody());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use accord_keys::seal::Statement;
 use accord_protocol::access::Refusal;
 use accord_protocol::access::consent::{Consent, ConsentAsk, Consented, OnwardAsk, OnwardRefuse};
-use accord_protocol::access::log::{EndKind, Genesis, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
+use accord_protocol::access::log::{EndKind, FrontierLine, Genesis, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
 use accord_protocol::access::pass::{PassLine, RelayPass};
 use accord_protocol::agreement::annex::{
     Annex, AnnexError, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency,
@@ -19,7 +19,7 @@ use accord_protocol::id::{
 };
 use accord_protocol::intake::Held;
 use accord_protocol::limits;
-use accord_protocol::rules::ChangeHash;
+use accord_protocol::rules::{ActorId, ChangeHash};
 use accord_protocol::time::WallSeconds;
 
 use crate::exchange::{at, terms};
@@ -430,6 +430,9 @@ fn orders_and_records_hold_so_much_and_no_more() {
     let (none, some) = (|| Bytes(vec![]), || Bytes(vec![1]));
     let adopt = |number: &str, tips| RecordKind::Adopt(number.to_owned(), tips);
     let cut = || RecordKind::Cut(subject(), vec![Verb::Append], vec![], false, none());
+    let line = |actor| FrontierLine { actor, position: 1, attestation: Digest([0; 32]) };
+    let actor = |bytes: [u8; 32]| ActorId(*bytes.first_chunk().expect("longer"));
+    let frontier = |n| ids(n, actor).into_iter().map(line).collect::<Vec<_>>();
     let (open, last) = (limits::RECORDS_MAX - limits::RECORDS_RESERVED, limits::RECORDS_MAX - 1);
     let sample = world.record(DocumentId([1; 32]), 1, previous, adopt("1", vec![])).body().clone();
     for (index, kind, good) in [
@@ -443,6 +446,9 @@ fn orders_and_records_hold_so_much_and_no_more() {
         (2, RecordKind::Anchor(changes(limits::ADMIT_TIPS_MAX + 1)), true),
         (2, RecordKind::Grant(grantees(limits::AUDIENCE_MAX), some()), true),
         (2, RecordKind::Grant(grantees(limits::AUDIENCE_MAX + 1), some()), false),
+        (2, RecordKind::Grant([grantees(1), grantees(1)].concat(), some()), false),
+        (2, RecordKind::Cut(subject(), vec![Verb::Append], frontier(limits::FRONTIER_MAX), false, none()), true),
+        (2, RecordKind::Cut(subject(), vec![Verb::Append], frontier(limits::FRONTIER_MAX + 1), false, none()), false),
         (2, RecordKind::GrantWith(grantees(1), some(), vec![]), false),
         (2, RecordKind::GrantWith(grantees(1), some(), vec![some()]), true),
         (2, RecordKind::GrantWith(grantees(1), some(), vec![some(), some()]), false),
@@ -504,17 +510,18 @@ fn a_genesis_holds_so_much_and_no_more() {
             (genesis.kind, genesis.audience, genesis.hidden) = (Kind::Bulletin, vec![], Some(ids(n, Digest)));
         }
     };
-    check(&hidden(8), true);
-    check(&hidden(0), false);
-    check(&hidden(7), false);
-    check(&hidden(limits::HIDDEN_MAX), true);
-    check(&hidden(limits::HIDDEN_MAX + 8), false);
     let hidden_and = |change: Condition2| {
         move |genesis: &mut Genesis| {
             hidden(8)(genesis);
             change(genesis);
         }
     };
+    check(&hidden(8), true);
+    check(&hidden(0), false);
+    check(&hidden_and(|genesis| genesis.hidden = genesis.hidden.as_ref().map(|all| vec![all[0]; 8])), false);
+    check(&hidden(7), false);
+    check(&hidden(limits::HIDDEN_MAX), true);
+    check(&hidden(limits::HIDDEN_MAX + 8), false);
     check(&hidden_and(|genesis| genesis.rules = 1), false);
     check(&hidden_and(|genesis| genesis.kind = Kind::Case), false);
     check(&hidden_and(|genesis| genesis.audience = vec![Grantee::plain(BureauId([9; 32]), Verb::Read, None)]), false);

@@ -106,7 +106,7 @@ pub fn emergency_terms(from: WallSeconds, seconds: u64) -> Terms {
     }
 }
 
-fn offer(world: &World, by: usize, version: u32, previous: Option<AgreementId>, terms: Terms, n: u8) -> AgreementStatement {
+pub fn offer(world: &World, by: usize, version: u32, previous: Option<AgreementId>, terms: Terms, n: u8) -> AgreementStatement {
     let officer = world.bureaus[by].officers[0];
     let (offerer, acceptor) = (world.bureaus[by].id, world.bureaus[1 - by].id);
     let body =
@@ -122,7 +122,7 @@ pub fn concluded(by: usize, version: u32, previous: Option<AgreementId>, terms: 
     vec![offer, accept, conclude]
 }
 
-fn emergency(by: usize, from: WallSeconds, seconds: u64, accepted: bool) -> Vec<AgreementStatement> {
+pub fn emergency(by: usize, from: WallSeconds, seconds: u64, accepted: bool) -> Vec<AgreementStatement> {
     let (world, commanders) = (world(), &duty().commanders);
     let (one, other) = (commanders[by], commanders[1 - by]);
     let offer = Offer {
@@ -182,7 +182,7 @@ pub fn book_of(own: usize, statements: &[AgreementStatement]) -> AgreementBook {
     book
 }
 
-fn pair() -> Pair {
+pub fn pair() -> Pair {
     Pair::of(world().bureaus[0].id, world().bureaus[1].id)
 }
 
@@ -503,7 +503,7 @@ proptest! {
 
 // ---- what is said by name ----
 
-fn plain() -> Vec<AgreementStatement> {
+pub fn plain() -> Vec<AgreementStatement> {
     concluded(0, 1, None, terms(0, 100, 30, Annex::default()), 1)
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod admission;
+mod agreement_book;
 mod attacks;
 mod bounds;
 mod clock;

@@ -203,6 +203,10 @@ fn a_traffic_light_is_raised_only_and_whom_it_shuts_out_loses_the_document() {
     let kind = raise(&mut bench, Tlp::AmberStrict, vec![world().bureaus[1].id]);
     let one = bench.then(adopt, kind);
     assert_eq!((bench.log.tlp(), bench.holds(1)), (Tlp::AmberStrict, None));
+    let cut = bench.log.cuts().first().expect("whom it shuts out is cut");
+    assert_eq!((cut.record, &cut.subject), (one, &Subject::Bureau(world().bureaus[1].id)));
+    assert_eq!(cut.verbs, [Verb::Read, Verb::Append]);
+    assert!(cut.frontier.is_empty() && !cut.strict);
     let back = bench.grant(1, Verb::Read);
     bench.then(one, back);
     assert_eq!((bench.log.tlp(), bench.holds(1)), (Tlp::AmberStrict, Some(Verb::Read)), "a later grant lets it in again");
@@ -266,6 +270,80 @@ fn a_record_that_names_all_heads_heals_the_log_and_keeps_what_was_taken_away() {
 }
 
 #[test]
+fn of_two_branches_the_one_that_goes_on_counts_first_and_what_each_says_counts() {
+    let mut bench = Bench::of(2);
+    let tips = vec![ChangeHash([3; 32])];
+    let (void, erase) = {
+        let void = bench.order(OrderAct::Void(tips.clone(), "stolen key".to_owned()));
+        let erase = bench.order(OrderAct::Erase(vec![Digest([4; 32])]));
+        (RecordKind::Void(tips.clone(), "stolen key".to_owned(), void), RecordKind::Erase(vec![Digest([4; 32])], erase))
+    };
+    assert!(bench.log.erased().is_empty() && bench.log.voided().is_empty());
+    let left = bench.then(bench.adopt, void);
+    let long = bench.then(left, RecordKind::Anchor(vec![ChangeHash([5; 32])]));
+    let right = bench.then(bench.adopt, erase);
+    assert_eq!((bench.log.erased().len(), bench.log.voided().get(&tips[0])), (1, Some(&left)), "of every branch");
+    assert_eq!((bench.log.head(), bench.log.heads()), (long, ascending([long, right])), "the longest is shown");
+    let healed = bench.then(right, RecordKind::Continue(ascending([long, right]), false, Bytes(vec![])));
+    let order: Vec<RecordId> = bench.log.in_order().into_iter().map(|((_, _, id), _)| id).collect();
+    assert_eq!(order, [RecordId(bench.document.0), bench.adopt, right, healed, left, long], "the branch that goes on comes first");
+    assert!(bench.log.order_of(&right) < bench.log.order_of(&left));
+    let (descends, not_older) = (|a, b| bench.log.descends(a, b), |a, b| bench.log.not_older(a, b));
+    assert!(descends(&healed, &long) && descends(&healed, &left) && descends(&long, &left) && descends(&left, &left));
+    assert!(!descends(&left, &long) && !descends(&right, &left) && !descends(&left, &right) && !descends(&long, &healed));
+    assert!(not_older(&healed, &long) && not_older(&left, &left) && !not_older(&left, &right) && !not_older(&right, &left));
+    assert!(!not_older(&RecordId([9; 32]), &left) && !not_older(&left, &RecordId([9; 32])));
+    let line = Bench::of(2);
+    let first = RecordId(line.document.0);
+    assert!(line.log.not_older(&line.adopt, &first) && !line.log.not_older(&first, &line.adopt), "and in one that never branched");
+}
+
+#[test]
+fn what_was_given_on_a_branch_that_was_left_is_told_unless_it_was_decided_since() {
+    use accord_protocol::access::log::LostGrant;
+    let third = world().bureaus[2].id;
+    // The third is let in on the left branch, and the right one goes on.
+    let left_behind = |more: &dyn Fn(&mut Bench, RecordId) -> RecordId| {
+        let (mut bench, left, right) = forked();
+        let left = more(&mut bench, left);
+        bench.then(right, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+        bench
+    };
+    let lost = |bench: &Bench| bench.log.lost_grants();
+    assert!(lost(&Bench::of(2)).is_empty() && lost(&forked().0).is_empty(), "nothing is lost before it is healed");
+    let mut bench = left_behind(&|_, left| left);
+    let head = bench.log.head();
+    let healed = bench.log.get(&head).and_then(|entry| entry.record.as_ref()).expect("a record").body().at;
+    assert_eq!(lost(&bench), [LostGrant { bureau: third, verb: Verb::Read, healed }]);
+    // A weaker grant does not replace what was lost; the same does, and so does a cut.
+    let again = bench.grant(2, Verb::Read);
+    let given = bench.then(head, again);
+    assert!(lost(&bench).is_empty(), "given again");
+    bench.then(given, RecordKind::Cut(Subject::Bureau(third), vec![Verb::Read, Verb::Append], vec![], false, Bytes(vec![])));
+    assert!(lost(&bench).is_empty(), "and decided since");
+    let mut stronger = left_behind(&|bench, left| {
+        let more = bench.grant(2, Verb::Append);
+        bench.then(left, more)
+    });
+    assert_eq!(lost(&stronger).first().map(|lost| lost.verb), Some(Verb::Append));
+    let weaker = stronger.grant(2, Verb::Read);
+    let head = stronger.log.head();
+    stronger.then(head, weaker);
+    assert_eq!(lost(&stronger).len(), 1, "reading is not what it had");
+    let cut = |subject| RecordKind::Cut(subject, vec![Verb::Read, Verb::Append], vec![], false, Bytes(vec![]));
+    assert!(lost(&left_behind(&|bench, left| bench.then(left, cut(Subject::Bureau(third))))).is_empty(), "taken away there");
+    assert_eq!(lost(&left_behind(&|bench, left| bench.then(left, cut(Subject::Bureau(world().bureaus[1].id))))).len(), 1);
+    for (narrowed, count) in [(third, 0), (world().bureaus[1].id, 1)] {
+        let bench = left_behind(&|bench, left| {
+            let order = bench.order(OrderAct::Reclassify(Tlp::Red, vec![narrowed]));
+            bench.then(left, RecordKind::Reclassify(Tlp::Red, vec![narrowed], order))
+        });
+        assert_eq!(lost(&bench).len(), count);
+    }
+    assert!(lost(&left_behind(&|bench, left| bench.then(left, RecordKind::End(EndKind::Retention, Bytes(vec![]))))).is_empty());
+}
+
+#[test]
 fn naming_some_of_the_heads_heals_nothing() {
     let (mut bench, left, right) = forked();
     let third = bench.grant(2, Verb::Append);
@@ -284,6 +362,11 @@ fn a_record_that_heals_waits_for_every_head_it_names_and_names_heads_only() {
     assert_eq!(learned, Err(RecordError::Waiting(RecordId([7; 32]))));
     let nested = ascending([bench.adopt, right]);
     bench.refused(right, RecordKind::Continue(nested, false, Bytes(vec![])), "before another");
+    let mut long = left;
+    for n in 1..3 {
+        long = bench.then(long, RecordKind::Anchor(vec![ChangeHash([n; 32])]));
+    }
+    bench.refused(long, RecordKind::Continue(ascending([left, long]), false, Bytes(vec![])), "before another");
     let body = |heads, compromised, order| {
         let kind = RecordKind::Continue(heads, compromised, Bytes(order));
         Record { previous: left, ..world().record(bench.document, 3, left, RecordKind::Anchor(vec![ChangeHash([1; 32])])).body().clone() }
@@ -298,12 +381,31 @@ fn a_record_that_heals_waits_for_every_head_it_names_and_names_heads_only() {
 }
 
 #[test]
+fn a_branch_that_forked_and_healed_thirty_times_is_walked_once() {
+    let (mut bench, left, right) = forked();
+    let mut at = right;
+    for n in 0..30 {
+        let [one, other] = [n, n + 100].map(|n| bench.then(at, RecordKind::Anchor(vec![ChangeHash([n; 32])])));
+        at = bench.then(one, RecordKind::Continue(ascending([one, other]), false, Bytes(vec![])));
+    }
+    bench.then(at, RecordKind::Continue(ascending([left, at]), false, Bytes(vec![])));
+    assert!(!bench.log.is_forked(), "not once for each of two ways, thirty times over");
+}
+
+#[test]
 fn a_stolen_registrar_key_is_set_aside_by_a_newer_appointment_for_good() {
     let (mut bench, left, right) = forked();
     let heads = ascending([left, right]);
     let order = bench.order(OrderAct::Continue(heads.clone()));
     let kind = RecordKind::Continue(heads.clone(), true, order.clone());
     bench.refused(left, kind.clone(), "newer appointment");
+    // Nor is one who writes under the newer appointment called so under that very one.
+    let (mut newer, other) = (Bench { log: bench.log.clone(), ..bench }, bench.adopt);
+    let third = newer.then_of_epoch(other, RecordKind::Anchor(vec![ChangeHash([8; 32])]), 2);
+    let named = ascending([left, third]);
+    let accused = newer.order(OrderAct::Continue(named.clone()));
+    let (_, learned) = newer.try_of_epoch(left, RecordKind::Continue(named, true, accused), 2);
+    assert!(learned.is_err_and(|error| error.to_string().contains("newer appointment")));
     let healed = bench.then_of_epoch(left, kind, 2);
     assert!(!bench.log.is_forked() && bench.log.is_aside(&right));
     assert_eq!((bench.holds(1), bench.holds(2)), (Some(Verb::Append), Some(Verb::Read)), "what the thief took away is given back");
@@ -314,6 +416,46 @@ fn a_stolen_registrar_key_is_set_aside_by_a_newer_appointment_for_good() {
     assert!(!bench.log.is_forked() && bench.log.ended().is_none());
     assert_eq!((bench.holds(1), bench.holds(2)), (Some(Verb::Append), Some(Verb::Read)));
     assert_eq!(bench.log.heads(), vec![healed]);
+    let (aside, learned) = bench.try_of_epoch(right, RecordKind::Anchor(vec![ChangeHash([6; 32])]), 1);
+    assert_eq!((learned, bench.log.is_aside(&aside)), (Ok(Learned::Adds), true), "what it writes changes nothing");
+    let (next, learned) = bench.try_of_epoch(healed, RecordKind::Anchor(vec![ChangeHash([7; 32])]), 2);
+    assert_eq!((learned, bench.log.heads()), (Ok(Learned::Adds), vec![next]), "the newer appointment writes on");
+    // One that was not named and is of the newer appointment itself stays a branch.
+    let (mut bench, left, right) = forked();
+    let third = bench.then_of_epoch(bench.adopt, RecordKind::Anchor(vec![ChangeHash([8; 32])]), 2);
+    let heads = ascending([left, right]);
+    let order = bench.order(OrderAct::Continue(heads.clone()));
+    bench.then_of_epoch(left, RecordKind::Continue(heads, true, order), 2);
+    assert!(bench.log.is_forked() && !bench.log.is_aside(&third) && bench.log.is_aside(&right));
+}
+
+#[test]
+fn what_a_record_does_to_the_tree_is_said_when_it_is_learnt() {
+    let mut bench = Bench::of(2);
+    let anchor = |n| RecordKind::Anchor(vec![ChangeHash([n; 32])]);
+    let grant = bench.grant(2, Verb::Read);
+    let given = bench.then(bench.adopt, grant);
+    let left = bench.then(given, anchor(1));
+    let (_, branch) = bench.try_of_epoch(given, anchor(2), 1);
+    assert_eq!((branch, bench.holds(2)), (Ok(Learned::TakesAway), Some(Verb::Read)), "both have it");
+    let (_, extends) = bench.try_of_epoch(left, anchor(3), 1);
+    assert_eq!(extends, Ok(Learned::Adds));
+    let (_, branch) = bench.try_of_epoch(bench.adopt, anchor(4), 1);
+    assert_eq!((branch, bench.holds(2)), (Ok(Learned::TakesAway), None), "now the grant is on a branch");
+    let there = |bench: &Bench| bench.log.get(&given).is_some_and(|entry| entry.rights.bureaus.contains_key(&world().bureaus[2].id));
+    assert!(!there(&bench), "and grants nothing there either");
+}
+
+#[test]
+fn what_was_taken_away_before_a_fork_is_not_taken_again_when_it_heals() {
+    let mut bench = Bench::of(2);
+    let cut = bench.then(bench.adopt, Bench::machine_cut());
+    let back = bench.grant(1, Verb::Append);
+    let left = bench.then(cut, back);
+    let right = bench.then(cut, RecordKind::Anchor(vec![ChangeHash([1; 32])]));
+    assert_eq!(bench.holds(1), None);
+    bench.then(left, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+    assert_eq!(bench.holds(1), Some(Verb::Append), "it came back after that cut");
 }
 
 #[test]

@@ -406,3 +406,120 @@ fn who_heard_what_was_never_said_is_left_and_any_mark_is_answered() {
     county.hand(M, A, &Message::Heard(u64::MAX));
     assert_eq!(county.nodes[A].closed.len(), 1);
 }
+
+/// A root's word on an issuer nobody heard of, as long as may be.
+fn long_revocation(bureau: u32, n: u32, created: WallSeconds) -> Vec<u8> {
+    let root = Sealed::<RootStatement>::from_bytes(&invented(bureau, created)).expect("sealed");
+    let id = accord_keys::id::RootId(root.id(&network()).0);
+    let certificate = |n: u32, good: u32| {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&good.to_be_bytes());
+        bytes[4..8].copy_from_slice(&n.to_be_bytes());
+        CertificateId(bytes)
+    };
+    let good = (1..=1_024).map(|good| certificate(n, good)).collect();
+    let target = RevocationTarget::Issuer { certificate: certificate(n, 0), good };
+    let body = Revocation { bureau: BureauId(id.0), target, class: RevocationClass::Retired, at: created, issuer: Issuer::Root(id) };
+    seal(body, &key(bureau + 2_000_000)).to_bytes()
+}
+
+/// Bytes kept of bureaus that somebody made up.
+fn invented_bytes(county: &County, at: usize) -> usize {
+    let known: BTreeSet<BureauId> = county.nodes.iter().map(|node| node.id).collect();
+    let directory = county.nodes[at].core.directory();
+    directory.bureaus().filter(|record| !known.contains(&record.id())).map(|record| record.weight()).sum()
+}
+
+#[test]
+fn all_that_one_partner_introduced_is_bounded_together_and_leaves_room_for_what_others_introduce() {
+    let mut county = County::new(3);
+    let created = county.now.wall;
+    let most = limits::INTRODUCED_BYTES_MAX + limits::INTRODUCED_BYTES_MAX / 4;
+    let each = u32::try_from(limits::STATEMENT_BYTES_OF_OTHERS_MAX / 35_000).expect("few");
+    let roots: Vec<Vec<u8>> = (0..6).map(|bureau| invented(bureau, created)).collect();
+    bring(&mut county, M, A, &roots);
+    for bureau in 0..6 {
+        let all: Vec<Vec<u8>> = (0..each).map(|n| long_revocation(bureau, n, created)).collect();
+        for page in all.chunks(6) {
+            county.hand(M, A, &Message::Statements(page.iter().cloned().map(Bytes).collect()));
+        }
+        county.pass(90_000);
+        // A day's share and a restart count anew, and come to the same.
+        if bureau == 3 {
+            county.restart(A, &[M, C]);
+        }
+    }
+    let kept = invented_bytes(&county, A);
+    assert!(kept <= most && kept + 40_000 > most, "{kept} of {most} bytes");
+    bring(&mut county, M, A, &[invented(100, created)]);
+    assert_eq!(invented_bytes(&county, A), kept, "and no further bureau");
+    bring(&mut county, C, A, &[invented(101, created)]);
+    assert!(invented_bytes(&county, A) > kept, "another partner's evidence is taken");
+    let own = statements(&county, A);
+    let certificate = officer(&county, M, 1);
+    bring(&mut county, M, A, &[certificate]);
+    assert_eq!(statements(&county, A), own + 1, "and so is its own");
+}
+
+/// Bytes of statements one node said to another, in all and before its first push.
+fn said(heard: &[(usize, usize, Message)], from: usize, to: usize) -> (usize, usize) {
+    let (mut all, mut before, mut pushed) = (0, 0, false);
+    for (_, _, message) in heard.iter().filter(|(f, t, _)| (*f, *t) == (from, to)) {
+        pushed |= matches!(message, Message::Push(_));
+        if let Message::Statements(statements) = message {
+            let size: usize = statements.iter().map(|bytes| bytes.0.len()).sum();
+            all += size;
+            before += if pushed { 0 } else { size };
+        }
+    }
+    (all, before)
+}
+
+fn relink(county: &mut County, one: usize, other: usize) -> (usize, usize) {
+    county.link(one, other, false);
+    county.heard = Some(Vec::new());
+    county.link(one, other, true);
+    county.pass(30);
+    said(&county.heard.take().expect("kept"), one, other)
+}
+
+#[test]
+fn a_device_of_our_own_hears_of_a_bureau_of_which_much_is_known_between_documents_and_once() {
+    let mut county = County::new(2);
+    county.agree(A, M, usual(county.now.wall));
+    let own = county.add_sibling(A);
+    let devices: Vec<Vec<u8>> = (0..5_000).map(|n| large_device(&county, M, n)).collect();
+    bring(&mut county, M, A, &devices);
+    let known = |county: &County, at: usize| county.nodes[at].core.directory().bureau(&county.nodes[M].id).expect("known").weight();
+    assert!(known(&county, A) > 2 * limits::UNHEARD_BYTES_MAX - 1_000_000 && known(&county, own) < 10_000);
+    let case = county.open_case(A, &[M], "title", "text");
+    county.note(M, &case, "by the partner");
+    county.pass(900);
+    let (all, before) = relink(&mut county, A, own);
+    assert!(all > known(&county, A) && all < known(&county, A) + 100_000, "{all} of {}", known(&county, A));
+    assert!(before < 100_000, "{before} bytes before the first document");
+    assert_eq!(known(&county, own), known(&county, A), "all of it came");
+    let View::Document(view) = county.asked(own, None, false, Command::DocumentShow { id: case.clone() }).expect("shown") else {
+        panic!("a document")
+    };
+    assert_eq!(view.entries.len(), 2, "and what documents rest on came with them");
+    // It is not said again: not on the next link, nor after a restart of either.
+    assert!(relink(&mut county, A, own).0 < 20_000);
+    county.restart(A, &[M]);
+    assert!(relink(&mut county, A, own).0 < 20_000);
+    let now = county.now;
+    county.nodes[own].reopen(now);
+    assert!(relink(&mut county, A, own).0 < 20_000);
+    // What came since is, whether or not anything was stored meanwhile.
+    let later: Vec<Vec<u8>> = (6_000..6_010).map(|n| large_device(&county, M, n)).collect();
+    for part in later.chunks(5) {
+        bring(&mut county, M, A, part);
+        let (all, _) = relink(&mut county, A, own);
+        assert!(all < 40_000, "{all}");
+        assert_eq!(known(&county, own), known(&county, A));
+    }
+    // One that lost what it was to return, and perhaps more, hears all of it.
+    county.nodes[own].rows.retain(|(table, _), _| *table != Table::Cursors);
+    county.nodes[own].reopen(now);
+    assert!(relink(&mut county, A, own).0 > known(&county, A));
+}

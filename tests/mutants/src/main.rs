@@ -68,8 +68,8 @@ fn main() -> ExitCode {
 fn work(args: &Args) -> Result<bool, Fault> {
     let all = list::list(&args.root)?;
     std::fs::create_dir_all(&args.base)?;
-    let built = scratch::build(&args.root, &args.base.join("tree"), &args.base.join("out"), &all)?;
     let stamp = stamp(&args.root)?;
+    let built = scratch::build(&args.root, &args.base.join("tree"), &args.base.join("out"), &all)?;
     if args.build {
         return Ok(true);
     }

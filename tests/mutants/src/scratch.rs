@@ -150,6 +150,10 @@ fn blame(
         let Some((file, start, end)) = place(span) else { continue };
         let site = file.sites.iter().filter(|(site, _)| site.start <= start && end <= site.end).min_by_key(|(site, _)| site.len());
         if let Some((_, ids)) = site {
+            // Of the values of a nameless type one says what all items are: `empty()` says nothing.
+            let says = |id: &u32| file.regions.iter().any(|(region, of)| of == id && !file.text[region.clone()].ends_with("::empty()"));
+            let some: Vec<u32> = ids.iter().copied().filter(says).collect();
+            let ids = if some.is_empty() { ids } else { &some };
             left.extend(ids.iter().map(|id| (*id, format!("{code} {message}"))));
             return;
         }

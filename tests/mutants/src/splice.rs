@@ -48,15 +48,18 @@ pub fn splice(source: &str, mutants: &[&Mutant], dropped: &BTreeSet<u32>, kept: 
     Ok(finder.write())
 }
 
+/// Mutants of one place, and their text.
+type Values = Vec<(u32, String)>;
+
 struct Finder<'a> {
     source: &'a str,
     mutants: Vec<&'a Mutant>,
     kept: &'a BTreeSet<String>,
     constant: usize,
     /// Expression (start, end) to the mutants of it and their text.
-    switches: BTreeMap<(usize, usize), Vec<(u32, String)>>,
+    switches: BTreeMap<(usize, usize), Values>,
     /// Body between its braces, its values, and whether its type has no name.
-    bodies: Vec<(Range<usize>, Vec<(u32, String)>, bool)>,
+    bodies: Vec<(Range<usize>, Values, bool)>,
     /// Where an arm without guard ends its pattern.
     arms: Vec<(usize, u32)>,
     /// Guard: which mutant deletes the arm.
@@ -111,7 +114,7 @@ impl<'a> Finder<'a> {
         }
         if let Some(first) = block.stmts.first() {
             let nameless = matches!(&sig.output, syn::ReturnType::Type(_, of) if matches!(**of, syn::Type::ImplTrait(_)));
-            let values: Vec<(u32, String)> =
+            let values: Values =
                 self.at("FnValue", range(first).start).iter().map(|mutant| (mutant.id, mutant.replacement.clone())).collect();
             if !values.is_empty() {
                 self.bodies.push((whole.start + 1..whole.end - 1, values, nameless));

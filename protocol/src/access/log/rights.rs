@@ -316,4 +316,106 @@ mod tests {
         assert!(ends.iter().all(|ended| ended.bureaus.is_empty() && ended.all_parted().len() == 1_000));
         assert_eq!(ends[6].parted(&bureau(3)), Some(id(7)));
     }
+
+    fn member(of: BureauId, capabilities: &[Capability]) -> MemberCertificate {
+        use accord_keys::certificate::{Issuer, MemberKind};
+        MemberCertificate {
+            bureau: of,
+            network: crate::id::NetworkId::named("demo"),
+            kind: MemberKind::Officer,
+            key: crate::id::PublicKey([1; 32]),
+            transport: None,
+            hpke: None,
+            unit: "second squad".to_owned(),
+            seats: vec!["duty".to_owned()],
+            capabilities: capabilities.to_vec(),
+            name_commitment: None,
+            scope_commitment: None,
+            not_before: WallSeconds(0),
+            not_after: WallSeconds(1_000),
+            serial: [1; 16],
+            issuer: Issuer::Root(crate::id::RootId([1; 32])),
+        }
+    }
+
+    #[test]
+    fn of_two_heads_the_weaker_verb_and_the_narrower_limits_count() {
+        let of = |grantee: Grantee| {
+            let mut rights = Rights::default();
+            rights.grant(&[grantee], (id(1), 1), WallSeconds(1), &[]);
+            rights
+        };
+        let plain = |verb| Grantee::plain(bureau(1), verb, None);
+        let one = of(Grantee { tlp: Some(Tlp::Green), until: Some(WallSeconds(10)), ..plain(Verb::Append) });
+        let other = of(Grantee { until: Some(WallSeconds(5)), no_fourth: true, ..plain(Verb::Read) });
+        for both in [one.both(&other), other.both(&one)] {
+            let held = both.bureaus.get(&bureau(1)).expect("both give it");
+            assert_eq!((held.verb, held.tlp, held.until), (Verb::Read, Some(Tlp::Green), Some(WallSeconds(5))));
+            assert!(held.no_fourth);
+        }
+        let free = one.both(&of(plain(Verb::Append)));
+        assert!(free.bureaus.get(&bureau(1)).is_some_and(|held| !held.no_fourth && held.verb == Verb::Append));
+        assert!(one.both(&Rights::default()).bureaus.is_empty());
+        assert!(one.still_holds(&bureau(1), WallSeconds(9)).is_some() && one.still_holds(&bureau(1), WallSeconds(10)).is_none());
+    }
+
+    #[test]
+    fn a_consent_stays_with_who_is_given_the_same_again_and_does_not_serve_for_more() {
+        let consent = |verb| Consent {
+            document: crate::id::DocumentId([1; 32]),
+            contributor: bureau(2),
+            recipient: bureau(1),
+            verb,
+            tlp: Tlp::Amber,
+            until: None,
+            officer: CertificateId([1; 32]),
+            at: WallSeconds(1),
+            nonce: crate::id::Nonce([1; 16]),
+            ask: None,
+        };
+        let give = |rights: &mut Rights, n, verb, consents: &[Consent]| {
+            rights.grant(&[Grantee::plain(bureau(1), verb, None)], (id(n), n), WallSeconds(1), consents);
+            rights.bureaus.get(&bureau(1)).map(|held| (held.came, held.consents.len())).expect("just given")
+        };
+        let mut rights = Rights::default();
+        assert_eq!(give(&mut rights, 1, Verb::Read, &[consent(Verb::Read)]), (1, 1));
+        assert_eq!(give(&mut rights, 2, Verb::Read, &[]), (1, 1), "it was there all the time, with the consent");
+        assert_eq!(give(&mut rights, 3, Verb::Append, &[]), (1, 0), "a consent to reading is none to writing");
+        assert_eq!(give(&mut rights, 4, Verb::Append, &[consent(Verb::Read)]), (1, 0));
+        assert_eq!(give(&mut rights, 5, Verb::Append, &[consent(Verb::Append)]), (1, 1));
+    }
+
+    #[test]
+    fn who_may_read_and_write_follows_from_the_log_the_cuts_and_the_members_own_capabilities() {
+        let mut rights = Rights::default();
+        rights.grant(&[Grantee::plain(bureau(1), Verb::Append, None)], (id(1), 1), WallSeconds(1), &[]);
+        let (owner, certificate) = (bureau(9), CertificateId([7; 32]));
+        let may = |rights: &Rights, of: u32, capabilities: &[Capability], verb| {
+            rights.allow(&owner, &certificate, &member(bureau(of), capabilities), verb)
+        };
+        let write = [Capability::Write];
+        for (of, capabilities, verb, expected) in [
+            (9, &write[..], Verb::Append, true),
+            (9, &[], Verb::Append, false),
+            (9, &[], Verb::Read, true),
+            (1, &write, Verb::Append, true),
+            (1, &[], Verb::Append, false),
+            (1, &[], Verb::Read, true),
+            (1, &write, Verb::Request, false),
+            (2, &write, Verb::Read, false),
+            (2, &write, Verb::Append, false),
+        ] {
+            assert_eq!(may(&rights, of, capabilities, verb), expected, "bureau {of}, {verb:?}");
+        }
+        let mut ended = rights.clone();
+        ended.ended = Some(id(5));
+        assert!(may(&ended, 9, &write, Verb::Read) && !may(&ended, 9, &write, Verb::Append) && !may(&ended, 1, &write, Verb::Append));
+        rights.note_denied(Subject::Unit(bureau(1), "second squad".to_owned()), Verb::Append);
+        let denied = |verb| rights.denies_member(&certificate, &member(bureau(1), &write), verb);
+        assert!(
+            denied(Verb::Append) && !denied(Verb::Read) && !may(&rights, 1, &write, Verb::Append) && may(&rights, 1, &write, Verb::Read)
+        );
+        assert!(rights.denies_part_of(&bureau(1), Verb::Append) && !rights.denies_part_of(&bureau(1), Verb::Read));
+        assert!(!rights.denies_part_of(&bureau(2), Verb::Append) && rights.denies_anybody() && !Rights::default().denies_anybody());
+    }
 }

@@ -45,6 +45,8 @@ pub(in crate::bureau) struct Returned {
     pub current: bool,
     /// What we knew of its bureau's own roots, appointments and revocations when we gave it.
     pub theirs: Option<Digest>,
+    /// What a device of our own heard of other bureaus, by this store's count.
+    pub heard_of: Option<due::HeardOf>,
 }
 
 impl Bureau {
@@ -71,6 +73,7 @@ impl Bureau {
             slots: self.slot_bytes(),
             greeting,
             theirs: self.lasting(&peer.bureau),
+            heard_of: link.heard_of.filter(|_| link.own),
         };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
@@ -111,6 +114,7 @@ impl Bureau {
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
         };
         let greeting = opened.as_ref().filter(|_| told.is_some()).and_then(|body| body.greeting);
+        let heard_of = opened.as_ref().filter(|_| told.is_some()).and_then(|body| body.heard_of);
         let theirs = opened.as_ref().and_then(|body| body.theirs);
         let says_all = |body: &CursorBody| body.slots == self.slot_bytes() && body.theirs == self.lasting(bureau);
         let current = opened.as_ref().is_some_and(|body| told == Some(reached) && says_all(body));
@@ -122,7 +126,7 @@ impl Bureau {
                 _ => Vec::new(),
             },
         });
-        Returned { reached, believed, memory, greeting, current, theirs }
+        Returned { reached, believed, memory, greeting, current, theirs, heard_of }
     }
 
     /// Gives a peer its cursor if that is due.

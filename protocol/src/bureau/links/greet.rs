@@ -182,11 +182,12 @@ impl Bureau {
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
         let returned = self.returned_cursor(&transport, &peer.bureau, hello.cursor.as_ref());
-        let cursor::Returned { reached, believed, memory, greeting, current, theirs } = returned;
+        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of } = returned;
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
         link.version = hello.version.min(wire::VERSION);
+        link.heard_of = heard_of.filter(|_| own);
         link.base = reached.base;
         link.walked = reached.walked;
         link.had = if believed { reached.base } else { 0 };

@@ -11,6 +11,15 @@ fn count(so_far: &mut usize, most: usize) -> bool {
     fits
 }
 
+/// Bureaus a partner introduced that are no partners of ours, and bytes of statements kept of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::bureau) struct Introduced {
+    /// How many.
+    pub bureaus: usize,
+    /// Bytes of all of them.
+    pub bytes: usize,
+}
+
 /// What a partner brought, and was offered, within a day.
 #[derive(Clone, Debug)]
 pub(in crate::bureau) struct Quota {
@@ -25,8 +34,8 @@ pub(in crate::bureau) struct Quota {
     homeward: usize,
     statements: usize,
     statement_bytes: usize,
-    /// Bureaus it introduced so far, once they were counted: not counted again within the day.
-    introduced: Option<usize>,
+    /// What it introduced so far, once that was counted: not counted again within the day.
+    introduced: Option<Introduced>,
     passes: usize,
     pass_bytes: usize,
     /// Of those statements and passes, how many speak of, or are by, each bureau that is not the one who brought them.
@@ -101,13 +110,20 @@ impl Quota {
             && bytes <= most(limits::STATEMENT_BYTES_PER_DAY)
             && of_other < most(limits::STATEMENTS_OF_OTHER_PER_DAY)
     }
-    /// How many bureaus it introduced, if that was counted within the day.
-    pub fn introduced(&self) -> Option<usize> {
+    /// What it introduced, if that was counted within the day.
+    pub fn introduced(&self) -> Option<Introduced> {
         self.introduced
     }
-    /// It introduced so many bureaus.
-    pub fn note_introduced(&mut self, introduced: usize) {
+    /// It introduced so much.
+    pub fn note_introduced(&mut self, introduced: Introduced) {
         self.introduced = Some(introduced);
+    }
+    /// So many bureaus and bytes more, where that was counted.
+    pub fn count_introduced(&mut self, bureaus: usize, bytes: usize) {
+        if let Some(introduced) = &mut self.introduced {
+            introduced.bureaus += bureaus;
+            introduced.bytes = introduced.bytes.saturating_add(bytes);
+        }
     }
     /// One was new.
     pub fn count_statement(&mut self, size: usize, other: Option<BureauId>) {

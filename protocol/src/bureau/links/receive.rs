@@ -403,10 +403,13 @@ impl Bureau {
         let new = self.learn_identity(turn, statement).unwrap_or(false);
         if let Some(partner) = counted.filter(|_| new) {
             self.quota(turn, partner).count_statement(size, about.filter(|bureau| *bureau != partner));
-            if let Some(bureau) = introduces.filter(|bureau| *bureau != partner) {
+            let introduced = introduces.filter(|bureau| *bureau != partner);
+            if let Some(bureau) = introduced {
                 self.note_introduced(turn, bureau, partner);
-                let quota = self.quota(turn, partner);
-                quota.note_introduced(quota.introduced().unwrap_or(0) + 1);
+            }
+            // Whoever brings more of a bureau: it counts with what its introducer brought us into.
+            if let Some(introducer) = about.and_then(|bureau| self.introducer_of(&bureau)) {
+                self.quota(turn, introducer).count_introduced(usize::from(introduced.is_some()), size);
             }
         }
         match lasting.filter(|_| new) {
@@ -450,16 +453,25 @@ impl Bureau {
                 if known.weight().saturating_add(size) > most {
                     return Err("as much of this bureau as is kept");
                 }
+                if let Some(introducer) = self.introducer_of(&bureau) {
+                    let most = if lasting {
+                        limits::INTRODUCED_BYTES_MAX + limits::INTRODUCED_BYTES_MAX / 4
+                    } else {
+                        limits::INTRODUCED_BYTES_MAX
+                    };
+                    if self.introduced(turn, introducer).bytes.saturating_add(size) > most {
+                        return Err("as much as is kept of what one partner introduced");
+                    }
+                }
             }
             None if bureau == partner || !matches!(statement, wire::IdentityStatement::Root(_)) => {}
             None => {
-                let introduced = match self.quotas.get(&partner).and_then(Quota::introduced) {
-                    Some(known) => known,
-                    None => self.introduced_by(&partner),
-                };
-                self.quota(turn, partner).note_introduced(introduced);
-                if introduced >= limits::INTRODUCED_MAX {
+                let introduced = self.introduced(turn, partner);
+                if introduced.bureaus >= limits::INTRODUCED_MAX {
                     return Err("as many bureaus as a partner introduces");
+                }
+                if introduced.bytes.saturating_add(size) > limits::INTRODUCED_BYTES_MAX {
+                    return Err("as much as is kept of what one partner introduced");
                 }
                 if self.directory.bureaus().count() >= limits::BUREAUS_MAX {
                     return Err("as many bureaus as are kept");
@@ -468,6 +480,16 @@ impl Bureau {
         }
         let other = Some(&bureau).filter(|bureau| **bureau != partner);
         if self.quota(turn, partner).has_room_for(size, lasting, other) { Ok(()) } else { Err("more than a day's share") }
+    }
+
+    /// What a partner introduced so far; counted once a day.
+    fn introduced(&mut self, turn: &Turn, partner: BureauId) -> Introduced {
+        let introduced = match self.quotas.get(&partner).and_then(Quota::introduced) {
+            Some(known) => known,
+            None => self.introduced_by(&partner),
+        };
+        self.quota(turn, partner).note_introduced(introduced);
+        introduced
     }
 
     /// The bureau a statement is about, if what it rests on is known.

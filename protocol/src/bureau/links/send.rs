@@ -63,6 +63,7 @@ impl Bureau {
                     self.pump(turn, id);
                     if !self.links[&id].has_dues() {
                         self.hand_due_cursor(turn, id);
+                        self.send_later(turn, id);
                         break;
                     }
                 }
