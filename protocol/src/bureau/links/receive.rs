@@ -149,6 +149,8 @@ impl Bureau {
         };
         if let Some(why) = no {
             let branched = !is_new && genesis.owner == peer.bureau && state.log().is_forked();
+            // The record that lets us in again may be what waits.
+            let incomplete = waiting && !is_new && genesis.owner == peer.bureau;
             let told_of_cut = !is_new && push.segments.is_empty() && rights.parted(&self.identity.bureau).is_some();
             if !is_new {
                 self.bodies.insert(document, state);
@@ -167,6 +169,9 @@ impl Bureau {
             }
             if told_of_cut {
                 return self.send(turn, id, &Message::Ack(push.mark), false);
+            }
+            if incomplete {
+                return self.want_whole(turn, id, document, push.mark);
             }
             return self.decline(turn, id, document, push.mark, &why);
         }
