@@ -284,6 +284,7 @@ mod tests {
         let found = diff((&one, Giver::Offerer), (&exclude, Giver::Offerer));
         assert_eq!(words(&found), [("we_give", "TRAF", "removed")], "what is excluded is not granted");
         assert_eq!(found.annex, ["number", "excluded"]);
+        assert!(!found.is_empty());
     }
 
     #[test]
@@ -299,5 +300,7 @@ mod tests {
         for (new, expected) in cases {
             assert_eq!(compare(&old, &new), expected, "{new:?}");
         }
+        let days = |days| Grant { offline_days_max: Some(days), ..old.clone() };
+        assert_eq!((compare(&days(5), &days(3)), compare(&days(3), &days(5))), (Change::Narrowed, Change::Widened));
     }
 }

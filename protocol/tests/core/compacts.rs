@@ -631,6 +631,20 @@ fn a_compact_reads_alike_from_both_sides_or_is_none() {
 }
 
 #[test]
+fn the_first_version_amends_nothing_every_other_names_one_and_there_is_none_before_the_first() {
+    let before = |compact: &mut Compact| compact.previous = Some(CompactId([3; 32]));
+    assert!(stands(|_| {}));
+    assert!(!stands(before), "the first amends nothing");
+    assert!(stands(|compact| (compact.version = 2, before(compact)).1) && !stands(|compact| compact.version = 2));
+    assert!(!stands(|compact| (compact.version = 0, before(compact)).1));
+    let named = bare(usual(START));
+    for member in &named.roster {
+        assert_eq!(named.name_of(&member.bureau), Some(member.name.as_str()));
+    }
+    assert_eq!(named.name_of(&BureauId([0xee; 32])), None);
+}
+
+#[test]
 fn a_roster_is_ordered_bounded_and_holds_its_writer() {
     assert!(!stands(|compact| compact.initiator = BureauId([8; 32])));
     assert!(!stands(|compact| compact.roster.reverse()));

@@ -226,3 +226,14 @@ fn what_has_ended_stays_as_long_as_a_pass_lives_and_is_then_one_of_the_past() {
     assert_eq!((gone.len(), stays.len()), (1, PASSES_PAST_MAX));
     assert_eq!(gone, before[PASSES_PAST_MAX..], "the oldest");
 }
+
+#[test]
+fn what_counts_for_nothing_when_it_comes_is_not_kept_for_past_times() {
+    let (old, new, between) = (pass(10, 60, &[third()]), pass(30, 80, &[third()]), pass(20, 70, &[third()]));
+    let mut book = book(&[&old, &new], 40);
+    assert_eq!(book.ids(&issuer(), &holder()), [new.id(), old.id()]);
+    assert_eq!(book.learn(directory(), between.clone(), Some(issuer()), at(40)), Ok(false));
+    assert_eq!(book.ids(&issuer(), &holder()), [new.id(), old.id()], "it never counted here");
+    assert_eq!(book.learn(directory(), old.clone(), Some(issuer()), at(40)), Ok(false));
+    assert_eq!(book.ids(&issuer(), &holder()), [new.id(), old.id()], "one that did stays");
+}

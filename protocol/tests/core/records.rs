@@ -651,3 +651,13 @@ fn a_log_names_so_many_bureaus_and_no_more_also_one_that_forgot_its_first() {
         assert_eq!(bench.log.rights().bureaus.len(), limits::BUREAUS_PER_LOG_MAX - 1, "rules {rules}");
     }
 }
+
+#[test]
+fn whoever_ordered_a_record_is_named_by_it_so_that_its_certificate_goes_along() {
+    let document = DocumentId([5; 32]);
+    let kind = world().grant(document, &[(2, Verb::Read)]);
+    let officer = kind.ordering_officer().expect("a grant embeds an order");
+    assert!(world().officers().iter().any(|member| member.id == officer));
+    assert_eq!(kind.officers().collect::<Vec<_>>(), [officer]);
+    assert_eq!(RecordKind::Anchor(vec![]).officers().count(), 0, "the machine's own");
+}

@@ -1,6 +1,8 @@
 //! Bytes from a link: anything may come, nothing panics, nothing is believed that does not verify.
 
+use accord_keys::seal::SealError;
 use accord_keys::types::StatementType;
+use accord_protocol::access::consent::OnwardStatement;
 use accord_protocol::id::{Bytes, Digest, DocumentId, Nonce};
 use accord_protocol::limits;
 use accord_protocol::wire::{self, Checked, Hello, Message, Push, Reason, TipLine, WireError};
@@ -284,7 +286,11 @@ fn a_draft_statement_is_not_yet_supported_and_an_unknown_one_is_refused() {
             let why = refused(&message.encode()).to_string();
             assert!(why.contains("not yet supported"), "{kind}: {why}");
         }
+        let onward = OnwardStatement::from_bytes(&network(), &sealed(kind.number()).0);
+        assert!(matches!(onward, Err(SealError::NotYetSupported(found)) if found == kind));
     }
+    let other = OnwardStatement::from_bytes(&network(), &Story::found(world()).genesis.sealed().to_bytes());
+    assert!(matches!(other, Err(SealError::Type { found: StatementType::Genesis, .. })), "of another place, and no draft");
     for message in [Message::Statements(vec![sealed(0x0777)]), Message::Agreements(vec![sealed(0x0777)])] {
         assert!(matches!(refused(&message.encode()), WireError::Seal(_)));
     }

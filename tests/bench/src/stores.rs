@@ -250,7 +250,16 @@ struct Sled {
 
 impl Kept for Sled {
     fn open(dir: &Path) -> Result<Self, Failed> {
-        let db = sled::Config::new().path(dir.join("s")).flush_every_ms(None).open()?;
+        let config = sled::Config::new().path(dir.join("s")).flush_every_ms(None);
+        // One just dropped gives its lock back from a thread of its own, a moment later.
+        let mut tries = 0;
+        let db = loop {
+            match config.open() {
+                Err(error) if tries < 200 && error.to_string().contains("acquire lock") => tries += 1,
+                opened => break opened?,
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        };
         Ok(Self { file: File::open(dir.join("s").join("db"))?, db })
     }
     fn batch(&mut self, first: usize) -> Result<(), Failed> {

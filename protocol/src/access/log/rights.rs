@@ -353,6 +353,16 @@ mod tests {
             assert_eq!((held.verb, held.tlp, held.until), (Verb::Read, Some(Tlp::Green), Some(WallSeconds(5))));
             assert!(held.no_fourth);
         }
+        let bound = of(Grantee { until: Some(WallSeconds(5)), no_fourth: true, ..plain(Verb::Append) });
+        let later = of(Grantee { until: Some(WallSeconds(10)), ..plain(Verb::Read) });
+        for both in [bound.both(&later), later.both(&bound)] {
+            let held = both.bureaus.get(&bureau(1)).expect("both give it");
+            assert_eq!(
+                (held.verb, held.until, held.no_fourth),
+                (Verb::Read, Some(WallSeconds(5)), true),
+                "the limits may be the stronger one's"
+            );
+        }
         let free = one.both(&of(plain(Verb::Append)));
         assert!(free.bureaus.get(&bureau(1)).is_some_and(|held| !held.no_fourth && held.verb == Verb::Append));
         assert!(one.both(&Rights::default()).bureaus.is_empty());

@@ -284,6 +284,26 @@ impl<K: Ord, V> SharedMap<K, V> {
             }
         }
     }
+    /// Whether every node counts what is below it and neither of its sides weighs more than three times the other.
+    fn is_balanced(&self) -> bool {
+        fn stands<K, V>(link: &Link<K, V>) -> bool {
+            link.as_ref().is_none_or(|node| {
+                let (left, right) = (weight(&node.left), weight(&node.right));
+                node.size == left + right - 1 && left <= 3 * right && right <= 3 * left && stands(&node.left) && stands(&node.right)
+            })
+        }
+        stands(&self.root)
+    }
+    /// How its lines hang together: `(left key right)`.
+    fn shape(&self) -> String
+    where
+        K: fmt::Display,
+    {
+        fn below<K: fmt::Display, V>(link: &Link<K, V>) -> String {
+            link.as_ref().map_or(String::new(), |node| format!("({}{}{})", below(&node.left), node.line.0, below(&node.right)))
+        }
+        below(&self.root)
+    }
     fn depth(&self) -> usize {
         fn below<K, V>(link: &Link<K, V>) -> usize {
             link.as_ref().map_or(0, |node| 1 + below(&node.left).max(below(&node.right)))
@@ -299,6 +319,47 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn two_are_equal_when_they_hold_the_same_however_they_came_to_it() {
+        let of = |lines: &[(u8, u8)]| lines.iter().copied().collect::<SharedMap<u8, u8>>();
+        assert_eq!(of(&[(1, 1), (2, 2), (3, 3)]), of(&[(3, 3), (2, 2), (1, 1)]));
+        assert_eq!(of(&[]), of(&[]));
+        for other in [&[][..], &[(1, 2)], &[(2, 1)], &[(1, 1), (2, 2)]] {
+            assert!(of(&[(1, 1)]) != of(other) && of(other) != of(&[(1, 1)]), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn it_turns_where_one_side_weighs_more_than_three_times_the_other_and_twice_inside_at_two_times() {
+        let grown = |keys: &[u8]| keys.iter().map(|key| (*key, ())).collect::<SharedMap<u8, ()>>().shape();
+        // Three against one stands, four against one does not: by an implementation of the same paper in another language.
+        assert_eq!(grown(&[1, 2]), "(1(2))");
+        assert_eq!(grown(&[1, 2, 3]), "(1(2(3)))");
+        assert_eq!(grown(&[3, 2, 1]), "(((1)2)3)");
+        assert_eq!(grown(&[1, 3, 2]), "(1((2)3))");
+        assert_eq!(grown(&[3, 1, 2]), "((1(2))3)");
+        assert_eq!(grown(&[1, 2, 3, 4]), "((1)2(3(4)))");
+        assert_eq!(grown(&[4, 3, 2, 1]), "(((1)2)3(4))");
+        assert_eq!(grown(&[1, 4, 3, 2]), "((1(2))3(4))");
+        assert_eq!(grown(&[4, 1, 2, 3]), "((1)2((3)4))");
+        let ascending: Vec<u8> = (1..=12).collect();
+        let descending: Vec<u8> = (1..=12).rev().collect();
+        assert_eq!(grown(&ascending), "(((1)2(3))4(((5)6(7))8((9)10(11(12)))))");
+        assert_eq!(grown(&descending), "(((((1)2)3(4))5((6)7(8)))9((10)11(12)))");
+        for seed in 0..200_u32 {
+            let mut keys: Vec<u8> = (0..40).collect();
+            keys.sort_by_key(|key| *blake3::hash(&[seed.to_be_bytes().as_slice(), &[*key]].concat()).as_bytes());
+            let mut map = SharedMap::default();
+            for key in &keys {
+                map.insert(*key, ());
+                assert!(map.is_balanced(), "seed {seed}");
+            }
+            for key in &keys[..30] {
+                assert!(map.remove(key) && map.is_balanced(), "seed {seed}");
+            }
+        }
+    }
 
     proptest! {
         #[test]
@@ -321,6 +382,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(shared.get(&key), plain.get(&key));
+                prop_assert!(shared.is_balanced());
                 if at % 50 == 0 {
                     kept.push((shared.clone(), plain.clone()));
                 }
