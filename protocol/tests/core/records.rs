@@ -270,6 +270,19 @@ fn a_record_that_names_all_heads_heals_the_log_and_keeps_what_was_taken_away() {
 }
 
 #[test]
+fn what_a_record_behind_a_healed_fork_rests_on_can_be_learnt_from_the_beginning() {
+    let (mut bench, left, right) = forked();
+    let healed = bench.then(left, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+    let grant = bench.grant(1, Verb::Append);
+    let last = bench.then(healed, grant);
+    let mut away = Log::new(&world().directory, bench.log.genesis().clone()).expect("stands");
+    for record in bench.log.up_to(&last) {
+        away.learn(&world().directory, record.clone()).expect("nothing before it is left out");
+    }
+    assert_eq!((away.head(), away.is_forked()), (last, false));
+}
+
+#[test]
 fn of_two_branches_the_one_that_goes_on_counts_first_and_what_each_says_counts() {
     let mut bench = Bench::of(2);
     let tips = vec![ChangeHash([3; 32])];

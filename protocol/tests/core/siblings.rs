@@ -170,6 +170,21 @@ fn a_second_node_that_was_revoked_lets_nothing_in_any_more() {
 }
 
 #[test]
+fn what_is_on_its_way_to_a_node_of_ones_own_stops_when_it_is_revoked() {
+    let (mut county, case) = county();
+    for partner in [B, C] {
+        county.link(A2, partner, false);
+    }
+    county.ask(A, Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: "on its way".to_owned() });
+    assert!(county.nodes[A].has_sends_to(A2));
+    let node = county.nodes[A2].identity.certificate;
+    revoke(&mut county, node, RevocationClass::Compromised);
+    county.pass(60);
+    assert_eq!(texts(&mut county, A2, &case), ["settled"], "it may be in other hands");
+    assert_eq!(texts(&mut county, B, &case), ["settled", "on its way"]);
+}
+
+#[test]
 fn what_a_compromised_key_wrote_is_not_let_in_though_it_was_receipted() {
     let (mut county, case) = county();
     apart(&mut county, &case, false);
