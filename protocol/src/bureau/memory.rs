@@ -62,10 +62,14 @@ impl Slot {
     /// From there on what is lost of that pair shows by our sequence alone.
     pub const MOST: u32 = 0xff_ffff;
 
-    /// Reads five bytes; `None` for an empty slot.
+    /// Reads five bytes, or four of the version before, whose counts had two; `None` for an empty slot.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let [a, b, c, d, e] = *<&[u8; Self::BYTES]>::try_from(bytes).ok()?;
-        let slot = Self { tag: u16::from_be_bytes([a, b]), count: u32::from_be_bytes([0, c, d, e]) };
+        let (a, b, count) = match *bytes {
+            [a, b, c, d, e] => (a, b, u32::from_be_bytes([0, c, d, e])),
+            [a, b, d, e] => (a, b, u32::from_be_bytes([0, 0, d, e])),
+            _ => return None,
+        };
+        let slot = Self { tag: u16::from_be_bytes([a, b]), count };
         (slot.tag != 0).then_some(slot)
     }
 
@@ -527,6 +531,7 @@ mod tests {
         assert_eq!(Slot::read(&slot.bytes()), Some(slot));
         assert_eq!(Slot::read(&Slot { tag: 9, count: u32::MAX }.bytes()), Some(Slot { tag: 9, count: Slot::MOST }));
         assert_eq!(Slot::read(&[0, 0, 1, 2, 3]), None);
-        assert_eq!(Slot::read(&slot.bytes()[1..]), None);
+        assert_eq!(Slot::read(&slot.bytes()[2..]), None);
+        assert_eq!(Slot::read(&[0, 9, 1, 2]), Some(Slot { tag: 9, count: 258 }), "of the version before");
     }
 }

@@ -12,9 +12,19 @@ use crate::bureau::memory::Slot;
 
 /// Of what is sealed.
 const VERSION: u8 = 3;
-/// The version before counted statements modulo 65,536, so that a cursor half a circle old looked like one of a richer store: how far its holder
-/// got is read from it, and nothing of what we held.
-const UNCOUNTED: u8 = 2;
+/// The version before, with counts of two bytes that came round. What was so held then is at most what is held now, unless the store was put back:
+/// read as they stand they never look richer than they were.
+const ROUND: u8 = 2;
+
+/// What a cursor of either version tells of our pairs; `None` for what is none.
+fn slots_of(version: u8, bytes: &[u8]) -> Option<Vec<Slot>> {
+    let size = match version {
+        VERSION => Slot::BYTES,
+        ROUND => Slot::BYTES - 1,
+        _ => return None,
+    };
+    (bytes.len() == size * SLOTS).then(|| bytes.chunks_exact(size).filter_map(Slot::read).collect())
+}
 
 /// Pairs one cursor speaks of.
 pub(in crate::bureau) const SLOTS: usize = 128;
@@ -102,10 +112,10 @@ impl Bureau {
             let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: &aad }).ok()?;
             let (length, rest) = plain.split_first_chunk::<2>()?;
             let body: CursorBody = read("cursor", rest.get(..usize::from(u16::from_be_bytes(*length)))?).ok()?;
-            let counted = body.version == VERSION && body.slots.0.len() == Slot::BYTES * SLOTS;
-            (counted || body.version == UNCOUNTED).then_some(body)
+            slots_of(body.version, &body.slots.0).map(|slots| (body, slots))
         });
-        let told = opened.as_ref().filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
+        let body = opened.as_ref().map(|(body, _)| body);
+        let told = body.filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
         let (reached, believed) = match (told, self.reached.get(transport)) {
             // What we know to be acknowledged bounds what a returned cursor may claim: a later push may have overtaken a dropped one.
             (Some(told), Some(own)) => (Reached { base: told.base.min(own.base), walked: told.walked.min(own.walked) }, true),
@@ -113,18 +123,15 @@ impl Bureau {
             (None, None) => (Reached::default(), cursor.is_none()),
             (None, Some(_)) => (Reached { base: self.sequence, walked: self.sequence }, false),
         };
-        let greeting = opened.as_ref().filter(|_| told.is_some()).and_then(|body| body.greeting);
-        let heard_of = opened.as_ref().filter(|_| told.is_some()).and_then(|body| body.heard_of);
-        let theirs = opened.as_ref().and_then(|body| body.theirs);
+        let greeting = body.filter(|_| told.is_some()).and_then(|body| body.greeting);
+        let heard_of = body.filter(|_| told.is_some()).and_then(|body| body.heard_of);
+        let theirs = body.and_then(|body| body.theirs);
         let says_all = |body: &CursorBody| body.slots == self.slot_bytes() && body.theirs == self.lasting(bureau);
-        let current = opened.as_ref().is_some_and(|body| told == Some(reached) && says_all(body));
-        let memory = opened.map(|body| Recollection {
+        let current = body.is_some_and(|body| told == Some(reached) && says_all(body));
+        let memory = opened.as_ref().map(|(body, slots)| Recollection {
             same_index: body.index.0 == self.index_id,
             sequence: body.sequence.max(body.reached.walked),
-            slots: match body.version {
-                VERSION => body.slots.0.chunks_exact(Slot::BYTES).filter_map(Slot::read).collect(),
-                _ => Vec::new(),
-            },
+            slots: slots.clone(),
         });
         Returned { reached, believed, memory, greeting, current, theirs, heard_of }
     }
@@ -222,4 +229,18 @@ fn padded(body: &[u8]) -> Vec<u8> {
 
 fn cursor_aad(transport: &TransportKey, network: &crate::id::NetworkId) -> Vec<u8> {
     [b"accord cursor v2".as_slice(), &transport.0, &network.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_read_from_a_cursor_of_the_version_before_too() {
+        let slots = |size: usize, first: &[u8]| [first, &vec![0; size * SLOTS - first.len()]].concat();
+        let (now, before) = (slots(5, &[0, 9, 1, 0, 2]), slots(4, &[0, 9, 1, 2]));
+        assert_eq!(slots_of(VERSION, &now), Some(vec![Slot { tag: 9, count: 65_538 }]));
+        assert_eq!(slots_of(ROUND, &before), Some(vec![Slot { tag: 9, count: 258 }]));
+        assert!(slots_of(VERSION, &before).is_none() && slots_of(ROUND, &now).is_none() && slots_of(1, &before).is_none());
+    }
 }
