@@ -132,10 +132,26 @@ pub enum PassFault {
     NotGranted(StatementId),
 }
 
+/// How much a book of passes takes in. Back-pressure: what is refused may come again once there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Issuers one holder shows passes of.
+    pub issuers: usize,
+    /// Pairs of issuer and holder in all.
+    pub pairs: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { issuers: limits::PASS_ISSUERS_MAX, pairs: limits::PASS_PAIRS_MAX }
+    }
+}
+
 /// The passes a bureau issued, holds or was shown: of each issuer and holder the newest few.
 #[derive(Clone, Debug)]
 pub struct PassBook {
     own: BureauId,
+    room: Room,
     /// By holder, then issuer.
     passes: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
     /// What was replaced or has ended, newest first: nobody goes by it, and whoever asks about a past time is answered by it.
@@ -170,7 +186,12 @@ fn newest_first(passes: &mut [Verified<RelayPass>]) {
 impl PassBook {
     /// An empty book of the bureau `own`.
     pub fn new(own: BureauId) -> Self {
-        Self { own, passes: BTreeMap::new(), past: BTreeMap::new() }
+        Self::with_room(own, Room::default())
+    }
+
+    /// An empty book of the bureau `own` that takes in so much.
+    pub fn with_room(own: BureauId, room: Room) -> Self {
+        Self { own, room, passes: BTreeMap::new(), past: BTreeMap::new() }
     }
 
     /// Takes in one verified pass brought by `messenger` (`None`: out of our own store or by our own devices). `Ok(false)` when it was
@@ -204,7 +225,7 @@ impl PassBook {
         // For what we issue ourselves there is always room.
         if body.issuer != self.own
             && !self.passes.contains_key(&key)
-            && (self.pairs_of(&body.holder).count() >= limits::PASS_ISSUERS_MAX || self.passes.len() >= limits::PASS_PAIRS_MAX)
+            && (self.pairs_of(&body.holder).count() >= self.room.issuers || self.passes.len() >= self.room.pairs)
         {
             return Err(PassError::Full);
         }
@@ -233,7 +254,7 @@ impl PassBook {
     }
 
     fn lay_aside(&mut self, key: (BureauId, BureauId), passes: Vec<Verified<RelayPass>>) {
-        if passes.is_empty() || (!self.past.contains_key(&key) && self.past.len() >= limits::PASS_PAIRS_MAX) {
+        if passes.is_empty() || (!self.past.contains_key(&key) && self.past.len() >= self.room.pairs) {
             return;
         }
         let past = self.past.entry(key).or_default();
@@ -311,7 +332,7 @@ impl PassBook {
     /// The book with only the passes of which `known` says yes, also those replaced since: as it was before the others came.
     #[must_use]
     pub fn where_known(&self, known: impl Fn(&StatementId) -> bool) -> Self {
-        let mut out = Self::new(self.own);
+        let mut out = Self::with_room(self.own, self.room);
         for (key, pass) in self.passes.iter().chain(&self.past).flat_map(|(key, all)| all.iter().map(move |pass| (*key, pass))) {
             if known(&pass.id()) {
                 out.passes.entry(key).or_default().push(pass.clone());

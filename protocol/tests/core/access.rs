@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use accord_protocol::access::audience;
 use accord_protocol::access::consent::Consented;
-use accord_protocol::access::log::{Held, Kind, Rights};
+use accord_protocol::access::log::{Held, Kind, RecordKind, Rights};
 use accord_protocol::access::pass::{PassBook, PassLine, RelayPass};
 use accord_protocol::access::{self, Ask, Basis, Facts, Ground, Permit, Refusal, Scope};
 use accord_protocol::agreement::exchange::AgreementBook;
@@ -753,6 +753,14 @@ fn a_hidden_audience_lets_in_who_can_open_a_place_in_it_and_shows_nobody_else() 
     assert_eq!(rights.bureaus.keys().copied().collect::<Vec<_>>(), [second]);
     assert_eq!(rights.bureaus.get(&second).map(|held| held.verb), Some(Verb::Read));
     assert!(log.ever_held(&second) && !log.ever_held(&third));
+    // What is opened later counts after every record that stands by then.
+    let document = DocumentId(log.genesis_id().0);
+    let adopt = world.record(document, 1, log.genesis_id(), RecordKind::Adopt("demo 1".to_owned(), vec![]));
+    assert!(log.learn(&world.directory, adopt).is_ok());
+    assert!(!log.learn_opening(&openings[0]) && !log.rights().bureaus.contains_key(&third));
+    assert!(log.learn_opening(&openings[1]));
+    assert_eq!(log.rights().bureaus.get(&third).map(|held| held.verb), Some(Verb::Read));
+    assert_eq!(log.rights().bureaus.get(&second).map(|held| held.verb), Some(Verb::Read), "and what was opened before");
 }
 
 #[test]

@@ -127,10 +127,12 @@ fn an_open_offer_that_a_conclusion_names_is_shown_whatever_the_bound() {
     };
     let crossed = AgreementStatement::Conclude(verified(body, &[node.seed]));
     let more = offer(world(), 0, 1, None, terms(0, 90, 30, annex()), 2);
-    let book = book_of(0, &[ours.clone(), theirs, more, crossed]);
+    let book = book_of(0, &[ours.clone(), theirs.clone(), more, crossed]);
     assert_eq!(book.standing(&ours.offer(), day(5)), Some(Standing::InForce));
     let shown = |limit| book.statements_with(world().bureaus[1].id, limit).len();
     assert_eq!((shown(0), shown(1), shown(2)), (3, 3, 4), "both offers and the conclusion; the third offer by the bound");
+    let cited = book.get(&theirs.offer()).expect("known").offer.sealed().to_bytes();
+    assert!(book.statements_with(world().bureaus[1].id, 0).contains(&cited), "what it names, and no other");
 }
 
 #[test]

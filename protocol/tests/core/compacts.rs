@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use accord_keys::seal::Sealed;
 use accord_keys::secret::SecretKey;
 use accord_protocol::agreement::annex::{Annex, Form, Heads, Pairing};
-use accord_protocol::agreement::compact::{Compact, CompactFile, Member, NotUnder, Place};
+use accord_protocol::agreement::compact::{Compact, CompactFile, FileError, Member, NotUnder, Place};
 use accord_protocol::agreement::exchange::{AgreementBook, AgreementStatement, Conclude, Offer};
 use accord_protocol::agreement::{Category, Direction, Pair, Terms, Tlp, Verb};
 use accord_protocol::id::{AgreementId, BureauId, Bytes, CertificateId, CompactId, Digest, NetworkId, Nonce, StatementId};
 use accord_protocol::input::{Command, CompactDraft, Draft};
+use accord_protocol::limits::EVIDENCE_MAX;
 use accord_protocol::step::Table;
 use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{CompactPairView, CompactView, ReceiverView, Refused, SendingView, View};
@@ -407,6 +408,34 @@ fn a_conclusion_by_crossing_against_a_no_gives_nothing_in_whatever_order_it_come
 }
 
 #[test]
+fn a_version_that_was_concluded_against_a_no_takes_the_place_of_the_older_one_and_gives_nothing() {
+    use crate::exchange::{concluded, decline};
+    let world = crate::world::world();
+    let first = concluded(world, 0, 1, 1, None, usual(START), 1);
+    let offer = |from: usize, to: usize| {
+        let (one, other) = (&world.bureaus[from], &world.bureaus[to]);
+        let (terms, officer) = (named(&usual(START), &"c0".repeat(32)), one.officers[0]);
+        let (previous, at, expires) = (Some(first[0].offer()), START, START.plus(DAY));
+        let nonce = Nonce([9; 16]);
+        let offer = Offer { offerer: one.id, acceptor: other.id, version: 2, previous, terms, at, expires, officer: officer.id, nonce };
+        AgreementStatement::Offer(crate::world::verified(offer, &[officer.seed]))
+    };
+    let (ours, theirs) = (offer(0, 1), offer(1, 0));
+    let node = world.bureaus[0].node;
+    let body = Conclude { offer: ours.offer(), accept: theirs.id(), registrar: node.id, epoch: 1, at: START.plus(2) };
+    let crossing = AgreementStatement::Conclude(crate::world::verified(body, &[node.seed]));
+    let no = decline(world, 1, ours.offer());
+    let (pair, now) = (Pair::of(world.bureaus[0].id, world.bureaus[1].id), START.plus(60));
+    let mut statements = first.clone();
+    for (more, version) in [(vec![], Some(1)), (vec![ours, theirs, crossing], Some(2)), (vec![no], None)] {
+        statements.extend(more);
+        let book = crate::exchange::book(world, &statements);
+        let stands: Vec<u32> = book.in_force(pair, now).iter().map(|entry| entry.offer.body().version).collect();
+        assert_eq!(stands, version.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn suspending_one_pair_leaves_the_others_and_takes_it_off_the_address() {
     let (mut county, id) = signed(4);
     let agreement = pair_of(&status(&mut county, 0, &id), &county, 2).agreement;
@@ -507,6 +536,9 @@ fn a_compact_is_carried_as_a_file_and_an_altered_one_is_refused() {
     body.roster.sort_by_key(|member| member.bureau);
     let key = SecretKey::from_seed([163; 32]);
     let sealed = Sealed::seal(&NetworkId::named("county"), body, &[&key]).expect("well formed");
+    let of = |evidence: usize| CompactFile { evidence: vec![Bytes(vec![1]); evidence], ..file.clone() }.to_text();
+    assert!(CompactFile::from_text(&of(EVIDENCE_MAX)).is_ok());
+    assert!(matches!(CompactFile::from_text(&of(EVIDENCE_MAX + 1)), Err(FileError::Form(_))), "so much and no more");
     let altered = CompactFile { compact: Bytes(sealed.to_bytes()), ..file };
     assert_eq!(refused(&mut county, 1, import(altered.to_text())).code, "compact_not_kept");
     assert_eq!(refused(&mut county, 1, import("no compact".to_owned())).code, "not_a_compact");

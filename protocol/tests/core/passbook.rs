@@ -2,7 +2,7 @@
 
 use accord_keys::directory::Directory;
 use accord_keys::seal::Verified;
-use accord_protocol::access::pass::{PassBook, PassError, PassFault, PassLine, RelayPass};
+use accord_protocol::access::pass::{PassBook, PassError, PassFault, PassLine, RelayPass, Room};
 use accord_protocol::agreement::{Category, Tlp, Verb};
 use accord_protocol::id::{BureauId, Nonce, StatementId};
 use accord_protocol::limits::{PASS_LIFE_S_MAX, PASSES_KEPT, PASSES_PAST_MAX};
@@ -236,4 +236,44 @@ fn what_counts_for_nothing_when_it_comes_is_not_kept_for_past_times() {
     assert_eq!(book.ids(&issuer(), &holder()), [new.id(), old.id()], "it never counted here");
     assert_eq!(book.learn(directory(), old.clone(), Some(issuer()), at(40)), Ok(false));
     assert_eq!(book.ids(&issuer(), &holder()), [new.id(), old.id()], "one that did stays");
+}
+
+/// A pass of the n-th bureau of the world.
+fn pass_of(at: usize, holder: BureauId, from: u64) -> Verified<RelayPass> {
+    let bureau = &world().bureaus[at];
+    let appointment = if at == 0 { bureau.later.id(&network()) } else { bureau.appointment };
+    let body = RelayPass { issuer: bureau.id, registrar: bureau.node.id, appointment, holder, ..body(from, 90, &[BureauId([0x77; 32])]) };
+    verified(body, &[bureau.node.seed])
+}
+
+#[test]
+fn a_book_takes_so_many_issuers_of_one_holder_and_so_many_pairs_but_always_what_it_issues() {
+    let learn =
+        |book: &mut PassBook, pass: Verified<RelayPass>, by: usize| book.learn(directory(), pass, Some(world().bureaus[by].id), at(60));
+    for room in [Room { issuers: 1, pairs: 9 }, Room { issuers: 9, pairs: 1 }] {
+        let mut book = PassBook::with_room(holder(), room);
+        assert_eq!(learn(&mut book, pass_of(0, holder(), 10), 0), Ok(true));
+        assert_eq!(learn(&mut book, pass_of(2, holder(), 10), 2), Err(PassError::Full), "{room:?}");
+        assert_eq!(learn(&mut book, pass_of(0, holder(), 20), 0), Ok(true), "a newer one of the same pair: {room:?}");
+        assert_eq!(counting(&book).len(), 1, "{room:?}");
+    }
+    let mut book = PassBook::with_room(holder(), Room { issuers: 2, pairs: 2 });
+    assert_eq!(learn(&mut book, pass_of(0, holder(), 10), 0), Ok(true));
+    assert_eq!(learn(&mut book, pass_of(2, holder(), 10), 2), Ok(true), "up to the bound");
+    let mut book = PassBook::with_room(issuer(), Room { issuers: 0, pairs: 0 });
+    assert_eq!(book.learn(directory(), pass_of(0, holder(), 10), None, at(60)), Ok(true), "what we issue");
+    assert_eq!(learn(&mut book, pass_of(2, issuer(), 10), 2), Err(PassError::Full), "what we hold");
+}
+
+#[test]
+fn the_past_of_so_many_pairs_is_kept_and_goes_on_being_kept() {
+    let mut book = PassBook::with_room(issuer(), Room { issuers: 9, pairs: 1 });
+    let mut learn = |holder: BureauId, from: u64| {
+        let pass = pass_of(0, holder, from);
+        assert_eq!(book.learn(directory(), pass, None, at(60)), Ok(true));
+        book.ids(&issuer(), &holder).len()
+    };
+    assert_eq!([10, 20].map(|from| learn(holder(), from)), [1, 2]);
+    assert_eq!([10, 20].map(|from| learn(third(), from)), [1, 1], "there is no room for a second pair's past");
+    assert_eq!(learn(holder(), 30), 3, "and there is for the first one's");
 }

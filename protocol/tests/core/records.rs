@@ -354,6 +354,32 @@ fn what_was_given_on_a_branch_that_was_left_is_told_unless_it_was_decided_since(
         assert_eq!(lost(&bench).len(), count);
     }
     assert!(lost(&left_behind(&|bench, left| bench.then(left, RecordKind::End(EndKind::Retention, Bytes(vec![]))))).is_empty());
+    // Left behind twice, it is told once: by the later healing.
+    let mut twice = left_behind(&|_, left| left);
+    let healed = twice.log.head();
+    let more = twice.grant(2, Verb::Append);
+    let [left, right] = [more, RecordKind::Anchor(vec![ChangeHash([1; 32])])].map(|kind| twice.then(healed, kind));
+    let again = twice.then(right, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+    let at = twice.log.get(&again).and_then(|entry| entry.record.as_ref()).expect("a record").body().at;
+    assert_eq!(lost(&twice), [LostGrant { bureau: third, verb: Verb::Append, healed: at }]);
+}
+
+#[test]
+fn what_a_healing_left_that_was_itself_set_aside_is_not_told() {
+    let third = world().bureaus[2].id;
+    let mut bench = Bench::of(2);
+    let grant = bench.grant(2, Verb::Append);
+    let left = bench.then(bench.adopt, grant);
+    let right = bench.then(bench.adopt, RecordKind::Anchor(vec![ChangeHash([1; 32])]));
+    let healed = bench.then(right, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+    assert_eq!(bench.log.lost_grants().len(), 1);
+    // On the branch that was left what was given is narrowed, and the newer appointment goes on from there.
+    let cut = bench.then(left, RecordKind::Cut(Subject::Bureau(third), vec![Verb::Append], vec![], false, Bytes(vec![])));
+    let heads = ascending([cut, healed]);
+    let order = bench.order(OrderAct::Continue(heads.clone()));
+    bench.then_of_epoch(cut, RecordKind::Continue(heads, true, order), 2);
+    assert!(bench.log.is_aside(&healed) && bench.holds(2) == Some(Verb::Read));
+    assert_eq!(bench.log.lost_grants(), [], "the stolen key's healing left nothing of ours");
 }
 
 #[test]

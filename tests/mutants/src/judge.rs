@@ -129,9 +129,15 @@ fn run(program: &Path, tests: &[&str], seconds: f64, settings: &[(&str, String)]
     Ok(if matches!(output.status.code(), Some(124 | 137) | None) { Ended::Late(name) } else { Ended::Failed(name) })
 }
 
-/// Runs each test alone, with no mutant on. What it finds is kept for the same sources.
-pub fn reach(programs: &[(String, PathBuf)], skipped: &regex::Regex, scratch: &Path, stamp: &str) -> Result<Reach, Fault> {
-    let (kept, settings) = (scratch.join("reach"), format!("{stamp} {skipped}"));
+/// Runs each test alone, of those that `some` fits, with no mutant on. What it finds is kept for the same sources.
+pub fn reach(
+    programs: &[(String, PathBuf)],
+    skipped: &regex::Regex,
+    some: &regex::Regex,
+    scratch: &Path,
+    stamp: &str,
+) -> Result<Reach, Fault> {
+    let (kept, settings) = (scratch.join("reach"), format!("{stamp} {skipped} {some};"));
     if let Some(reach) = std::fs::read_to_string(&kept).ok().and_then(|text| Reach::from_text(text.strip_prefix(settings.as_str())?)) {
         return Ok(reach);
     }
@@ -142,7 +148,7 @@ pub fn reach(programs: &[(String, PathBuf)], skipped: &regex::Regex, scratch: &P
             Ok(String::from_utf8(listed.stdout)?.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
         };
         let ignored = names(&["--ignored"])?;
-        let wanted = names(&[])?.into_iter().filter(|name| !ignored.contains(name) && !skipped.is_match(name));
+        let wanted = names(&[])?.into_iter().filter(|name| !ignored.contains(name) && !skipped.is_match(name) && some.is_match(name));
         tests.extend(wanted.map(|name| Test { program: at, name, seconds: 0.0 }));
     }
     let total = tests.len();

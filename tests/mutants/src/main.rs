@@ -26,6 +26,7 @@ struct Args {
     only: regex::Regex,
     known: bool,
     quick: Option<f64>,
+    tests: Option<String>,
     build: bool,
 }
 
@@ -36,6 +37,7 @@ fn args() -> Result<Args, Fault> {
         only: regex::Regex::new("")?,
         known: false,
         quick: None,
+        tests: None,
         build: false,
     };
     let mut given = std::env::args().skip(1);
@@ -45,6 +47,7 @@ fn args() -> Result<Args, Fault> {
             "--only" => found.only = regex::Regex::new(&value()?)?,
             "--known" => found.known = true,
             "--quick" => found.quick = Some(value()?.parse()?),
+            "--tests" => found.tests = Some(regex::Regex::new(&value()?)?.to_string()),
             "--build" => found.build = true,
             "--base" => found.base = PathBuf::from(value()?),
             other => return Err(format!("{other} is no argument of this").into()),
@@ -73,7 +76,8 @@ fn work(args: &Args) -> Result<bool, Fault> {
     if args.build {
         return Ok(true);
     }
-    let mut reach = judge::reach(&built.programs, &slow(&args.root)?, &args.base, &stamp)?;
+    let some = regex::Regex::new(args.tests.as_deref().unwrap_or_default())?;
+    let mut reach = judge::reach(&built.programs, &slow(&args.root)?, &some, &args.base, &stamp)?;
     eprintln!("{} tests, {:.0} s one after the other", reach.tests.len(), reach.tests.iter().map(|test| test.seconds).sum::<f64>());
     let mut slowest: Vec<&judge::Test> = reach.tests.iter().collect();
     slowest.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
@@ -88,7 +92,10 @@ fn work(args: &Args) -> Result<bool, Fault> {
     let names = nths(&all);
     let store = args.base.join("outcomes");
     // What was missed with few tests is not known to be missed with all.
-    let stamp = args.quick.map_or(stamp.clone(), |quick| format!("{stamp} {quick}"));
+    let stamp = match (args.quick, &args.tests) {
+        (None, None) => stamp,
+        (quick, some) => format!("{stamp} {quick:?} {some:?}"),
+    };
     let known = outcomes(&store, &stamp, args.known);
     let reviewed = reviewed::read(&args.root.join("tests/mutants/equivalents.txt"))?;
     let results = judged(&chosen, &built, &reach, &known, &names, &store, &stamp)?;

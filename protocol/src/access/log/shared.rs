@@ -347,6 +347,9 @@ mod tests {
         let descending: Vec<u8> = (1..=12).rev().collect();
         assert_eq!(grown(&ascending), "(((1)2(3))4(((5)6(7))8((9)10(11(12)))))");
         assert_eq!(grown(&descending), "(((((1)2)3(4))5((6)7(8)))9((10)11(12)))");
+        // Where two times differs from two more: six against four turns once.
+        assert_eq!(grown(&[9, 3, 6, 2, 5, 10, 1, 4, 12, 8, 11, 7]), "((((1)2)3(((4)5)6((7)8)))9(10((11)12)))");
+        assert_eq!(grown(&[4, 10, 7, 11, 8, 3, 12, 9, 1, 5, 2, 6]), "(((1(2))3)4(((5(6))7(8(9)))10(11(12))))");
         for seed in 0..200_u32 {
             let mut keys: Vec<u8> = (0..40).collect();
             keys.sort_by_key(|key| *blake3::hash(&[seed.to_be_bytes().as_slice(), &[*key]].concat()).as_bytes());
