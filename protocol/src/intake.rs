@@ -98,20 +98,21 @@ pub enum Item {
     Receipt(Vec<u8>),
 }
 
-/// Tags from here on are followed by the time of learning; the first version of the store kept the tags below, without it.
-const TIMED: u8 = 3;
-/// An opening; it came later and always carries the time.
-const OPENING: u8 = 2 * TIMED;
-/// A receipt of a node; likewise.
-const RECEIPT: u8 = OPENING + 1;
+/// Tags from here on are followed by the time of learning; the first version of the store kept genesis, record and segment as 0, 1 and 2, without it.
+const TIMED: u8 = GENESIS;
+const GENESIS: u8 = 3;
+const RECORD: u8 = 4;
+const SEGMENT: u8 = 5;
+const OPENING: u8 = 6;
+const RECEIPT: u8 = 7;
 
 impl Item {
     /// The item as stored.
     pub fn to_stored(&self, learnt: WallSeconds) -> Vec<u8> {
         let (tag, bytes) = match self {
-            Item::Genesis(bytes) => (TIMED, bytes),
-            Item::Record(bytes) => (TIMED + 1, bytes),
-            Item::Segment(bytes) => (TIMED + 2, bytes),
+            Item::Genesis(bytes) => (GENESIS, bytes),
+            Item::Record(bytes) => (RECORD, bytes),
+            Item::Segment(bytes) => (SEGMENT, bytes),
             Item::Opening(bytes) => (OPENING, bytes),
             Item::Receipt(bytes) => (RECEIPT, bytes),
         };
@@ -125,13 +126,13 @@ impl Item {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         let rest = if *tag < TIMED { rest } else { rest.get(8..)? };
-        match tag % TIMED {
-            _ if *tag == OPENING => Some(Item::Opening(rest.to_vec())),
-            _ if *tag == RECEIPT => Some(Item::Receipt(rest.to_vec())),
-            _ if *tag > OPENING => None,
-            0 => Some(Item::Genesis(rest.to_vec())),
-            1 => Some(Item::Record(rest.to_vec())),
-            _ => Some(Item::Segment(rest.to_vec())),
+        match *tag {
+            0 | GENESIS => Some(Item::Genesis(rest.to_vec())),
+            1 | RECORD => Some(Item::Record(rest.to_vec())),
+            2 | SEGMENT => Some(Item::Segment(rest.to_vec())),
+            OPENING => Some(Item::Opening(rest.to_vec())),
+            RECEIPT => Some(Item::Receipt(rest.to_vec())),
+            _ => None,
         }
     }
     /// Its own bytes, as they travel.
@@ -496,10 +497,6 @@ impl DocState {
     /// Gives the cache a content that already holds a local edit.
     pub fn set_content(&mut self, content: Content) {
         self.shown.set(content);
-    }
-    /// Drops the cache.
-    pub fn forget_content(&mut self) {
-        self.shown.forget();
     }
 
     /// Acts in settled order: (first anchor that contains them, signed time, hash), unanchored ones last; each uuid once.

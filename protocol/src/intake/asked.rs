@@ -122,12 +122,6 @@ impl DocState {
     pub(super) fn has_admitted(&self, actor: &Actor) -> bool {
         actor.positions.values().flatten().any(|placed| self.admitted.contains(&placed.change))
     }
-    /// Whether a bureau other than the owner and `reader` wrote here: what a reader gets beyond the owner's words and its own.
-    pub fn has_foreign_to(&self, reader: &BureauId) -> bool {
-        let owner = self.owner();
-        self.actors.values().any(|actor| actor.member.bureau != owner && actor.member.bureau != *reader)
-            || self.quotes_other(&[owner, *reader])
-    }
     /// The newest settled position of each actor: the frontier of a strict cut.
     pub fn settled_frontier(&self) -> BTreeMap<ActorId, (u64, Digest, CertificateId)> {
         self.frontier_where(|hash| self.status.get(hash).is_some_and(|s| s.anchor.is_some()))
@@ -147,10 +141,6 @@ impl DocState {
             }
         }
         out
-    }
-    /// The certificate behind an actor.
-    pub fn actor_certificate(&self, actor: &ActorId) -> Option<(CertificateId, &MemberCertificate)> {
-        self.actors.get(actor).map(|a| (a.certificate, a.member.as_ref()))
     }
     /// Where a certificate's life stands: its tip, or `None` if it cannot go on (cut, forked or held) and a new life is needed.
     pub fn writing_tip(&self, certificate: &CertificateId, life: &Life) -> Option<Tip> {

@@ -97,10 +97,6 @@ impl DocState {
     pub fn changes_like(&self, prefix: &str) -> Vec<ChangeHash> {
         self.index.iter().map(|meta| meta.hash).filter(|hash| hash.to_string().starts_with(prefix)).collect()
     }
-    /// Whether a change is well formed and here.
-    pub fn knows(&self, change: &ChangeHash) -> bool {
-        self.index.contains(change)
-    }
     /// Whether a change is in the past of another, or is it.
     pub fn is_before(&self, older: &ChangeHash, newer: &ChangeHash) -> bool {
         self.index.is_ancestor(older, newer)

@@ -634,6 +634,6 @@ fn thirty_three_writers_who_wrote_at_once_go_on_writing() {
     case.state.set_content(content);
     assert_eq!(case.state.tips(), [hashes[1]].into());
     assert!(case.state.text().expect("shows").starts_with("on"));
-    case.state.forget_content();
+    drop(case.state.take_content().expect("shows"));
     assert!(case.state.text().expect("replays").starts_with("on"));
 }

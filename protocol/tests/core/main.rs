@@ -15,6 +15,8 @@ mod delivered;
 mod documents;
 mod exchange;
 mod explain;
+mod intake_asked;
+mod intake_held;
 mod ledger;
 mod lifecycle;
 mod log;

@@ -265,3 +265,23 @@ fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
     assert!(bench.shown().is_some());
     assert!(bench.state.certificates(false).contains(&author), "whoever gets the wrapper gets it too");
 }
+
+#[test]
+fn a_document_says_whether_it_quotes_anybody_known_or_not_yet_known() {
+    let mut little = Directory::new(network());
+    let author = world().bureaus[1].officers[0].id;
+    for bytes in world().bureaus.iter().flat_map(|bureau| &bureau.statements) {
+        let sealed = accord_keys::seal::Sealed::<accord_keys::certificate::MemberCertificate>::from_bytes(bytes);
+        if !sealed.is_ok_and(|sealed| sealed.certificate_id(&network()) == author) {
+            little.learn_bytes(bytes).expect("in order");
+        }
+    }
+    for directory in [&world().directory, &little] {
+        let mut bench = Bench::new(directory);
+        assert!(!bench.state.has_quotes(), "it quotes nobody");
+        let quote = bench.late.clone();
+        let known = bench.entered(directory, world().owner().officers[1], &quote).is_some();
+        assert_eq!(known, directory.certificate(&author).is_some());
+        assert!(bench.state.has_quotes(), "whether the author is known or not: {known}");
+    }
+}
