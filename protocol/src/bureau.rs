@@ -167,7 +167,7 @@ pub struct Bureau {
     reached: BTreeMap<TransportKey, Reached>,
     cursors: BTreeMap<TransportKey, Vec<u8>>,
     /// Devices of partners to whom what is their own has still to be named.
-    homeward: BTreeSet<TransportKey>,
+    homeward: BTreeMap<TransportKey, links::Homeward>,
     /// Longer rows of documents on their way, by the device at the other end.
     progress: BTreeMap<TransportKey, links::Progress>,
     anchor_due: BTreeMap<DocumentId, MonoMillis>,

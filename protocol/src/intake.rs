@@ -293,7 +293,7 @@ impl DocState {
         let Stored { document, items } = stored;
         let mut state: Option<Self> = None;
         let mut learnt = BTreeMap::new();
-        let mut segments = Vec::new();
+        let (mut segments, mut receipts) = (Vec::new(), Vec::new());
         for (seq, bytes) in items {
             learnt.extend(Item::learnt(&bytes).map(|at| (seq, at)));
             let fail = |why: String| LoadError::Item { document, seq, why };
@@ -325,7 +325,7 @@ impl DocState {
                 (Item::Receipt(bytes), Some(state)) => {
                     let sealed = Sealed::<NodeReceipt>::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
                     let receipt = stored::believe(sealed, directory.network()).map_err(|e| fail(e.to_string()))?;
-                    state.learn_receipt(directory, &receipt);
+                    receipts.push(receipt);
                     state.keep_statement(seq, item);
                 }
                 (Item::Segment(bytes), Some(state)) => {
@@ -338,6 +338,10 @@ impl DocState {
         }
         let mut state = state.ok_or(LoadError::NoGenesis(document))?;
         state.learn_segments(directory, segments);
+        // What it names tells whether a receipt still says something.
+        for receipt in &receipts {
+            state.learn_receipt(directory, receipt);
+        }
         state.learnt = learnt;
         state.fresh.clear(); // whatever found a place late is in the store already
         Ok(state)

@@ -110,6 +110,8 @@ pub const WANTS_PER_DAY: usize = 100_000;
 /// Times within a day that one partner, whose cursor says nothing, has named to it what is its own and in no view. Back-pressure: each looks through
 /// the documents and writes a line for each of them.
 pub const HOMEWARD_PER_DAY: usize = 20;
+/// Single documents of a partner's own that are noted to be named to it; beyond that everything of its own is. Back-pressure: a note is one row.
+pub const HOMEWARD_NOTED_MAX: usize = 1_024;
 /// Messages of one link that look through the whole view, within [`VIEW_WALKS_MS`]: a repair takes six. Back-pressure; more are left unread, and the next
 /// quiet moment compares anew.
 pub const VIEW_WALKS_MAX: u32 = 16;
@@ -123,6 +125,8 @@ pub const IN_TOUCH_S: u64 = 24 * 3_600;
 pub const RECEIPT_TIPS_MAX: usize = 64;
 /// Receipts of nodes kept of one document. Back-pressure: what has none waits for an officer, as everything else that is held.
 pub const NODE_RECEIPTS_MAX: usize = 4_096;
+/// Of those, receipts of one node. Back-pressure: nobody who holds one node's key keeps the others' from being heard.
+pub const NODE_RECEIPTS_OF_ONE_MAX: usize = NODE_RECEIPTS_MAX / 4;
 /// Receipts of nodes in one push. Back-pressure: ours has fewer.
 pub const RECEIPTS_PER_PUSH: usize = 1_024;
 /// So long after a cut the registrar lets in by itself what one of its own nodes had receipted before it heard of the cut, seconds: a node that hears
@@ -219,7 +223,7 @@ pub const BUREAUS_MAX: usize = 4_096;
 /// Of those, bureaus that are no partners of ours and that one partner introduced by bringing their root. Back-pressure: nobody fills the others'
 /// room with bureaus of its own invention; a province has some hundred.
 pub const INTRODUCED_MAX: usize = 128;
-/// Statements kept of all those bureaus together that one partner introduced, bytes; those that never go backwards find a quarter more. Back-pressure: each
+/// Statements kept of all bureaus together that are no partners of ours, of what one partner brought, bytes; those that never go backwards find a quarter more. Back-pressure: each
 /// of our own devices hears all of them. Half a MiB for each of [`INTRODUCED_MAX`] is a thousand certificates.
 pub const INTRODUCED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Of a bureau of which more than this is known a device of our own hears between documents rather than before them, bytes. Back-pressure: what a

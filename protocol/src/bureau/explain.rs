@@ -7,7 +7,7 @@ use accord_keys::seal::Sealed;
 
 use super::Bureau;
 use super::links::Introduced;
-use super::rows::{LearnedRow, write};
+use super::rows::{BroughtRow, LearnedRow, write};
 use super::turn::Turn;
 use crate::access::consent::Consent;
 use crate::access::log::{Entry, Log, RecordKind, Rights, Subject};
@@ -80,7 +80,7 @@ impl Known {
 impl Bureau {
     /// Notes that a statement was learnt now.
     pub(super) fn note_learnt(&mut self, turn: &mut Turn, id: StatementId) {
-        let row = LearnedRow { version: 1, at: turn.stamp, seq: self.sequence, from: None };
+        let row = LearnedRow { version: 1, at: turn.stamp, seq: self.sequence, from: None, brought: None };
         turn.put(Table::Learned, &id.0, write(&row));
         self.learnt.insert(id, row);
     }
@@ -92,26 +92,25 @@ impl Bureau {
         }
     }
 
-    /// Notes which partner a bureau was first heard of by.
-    pub(super) fn note_introduced(&mut self, turn: &mut Turn, bureau: BureauId, by: BureauId) {
-        let id = StatementId(bureau.0);
-        if let Some(row) = self.learnt.get_mut(&id) {
-            row.from = Some(by);
+    /// Notes which partner brought a statement of so many bytes of a bureau that is no partner of ours.
+    pub(super) fn note_brought(&mut self, turn: &mut Turn, id: &StatementId, by: BureauId, of: BureauId, size: usize) {
+        if let Some(row) = self.learnt.get_mut(id) {
+            (row.from, row.brought) = (Some(by), Some(BroughtRow { of, size: u32::try_from(size).unwrap_or(u32::MAX) }));
             turn.put(Table::Learned, &id.0, write(row));
         }
     }
 
-    /// The partner that introduced a bureau which is no partner of ours.
-    pub(super) fn introducer_of(&self, bureau: &BureauId) -> Option<BureauId> {
-        self.learnt.get(&StatementId(bureau.0)).filter(|_| !self.partners.contains_key(bureau)).and_then(|row| row.from)
-    }
-
-    /// Bureaus one partner introduced that are no partners of ours, and what is kept of them.
+    /// What one partner brought of bureaus that are no partners of ours: how many it introduced, and how many bytes in all.
     pub(super) fn introduced_by(&self, partner: &BureauId) -> Introduced {
         let mut sum = Introduced::default();
-        for record in self.directory.bureaus().filter(|record| self.introducer_of(&record.id()) == Some(*partner)) {
-            sum.bureaus += 1;
-            sum.bytes = sum.bytes.saturating_add(record.weight());
+        for (id, row) in self.learnt.iter().filter(|(_, row)| row.from == Some(*partner)) {
+            let of = row.brought.map_or(BureauId(id.0), |brought| brought.of);
+            if self.partners.contains_key(&of) {
+                continue;
+            }
+            sum.bureaus += usize::from(of.0 == id.0);
+            let before = || self.directory.bureau(&of).map_or(0, |record| record.weight());
+            sum.bytes = sum.bytes.saturating_add(row.brought.map_or_else(before, |brought| brought.size as usize));
         }
         sum
     }

@@ -25,7 +25,7 @@ mod send;
 mod shelf;
 
 pub(in crate::bureau) use cursor::Recollection;
-pub(in crate::bureau) use homeward::open as open_homeward;
+pub(in crate::bureau) use homeward::{Homeward, open as open_homeward};
 pub(in crate::bureau) use progress::{AcknowledgedRow, Progress, open as open_progress};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -116,6 +116,8 @@ pub struct Link {
     whole: BTreeSet<DocumentId>,
     /// Documents of the other end's own that have still to be named to it; absent as long as that has not begun on this link.
     homeward: Option<BTreeSet<DocumentId>>,
+    /// Of those, what was named on this link.
+    named: BTreeSet<DocumentId>,
     parted: BTreeSet<DocumentId>,
     /// Documents of whose cut a part of the log went: by which record it is cut, and how many records went.
     parting: BTreeMap<DocumentId, (RecordId, usize)>,
@@ -210,6 +212,7 @@ impl Link {
             offered: BTreeMap::new(),
             whole: BTreeSet::new(),
             homeward: None,
+            named: BTreeSet::new(),
             parted: BTreeSet::new(),
             parting: BTreeMap::new(),
             next_mark: 1,

@@ -118,9 +118,23 @@ pub struct LearnedRow {
     /// The store-wide sequence at that time.
     #[n(2)]
     pub seq: u64,
-    /// With the first root of a bureau: the partner that introduced it.
+    /// The partner that brought it, of a bureau that was no partner of ours then.
     #[n(3)]
     pub from: Option<BureauId>,
+    /// With it: that bureau and the bytes of the statement. A row of before names the partner with the first root alone.
+    #[n(4)]
+    pub brought: Option<BroughtRow>,
+}
+
+/// Of what bureau a partner brought a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct BroughtRow {
+    #[n(0)]
+    pub of: BureauId,
+    /// Bytes.
+    #[n(1)]
+    pub size: u32,
 }
 
 /// One holder in a stored summary.

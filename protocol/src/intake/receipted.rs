@@ -1,6 +1,6 @@
 //! What a node of the owner had taken in before it heard of a cut: the registrar lets it in by itself, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::directory::{CertStanding, Directory};
 use accord_keys::revocation::RevocationClass;
@@ -9,7 +9,7 @@ use accord_keys::time::WallSeconds;
 
 use super::DocState;
 use crate::access::log::Cut;
-use crate::id::{BureauId, CertificateId, RecordId};
+use crate::id::{BureauId, CertificateId, RecordId, StatementId};
 use crate::limits;
 use crate::receipt::{NodeReceipt, is_by_node_of};
 use crate::rules::ChangeHash;
@@ -25,17 +25,42 @@ pub struct Receipted {
     pub writers: BTreeSet<BureauId>,
 }
 
+/// Of receipts: the node, the newest record it knew, and the cuts they pass by.
+type Alike = (CertificateId, RecordId, BTreeSet<RecordId>);
+
 impl DocState {
-    /// Takes in a receipt of one of the owner's nodes; `false` when it is none, was known, or there are too many.
+    /// Takes in a receipt of one of the owner's nodes; `false` when it is none, was known, tells nothing any more, or there are too many.
     pub fn learn_receipt(&mut self, directory: &Directory, receipt: &Verified<NodeReceipt>) -> bool {
         let new = receipt.body().document == self.id()
             && is_by_node_of(directory, &self.owner(), receipt)
-            && self.receipts.len() < limits::NODE_RECEIPTS_MAX
-            && !self.receipts.contains_key(&receipt.id());
+            && !self.receipts.contains_key(&receipt.id())
+            && !self.is_spent(directory, receipt.body())
+            && self.has_room_for_receipt(directory, &receipt.body().certificate);
         if new {
             self.receipts.insert(receipt.id(), receipt.body().clone());
         }
         new
+    }
+
+    /// Whether a receipt tells nothing any more: all it names is settled, or its node is revoked.
+    fn is_spent(&self, directory: &Directory, receipt: &NodeReceipt) -> bool {
+        let is_settled = |tip: &ChangeHash| self.status.get(tip).is_some_and(|status| status.anchor.is_some());
+        receipt.tips.iter().all(is_settled) || directory.revoked(&receipt.certificate).is_some()
+    }
+
+    /// Whether one more receipt of a node finds room: no node takes the others' share, and what tells nothing any more makes room.
+    fn has_room_for_receipt(&mut self, directory: &Directory, node: &CertificateId) -> bool {
+        let has_room = |receipts: &BTreeMap<StatementId, NodeReceipt>| {
+            receipts.len() < limits::NODE_RECEIPTS_MAX
+                && (receipts.len() < limits::NODE_RECEIPTS_OF_ONE_MAX
+                    || receipts.values().filter(|receipt| receipt.certificate == *node).count() < limits::NODE_RECEIPTS_OF_ONE_MAX)
+        };
+        if !has_room(&self.receipts) {
+            let mut receipts = std::mem::take(&mut self.receipts);
+            receipts.retain(|_, receipt| !self.is_spent(directory, receipt));
+            self.receipts = receipts;
+        }
+        has_room(&self.receipts)
     }
 
     /// What a receipt of just these changes names: those of them that count here, of other bureaus' writers nobody revoked, without the others' past.
@@ -58,27 +83,22 @@ impl DocState {
             return out;
         }
         let mut stands: BTreeSet<ChangeHash> = BTreeSet::new();
-        for receipt in self.receipts.values() {
-            if self.log.get(&receipt.head).is_none() || directory.standing(&receipt.certificate, now) != CertStanding::Good {
-                continue;
-            }
-            let known = |record: &RecordId| self.log.not_older(&receipt.head, record);
-            let passes_by = |cut: &Cut| !cut.strict && !known(&cut.record) && self.is_in_time(cut, receipt, now);
-            let past =
-                self.index.causal_past_until(&receipt.tips, |meta| self.admitted.contains(&meta.hash) || stands.contains(&meta.hash));
+        for ((certificate, head, passed), tips) in self.receipts_alike(directory, now) {
+            let known = |record: &RecordId| self.log.not_older(&head, record);
+            let past = self.index.causal_past_until(&tips, |meta| self.admitted.contains(&meta.hash) || stands.contains(&meta.hash));
             let mut came = BTreeSet::new();
             for meta in past {
                 let Some(writer) = self.actors.get(&meta.actor) else { continue };
                 let counts = |dep: &ChangeHash| self.admitted.contains(dep) || stands.contains(dep) || came.contains(dep);
                 if directory.revoked(&writer.certificate) != Some(RevocationClass::Compromised)
-                    && self.stands(meta, counts, known, |cut| !passes_by(cut))
+                    && self.stands(meta, counts, known, |cut| !passed.contains(&cut.record))
                 {
                     came.insert(meta.hash);
                     out.writers.insert(writer.member.bureau);
                 }
             }
             if !came.is_empty() {
-                out.nodes.insert(receipt.certificate);
+                out.nodes.insert(certificate);
                 stands.extend(came);
             }
         }
@@ -86,9 +106,31 @@ impl DocState {
         out
     }
 
-    /// Whether a receipt came as soon after a cut as a node may go without hearing its registrar, and is used while that is not long ago.
-    fn is_in_time(&self, cut: &Cut, receipt: &NodeReceipt, now: WallSeconds) -> bool {
-        let at = self.log.get(&cut.record).and_then(|entry| entry.record.as_ref()).map(|record| record.body().at);
-        at.is_some_and(|at| receipt.at <= at.plus(limits::IN_TOUCH_S) && now < at.plus(limits::RECEIPTED_WAITS_S))
+    /// The tips of all receipts of one good node that knew the same record and pass by the same cuts: their past is walked once, for whoever
+    /// brings many small pieces gets a receipt for each. One that passes by no cut tells nothing. A cut of long ago is passed by no more.
+    fn receipts_alike(&self, directory: &Directory, now: WallSeconds) -> BTreeMap<Alike, Vec<ChangeHash>> {
+        let mut alike: BTreeMap<Alike, Vec<ChangeHash>> = BTreeMap::new();
+        let at = |cut: &Cut| self.log.get(&cut.record).and_then(|entry| entry.record.as_ref()).map(|record| record.body().at);
+        let in_use = |at: &WallSeconds| now < at.plus(limits::RECEIPTED_WAITS_S);
+        let cuts: Vec<(RecordId, WallSeconds)> =
+            self.log.cuts().iter().filter(|cut| !cut.strict).filter_map(|cut| Some((cut.record, at(cut).filter(in_use)?))).collect();
+        if cuts.is_empty() {
+            return alike;
+        }
+        let mut good: BTreeMap<CertificateId, bool> = BTreeMap::new();
+        for receipt in self.receipts.values() {
+            let is_good = || directory.standing(&receipt.certificate, now) == CertStanding::Good;
+            if !*good.entry(receipt.certificate).or_insert_with(is_good) || self.log.get(&receipt.head).is_none() {
+                continue;
+            }
+            // It came as soon after the cut as a node may go without hearing its registrar, and the node had not heard of it.
+            let passes_by =
+                |(cut, at): &&(RecordId, WallSeconds)| receipt.at <= at.plus(limits::IN_TOUCH_S) && !self.log.not_older(&receipt.head, cut);
+            let passed: BTreeSet<RecordId> = cuts.iter().filter(passes_by).map(|(cut, _)| *cut).collect();
+            if !passed.is_empty() {
+                alike.entry((receipt.certificate, receipt.head, passed)).or_default().extend(&receipt.tips);
+            }
+        }
+        alike
     }
 }

@@ -455,6 +455,12 @@ fn all_that_one_partner_introduced_is_bounded_together_and_leaves_room_for_what_
     assert_eq!(invented_bytes(&county, A), kept, "and no further bureau");
     bring(&mut county, C, A, &[invented(101, created)]);
     assert!(invented_bytes(&county, A) > kept, "another partner's evidence is taken");
+    // Nor does what one brought of a bureau keep another from bringing more of the same.
+    let before = invented_bytes(&county, A);
+    bring(&mut county, M, A, &[long_revocation(5, each + 1, created)]);
+    assert_eq!(invented_bytes(&county, A), before);
+    bring(&mut county, C, A, &[long_revocation(5, each + 1, created)]);
+    assert!(invented_bytes(&county, A) > before + 30_000, "what its introducer may bring no more another may");
     let own = statements(&county, A);
     let certificate = officer(&county, M, 1);
     bring(&mut county, M, A, &[certificate]);

@@ -1,12 +1,13 @@
 //! Naming to an owner what of its own it may have lost and does not compare: what it took back from us, or what no clause lets us have now.
 //!
 //! ```text
-//! hello without a cursor we believe --> noted, on disk --> at the first quiet moment, of each such document its newest records
-//!       owner holds it: acknowledged           owner lacks it: Want --> the whole document          all acknowledged --> noted no more
+//! hello without a cursor we believe --> all of it noted, on disk --> at the first quiet moment, of each such document its newest records
+//!       owner holds it: acknowledged      owner lacks it: Want --> the whole document      all acknowledged --> noted no more but what may not go
 //! ```
-//! It is noted too where a walk leaves something of the kind behind: on the terms of that moment it may not go, and on better ones no walk comes there.
-//! Both sides compare what the owner may give; what it may not give any more is in no sum, and nothing but a walk brought it home. Where the
-//! cursor that comes back is of another store, theirs or ours, there is no walk.
+//! A single document is noted too, in the step that makes it necessary: where a walk leaves something of it behind (on the terms of that moment it may
+//! not go, and on better ones no walk comes there), and where its log branched and we are let in no more. Both sides compare what the owner may give;
+//! what it may not give any more is in no sum, and nothing but a walk brought it home. Where the cursor that comes back is of another store, theirs or
+//! ours, there is no walk.
 
 use super::*;
 
@@ -17,17 +18,67 @@ fn row_key(transport: &TransportKey) -> Vec<u8> {
     [HOMEWARD, &transport.0].concat()
 }
 
+/// What has still to be named to a device of a partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::bureau) enum Homeward {
+    /// Everything that is its own and in no view.
+    All,
+    /// Of that, these documents.
+    These(BTreeSet<DocumentId>),
+}
+
+impl Homeward {
+    /// A row: `1`, or `2` and the ids of documents, 32 bytes each, ascending.
+    fn to_row(&self) -> Vec<u8> {
+        match self {
+            Homeward::All => vec![1],
+            Homeward::These(documents) => std::iter::once(2).chain(documents.iter().flat_map(|document| document.0)).collect(),
+        }
+    }
+
+    /// What does not read as a list of ids means everything: nothing is lost by naming more.
+    fn from_row(row: &[u8]) -> Self {
+        let Some((2, ids)) = row.split_first() else { return Homeward::All };
+        let (ids, []) = ids.as_chunks::<32>() else { return Homeward::All };
+        Homeward::These(ids.iter().map(|id| DocumentId(*id)).collect())
+    }
+
+    /// Of these, so many at most: beyond that it is everything.
+    fn these(documents: BTreeSet<DocumentId>) -> Self {
+        if documents.len() > limits::HOMEWARD_NOTED_MAX { Homeward::All } else { Homeward::These(documents) }
+    }
+}
+
 /// To whom what is their own has still to be named, by the rows of a store.
-pub(in crate::bureau) fn open(local: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeSet<TransportKey> {
-    let keys = local.keys().filter_map(|key| <[u8; 32]>::try_from(key.strip_prefix(HOMEWARD)?).ok());
-    keys.map(TransportKey).collect()
+pub(in crate::bureau) fn open(local: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<TransportKey, Homeward> {
+    let device = |key: &[u8]| <[u8; 32]>::try_from(key.strip_prefix(HOMEWARD)?).ok().map(TransportKey);
+    local.iter().filter_map(|(key, row)| Some((device(key)?, Homeward::from_row(row)))).collect()
 }
 
 impl Bureau {
     /// A partner came whose cursor says nothing: what is its own and in no sum has to be named to it.
     pub(super) fn note_homeward(&mut self, turn: &mut Turn, transport: TransportKey, bureau: &BureauId) {
-        if self.owned.get(bureau).is_some_and(|count| *count > 0) && self.homeward.insert(transport) {
-            turn.put(Table::Local, &row_key(&transport), vec![1]);
+        if self.owned.get(bureau).is_some_and(|count| *count > 0) {
+            self.set_homeward(turn, transport, Homeward::All);
+        }
+    }
+
+    /// One document has to be named to a device of its owner, besides what has to be already.
+    fn note_document(&mut self, turn: &mut Turn, transport: TransportKey, document: DocumentId) {
+        let mut documents = match self.homeward.get(&transport) {
+            Some(Homeward::All) => return,
+            Some(Homeward::These(documents)) => documents.clone(),
+            None => BTreeSet::new(),
+        };
+        if documents.insert(document) {
+            self.set_homeward(turn, transport, Homeward::these(documents));
+        }
+    }
+
+    fn set_homeward(&mut self, turn: &mut Turn, transport: TransportKey, homeward: Homeward) {
+        if self.homeward.get(&transport) != Some(&homeward) {
+            turn.put(Table::Local, &row_key(&transport), homeward.to_row());
+            self.homeward.insert(transport, homeward);
         }
     }
 
@@ -37,42 +88,61 @@ impl Bureau {
         let (Some(link), Some(summary)) = (self.links.get(&id), self.documents.get(document)) else { return };
         let (transport, owner) = (link.transport, summary.owner);
         if !link.own && link.is_with(&owner) && !link.echoes.contains(&summary.newest_seq) {
-            self.note_homeward(turn, transport, &owner);
+            self.note_document(turn, transport, *document);
         }
     }
 
-    /// Whether something that is a partner's own and in no view may not be named to it on the terms of now.
-    fn leaves_behind(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> bool {
-        let mut theirs = self.documents.values().filter(|summary| summary.owner == *bureau && !self.in_view(turn, link, summary));
-        theirs.any(|summary| !self.may_go(turn, &summary.facts(), self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole()))
+    /// Of what has to be named, what is the partner's own and in no view.
+    fn homeward_of(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> BTreeSet<DocumentId> {
+        let out_of_view = |summary: &&Summary| summary.owner == *bureau && !self.in_view(turn, link, summary);
+        match self.homeward.get(&link.transport) {
+            None => BTreeSet::new(),
+            Some(Homeward::All) => self.documents.values().filter(out_of_view).map(|summary| summary.document).collect(),
+            Some(Homeward::These(these)) => {
+                these.iter().filter_map(|id| self.documents.get(id)).filter(out_of_view).map(|summary| summary.document).collect()
+            }
+        }
+    }
+
+    /// Of what had to be named, what stays to be: of all, what may not go on the terms of now; of single ones, what was not named on this link.
+    fn left_behind(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> BTreeSet<DocumentId> {
+        let may_go = |document: &DocumentId| {
+            let facts = self.documents[document].facts();
+            self.may_go(turn, &facts, self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole())
+        };
+        let all = self.homeward.get(&link.transport) == Some(&Homeward::All);
+        let mut left = self.homeward_of(turn, link, bureau);
+        left.retain(|document| if all { !may_go(document) } else { !link.named.contains(document) });
+        left
     }
 
     /// At a quiet moment: begins to name what is the other end's own, or notes that all of it arrived. Answers whether something has still to go.
     pub(super) fn homeward_due(&mut self, turn: &mut Turn, id: LinkId) -> bool {
         let link = &self.links[&id];
         let transport = link.transport;
-        let Some(peer) = link.peer.filter(|_| self.homeward.contains(&transport)) else { return false };
-        let begun = link.homeward.is_some();
-        if !begun {
+        let Some(peer) = link.peer.filter(|_| self.homeward.contains_key(&transport)) else { return false };
+        if link.homeward.is_none() {
             if !self.quota(turn, peer.bureau).take_homeward() {
                 return false;
             }
-            let link = &self.links[&id];
-            let theirs = self.documents.values().filter(|summary| summary.owner == peer.bureau && !self.in_view(turn, link, summary));
-            let documents: BTreeSet<DocumentId> = theirs.map(|summary| summary.document).collect();
-            self.links.get_mut(&id).expect("present above").homeward = Some(documents);
+            let documents = self.homeward_of(turn, &self.links[&id], &peer.bureau);
+            let link = self.links.get_mut(&id).expect("present above");
+            (link.homeward, link.named) = (Some(documents), BTreeSet::new());
             self.pump(turn, id);
         }
         let link = &self.links[&id];
         let rests = link.in_flight.is_empty() && link.whole.is_empty() && link.homeward.as_ref().is_some_and(BTreeSet::is_empty);
-        if rests && self.leaves_behind(turn, link, &peer.bureau) {
-            return false; // Another link begins again, or this one once the terms are others.
+        if !rests {
+            return true;
         }
-        if rests {
+        let left = self.left_behind(turn, link, &peer.bureau);
+        if left.is_empty() {
             self.homeward.remove(&transport);
             turn.remove(Table::Local, &row_key(&transport));
+        } else {
+            self.set_homeward(turn, transport, Homeward::these(left)); // Another link begins again, or this one once the terms are others.
         }
-        !rests
+        false
     }
 
     /// A document of the other end's own, in which we are let in no more, has a log that branched. Its owner alone can heal it and may know of one
@@ -80,8 +150,11 @@ impl Bureau {
     pub(super) fn name_branches(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId) {
         let Some(link) = self.links.get(&id) else { return };
         let Some(bureau) = link.bureau() else { return };
-        // Where all such documents will be named this one is among them.
-        let comes_anyway = link.homeward.is_none() && self.homeward.contains(&link.transport);
+        // Where such documents will be named this one is among them. Noted it is in the step that acknowledges what made it branch: the other end
+        // has no reason to say that again.
+        let transport = link.transport;
+        let comes_anyway = link.homeward.is_none() && self.homeward.contains_key(&transport);
+        self.note_document(turn, transport, document);
         if comes_anyway || !self.quota(turn, bureau).take_want() {
             return;
         }
@@ -114,6 +187,7 @@ impl Bureau {
             .filter(|heads| self.documents[&document].held == 0 && heads.iter().map(|bytes| bytes.0.len()).sum::<usize>() <= PUSH_BYTES);
         let link = self.links.get_mut(&id).expect("present above");
         link.homeward.as_mut().expect("present above").remove(&document);
+        link.named.insert(document);
         let Some(records) = heads else {
             link.whole.insert(document);
             return true;
@@ -135,4 +209,29 @@ impl Bureau {
 fn newest(state: &DocState, head: &crate::id::RecordId) -> Option<Bytes> {
     let record = state.log().get(head)?.record.as_ref()?;
     Some(Bytes(record.sealed().to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_all_or_which_and_what_does_not_read_says_all() {
+        let these = |ids: &[u8]| Homeward::These(ids.iter().map(|id| DocumentId([*id; 32])).collect());
+        for homeward in [Homeward::All, these(&[]), these(&[1]), these(&[1, 2, 255])] {
+            assert_eq!(Homeward::from_row(&homeward.to_row()), homeward);
+        }
+        for row in [&[][..], &[1], &[1, 2], &[2, 1], &[3], &[2; 34]] {
+            assert_eq!(Homeward::from_row(row), Homeward::All, "{row:?}");
+        }
+        let most = (0..limits::HOMEWARD_NOTED_MAX as u64 + 1).map(|n| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            DocumentId(id)
+        });
+        let mut documents: BTreeSet<DocumentId> = most.collect();
+        assert_eq!(Homeward::these(documents.clone()), Homeward::All);
+        documents.pop_first();
+        assert_eq!(Homeward::these(documents.clone()), Homeward::These(documents));
+    }
 }

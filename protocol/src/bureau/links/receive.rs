@@ -401,20 +401,14 @@ impl Bureau {
             }
             return false;
         }
-        let introduces = match &statement {
-            wire::IdentityStatement::Root(root) if root.body().previous.is_none() => Some(BureauId(root.id().0)),
-            _ => None,
-        };
+        let statement_id = statement.id();
         let new = self.learn_identity(turn, statement).unwrap_or(false);
         if let Some(partner) = counted.filter(|_| new) {
             self.quota(turn, partner).count_statement(size, about.filter(|bureau| *bureau != partner));
-            let introduced = introduces.filter(|bureau| *bureau != partner);
-            if let Some(bureau) = introduced {
-                self.note_introduced(turn, bureau, partner);
-            }
-            // Whoever brings more of a bureau: it counts with what its introducer brought us into.
-            if let Some(introducer) = about.and_then(|bureau| self.introducer_of(&bureau)) {
-                self.quota(turn, introducer).count_introduced(usize::from(introduced.is_some()), size);
+            // It counts with what this partner brought, whoever brought more of that bureau: nobody uses up what another may bring.
+            if let Some(of) = about.filter(|bureau| *bureau != partner && !self.partners.contains_key(bureau)) {
+                self.note_brought(turn, &statement_id, partner, of, size);
+                self.quota(turn, partner).count_introduced(usize::from(of.0 == statement_id.0), size);
             }
         }
         match lasting.filter(|_| new) {
@@ -458,14 +452,11 @@ impl Bureau {
                 if known.weight().saturating_add(size) > most {
                     return Err("as much of this bureau as is kept");
                 }
-                if let Some(introducer) = self.introducer_of(&bureau) {
-                    let most = if lasting {
-                        limits::INTRODUCED_BYTES_MAX + limits::INTRODUCED_BYTES_MAX / 4
-                    } else {
-                        limits::INTRODUCED_BYTES_MAX
-                    };
-                    if self.introduced(turn, introducer).bytes.saturating_add(size) > most {
-                        return Err("as much as is kept of what one partner introduced");
+                if bureau != partner && !self.partners.contains_key(&bureau) {
+                    let most = limits::INTRODUCED_BYTES_MAX;
+                    let most = if lasting { most + most / 4 } else { most };
+                    if self.introduced(turn, partner).bytes.saturating_add(size) > most {
+                        return Err("as much as is kept of what one partner brings of others");
                     }
                 }
             }
@@ -476,7 +467,7 @@ impl Bureau {
                     return Err("as many bureaus as a partner introduces");
                 }
                 if introduced.bytes.saturating_add(size) > limits::INTRODUCED_BYTES_MAX {
-                    return Err("as much as is kept of what one partner introduced");
+                    return Err("as much as is kept of what one partner brings of others");
                 }
                 if self.directory.bureaus().count() >= limits::BUREAUS_MAX {
                     return Err("as many bureaus as are kept");
