@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use accord_keys::seal::Sealed;
 use accord_protocol::access::log::{Record, RecordKind, Subject};
-use accord_protocol::id::DocumentId;
+use accord_protocol::agreement::{Category, Tlp, Verb};
+use accord_protocol::id::{Bytes, DocumentId, NetworkId, RecordId};
 use accord_protocol::input::{Command, Draft, GrantTerms};
 use accord_protocol::intake::Item;
-use accord_protocol::wire::Message;
+use accord_protocol::view::View;
+use accord_protocol::wire::{Message, Push};
 
-use crate::county::{County, usual};
+use crate::county::{County, terms, usual};
 
 /// Opens threads for the second bureau and sends nothing yet.
 fn opened(county: &mut County, count: usize) {
@@ -145,4 +147,88 @@ fn a_cut_at_the_end_of_a_long_log_is_told_until_its_last_page_has_arrived() {
     county.link(0, 1, true);
     county.pass(60);
     assert!(knows_its_cut(&county, 1, &document), "nobody compares on such a link: it is said again");
+}
+
+#[test]
+fn a_branch_its_owner_never_saw_is_named_to_it_though_the_power_fails_at_once() {
+    a_branch_is_named(&|county, _| {
+        county.restart(1, &[]);
+        county.link(0, 1, false);
+        county.link(0, 1, true);
+    });
+}
+
+#[test]
+fn a_branch_its_owner_never_saw_is_named_to_it_though_the_terms_change_at_once() {
+    a_branch_is_named(&|county, agreement| {
+        let (id, reason) = (agreement.to_owned(), "inquiry".to_owned());
+        assert!(county.nodes[1].has_sends(), "it was about to be named");
+        county.ask(1, Command::AgreementSuspend { id, categories: vec!["TRAF".to_owned()], reason });
+    });
+}
+
+/// The partner hears of a branch of the owner's log that cuts it, and then this happens.
+fn a_branch_is_named(happens: &dyn Fn(&mut County, &str)) {
+    let lines = [Category::CrimSeries, Category::Traf].map(|category| (category, Verb::Append, Tlp::AmberStrict));
+    let mut county = County::new(2);
+    let agreed = terms(county.now.wall, 90, &lines);
+    let agreement = county.agree(0, 1, agreed);
+    let case = county.open_case(0, &[1], "title", "text");
+    county.pass(60);
+    county.note(1, &case, "by the partner");
+    county.pass(600);
+    let document = DocumentId::from_hex(&case).expect("an id");
+    let network = NetworkId::named("county");
+    let records = county.nodes[0].items[&document].iter().filter_map(|(_, item)| record(item));
+    let records: Vec<_> = records.map(|bytes| Sealed::<Record>::from_bytes(&bytes).expect("a record")).collect();
+    assert!(records.len() > 1, "something follows the first record");
+    // What another life of the owner's node wrote after its first record, and took to nobody but the partner.
+    let first = &records[0];
+    let cut = RecordKind::Cut(Subject::Bureau(county.nodes[1].id), vec![Verb::Read, Verb::Append], vec![], false, Bytes(vec![]));
+    let body = Record { index: 2, previous: RecordId(first.id(&network).0), kind: cut, ..first.claimed().clone() };
+    let cut = Sealed::seal(&network, body, &[county.nodes[0].identity.signer.as_ref()]).expect("well formed").to_bytes();
+    let knows = |county: &County, at: usize| county.nodes[at].items[&document].iter().any(|(_, item)| record(item).as_ref() == Some(&cut));
+    let push = Push { records: vec![Bytes(cut.clone())], ..Push::empty(9_999, document) };
+    county.hand(0, 1, &Message::Push(push));
+    assert!(knows(&county, 1) && !knows(&county, 0));
+    happens(&mut county, &agreement);
+    county.pass(120);
+    assert!(knows(&county, 0), "its owner alone can heal the log, and has to know of both branches for it");
+}
+
+#[test]
+fn what_may_not_go_home_for_long_is_waited_for_and_the_rest_is_named_once() {
+    let lines = [Category::CrimSeries, Category::Traf].map(|category| (category, Verb::Append, Tlp::AmberStrict));
+    let mut county = County::new(2);
+    let agreed = terms(county.now.wall, 90, &lines);
+    let agreement = county.agree(0, 1, agreed);
+    opened(&mut county, 5);
+    let draft = Draft { title: "t".to_owned(), text: "text".to_owned(), category: "TRAF".to_owned(), ..Draft::default() };
+    let with = vec![county.nodes[1].name.clone()];
+    let View::Sending(sent) = county.ask(0, Command::CaseOpen { draft, with, continues: None }) else { panic!("it is sent") };
+    let traffic = sent.id;
+    county.pass(60);
+    let partner = county.nodes[1].name.clone();
+    for document in held(&county).into_iter().map(|id| id.to_string()).filter(|id| *id != traffic) {
+        county.ask(0, Command::AccessCut { id: document, subject: partner.clone(), strict: false });
+    }
+    county.pass(60);
+    let reason = "inquiry".to_owned();
+    county.ask(0, Command::AgreementSuspend { id: agreement.clone(), categories: vec!["TRAF".to_owned()], reason });
+    county.pass(60);
+    county.note(1, &traffic, "while it may not go");
+    county.pass(60);
+    county.heard = Some(Vec::new());
+    for _ in 0..3 {
+        county.link(0, 1, false);
+        county.link(0, 1, true);
+        county.pass(60);
+    }
+    let heard = county.heard.take().expect("listening");
+    let named = heard.iter().filter(|(from, to, message)| (*from, *to) == (1, 0) && matches!(message, Message::Push(_))).count();
+    assert_eq!(named, 0, "what is not waited for is not named at every link");
+    resume(&mut county, &agreement);
+    county.pass(120);
+    let View::Document(view) = county.ask(0, Command::DocumentShow { id: traffic }) else { panic!("a document") };
+    assert_eq!(view.entries.len(), 2, "and it goes home in the end");
 }
