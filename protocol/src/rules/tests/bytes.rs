@@ -80,18 +80,18 @@ fn other_actors_ascend_and_the_author_is_none_of_them() {
 #[test]
 fn what_has_no_dependencies_makes_the_two_objects_and_begins_at_one() {
     assert_eq!(refused(&founding()), None);
-    let of = |ops: &[ForgedOp]| Forged { ops: ops.to_vec(), ..founding() };
+    let of = |ops: Vec<ForgedOp>| Forged { ops, ..founding() };
     let (acts, text) = (make("acts", 2), make("text", 4));
     let char = insert(OWN_TEXT, ForgedKey::Head, 6, b"z");
     for (name, wrong) in [
         ("another sequence number", Forged { seq: 2, ..founding() }),
         ("another first counter", Forged { start_op: 2, ..founding() }),
-        ("no operations", of(&[])),
-        ("no text", of(&[acts.clone()])),
-        ("no acts", of(&[text.clone()])),
-        ("the text before the acts", of(&[text.clone(), acts.clone()])),
-        ("a third object", of(&[acts.clone(), text.clone(), text.clone()])),
-        ("a character between the objects", of(&[acts, char, text])),
+        ("no operations", of(vec![])),
+        ("no text", of(vec![acts.clone()])),
+        ("no acts", of(vec![text.clone()])),
+        ("the text before the acts", of(vec![text.clone(), acts.clone()])),
+        ("a third object", of(vec![acts.clone(), text.clone(), text.clone()])),
+        ("a character between the objects", of(vec![acts, char, text])),
     ] {
         assert_eq!(refused(&wrong), Some(Malformed::NotFounding), "{name}");
     }
@@ -100,11 +100,13 @@ fn what_has_no_dependencies_makes_the_two_objects_and_begins_at_one() {
 
 #[test]
 fn an_object_is_made_with_nothing_but_its_name() {
-    let lies: [(&str, fn(&mut ForgedOp)); 3] =
-        [("an insertion", |op| op.insert = true), ("a value", |op| op.value_type = 6), ("a predecessor", |op| op.preds = vec![(0, 1)])];
-    for (name, lie) in lies {
-        let mut forged = founding();
-        lie(&mut forged.ops[0]);
+    let acts = make("acts", 2);
+    for (name, lie) in [
+        ("an insertion", ForgedOp { insert: true, ..acts.clone() }),
+        ("a value", ForgedOp { value_type: 6, ..acts.clone() }),
+        ("a predecessor", ForgedOp { preds: vec![(0, 1)], ..acts }),
+    ] {
+        let forged = Forged { ops: vec![lie, make("text", 4)], ..founding() };
         assert_eq!(refused(&forged), Some(Malformed::NotInSchema { op: 0 }), "{name}");
     }
     // One value and then a gap, in a column that such a change has not.

@@ -66,7 +66,7 @@ impl Scene {
 #[test]
 fn an_index_is_empty_until_a_change_stands_in_it() {
     let index = Index::new(OWNER);
-    assert!(index.is_empty() && index.len() == 0 && index.heads().is_empty());
+    assert!(index.is_empty() && index.heads().is_empty());
     let scene = Scene::new();
     assert!(!scene.index.is_empty());
     assert_eq!(scene.index.len(), 4);
