@@ -194,4 +194,18 @@ mod tests {
         let b = Clock::default().with(40, 2);
         assert_eq!(a.merged(&b, &mut |x, y| Err((x, y))).err(), Some((1, 2)));
     }
+
+    #[test]
+    fn merging_with_a_part_of_itself_is_the_whole_that_stood_there_before() {
+        // Far apart and few, so that nodes of every height have empty places.
+        let older = clock(&(0..40).map(|actor| (actor, 1)).collect());
+        let newer = older.with(7, 2).with(305, 2).with(600, 3);
+        assert!(older.height < newer.height);
+        let newer_of = &mut |x: u32, y: u32| Ok::<_, ()>(x.max(y));
+        for merged in [older.merged(&newer, newer_of), newer.merged(&older, newer_of)] {
+            let root = merged.expect("never fails").root;
+            let (Some(Node::Inner(merged)), Some(Node::Inner(newer))) = (&root, &newer.root) else { panic!("more actors than a leaf has") };
+            assert!(Arc::ptr_eq(merged, newer), "nothing is made anew");
+        }
+    }
 }

@@ -266,4 +266,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn flags_are_written_as_counts_that_begin_with_false() {
+        for (flags, expected) in [
+            (&[][..], &[][..]),
+            (&[false], &[1]),
+            (&[true], &[0, 1]),
+            (&[false, false, true], &[2, 1]),
+            (&[true, false, false], &[0, 1, 2]),
+        ] {
+            let mut out = Vec::new();
+            put_booleans(&mut out, flags.iter().copied());
+            assert_eq!(out, expected, "{flags:?}");
+        }
+    }
 }

@@ -264,7 +264,8 @@ impl Index {
     /// Every change of `actor` whose operations include `counter`: one, or several where the actor forked.
     pub fn change_of_op(&self, counter: u64, actor: &ActorId) -> Vec<ChangeHash> {
         let (Some(actor), Ok(counter)) = (self.actors.get(actor), u32::try_from(counter)) else { return Vec::new() };
-        let from = counter.saturating_sub(OPS_MAX as u32 - 1);
+        // What starts so many counters before has its last operation before it.
+        let from = counter.saturating_sub(OPS_MAX as u32);
         let mut found = Vec::new();
         for (_, _, number) in self.by_counter.range((*actor, from, 0)..=(*actor, counter, NONE)).rev() {
             let node = self.node(*number);
@@ -476,7 +477,7 @@ impl Scan<'_> {
         let founding_actor = if self.founding == NONE {
             object.actor == 0 // a founding change writes into the objects it makes itself
         } else {
-            actor != NONE && actor == self.index.node(self.founding).actor
+            actor == self.index.node(self.founding).actor
         };
         if founding_actor && object.counter == counter { Ok(()) } else { Err(Malformed::WrongObject { op: offset as usize }) }
     }
@@ -538,6 +539,7 @@ mod tests {
             let (at, steps) = index.walk_back(newest, |meta| meta.seq > target).expect("in the chain");
             assert_eq!(index.node(at).meta.seq, target);
             assert!(steps <= 40, "{steps} steps to {target}");
+            assert_eq!(steps == 0, at == newest, "every change on the way is a step: {steps} to {target}");
         }
     }
 }

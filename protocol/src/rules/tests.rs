@@ -2,8 +2,10 @@
 
 use super::*;
 
+mod bytes;
 mod editing;
 mod hostile;
+mod lookups;
 mod mutation;
 mod past;
 mod vectors;

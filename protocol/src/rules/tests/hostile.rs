@@ -120,18 +120,18 @@ fn quiet<T>(run: impl FnOnce() -> T) -> T {
     result
 }
 
-const TEXT: ForgedId = (1, 2);
-const ACTS: ForgedId = (1, 1);
+pub(super) const TEXT: ForgedId = (1, 2);
+pub(super) const ACTS: ForgedId = (1, 1);
 
-fn insert(object: ForgedId, key: ForgedKey, value_type: u64, value: &[u8]) -> ForgedOp {
+pub(super) fn insert(object: ForgedId, key: ForgedKey, value_type: u64, value: &[u8]) -> ForgedOp {
     ForgedOp { object: Some(object), key, insert: true, action: 1, value_type, value: value.to_vec(), preds: vec![], mark: None }
 }
 
-fn insert_char(key: ForgedKey, char: &str) -> ForgedOp {
+pub(super) fn insert_char(key: ForgedKey, char: &str) -> ForgedOp {
     insert(TEXT, key, 6, char.as_bytes())
 }
 
-fn delete(element: ForgedId) -> ForgedOp {
+pub(super) fn delete(element: ForgedId) -> ForgedOp {
     ForgedOp { insert: false, action: 3, value_type: 0, preds: vec![element], ..insert(TEXT, ForgedKey::Element(element), 0, b"") }
 }
 
