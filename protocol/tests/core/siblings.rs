@@ -13,7 +13,7 @@ use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{DocumentView, View};
 use accord_protocol::wire::{Message, Push};
 
-use crate::county::{County, OFFICER, usual};
+use crate::county::{County, OFFICER, push_of, usual};
 use crate::world::{verified, world};
 
 /// The registrar's node of the first bureau, two partners, and the first bureau's second node.
@@ -124,6 +124,38 @@ fn a_receipt_that_came_before_the_work_serves_when_the_work_comes() {
     county.run();
     county.pass(60);
     assert_eq!(texts(&mut county, A, &case).len(), 2);
+}
+
+#[test]
+fn what_finds_its_place_late_is_receipted_with_what_it_waited_for() {
+    let (mut county, case) = county();
+    for (one, other) in [(A, A2), (A, B), (B, C), (C, A2)] {
+        county.link(one, other, false);
+    }
+    for text in ["first", "second"] {
+        county.ask(B, Command::CaseNote { id: case.clone(), kind: "note".to_owned(), text: text.to_owned() });
+        county.nodes[B].lose_sends();
+    }
+    let document = DocumentId::from_hex(&case).expect("an id");
+    let stored = county.nodes[B].items[&document].clone();
+    let push = push_of(&county.nodes[B].core.directory(), document, stored);
+    let all = push.segments.len();
+    for from in [all - 1, all - 2] {
+        let segments = vec![push.segments[from].clone()];
+        county.hand(B, A2, &Message::Push(Push { segments, ..Push::empty(9_000 + from as u64, document) }));
+        county.nodes[A2].lose_sends();
+        county.nodes[B].lose_sends();
+    }
+    let sorted = |mut texts: Vec<String>| {
+        texts.sort_unstable();
+        texts
+    };
+    assert_eq!(sorted(texts(&mut county, A2, &case)), ["first", "second", "settled"]);
+    cut(&mut county, &case, false);
+    county.link(B, A2, false);
+    county.link(A, A2, true);
+    county.pass(60);
+    assert_eq!(sorted(texts(&mut county, A, &case)), ["first", "second", "settled"], "both lay in the house before the cut");
 }
 
 #[test]

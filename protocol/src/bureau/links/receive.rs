@@ -6,7 +6,7 @@ use super::*;
 use crate::access::log::Record;
 use crate::id::{NetworkId, RecordId};
 use crate::rules::ChangeHash;
-use crate::segment::CheckedSegment;
+use crate::segment::{self, CheckedSegment};
 use accord_keys::seal::Sealed;
 
 /// What a push brought that found a place, to be kept.
@@ -27,10 +27,18 @@ fn late(network: &NetworkId, item: Item) -> Came {
     }
 }
 
-/// The changes of what came.
+/// The changes of what came, with those that found their place only now.
 fn changes_in(items: &[Came]) -> BTreeSet<ChangeHash> {
-    let segments = items.iter().filter_map(|came| if let Came::Segment(checked) = came { Some(checked) } else { None });
-    segments.flat_map(|checked| checked.positions().iter().map(|position| position.change)).collect()
+    let hashes = |checked: &CheckedSegment| checked.positions().iter().map(|position| position.change).collect::<Vec<_>>();
+    let of = |came: &Came| match came {
+        Came::Segment(checked) => hashes(checked),
+        Came::Other(Item::Segment(bytes)) => {
+            let checked = segment::decode_stored(bytes).and_then(segment::check_stored);
+            checked.map(|checked| hashes(&checked)).unwrap_or_default()
+        }
+        Came::Record(..) | Came::Other(_) => Vec::new(),
+    };
+    items.iter().flat_map(of).collect()
 }
 
 impl Bureau {
