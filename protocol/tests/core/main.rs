@@ -15,6 +15,8 @@ mod delivered;
 mod documents;
 mod exchange;
 mod explain;
+mod intake_kept;
+mod intake_place;
 mod ledger;
 mod lifecycle;
 mod log;
