@@ -1,8 +1,8 @@
 //! Where segments find their places: what waits and how much of it, where a writer's fork begins, and why something is held.
 
-use accord_protocol::access::log::{RecordError, Subject};
+use accord_protocol::access::log::{RecordError, RecordKind, Subject};
 use accord_protocol::agreement::Verb;
-use accord_protocol::id::{Digest, RecordId};
+use accord_protocol::id::{Bytes, Digest, RecordId};
 use accord_protocol::intake::{DocState, Held, Intake, Missing, Standing};
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, CheckedSegment, Tip};
@@ -202,4 +202,31 @@ fn every_held_change_says_why() {
         held: None,
     };
     assert_eq!(of(settled), expected);
+}
+
+#[test]
+fn who_wrote_here_wrote_from_the_lowest_record_that_settled_it_in_whatever_order_things_come() {
+    let mut case = Case::under(2);
+    let root = case.founding();
+    let note = case.write(1, 0, 1, &[root]);
+    let fork = case.story.head();
+    // The log branches, and goes on with the branch that did not settle the note.
+    let left = case.story.push_record(case.world, 1, fork, RecordKind::Anchor(vec![note]));
+    let with = case.story.push_record(case.world, 1, fork, RecordKind::Anchor(vec![root]));
+    let mut heads = vec![left, with];
+    heads.sort();
+    case.story.push_record(case.world, 2, with, RecordKind::Continue(heads, false, Bytes(Vec::new())));
+    case.deliver();
+    case.anchor(&[note]);
+    assert!(case.state.log().get(&case.story.head()).is_some_and(|entry| entry.index == 4));
+    assert_eq!(case.state.first_anchor(&note), Some(case.story.head()), "of the branch the log went on with");
+    let expected = [(case.world.bureaus[1].id, 2)].into();
+    assert_eq!(case.state.contributors(), &expected);
+    for changes in [[root, note], [note, root]] {
+        let mut state = bare(&case);
+        for change in changes {
+            state.learn_segment(&case.world.directory, run(&case, &[change], 0));
+        }
+        assert_eq!(state.contributors(), &expected, "content last");
+    }
 }

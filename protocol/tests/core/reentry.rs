@@ -313,8 +313,8 @@ fn whoever_is_quoted_wrote_here_and_counts_as_a_contributor_once_that_is_settled
     }
 }
 
-#[test]
-fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
+/// What is known where nobody ever heard of the author's certificate.
+fn without_the_author() -> Directory {
     let mut little = Directory::new(network());
     let author = world().bureaus[1].officers[0].id;
     for bureau in &world().bureaus {
@@ -325,6 +325,40 @@ fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
             }
         }
     }
+    little
+}
+
+#[test]
+fn whoever_is_quoted_wrote_from_the_lowest_record_that_settled_it_also_when_its_certificate_came_last() {
+    let (little, known) = (without_the_author(), &world().directory);
+    for first in [&little, known] {
+        let mut bench = Bench::new(first);
+        let quote = bench.late.clone();
+        bench.entered(first, world().owner().officers[1], &quote);
+        let tips = bench.state.tips().into_iter().collect::<Vec<_>>();
+        let root = rules::parse(&bench.founding).expect("well formed").hash();
+        let (document, zero) = (bench.document, RecordId(bench.document.0));
+        let mut then = |index, previous, kind| {
+            let record = world().record(document, index, previous, kind);
+            let id = RecordId(record.id().0);
+            bench.state.learn_record(known, record).expect("in order");
+            id
+        };
+        let adopted = then(1, zero, RecordKind::Adopt("demo 1".to_owned(), Vec::new()));
+        let left = then(2, adopted, RecordKind::Anchor(tips.clone()));
+        let with = then(2, adopted, RecordKind::Anchor(vec![root]));
+        let heads = std::collections::BTreeSet::from([left, with]).into_iter().collect();
+        let healed = then(3, with, RecordKind::Continue(heads, false, Bytes(Vec::new())));
+        then(4, healed, RecordKind::Anchor(tips));
+        bench.state.retry(known);
+        assert_eq!(bench.state.contributors(), &[(world().bureaus[1].id, 2)].into());
+    }
+}
+
+#[test]
+fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
+    let little = without_the_author();
+    let author = world().bureaus[1].officers[0].id;
     let mut bench = Bench::new(&little);
     let quote = bench.late.clone();
     assert!(bench.entered(&little, world().owner().officers[1], &quote).is_none(), "nobody here can tell whose it is");
