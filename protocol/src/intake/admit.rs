@@ -57,7 +57,14 @@ impl DocState {
                 continue;
             }
             let owner = self.log.genesis().body().owner;
-            for (hash, actor, _) in past {
+            // A branch that was left behind comes after the one the log went on with, whatever its indices: who wrote before it wrote from there on.
+            let settled_again = if order.0 { self.index.causal_past(&[*tip]) } else { Vec::new() };
+            let wrote: Vec<(ChangeHash, ActorId)> = past
+                .iter()
+                .map(|(hash, actor, _)| (*hash, *actor))
+                .chain(settled_again.into_iter().map(|meta| (meta.hash, meta.actor)))
+                .collect();
+            for (hash, actor) in wrote {
                 if let Some(bureau) = self.actors.get(&actor).map(|actor| actor.member.bureau).filter(|bureau| *bureau != owner) {
                     let first = self.contributors.entry(bureau).or_insert(order.1);
                     *first = order.1.min(*first);
@@ -65,6 +72,8 @@ impl DocState {
                 if self.quotes.contains_key(&hash) {
                     quoting.push(hash);
                 }
+            }
+            for (hash, ..) in past {
                 let status = self.status.entry(hash).or_default();
                 self.settled += u64::from(status.anchor.is_none());
                 status.anchor = Some(order);

@@ -31,7 +31,7 @@ impl DocState {
         let settles: BTreeSet<Order> = fresh.iter().filter_map(|hash| self.missing_tips.get(hash)).flatten().copied().collect();
         if forked || (!settles.is_empty() && self.has_fork()) {
             self.recompute();
-        } else if !fresh.is_empty() || runs.iter().any(|run| run.placed) {
+        } else if runs.iter().any(|run| run.placed) {
             for (_, _, record) in settles {
                 self.settle(record);
             }

@@ -83,13 +83,19 @@ impl DocState {
 
     /// Certificates became known: what quotes somebody unknown until now is read again.
     pub(super) fn retry_quotes(&mut self, directory: &Directory) {
+        let mut settled = false;
         for hash in std::mem::take(&mut self.quotes_waiting) {
             let Some(change) = self.raw.get(&hash).and_then(|raw| rules::parse(raw).ok()) else { continue };
             self.quotes.remove(&hash);
             self.note_quotes(directory, &hash, &change);
             if let Some(order) = self.status.get(&hash).and_then(|status| status.anchor) {
                 self.note_quoted_contributors(&hash, order);
+                settled = true;
             }
+        }
+        // On a branch that was left behind a lower record than its first anchor may have settled it.
+        if settled && self.log.in_order().iter().any(|((left, ..), _)| *left) {
+            self.recompute();
         }
     }
 

@@ -211,4 +211,40 @@ mod tests {
         shown.forget();
         assert_eq!(text(&mut shown, &raw), "one two three ");
     }
+
+    #[test]
+    fn what_was_never_computed_is_owed_whole() {
+        let mut shown = Shown::default();
+        assert_eq!((shown.debt(0), shown.debt(3)), (Some(0), Some(3)));
+        shown.admitted(hash(&three().1[0]));
+        assert_eq!(shown.debt(4), Some(4));
+    }
+
+    #[test]
+    fn content_that_was_set_is_shown_as_it_is() {
+        let (content, _) = three();
+        let mut shown = Shown::default();
+        shown.set(content);
+        assert_eq!(shown.debt(3), Some(0));
+        let again = shown.catch_up(|_| panic!("nothing is asked for")).expect("shows");
+        assert_eq!(again.text().expect("shows"), "one two three ");
+    }
+
+    #[test]
+    fn catching_up_asks_for_what_is_missing_and_a_replay_for_everything() {
+        let (_, raw) = three();
+        let mut shown = Shown::default();
+        let all = |missing: Option<&BTreeSet<ChangeHash>>| {
+            assert_eq!(missing, None);
+            raw[..2].to_vec()
+        };
+        shown.catch_up(all).expect("shows");
+        shown.admitted(hash(&raw[2]));
+        let rest = |missing: Option<&BTreeSet<ChangeHash>>| {
+            assert_eq!(missing, Some(&[hash(&raw[2])].into()));
+            raw[2..].to_vec()
+        };
+        let content = shown.catch_up(rest).expect("shows");
+        assert_eq!(content.text().expect("shows"), "one two three ");
+    }
 }

@@ -17,6 +17,8 @@ mod exchange;
 mod explain;
 mod intake_asked;
 mod intake_held;
+mod intake_kept;
+mod intake_place;
 mod ledger;
 mod lifecycle;
 mod log;

@@ -1,7 +1,7 @@
 //! Held work entered again: in its author's name, by the owner or the author's own bureau and by nobody else, counted once.
 
 use accord_keys::directory::Directory;
-use accord_protocol::access::log::Kind;
+use accord_protocol::access::log::{Kind, RecordKind};
 use accord_protocol::act::{Act, ActKind};
 use accord_protocol::agreement::Verb;
 use accord_protocol::content::{Content, Edit};
@@ -129,7 +129,12 @@ struct Bench {
 
 impl Bench {
     fn new(directory: &Directory) -> Self {
-        let genesis = world().genesis_under(Kind::Case, &[(1, Verb::Append), (2, Verb::Append)], 2);
+        Self::among(directory, &[(1, Verb::Append), (2, Verb::Append)])
+    }
+
+    /// As [`Bench::new`], with another audience: another document.
+    fn among(directory: &Directory, audience: &[(usize, Verb)]) -> Self {
+        let genesis = world().genesis_under(Kind::Case, audience, 2);
         let document = DocumentId(genesis.id().0);
         let mut state = DocState::new(directory, genesis).expect("stands");
         let founder = world().owner().officers[0];
@@ -239,6 +244,8 @@ fn what_its_author_did_not_sign_for_this_document_is_never_shown_as_the_authors(
     refused(&|quote| quote.certificate = world().bureaus[2].officers[0].id);
     refused(&|quote| quote.changes[0].0[40] ^= 1);
     refused(&|quote| quote.changes.clear());
+    let elsewhere = Bench::among(directory, &[(1, Verb::Append)]).late;
+    refused(&|quote| *quote = elsewhere.clone());
     // A wrapper in a wrapper shows nothing: it is the author's own word that is quoted.
     let mut bench = Bench::new(directory);
     let colleague = world().bureaus[1].officers[1];
@@ -247,7 +254,65 @@ fn what_its_author_did_not_sign_for_this_document_is_never_shown_as_the_authors(
 }
 
 #[test]
-fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
+fn one_change_is_quoted_and_no_more() {
+    let directory = &world().directory;
+    let (author, owner) = (world().bureaus[1].officers[0], world().owner().officers[1]);
+    let mut bench = Bench::new(directory);
+    let mut content = Content::replay([&bench.founding[..]]).expect("replays");
+    let actor = segment::actor_id(&author.id, &bench.document, &life(author, 0));
+    let mut raw = Vec::new();
+    for n in [3, 4] {
+        raw.extend(content.edit(actor, &[Edit::Act(act(n, ActKind::Note, None).to_bytes())]).expect("written"));
+    }
+    let both = sealed(bench.document, author, raw);
+    assert_eq!(both.changes.len(), 2);
+    assert!(bench.entered(directory, owner, &both).is_none());
+
+    // Of what came in one run each is quoted by itself.
+    let run = checked(both);
+    let changes: Vec<_> = run.positions().iter().map(|position| position.change).collect();
+    assert_eq!(bench.state.learn_segment(directory, run.clone()), Intake::New);
+    assert!(bench.state.quote_of(&changes[1]).is_none(), "it is not stored");
+    bench.state.keep_segment(2, &run);
+    for change in changes {
+        let quote = segment::decode(&bench.state.quote_of(&change).expect("short").0).expect("reads");
+        let quoted = checked(quote);
+        assert_eq!((quoted.segment().changes.len(), quoted.positions()[0].change), (1, change));
+    }
+}
+
+#[test]
+fn whoever_is_quoted_wrote_here_and_counts_as_a_contributor_once_that_is_settled() {
+    let directory = &world().directory;
+    let [owner, theirs, _] = &world().bureaus;
+    for (author, foreign) in [(theirs.officers[0], true), (owner.officers[0], false)] {
+        let mut bench = Bench::new(directory);
+        let mut quote = bench.late.clone();
+        if !foreign {
+            let mut content = Content::replay([&bench.founding[..]]).expect("replays");
+            let actor = segment::actor_id(&author.id, &bench.document, &life(author, 1));
+            let raw = content.edit(actor, &[Edit::Act(act(5, ActKind::Note, None).to_bytes())]).expect("written");
+            let hashes: Vec<_> = raw.iter().map(|raw| rules::parse(raw).expect("well formed").hash()).collect();
+            let (tip, cited) = (Tip { n: 0, attestation: Digest([0; 32]) }, RecordId(bench.document.0));
+            let (signer, document) = (key(author.seed), bench.document);
+            quote =
+                segment::seal_changes(&network(), &signer, document, author.id, life(author, 1), tip, raw, &hashes, cited).expect("signs");
+        }
+        assert!(!bench.state.has_foreign());
+        let shown = bench.entered(directory, owner.officers[1], &quote).expect("the owner may quote anybody");
+        assert_eq!((shown.certificate, bench.state.has_foreign()), (author.id, foreign));
+        assert!(bench.state.contributors().is_empty(), "nothing is settled");
+        let wrapper = *bench.state.reentered().values().next().expect("entered");
+        let adopt = RecordKind::Adopt("demo 1".to_owned(), vec![wrapper]);
+        let record = world().record(bench.document, 1, RecordId(bench.document.0), adopt);
+        bench.state.learn_record(directory, record).expect("stands");
+        let expected: Vec<_> = foreign.then_some((theirs.id, 1)).into_iter().collect();
+        assert_eq!(bench.state.contributors().clone().into_iter().collect::<Vec<_>>(), expected);
+    }
+}
+
+/// What is known where nobody ever heard of the author's certificate.
+fn without_the_author() -> Directory {
     let mut little = Directory::new(network());
     let author = world().bureaus[1].officers[0].id;
     for bureau in &world().bureaus {
@@ -258,12 +323,50 @@ fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
             }
         }
     }
+    little
+}
+
+#[test]
+fn whoever_is_quoted_wrote_from_the_lowest_record_that_settled_it_also_when_its_certificate_came_last() {
+    let (little, known) = (without_the_author(), &world().directory);
+    for first in [&little, known] {
+        let mut bench = Bench::new(first);
+        let quote = bench.late.clone();
+        bench.entered(first, world().owner().officers[1], &quote);
+        let tips = bench.state.tips().into_iter().collect::<Vec<_>>();
+        let root = rules::parse(&bench.founding).expect("well formed").hash();
+        let (document, zero) = (bench.document, RecordId(bench.document.0));
+        let mut then = |index, previous, kind| {
+            let record = world().record(document, index, previous, kind);
+            let id = RecordId(record.id().0);
+            bench.state.learn_record(known, record).expect("in order");
+            id
+        };
+        let adopted = then(1, zero, RecordKind::Adopt("demo 1".to_owned(), Vec::new()));
+        let left = then(2, adopted, RecordKind::Anchor(tips.clone()));
+        let with = then(2, adopted, RecordKind::Anchor(vec![root]));
+        let heads = std::collections::BTreeSet::from([left, with]).into_iter().collect();
+        let healed = then(3, with, RecordKind::Continue(heads, false, Bytes(Vec::new())));
+        then(4, healed, RecordKind::Anchor(tips));
+        bench.state.retry(known);
+        assert_eq!(bench.state.contributors(), &[(world().bureaus[1].id, 2)].into());
+    }
+}
+
+#[test]
+fn the_authors_certificate_travels_along_and_a_quote_waits_for_it() {
+    let little = without_the_author();
+    let author = world().bureaus[1].officers[0].id;
     let mut bench = Bench::new(&little);
     let quote = bench.late.clone();
     assert!(bench.entered(&little, world().owner().officers[1], &quote).is_none(), "nobody here can tell whose it is");
     bench.state.retry(&world().directory);
     assert!(bench.shown().is_some());
     assert!(bench.state.certificates(false).contains(&author), "whoever gets the wrapper gets it too");
+    let wrapper = bench.written(world().owner().officers[1], act(2, ActKind::Reentered, Some(Bytes(accord_keys::canon::encode(&quote)))));
+    bench.state.keep_segment(7, &checked(wrapper));
+    assert!(!bench.state.certificates_until(6, false).contains(&author));
+    assert!(bench.state.certificates_until(7, false).contains(&author));
 }
 
 #[test]

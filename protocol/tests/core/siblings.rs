@@ -1,11 +1,16 @@
 //! Two nodes of one bureau: what the second had taken in before it heard of a cut is let in by the registrar itself, and nothing else is.
 
-use accord_keys::certificate::Issuer;
+use std::collections::BTreeSet;
+
+use accord_keys::certificate::{Issuer, MemberCertificate};
+use accord_keys::directory::Directory;
 use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
-use accord_keys::seal::Sealed;
-use accord_protocol::id::{Bytes, CertificateId, DocumentId, RecordId};
+use accord_keys::seal::{Sealed, Verified};
+use accord_protocol::access::log::{RecordKind, Subject};
+use accord_protocol::agreement::Verb;
+use accord_protocol::id::{Bytes, CertificateId, DocumentId, RecordId, TransportKey};
 use accord_protocol::input::Command;
-use accord_protocol::intake::Item;
+use accord_protocol::intake::{DocState, Item, Receipted, Stored};
 use accord_protocol::limits;
 use accord_protocol::receipt::{NodeReceipt, is_by_node_of};
 use accord_protocol::rules::ChangeHash;
@@ -13,8 +18,9 @@ use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{DocumentView, View};
 use accord_protocol::wire::{Message, Push};
 
+use crate::admission::Case;
 use crate::county::{County, OFFICER, push_of, usual};
-use crate::world::{verified, world};
+use crate::world::{START, ascending, key, seal, verified, world};
 
 /// The registrar's node of the first bureau, two partners, and the first bureau's second node.
 const A: usize = 0;
@@ -401,4 +407,219 @@ fn nodes_give_receipts_and_officers_do_not() {
     };
     assert!(by(owner.node));
     assert!(!by(owner.officers[0]) && !by(world().bureaus[2].node));
+}
+
+/// A case in which a partner's officer wrote two notes, the second on the first, and was cut before any anchor; the receipts of the owner's node say
+/// that it had them under the record before the cut.
+struct Bench {
+    case: Case,
+    notes: [ChangeHash; 2],
+    head: RecordId,
+    cut: WallSeconds,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut case = Case::under(1);
+        let first = case.write(1, 0, 1, &[case.founding()]);
+        let second = case.write(1, 0, 1, &[first]);
+        let (head, partner) = (case.story.head(), case.world.bureaus[1].id);
+        let cut = case.record(|world, document| world.cut(document, Subject::Bureau(partner), &[Verb::Append], Vec::new(), false));
+        assert_eq!(case.state.held(), 2);
+        let cut = case.story.body_of(&cut).expect("sealed").at;
+        Self { case, notes: [first, second], head, cut }
+    }
+
+    /// What the owner's node would state of these changes.
+    fn body(&self, tips: &[ChangeHash], at: WallSeconds) -> NodeReceipt {
+        let (document, from, certificate) = (self.case.story.document, world().bureaus[1].id, world().owner().node.id);
+        NodeReceipt { document, from, head: self.head, tips: ascending(tips.iter().copied()), at, certificate }
+    }
+
+    fn receipt(&self, tips: &[ChangeHash], at: WallSeconds) -> Verified<NodeReceipt> {
+        verified(self.body(tips, at), &[world().owner().node.seed])
+    }
+
+    fn learn(&mut self, receipt: &Verified<NodeReceipt>) -> bool {
+        self.case.state.learn_receipt(&world().directory, receipt)
+    }
+
+    fn receipted(&self, now: WallSeconds) -> Receipted {
+        self.case.state.receipted(&world().directory, now)
+    }
+}
+
+#[test]
+fn what_was_receipted_is_let_in_by_its_newest_with_all_it_builds_on() {
+    let expected = |bench: &Bench| Receipted {
+        tips: [bench.notes[1]].into(),
+        nodes: [world().owner().node.id].into(),
+        writers: [world().bureaus[1].id].into(),
+    };
+    // One receipt of both, or one of each.
+    for apart in [false, true] {
+        let mut bench = Bench::new();
+        assert_eq!(bench.receipted(bench.cut), Receipted::default());
+        let [first, second] = bench.notes;
+        if apart {
+            let receipt = bench.receipt(&[first], bench.cut);
+            assert!(bench.learn(&receipt));
+            assert_eq!(bench.receipted(bench.cut).tips, [first].into());
+        }
+        let receipt = bench.receipt(&[second], bench.cut);
+        assert!(bench.learn(&receipt));
+        assert_eq!(bench.receipted(bench.cut), expected(&bench));
+        bench.case.anchor(&[second]);
+        assert_eq!(bench.receipted(bench.cut), Receipted::default(), "it was let in");
+    }
+}
+
+#[test]
+fn a_receipt_serves_to_the_second_as_long_as_a_node_may_be_out_of_touch_and_an_officer_was_not_waited_for() {
+    let serves = |at: u64, now: u64| {
+        let mut bench = Bench::new();
+        let receipt = bench.receipt(&[bench.notes[1]], bench.cut.plus(at));
+        assert!(bench.learn(&receipt));
+        !bench.receipted(bench.cut.plus(now)).tips.is_empty()
+    };
+    let (late, over) = (limits::IN_TOUCH_S, limits::RECEIPTED_WAITS_S);
+    assert!(serves(0, 0) && serves(late, late) && serves(late, over - 1));
+    assert!(!serves(late + 1, late + 1), "given too late");
+    assert!(!serves(late, over), "shown too late");
+}
+
+#[test]
+fn while_the_log_is_forked_nothing_is_let_in_by_receipts() {
+    let mut bench = Bench::new();
+    let receipt = bench.receipt(&[bench.notes[1]], bench.cut);
+    assert!(bench.learn(&receipt));
+    assert!(!bench.receipted(bench.cut).tips.is_empty());
+    let root = bench.case.founding();
+    bench.case.story.push_record(world(), 1, bench.head, RecordKind::Anchor(vec![root]));
+    bench.case.deliver();
+    assert!(bench.case.state.log().is_forked() && bench.case.state.held() == 2);
+    assert_eq!(bench.receipted(bench.cut), Receipted::default());
+}
+
+#[test]
+fn a_receipt_is_taken_in_once_and_only_of_this_document_by_a_node_of_its_owner() {
+    let mut bench = Bench::new();
+    let (good, owner) = (bench.body(&bench.notes, START), world().owner());
+    let receipt = verified(good.clone(), &[owner.node.seed]);
+    assert!(bench.learn(&receipt));
+    assert!(!bench.learn(&receipt), "known");
+    let elsewhere = NodeReceipt { document: DocumentId([9; 32]), ..good.clone() };
+    assert!(!bench.learn(&verified(elsewhere, &[owner.node.seed])));
+    for member in [owner.officers[0], world().bureaus[1].node] {
+        let other = NodeReceipt { certificate: member.id, ..good.clone() };
+        assert!(!bench.learn(&verified(other, &[member.seed])));
+    }
+    let another = bench.receipt(&bench.notes, START.plus(1));
+    assert!(bench.learn(&another));
+}
+
+/// A document of the bench as it is read back, with this many receipts of each of these nodes.
+#[expect(clippy::disallowed_methods, reason = "what this test stored itself, and saves thousands of seals")]
+fn loaded(bench: &Bench, directory: &Directory, nodes: &[CertificateId], each: usize) -> DocState {
+    let sealed = bench.receipt(&bench.notes, START).sealed().to_bytes();
+    let time = |at: WallSeconds| [&[0x1a][..], &u32::try_from(at.0).expect("early").to_be_bytes()].concat();
+    let place = |what: &[u8]| sealed.windows(what.len()).position(|bytes| bytes == what).expect("it says so");
+    let (at, by) = (place(&time(START)), place(&world().owner().node.id.0));
+    let genesis = Item::Genesis(bench.case.story.genesis.sealed().to_bytes());
+    let mut items = vec![(1, genesis.to_stored(START))];
+    for node in nodes {
+        for n in 1..=each as u64 {
+            let mut bytes = sealed.clone();
+            bytes[at..at + 5].copy_from_slice(&time(START.plus(n)));
+            bytes[by..by + 32].copy_from_slice(&node.0);
+            items.push((items.len() as u64 + 1, Item::Receipt(bytes).to_stored(START)));
+        }
+    }
+    DocState::load(directory, Stored::given(bench.case.story.document, items)).expect("loads")
+}
+
+/// What the owner knows, and five more nodes of its with the seeds of their keys.
+fn more_nodes() -> (Directory, Vec<crate::world::Member>) {
+    let mut directory = world().directory.clone();
+    let node = directory.certificate(&world().owner().node.id).expect("known").body().clone();
+    let nodes = (200..205_u8).map(|seed| {
+        let body = MemberCertificate {
+            key: key(seed).public(),
+            serial: [seed; 16],
+            transport: Some(TransportKey(key(seed + 10).public().0)),
+            ..node.clone()
+        };
+        let sealed = seal(body, &[10]);
+        directory.learn_bytes(&sealed.to_bytes()).expect("its root seals it");
+        crate::world::Member { id: sealed.certificate_id(&crate::world::network()), seed }
+    });
+    let nodes = nodes.collect();
+    (directory, nodes)
+}
+
+#[test]
+fn so_many_receipts_are_kept_of_one_node_and_of_all_and_no_more() {
+    let bench = Bench::new();
+    let own = world().owner().node;
+    let (directory, nodes) = more_nodes();
+    let by = |node: crate::world::Member, n: u64| {
+        verified(NodeReceipt { certificate: node.id, ..bench.body(&bench.notes, START.plus(n)) }, &[node.seed])
+    };
+    let mut state = loaded(&bench, &directory, &[own.id], limits::NODE_RECEIPTS_OF_ONE_MAX - 1);
+    let mut learn = |node, n| state.learn_receipt(&directory, &by(node, n));
+    assert!(!learn(own, 1), "read back");
+    assert!(learn(own, 100_000), "the last there is room for");
+    assert!(!learn(own, 100_001), "one too many");
+    assert!(learn(nodes[0], 1), "another node's share is its own");
+    let four: Vec<CertificateId> = nodes[..4].iter().map(|node| node.id).collect();
+    let mut state = loaded(&bench, &directory, &four, limits::NODE_RECEIPTS_OF_ONE_MAX);
+    assert!(!state.learn_receipt(&directory, &by(nodes[4], 1)), "so many in all");
+    // What a node said that was revoked since makes room, and is not taken in again.
+    let mut later = directory.clone();
+    let (target, issuer) = (RevocationTarget::Certificate(four[0]), Issuer::Root(world().owner().root));
+    let body = Revocation { bureau: world().owner().id, target, class: RevocationClass::Retired, at: START, issuer };
+    later.learn_bytes(&seal(body, &[10]).to_bytes()).expect("its root seals it");
+    assert!(state.learn_receipt(&later, &by(nodes[4], 1)));
+    assert!(!state.learn_receipt(&later, &by(nodes[0], 1)));
+}
+
+#[test]
+fn a_receipt_of_what_is_settled_tells_nothing_and_makes_room() {
+    let mut case = Case::under(1);
+    let root = case.founding();
+    let (first, second) = (case.write(1, 0, 1, &[root]), case.write(2, 0, 1, &[root]));
+    let (document, from, head, owner) = (case.story.document, world().bureaus[1].id, case.story.head(), world().owner());
+    let receipt = |tips: &[ChangeHash], n: u64| {
+        let (tips, at, certificate) = (ascending(tips.iter().copied()), START.plus(n), owner.node.id);
+        verified(NodeReceipt { document, from, head, tips, at, certificate }, &[owner.node.seed])
+    };
+    for n in 0..limits::NODE_RECEIPTS_OF_ONE_MAX as u64 {
+        assert!(case.state.learn_receipt(&world().directory, &receipt(&[first], n)));
+    }
+    let mut learn = |case: &mut Case, tips: &[ChangeHash], n| case.state.learn_receipt(&world().directory, &receipt(tips, n));
+    assert!(!learn(&mut case, &[second], 9_000), "full");
+    case.anchor(&[first]);
+    assert!(learn(&mut case, &[second], 9_000), "those of what is settled make room");
+    assert!(!learn(&mut case, &[first], 9_001) && learn(&mut case, &[first, second], 9_002), "settled are all it names, or not");
+}
+
+#[test]
+fn a_receipt_names_the_newest_of_what_counts_of_other_bureaus_writers() {
+    let mut case = Case::under(1);
+    let root = case.founding();
+    let ours = case.write(0, 1, 1, &[root]);
+    let first = case.write(1, 0, 1, &[root]);
+    let second = case.write(1, 0, 1, &[first]);
+    let held = case.write(2, 0, 1, &[root]);
+    assert!(!case.admits(held));
+    let tips = |changes: &[ChangeHash]| case.state.receipt_tips(&world().directory, &changes.iter().copied().collect::<BTreeSet<_>>());
+    assert_eq!(tips(&[root, ours, first, second, held]), [second].into());
+    assert_eq!((tips(&[first]), tips(&[root, ours, held])), ([first].into(), BTreeSet::new()));
+    let partner = &world().bureaus[1];
+    let (target, issuer) = (RevocationTarget::Certificate(partner.officers[0].id), Issuer::Root(partner.root));
+    let body = Revocation { bureau: partner.id, target, class: RevocationClass::Retired, at: START, issuer };
+    let mut directory = world().directory.clone();
+    directory.learn_bytes(&verified(body, &[20]).sealed().to_bytes()).expect("its root seals it");
+    let revoked = case.state.receipt_tips(&directory, &[first, second].into());
+    assert!(revoked.is_empty(), "a writer that was revoked");
 }
