@@ -10,7 +10,7 @@ use accord_protocol::access::log::{RecordKind, Subject};
 use accord_protocol::agreement::Verb;
 use accord_protocol::id::{Bytes, CertificateId, DocumentId, RecordId, TransportKey};
 use accord_protocol::input::Command;
-use accord_protocol::intake::{DocState, Item, Receipted, Stored};
+use accord_protocol::intake::{DocState, Item, Receipted};
 use accord_protocol::limits;
 use accord_protocol::receipt::{NodeReceipt, is_by_node_of};
 use accord_protocol::rules::ChangeHash;
@@ -518,26 +518,6 @@ fn a_receipt_is_taken_in_once_and_only_of_this_document_by_a_node_of_its_owner()
     assert!(bench.learn(&another));
 }
 
-/// A document of the bench as it is read back, with this many receipts of each of these nodes.
-#[expect(clippy::disallowed_methods, reason = "what this test stored itself, and saves thousands of seals")]
-fn loaded(bench: &Bench, directory: &Directory, nodes: &[CertificateId], each: usize) -> DocState {
-    let sealed = bench.receipt(&bench.notes, START).sealed().to_bytes();
-    let time = |at: WallSeconds| [&[0x1a][..], &u32::try_from(at.0).expect("early").to_be_bytes()].concat();
-    let place = |what: &[u8]| sealed.windows(what.len()).position(|bytes| bytes == what).expect("it says so");
-    let (at, by) = (place(&time(START)), place(&world().owner().node.id.0));
-    let genesis = Item::Genesis(bench.case.story.genesis.sealed().to_bytes());
-    let mut items = vec![(1, genesis.to_stored(START))];
-    for node in nodes {
-        for n in 1..=each as u64 {
-            let mut bytes = sealed.clone();
-            bytes[at..at + 5].copy_from_slice(&time(START.plus(n)));
-            bytes[by..by + 32].copy_from_slice(&node.0);
-            items.push((items.len() as u64 + 1, Item::Receipt(bytes).to_stored(START)));
-        }
-    }
-    DocState::load(directory, Stored::given(bench.case.story.document, items)).expect("loads")
-}
-
 /// What the owner knows, and five more nodes of its with the seeds of their keys.
 fn more_nodes() -> (Directory, Vec<crate::world::Member>) {
     let mut directory = world().directory.clone();
@@ -565,18 +545,19 @@ fn so_many_receipts_are_kept_of_one_node_and_of_all_and_no_more() {
     let by = |node: crate::world::Member, n: u64| {
         verified(NodeReceipt { certificate: node.id, ..bench.body(&bench.notes, START.plus(n)) }, &[node.seed])
     };
-    let mut state = loaded(&bench, &directory, &[own.id], limits::NODE_RECEIPTS_OF_ONE_MAX - 1);
-    let mut learn = |node, n| state.learn_receipt(&directory, &by(node, n));
-    assert!(!learn(own, 1), "read back");
-    assert!(learn(own, 100_000), "the last there is room for");
-    assert!(!learn(own, 100_001), "one too many");
-    assert!(learn(nodes[0], 1), "another node's share is its own");
-    let four: Vec<CertificateId> = nodes[..4].iter().map(|node| node.id).collect();
-    let mut state = loaded(&bench, &directory, &four, limits::NODE_RECEIPTS_OF_ONE_MAX);
+    let mut state = Bench::new().case.state;
+    let fill = |state: &mut DocState, node, count: usize| {
+        assert_eq!((1..=count as u64).filter(|n| state.learn_receipt(&directory, &by(node, *n))).count(), count);
+    };
+    fill(&mut state, own, limits::NODE_RECEIPTS_OF_ONE_MAX);
+    assert!(!state.learn_receipt(&directory, &by(own, 100_000)), "one too many");
+    for node in &nodes[..3] {
+        fill(&mut state, *node, limits::NODE_RECEIPTS_OF_ONE_MAX);
+    }
     assert!(!state.learn_receipt(&directory, &by(nodes[4], 1)), "so many in all");
     // What a node said that was revoked since makes room, and is not taken in again.
     let mut later = directory.clone();
-    let (target, issuer) = (RevocationTarget::Certificate(four[0]), Issuer::Root(world().owner().root));
+    let (target, issuer) = (RevocationTarget::Certificate(nodes[0].id), Issuer::Root(world().owner().root));
     let body = Revocation { bureau: world().owner().id, target, class: RevocationClass::Retired, at: START, issuer };
     later.learn_bytes(&seal(body, &[10]).to_bytes()).expect("its root seals it");
     assert!(state.learn_receipt(&later, &by(nodes[4], 1)));
@@ -596,7 +577,7 @@ fn a_receipt_of_what_is_settled_tells_nothing_and_makes_room() {
     for n in 0..limits::NODE_RECEIPTS_OF_ONE_MAX as u64 {
         assert!(case.state.learn_receipt(&world().directory, &receipt(&[first], n)));
     }
-    let mut learn = |case: &mut Case, tips: &[ChangeHash], n| case.state.learn_receipt(&world().directory, &receipt(tips, n));
+    let learn = |case: &mut Case, tips: &[ChangeHash], n| case.state.learn_receipt(&world().directory, &receipt(tips, n));
     assert!(!learn(&mut case, &[second], 9_000), "full");
     case.anchor(&[first]);
     assert!(learn(&mut case, &[second], 9_000), "those of what is settled make room");
