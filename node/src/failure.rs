@@ -161,6 +161,9 @@ pub struct Problem {
     pub uri: String,
     /// One sentence from the catalogue.
     pub title: String,
+    /// What to do next, one sentence from the catalogue; absent where there is nothing to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub next: String,
     /// The HTTP status.
     pub status: u16,
     /// The stable code.
@@ -176,8 +179,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The problem object of a failure, with the title given.
-    pub fn of(failure: &Failure, title: String) -> Self {
+    /// The problem object of a failure, with the sentences given.
+    pub fn of(failure: &Failure, title: String, next: Option<String>) -> Self {
         let mut params: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in &failure.params {
             let held = params.entry(name.clone()).or_default();
@@ -189,6 +192,7 @@ impl Problem {
         Self {
             uri: format!("accord:problem/{}", failure.code),
             title,
+            next: next.unwrap_or_default(),
             status: failure.kind.status(),
             code: failure.code.clone(),
             kind: failure.kind,
@@ -221,7 +225,8 @@ mod tests {
             Refused::new(RefusedKind::Ambiguous, "ambiguous_name").with("name", "河").with("candidate", "河东").with("candidate", "河西"),
         )
         .because(std::io::Error::other("two match"));
-        let json = serde_json::to_string(&Problem::of(&failure, "several match".into())).expect("plain strings encode");
+        let json =
+            serde_json::to_string(&Problem::of(&failure, "several match".into(), Some("name one".into()))).expect("plain strings encode");
         let back = Failure::from(serde_json::from_str::<Problem>(&json).expect("what we wrote reads back"));
         assert_eq!((back.kind, back.code.as_str()), (Kind::Ambiguous, "ambiguous_name"));
         assert_eq!(back.param("candidate"), Some("河东, 河西"));

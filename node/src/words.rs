@@ -546,12 +546,12 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
+                "offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
                 "inbox_next",
-                "offer compact resume agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
+                "offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (

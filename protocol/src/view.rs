@@ -766,7 +766,7 @@ pub struct LedgerDocumentView {
 /// One thing that waits for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// `offer`, `compact`, `resume`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
+    /// `offer`, `compact`, `resume`, `suspended`, `notice`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
     /// `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `grants_lost`, `certificate_ends`.
     /// Of asking onward: `onward_ask`, `consent_ask`, `grant_waits`, `grant_made`, `grant_refused`, `grant_lapsed`, `grant_without_consent`.
     pub kind: String,

@@ -176,8 +176,8 @@ impl From<Failure> for Problems {
 
 impl IntoResponse for Problems {
     fn into_response(self) -> Response {
-        let title = Words::of(Lang::En).sentences(&self.0).error;
-        let mut problem = Problem::of(&self.0, title);
+        let told = Words::of(Lang::En).sentences(&self.0);
+        let mut problem = Problem::of(&self.0, told.error, told.hint);
         if problem.code == TOO_LARGE {
             problem.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
         }

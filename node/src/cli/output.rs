@@ -105,7 +105,7 @@ impl Output {
         let told = self.words.sentences(failure);
         let mut err = std::io::stderr().lock();
         if self.json {
-            let line = serde_json::to_string(&Problem::of(failure, told.error)).expect("problems are strings and numbers");
+            let line = serde_json::to_string(&Problem::of(failure, told.error, told.hint)).expect("problems are strings and numbers");
             let _ = writeln!(err, "{line}");
             return;
         }

@@ -648,9 +648,17 @@ impl Bureau {
             for (id, at) in self.reported(pair, turn.effective) {
                 item("emergency_report", id.to_string(), title(&id), name.clone(), at.0);
             }
+            let standing = self.book.state(pair, turn.effective);
+            if !matches!(standing.standing, None | Some(Standing::Ended)) {
+                for stop in standing.suspensions.iter().map(|stop| stop.body()).filter(|stop| stop.by != own) {
+                    item("suspended", stop.agreement.to_string(), title(&stop.agreement), name.clone(), stop.at.0);
+                }
+                for notice in standing.notices.iter().map(|notice| notice.body()).filter(|notice| notice.by != own) {
+                    item("notice", notice.agreement.to_string(), title(&notice.agreement), name.clone(), notice.at.0);
+                }
+            }
             for r in self.book.resumes_of(pair).filter(|r| r.accept.is_none() && r.resume.body().by != own) {
                 // Answered by a later one, it is nobody's task any more.
-                let standing = self.book.state(pair, turn.effective);
                 let open = |id: &crate::id::StatementId| {
                     standing.suspensions.iter().any(|s| s.id() == *id) || standing.notices.iter().any(|s| s.id() == *id)
                 };

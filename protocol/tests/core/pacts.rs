@@ -79,6 +79,8 @@ fn a_suspension_stops_both_ways_at_once_and_only_both_resume() {
     assert!(county.nodes[0].core.policy_epoch() > epoch, "permits given before are stale");
     county.run();
     assert_eq!(agreement(&mut county, 1, &id).standing, "suspended", "the partner heard of it");
+    assert_eq!(inbox(&mut county, 1, "suspended"), std::slice::from_ref(&id), "and its people do");
+    assert!(inbox(&mut county, 0, "suspended").is_empty(), "whoever did it knows");
     county.note(0, &case, "after");
     county.note(1, &case, "theirs");
     county.pass(30);
@@ -93,7 +95,7 @@ fn a_suspension_stops_both_ways_at_once_and_only_both_resume() {
     county.pass(30);
     assert_eq!(agreement(&mut county, 0, &id).standing, "in_force");
     assert!(holds(&mut county, 1, &case, "after") && holds(&mut county, 0, &case, "theirs"));
-    assert!(inbox(&mut county, 1, "resume").is_empty());
+    assert!(inbox(&mut county, 1, "resume").is_empty() && inbox(&mut county, 1, "suspended").is_empty());
     assert_eq!(refused(&mut county, 0, resume(&id)).code, "nothing_to_resume");
 }
 
@@ -200,6 +202,7 @@ fn notice_ends_what_it_names_and_a_new_version_made_in_its_knowledge_goes_on() {
     county.run();
     let shown = agreement(&mut county, 0, &id);
     assert_eq!((shown.standing.as_str(), shown.ends), ("under_notice", county.now.wall.0 + 30 * DAY));
+    assert_eq!((inbox(&mut county, 0, "notice"), inbox(&mut county, 1, "notice").len()), (vec![id.clone()], 0));
     let to = county.now.wall.plus(200 * DAY);
     let from = Some(county.now.wall);
     let View::Agreements { agreements } = county.ask(0, Command::AgreementRenew { id: id.clone(), from, to }) else { panic!() };
@@ -211,6 +214,7 @@ fn notice_ends_what_it_names_and_a_new_version_made_in_its_knowledge_goes_on() {
     county.run();
     county.pass(31 * DAY);
     assert_eq!(agreement(&mut county, 0, &agreements[0].id).standing, "in_force");
+    assert!(inbox(&mut county, 0, "notice").is_empty(), "it was lifted");
 }
 
 #[test]

@@ -489,6 +489,20 @@ fn a_receipt_serves_to_the_second_as_long_as_a_node_may_be_out_of_touch_and_an_o
 }
 
 #[test]
+fn a_receipt_of_a_node_that_was_revoked_since_lets_nothing_in() {
+    let mut bench = Bench::new();
+    let receipt = bench.receipt(&[bench.notes[1]], bench.cut);
+    assert!(bench.learn(&receipt));
+    assert!(!bench.receipted(bench.cut).tips.is_empty());
+    let owner = world().owner();
+    let (target, issuer) = (RevocationTarget::Certificate(owner.node.id), Issuer::Root(owner.root));
+    let body = Revocation { bureau: owner.id, target, class: RevocationClass::Retired, at: START, issuer };
+    let mut later = world().directory.clone();
+    later.learn_bytes(&seal(body, &[10]).to_bytes()).expect("its root seals it");
+    assert_eq!(bench.case.state.receipted(&later, bench.cut), Receipted::default());
+}
+
+#[test]
 fn while_the_log_is_forked_nothing_is_let_in_by_receipts() {
     let mut bench = Bench::new();
     let receipt = bench.receipt(&[bench.notes[1]], bench.cut);
@@ -553,6 +567,7 @@ fn so_many_receipts_are_kept_of_one_node_and_of_all_and_no_more() {
     assert!(!state.learn_receipt(&directory, &by(own, 100_000)), "one too many");
     for node in &nodes[..3] {
         fill(&mut state, *node, limits::NODE_RECEIPTS_OF_ONE_MAX);
+        assert!(!state.learn_receipt(&directory, &by(*node, 100_000)), "one too many of any");
     }
     assert!(!state.learn_receipt(&directory, &by(nodes[4], 1)), "so many in all");
     // What a node said that was revoked since makes room, and is not taken in again.

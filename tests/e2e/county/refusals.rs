@@ -40,6 +40,7 @@ fn a_node_that_must_not_start_says_why_and_starts_once_it_is_corrected() {
     let good = std::fs::read_to_string(&settings).expect("readable");
     std::fs::write(&settings, "lisen = []\n").expect("written");
     let problem = a.start_refused(2, "config_unknown_key");
+    assert!(problem["next"].as_str().is_some_and(|next| !next.is_empty()), "a next step in JSON too: {problem}");
     assert_eq!((problem["params"]["line"].as_str(), problem["params"]["nearest"].as_str()), (Some("1"), Some("listen")));
     a.refused(&["config", "check"], 2, "config_unknown_key");
     std::fs::write(&settings, &good).expect("written");
