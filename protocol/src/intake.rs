@@ -47,7 +47,7 @@ pub use why::{Held, Missing, Standing};
 /// Segments and records kept aside in memory while an input is missing; more are dropped and asked for again. Back-pressure.
 const WAITING_MAX: usize = 256;
 /// Bytes of content of the segments kept aside. Back-pressure.
-const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// Place of an anchor. Of two anchors the lower counts first.
 type Order = Place;

@@ -19,7 +19,7 @@ use accord_protocol::id::{
 };
 use accord_protocol::intake::Held;
 use accord_protocol::limits;
-use accord_protocol::rules::{ActorId, ChangeHash};
+use accord_protocol::rules::{self, ActorId, ChangeHash};
 use accord_protocol::time::WallSeconds;
 
 use crate::exchange::{at, terms};
@@ -41,6 +41,14 @@ fn names(n: usize) -> Vec<String> {
 
 fn line() -> Grant {
     terms(0, 50, &[(Direction::Both, &[Verb::Read], Tlp::Amber)]).grants[0].clone()
+}
+
+/// The same numbers stand in docs/PROTOCOL.md: a verdict that moved would part the nodes that know it from those that do not.
+#[test]
+fn the_bounds_of_changes_and_terms_are_the_ones_the_protocol_states() {
+    assert_eq!((rules::CHANGE_BYTES_MAX, rules::OPS_MAX, rules::DEPS_MAX, rules::HEADS_MAX), (245_760, 20_000, 32, 31));
+    assert_eq!((rules::VALUE_BYTES_MAX, rules::COUNTER_MAX), (65_536, 2_147_483_647));
+    assert_eq!(Terms::VALIDITY_S_MAX, 94_867_200, "three years, each with a leap day");
 }
 
 #[test]
