@@ -221,6 +221,8 @@ pub struct DocState {
     settled: u64,
     /// Bureaus other than the owner, with the index of the first record that settled something of theirs.
     contributors: BTreeMap<BureauId, u32>,
+    /// What anchors on branches of the log have in their past, with the lowest index of those anchors.
+    first_aside: BTreeMap<ChangeHash, u32>,
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
     /// What the founding changes found, read when they found their place.
     founding: BTreeMap<ChangeHash, Option<Act>>,
@@ -267,6 +269,7 @@ impl DocState {
             admitted: BTreeSet::new(),
             settled: 0,
             contributors: BTreeMap::new(),
+            first_aside: BTreeMap::new(),
             raw: BTreeMap::new(),
             founding: BTreeMap::new(),
             quotes: BTreeMap::new(),

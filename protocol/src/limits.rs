@@ -110,8 +110,9 @@ pub const WANTS_PER_DAY: usize = 100_000;
 /// Times within a day that one partner, whose cursor says nothing, has named to it what is its own and in no view. Back-pressure: each looks through
 /// the documents and writes a line for each of them.
 pub const HOMEWARD_PER_DAY: usize = 20;
-/// Single documents of a partner's own that are noted to be named to it; beyond that everything of its own is. Back-pressure: a note is one row.
-pub const HOMEWARD_NOTED_MAX: usize = 1_024;
+/// Single documents of a partner's own that stay noted to be named to it where all of it was; if more are left, all is named again. Back-pressure: each is
+/// a row.
+pub const HOMEWARD_NOTED_MAX: usize = 16_384;
 /// Messages of one link that look through the whole view, within [`VIEW_WALKS_MS`]: a repair takes six. Back-pressure; more are left unread, and the next
 /// quiet moment compares anew.
 pub const VIEW_WALKS_MAX: u32 = 16;

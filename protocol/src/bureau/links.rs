@@ -118,6 +118,8 @@ pub struct Link {
     homeward: Option<BTreeSet<DocumentId>>,
     /// Of those, what was named on this link.
     named: BTreeSet<DocumentId>,
+    /// What the other end had no room for today: it has still to be named to it.
+    put_off: BTreeSet<DocumentId>,
     parted: BTreeSet<DocumentId>,
     /// Documents of whose cut a part of the log went: by which record it is cut, and how many records went.
     parting: BTreeMap<DocumentId, (RecordId, usize)>,
@@ -213,6 +215,7 @@ impl Link {
             whole: BTreeSet::new(),
             homeward: None,
             named: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             parted: BTreeSet::new(),
             parting: BTreeMap::new(),
             next_mark: 1,
@@ -502,6 +505,9 @@ impl Bureau {
                     link.not_taken = Some(document);
                     link.declined.insert(document);
                     link.whole.remove(&document);
+                    if reason == Reason::Busy {
+                        link.put_off.insert(document);
+                    }
                 }
                 let known = self.documents.contains_key(&document).then_some(document);
                 if !self.is_noise(turn, id) {

@@ -30,10 +30,9 @@ impl Bureau {
             let Ok(sealed) = self.seal(receipt) else { return };
             let bytes = sealed.to_bytes();
             let Ok(verified) = Sealed::verify(sealed, &self.identity.network) else { return };
-            if !self.bodies.get_mut(&document).is_some_and(|state| state.learn_receipt(&self.directory, &verified)) {
-                return;
+            if self.bodies.get_mut(&document).is_some_and(|state| state.learn_receipt(&self.directory, &verified)) {
+                self.store_item(turn, document, Item::Receipt(bytes));
             }
-            self.store_item(turn, document, Item::Receipt(bytes));
         }
     }
 

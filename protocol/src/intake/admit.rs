@@ -10,6 +10,7 @@ impl DocState {
         let before = std::mem::take(&mut self.admitted);
         self.settled = 0;
         self.contributors.clear();
+        self.first_aside.clear();
         self.missing_tips.clear();
         let anchors: Vec<RecordId> = self.log.in_order().into_iter().map(|((_, _, id), _)| id).collect();
         for id in anchors {
@@ -57,13 +58,16 @@ impl DocState {
                 continue;
             }
             let owner = self.log.genesis().body().owner;
-            // A branch that was left behind comes after the one the log went on with, whatever its indices: who wrote before it wrote from there on.
-            let settled_again = if order.0 { self.index.causal_past(&[*tip]) } else { Vec::new() };
-            let wrote: Vec<(ChangeHash, ActorId)> = past
-                .iter()
-                .map(|(hash, actor, _)| (*hash, *actor))
-                .chain(settled_again.into_iter().map(|meta| (meta.hash, meta.actor)))
-                .collect();
+            // A branch of the log comes after what goes on, whatever its indices: who wrote before it wrote from there on. Each change is walked again for
+            // a lower index alone.
+            let mut wrote: Vec<(ChangeHash, ActorId)> = past.iter().map(|(hash, actor, _)| (*hash, *actor)).collect();
+            if order.0 {
+                let first_aside = &self.first_aside;
+                let lower = |meta: &ChangeMeta| first_aside.get(&meta.hash).is_some_and(|first| *first <= order.1);
+                let again: Vec<_> = self.index.causal_past_until(&[*tip], lower).into_iter().map(|meta| (meta.hash, meta.actor)).collect();
+                self.first_aside.extend(again.iter().map(|(hash, _)| (*hash, order.1)));
+                wrote.extend(again);
+            }
             for (hash, actor) in wrote {
                 if let Some(bureau) = self.actors.get(&actor).map(|actor| actor.member.bureau).filter(|bureau| *bureau != owner) {
                     let first = self.contributors.entry(bureau).or_insert(order.1);
@@ -84,7 +88,7 @@ impl DocState {
             }
         }
         for hash in quoting {
-            self.note_quoted_contributors(&hash, order);
+            self.note_quoted_contributors(&hash, order.1);
         }
         for hash in newly {
             self.admit(hash);

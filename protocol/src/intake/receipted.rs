@@ -29,46 +29,51 @@ pub struct Receipted {
 type Alike = (CertificateId, RecordId, BTreeSet<RecordId>);
 
 impl DocState {
-    /// Takes in a receipt of one of the owner's nodes; `false` when it is none, was known, tells nothing any more, or there are too many.
+    /// Takes in a receipt of one of the owner's nodes; `false` when it is none, was known, or there are too many.
     pub fn learn_receipt(&mut self, directory: &Directory, receipt: &Verified<NodeReceipt>) -> bool {
-        let new = receipt.body().document == self.id()
-            && is_by_node_of(directory, &self.owner(), receipt)
-            && !self.receipts.contains_key(&receipt.id())
-            && !self.is_spent(directory, receipt.body())
-            && self.has_room_for_receipt(directory, &receipt.body().certificate);
-        if new {
-            self.receipts.insert(receipt.id(), receipt.body().clone());
+        let body = receipt.body();
+        let new =
+            body.document == self.id() && is_by_node_of(directory, &self.owner(), receipt) && !self.receipts.contains_key(&receipt.id());
+        if !new {
+            return false;
         }
-        new
-    }
-
-    /// Whether a receipt tells nothing any more: all it names is settled, or its node is revoked.
-    fn is_spent(&self, directory: &Directory, receipt: &NodeReceipt) -> bool {
-        let is_settled = |tip: &ChangeHash| self.status.get(tip).is_some_and(|status| status.anchor.is_some());
-        receipt.tips.iter().all(is_settled) || directory.revoked(&receipt.certificate).is_some()
-    }
-
-    /// Whether one more receipt of a node finds room: no node takes the others' share, and what tells nothing any more makes room.
-    fn has_room_for_receipt(&mut self, directory: &Directory, node: &CertificateId) -> bool {
-        let has_room = |receipts: &BTreeMap<StatementId, NodeReceipt>| {
-            receipts.len() < limits::NODE_RECEIPTS_MAX
-                && (receipts.len() < limits::NODE_RECEIPTS_OF_ONE_MAX
-                    || receipts.values().filter(|receipt| receipt.certificate == *node).count() < limits::NODE_RECEIPTS_OF_ONE_MAX)
-        };
-        if !has_room(&self.receipts) {
+        // What tells nothing now is taken where there is room, since a later word may let it tell something again, and makes none.
+        if !self.has_room_for_receipt(&body.certificate) && !self.is_spent(directory, body) {
             let mut receipts = std::mem::take(&mut self.receipts);
             receipts.retain(|_, receipt| !self.is_spent(directory, receipt));
             self.receipts = receipts;
         }
-        has_room(&self.receipts)
+        let has_room = self.has_room_for_receipt(&body.certificate);
+        if has_room {
+            self.receipts.insert(receipt.id(), body.clone());
+        }
+        has_room
     }
 
-    /// What a receipt of just these changes names: those of them that count here, of other bureaus' writers nobody revoked, without the others' past.
+    /// Whether a receipt tells nothing now: all it names is settled, or its node is revoked.
+    fn is_spent(&self, directory: &Directory, receipt: &NodeReceipt) -> bool {
+        receipt.tips.iter().all(|tip| self.is_settled(tip)) || directory.revoked(&receipt.certificate).is_some()
+    }
+
+    fn is_settled(&self, change: &ChangeHash) -> bool {
+        self.status.get(change).is_some_and(|status| status.anchor.is_some())
+    }
+
+    /// Whether one more receipt of a node finds room: no node takes the others' share.
+    fn has_room_for_receipt(&self, node: &CertificateId) -> bool {
+        let all = self.receipts.len();
+        let of_node = || self.receipts.values().filter(|receipt| receipt.certificate == *node).count();
+        all < limits::NODE_RECEIPTS_MAX && (all < limits::NODE_RECEIPTS_OF_ONE_MAX || of_node() < limits::NODE_RECEIPTS_OF_ONE_MAX)
+    }
+
+    /// What a receipt of just these changes names: those of them that count here and are not settled, of other bureaus' writers nobody revoked,
+    /// without the others' past.
     pub fn receipt_tips(&self, directory: &Directory, changes: &BTreeSet<ChangeHash>) -> BTreeSet<ChangeHash> {
         let owner = self.owner();
         let good = |hash: &&ChangeHash| {
             let writer = self.index.get(hash).and_then(|meta| self.actors.get(&meta.actor));
             self.admitted.contains(*hash)
+                && !self.is_settled(hash)
                 && writer.is_some_and(|writer| writer.member.bureau != owner && directory.revoked(&writer.certificate).is_none())
         };
         self.index.tips(&changes.iter().filter(good).copied().collect())

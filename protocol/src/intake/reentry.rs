@@ -83,28 +83,24 @@ impl DocState {
 
     /// Certificates became known: what quotes somebody unknown until now is read again.
     pub(super) fn retry_quotes(&mut self, directory: &Directory) {
-        let mut settled = false;
         for hash in std::mem::take(&mut self.quotes_waiting) {
             let Some(change) = self.raw.get(&hash).and_then(|raw| rules::parse(raw).ok()) else { continue };
             self.quotes.remove(&hash);
             self.note_quotes(directory, &hash, &change);
             if let Some(order) = self.status.get(&hash).and_then(|status| status.anchor) {
-                self.note_quoted_contributors(&hash, order);
-                settled = true;
+                // On a branch of the log a lower record than its first anchor may have settled it.
+                let first = self.first_aside.get(&hash).map_or(order.1, |aside| order.1.min(*aside));
+                self.note_quoted_contributors(&hash, first);
             }
-        }
-        // On a branch that was left behind a lower record than its first anchor may have settled it.
-        if settled && self.log.in_order().iter().any(|((left, ..), _)| *left) {
-            self.recompute();
         }
     }
 
     /// Whoever is quoted in something settled has written here, as if it had entered it itself.
-    pub(super) fn note_quoted_contributors(&mut self, hash: &ChangeHash, order: Order) {
+    pub(super) fn note_quoted_contributors(&mut self, hash: &ChangeHash, index: u32) {
         let owner = self.owner();
         for bureau in self.counting_quotes(hash).map(|quoted| quoted.bureau).filter(|bureau| *bureau != owner).collect::<Vec<_>>() {
-            let first = self.contributors.entry(bureau).or_insert(order.1);
-            *first = order.1.min(*first);
+            let first = self.contributors.entry(bureau).or_insert(index);
+            *first = index.min(*first);
         }
     }
 

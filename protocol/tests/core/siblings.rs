@@ -570,20 +570,21 @@ fn so_many_receipts_are_kept_of_one_node_and_of_all_and_no_more() {
         assert!(!state.learn_receipt(&directory, &by(*node, 100_000)), "one too many of any");
     }
     assert!(!state.learn_receipt(&directory, &by(nodes[4], 1)), "so many in all");
-    // What a node said that was revoked since makes room, and is not taken in again.
+    // What a node said that was revoked since makes room.
     let mut later = directory.clone();
     let (target, issuer) = (RevocationTarget::Certificate(nodes[0].id), Issuer::Root(world().owner().root));
     let body = Revocation { bureau: world().owner().id, target, class: RevocationClass::Retired, at: START, issuer };
     later.learn_bytes(&seal(body, &[10]).to_bytes()).expect("its root seals it");
+    assert!(!state.learn_receipt(&later, &by(nodes[0], 100_000)), "what tells nothing makes no room");
     assert!(state.learn_receipt(&later, &by(nodes[4], 1)));
-    assert!(!state.learn_receipt(&later, &by(nodes[0], 1)));
+    assert!(state.learn_receipt(&later, &by(nodes[0], 100_000)), "and is taken where there is some: its node may be found good again");
 }
 
 #[test]
-fn a_receipt_of_what_is_settled_tells_nothing_and_makes_room() {
+fn receipts_of_what_is_settled_make_room() {
     let mut case = Case::under(1);
     let root = case.founding();
-    let (first, second) = (case.write(1, 0, 1, &[root]), case.write(2, 0, 1, &[root]));
+    let (first, second) = (case.write(1, 0, 1, &[root]), case.write(1, 1, 1, &[root]));
     let (document, from, head, owner) = (case.story.document, world().bureaus[1].id, case.story.head(), world().owner());
     let receipt = |tips: &[ChangeHash], n: u64| {
         let (tips, at, certificate) = (ascending(tips.iter().copied()), START.plus(n), owner.node.id);
@@ -596,7 +597,9 @@ fn a_receipt_of_what_is_settled_tells_nothing_and_makes_room() {
     assert!(!learn(&mut case, &[second], 9_000), "full");
     case.anchor(&[first]);
     assert!(learn(&mut case, &[second], 9_000), "those of what is settled make room");
-    assert!(!learn(&mut case, &[first], 9_001) && learn(&mut case, &[first, second], 9_002), "settled are all it names, or not");
+    assert!(learn(&mut case, &[first], 9_001) && learn(&mut case, &[first, second], 9_002));
+    let tips = case.state.receipt_tips(&world().directory, &[first, second].into());
+    assert_eq!(tips, [second].into(), "what is settled needs no receipt");
 }
 
 #[test]

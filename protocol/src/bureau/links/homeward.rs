@@ -11,74 +11,81 @@
 
 use super::*;
 
-/// Before the transport key, in the key of a row: what is its own has still to be named to the device there.
-const HOMEWARD: &[u8] = b"homeward:";
+/// Before the transport key, in the key of a row: all that is its own has still to be named to the device there.
+const ALL: &[u8] = b"homeward:";
+/// Before the transport key and the id of a document: that one has.
+const ONE: &[u8] = b"homeward-of:";
 
-fn row_key(transport: &TransportKey) -> Vec<u8> {
-    [HOMEWARD, &transport.0].concat()
+fn all_key(transport: &TransportKey) -> Vec<u8> {
+    [ALL, &transport.0].concat()
 }
 
-/// What has still to be named to a device of a partner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::bureau) enum Homeward {
+fn one_key(transport: &TransportKey, document: &DocumentId) -> Vec<u8> {
+    [ONE, &transport.0, &document.0].concat()
+}
+
+/// What has still to be named to a device of a partner; each row of the store is one line of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::bureau) struct Homeward {
     /// Everything that is its own and in no view.
-    All,
+    all: bool,
     /// Of that, these documents.
-    These(BTreeSet<DocumentId>),
-}
-
-impl Homeward {
-    /// A row: `1`, or `2` and the ids of documents, 32 bytes each, ascending.
-    fn to_row(&self) -> Vec<u8> {
-        match self {
-            Homeward::All => vec![1],
-            Homeward::These(documents) => std::iter::once(2).chain(documents.iter().flat_map(|document| document.0)).collect(),
-        }
-    }
-
-    /// What does not read as a list of ids means everything: nothing is lost by naming more.
-    fn from_row(row: &[u8]) -> Self {
-        let Some((2, ids)) = row.split_first() else { return Homeward::All };
-        let (ids, []) = ids.as_chunks::<32>() else { return Homeward::All };
-        Homeward::These(ids.iter().map(|id| DocumentId(*id)).collect())
-    }
-
-    /// Of these, so many at most: beyond that it is everything.
-    fn these(documents: BTreeSet<DocumentId>) -> Self {
-        if documents.len() > limits::HOMEWARD_NOTED_MAX { Homeward::All } else { Homeward::These(documents) }
-    }
+    these: BTreeSet<DocumentId>,
 }
 
 /// To whom what is their own has still to be named, by the rows of a store.
 pub(in crate::bureau) fn open(local: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<TransportKey, Homeward> {
-    let device = |key: &[u8]| <[u8; 32]>::try_from(key.strip_prefix(HOMEWARD)?).ok().map(TransportKey);
-    local.iter().filter_map(|(key, row)| Some((device(key)?, Homeward::from_row(row)))).collect()
+    let mut found: BTreeMap<TransportKey, Homeward> = BTreeMap::new();
+    for key in local.keys() {
+        if let Some(device) = key.strip_prefix(ALL).and_then(|rest| <[u8; 32]>::try_from(rest).ok()) {
+            found.entry(TransportKey(device)).or_default().all = true;
+        } else if let Some((device, document)) = key.strip_prefix(ONE).and_then(|rest| rest.split_first_chunk::<32>())
+            && let Ok(document) = <[u8; 32]>::try_from(document)
+        {
+            found.entry(TransportKey(*device)).or_default().these.insert(DocumentId(document));
+        }
+    }
+    found
 }
 
 impl Bureau {
     /// A partner came whose cursor says nothing: what is its own and in no sum has to be named to it.
     pub(super) fn note_homeward(&mut self, turn: &mut Turn, transport: TransportKey, bureau: &BureauId) {
         if self.owned.get(bureau).is_some_and(|count| *count > 0) {
-            self.set_homeward(turn, transport, Homeward::All);
+            let homeward = self.homeward.entry(transport).or_default();
+            if !std::mem::replace(&mut homeward.all, true) {
+                turn.put(Table::Local, &all_key(&transport), vec![1]);
+            }
         }
     }
 
     /// One document has to be named to a device of its owner, besides what has to be already.
     fn note_document(&mut self, turn: &mut Turn, transport: TransportKey, document: DocumentId) {
-        let mut documents = match self.homeward.get(&transport) {
-            Some(Homeward::All) => return,
-            Some(Homeward::These(documents)) => documents.clone(),
-            None => BTreeSet::new(),
-        };
-        if documents.insert(document) {
-            self.set_homeward(turn, transport, Homeward::these(documents));
+        let homeward = self.homeward.entry(transport).or_default();
+        if !homeward.all && homeward.these.insert(document) {
+            turn.put(Table::Local, &one_key(&transport, &document), vec![1]);
         }
     }
 
-    fn set_homeward(&mut self, turn: &mut Turn, transport: TransportKey, homeward: Homeward) {
-        if self.homeward.get(&transport) != Some(&homeward) {
-            turn.put(Table::Local, &row_key(&transport), homeward.to_row());
-            self.homeward.insert(transport, homeward);
+    /// All was named but what is left: of so many, or all again.
+    fn note_named(&mut self, turn: &mut Turn, transport: TransportKey, left: BTreeSet<DocumentId>) {
+        let Some(homeward) = self.homeward.get_mut(&transport) else { return };
+        if left.len() > limits::HOMEWARD_NOTED_MAX {
+            return;
+        }
+        if homeward.all {
+            turn.remove(Table::Local, &all_key(&transport));
+        }
+        for gone in homeward.these.difference(&left) {
+            turn.remove(Table::Local, &one_key(&transport, gone));
+        }
+        for new in left.difference(&homeward.these) {
+            turn.put(Table::Local, &one_key(&transport, new), vec![1]);
+        }
+        if left.is_empty() {
+            self.homeward.remove(&transport);
+        } else {
+            *homeward = Homeward { all: false, these: left };
         }
     }
 
@@ -89,6 +96,7 @@ impl Bureau {
         let (transport, owner) = (link.transport, summary.owner);
         if !link.own && link.is_with(&owner) && !link.echoes.contains(&summary.newest_seq) {
             self.note_document(turn, transport, *document);
+            self.links.get_mut(&id).expect("present above").named.remove(document);
         }
     }
 
@@ -97,22 +105,24 @@ impl Bureau {
         let out_of_view = |summary: &&Summary| summary.owner == *bureau && !self.in_view(turn, link, summary);
         match self.homeward.get(&link.transport) {
             None => BTreeSet::new(),
-            Some(Homeward::All) => self.documents.values().filter(out_of_view).map(|summary| summary.document).collect(),
-            Some(Homeward::These(these)) => {
-                these.iter().filter_map(|id| self.documents.get(id)).filter(out_of_view).map(|summary| summary.document).collect()
+            Some(homeward) if homeward.all => self.documents.values().filter(out_of_view).map(|summary| summary.document).collect(),
+            Some(homeward) => {
+                let these = homeward.these.iter().filter_map(|id| self.documents.get(id));
+                these.filter(out_of_view).map(|summary| summary.document).collect()
             }
         }
     }
 
-    /// Of what had to be named, what stays to be: of all, what may not go on the terms of now; of single ones, what was not named on this link.
+    /// Of what had to be named, what stays to be: of all, what may not go on the terms of now; of single ones, what was not named on this link; and what
+    /// the other end had no room for.
     fn left_behind(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> BTreeSet<DocumentId> {
         let may_go = |document: &DocumentId| {
             let facts = self.documents[document].facts();
             self.may_go(turn, &facts, self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole())
         };
-        let all = self.homeward.get(&link.transport) == Some(&Homeward::All);
+        let all = self.homeward.get(&link.transport).is_some_and(|homeward| homeward.all);
         let mut left = self.homeward_of(turn, link, bureau);
-        left.retain(|document| if all { !may_go(document) } else { !link.named.contains(document) });
+        left.retain(|document| link.put_off.contains(document) || if all { !may_go(document) } else { !link.named.contains(document) });
         left
     }
 
@@ -136,12 +146,8 @@ impl Bureau {
             return true;
         }
         let left = self.left_behind(turn, link, &peer.bureau);
-        if left.is_empty() {
-            self.homeward.remove(&transport);
-            turn.remove(Table::Local, &row_key(&transport));
-        } else {
-            self.set_homeward(turn, transport, Homeward::these(left)); // Another link begins again, or this one once the terms are others.
-        }
+        // What is left is begun anew on another link, or on this one once the terms are others.
+        self.note_named(turn, transport, left);
         false
     }
 
@@ -216,22 +222,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_says_all_or_which_and_what_does_not_read_says_all() {
-        let these = |ids: &[u8]| Homeward::These(ids.iter().map(|id| DocumentId([*id; 32])).collect());
-        for homeward in [Homeward::All, these(&[]), these(&[1]), these(&[1, 2, 255])] {
-            assert_eq!(Homeward::from_row(&homeward.to_row()), homeward);
+    fn each_row_is_one_line_of_what_has_to_be_named_and_other_rows_are_none() {
+        let (one, other) = (TransportKey([1; 32]), TransportKey([2; 32]));
+        let documents: BTreeSet<DocumentId> = [3, 4].map(|id| DocumentId([id; 32])).into();
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = documents.iter().map(|document| (one_key(&one, document), vec![1])).collect();
+        rows.insert(all_key(&other), vec![1]);
+        for odd in [&b"homeward:short"[..], b"homeward-of:", &[ONE, &[7; 63]].concat(), &[ONE, &[7; 65]].concat(), b"floor"] {
+            rows.insert(odd.to_vec(), vec![1]);
         }
-        for row in [&[][..], &[1], &[1, 2], &[2, 1], &[3], &[2; 34]] {
-            assert_eq!(Homeward::from_row(row), Homeward::All, "{row:?}");
-        }
-        let most = (0..limits::HOMEWARD_NOTED_MAX as u64 + 1).map(|n| {
-            let mut id = [0; 32];
-            id[..8].copy_from_slice(&n.to_be_bytes());
-            DocumentId(id)
-        });
-        let mut documents: BTreeSet<DocumentId> = most.collect();
-        assert!(Homeward::these(documents.clone()) == Homeward::All);
-        documents.pop_first();
-        assert!(Homeward::these(documents.clone()) == Homeward::These(documents));
+        let expected = [(one, Homeward { all: false, these: documents }), (other, Homeward { all: true, these: BTreeSet::new() })];
+        assert_eq!(open(&rows), expected.into());
     }
 }
