@@ -343,7 +343,8 @@ fn whoever_is_quoted_wrote_from_the_lowest_record_that_settled_it_also_when_its_
             id
         };
         let adopted = then(1, zero, RecordKind::Adopt("demo 1".to_owned(), Vec::new()));
-        let left = then(2, adopted, RecordKind::Anchor(tips.clone()));
+        let lowest = then(2, adopted, RecordKind::Anchor(tips.clone()));
+        let left = then(3, lowest, RecordKind::Anchor(tips.clone()));
         let with = then(2, adopted, RecordKind::Anchor(vec![root]));
         let heads = std::collections::BTreeSet::from([left, with]).into_iter().collect();
         let healed = then(3, with, RecordKind::Continue(heads, false, Bytes(Vec::new())));
