@@ -9,7 +9,7 @@ use accord_keys::time::WallSeconds;
 
 use super::DocState;
 use crate::access::log::Cut;
-use crate::id::{BureauId, CertificateId, RecordId, StatementId};
+use crate::id::{BureauId, CertificateId, RecordId};
 use crate::limits;
 use crate::receipt::{NodeReceipt, is_by_node_of};
 use crate::rules::ChangeHash;

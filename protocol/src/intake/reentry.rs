@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use accord_keys::directory::Directory;
 use accord_keys::time::WallSeconds;
 
-use super::{DocState, Order};
+use super::DocState;
 use crate::access;
 use crate::act::{Act, ActKind};
 use crate::id::{BureauId, Bytes, CertificateId, DocumentId, Nonce, RecordId};
