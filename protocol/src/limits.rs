@@ -224,8 +224,8 @@ pub const BUREAUS_MAX: usize = 4_096;
 /// Of those, bureaus that are no partners of ours and that one partner introduced by bringing their root. Back-pressure: nobody fills the others'
 /// room with bureaus of its own invention; a province has some hundred.
 pub const INTRODUCED_MAX: usize = 128;
-/// Statements kept of all bureaus together that are no partners of ours, of what one partner brought, bytes; those that never go backwards find a quarter more. Back-pressure: each
-/// of our own devices hears all of them. Half a MiB for each of [`INTRODUCED_MAX`] is a thousand certificates.
+/// Bytes kept of all that one partner brought of bureaus that are no partners of ours, whoever introduced them; statements that never go backwards find
+/// a quarter more. Back-pressure: each of our own devices hears all of them. Half a MiB for each of [`INTRODUCED_MAX`] is a thousand certificates.
 pub const INTRODUCED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Of a bureau of which more than this is known a device of our own hears between documents rather than before them, bytes. Back-pressure: what a
 /// document rests on goes along with it.

@@ -161,6 +161,7 @@ impl Bureau {
         let transport = link.transport;
         let comes_anyway = link.homeward.is_none() && self.homeward.contains_key(&transport);
         self.note_document(turn, transport, document);
+        self.links.get_mut(&id).expect("present above").named.remove(&document);
         if comes_anyway || !self.quota(turn, bureau).take_want() {
             return;
         }
