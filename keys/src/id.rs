@@ -20,7 +20,7 @@ macro_rules! id32 {
         }
         impl ::core::fmt::Display for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                $crate::id::write_hex32(f, &self.0)
             }
         }
         impl ::core::fmt::Debug for $name {
@@ -39,6 +39,16 @@ macro_rules! id32 {
             }
         }
     };
+}
+
+/// Writes 64 lower-case hex digits, at once: lists for people hold thousands of ids.
+pub fn write_hex32(f: &mut core::fmt::Formatter<'_>, bytes: &[u8; 32]) -> core::fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
+    f.write_str(core::str::from_utf8(&text).map_err(|_| core::fmt::Error)?)
 }
 
 /// Reads exactly 64 hex digits.

@@ -34,6 +34,7 @@ mod accounts;
 mod author;
 mod compacts;
 mod cuts;
+mod documents;
 mod effects;
 mod explain;
 mod few;
@@ -87,11 +88,12 @@ use crate::limits;
 use crate::step::{AllowedPeer, Step};
 use crate::time::{MonoMillis, Now, WallSeconds};
 use crate::view::EventView;
+use documents::Documents;
 use ledger::Ledgers;
 use links::Link;
 use memory::Memory;
 pub use memory::{Suspicion, note_suspicion};
-use rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, Summary};
+use rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached};
 use turn::Turn;
 
 /// Who this node is and what it signs with.
@@ -154,10 +156,8 @@ pub struct Bureau {
     officers: BTreeMap<String, OfficerRow>,
     unlocked: BTreeMap<CertificateId, Unlocked>,
     invites: BTreeMap<TransportKey, InviteRow>,
-    documents: BTreeMap<DocumentId, Summary>,
+    documents: Documents,
     by_seq: BTreeMap<u64, DocumentId>,
-    /// How many documents of each bureau are here.
-    owned: BTreeMap<BureauId, u64>,
     bodies: BTreeMap<DocumentId, DocState>,
     used: VecDeque<DocumentId>,
     cannot_load: BTreeMap<DocumentId, String>,

@@ -57,7 +57,7 @@ use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, P
 /// Bytes of items put into one push before another is begun.
 const PUSH_BYTES: usize = 160 * 1024;
 /// Plaintext bytes of every cursor: its largest body and the length before it.
-const CURSOR_BYTES: usize = 808;
+const CURSOR_BYTES: usize = 816;
 /// Documents loaded ahead for one link.
 const WANT_AHEAD: usize = 32;
 
@@ -148,6 +148,8 @@ pub struct Link {
     // comparing
     quiet_since: MonoMillis,
     compared: bool,
+    /// When we last told our sum.
+    compared_at: MonoMillis,
     repairs: u32,
     tips_sent: bool,
     tips_heard: BTreeMap<DocumentId, Digest>,
@@ -180,6 +182,8 @@ pub struct Link {
     heard_of: Option<due::HeardOf>,
     /// Relay passes and compacts sent on this link.
     pub(in crate::bureau) shown: BTreeSet<StatementId>,
+    /// Which passes the other end had when both last compared equal, here or by its cursor.
+    passes: Option<u64>,
     /// Its own passes that name us are said back to it: the two of us counted by different ones.
     pub(in crate::bureau) show_back: bool,
     /// The wire version both ends speak.
@@ -235,6 +239,7 @@ impl Link {
             equality_heard: MonoMillis(0),
             quiet_since: now,
             compared: false,
+            compared_at: MonoMillis(0),
             repairs: 0,
             tips_sent: false,
             tips_heard: BTreeMap::new(),
@@ -253,6 +258,7 @@ impl Link {
             told_revoked: false,
             heard_of: None,
             shown: BTreeSet::new(),
+            passes: None,
             show_back: false,
             version: wire::OLDEST,
             had: 0,
@@ -303,7 +309,21 @@ impl Link {
     pub fn is_sending(&self, document: &DocumentId) -> bool {
         self.evidencing.contains(document) || self.in_flight.iter().chain(&self.unsure).any(|push| push.document == *document)
     }
-    /// Whether the other end declined a document on this link.
+    /// Passes and compacts are shown as if none had been.
+    pub(in crate::bureau) fn show_anew(&mut self) {
+        self.shown.clear();
+        self.passes = None;
+    }
+    /// These went on an earlier link.
+    pub(in crate::bureau) fn had_passes(&mut self, told: Option<u64>, ids: BTreeSet<StatementId>) {
+        self.passes = told;
+        self.shown.extend(ids);
+    }
+    /// What the other end declined on this link.
+    pub fn declined(&self) -> impl Iterator<Item = &DocumentId> {
+        self.declined.iter()
+    }
+    /// Whether it declined this one.
     pub fn has_declined(&self, document: &DocumentId) -> bool {
         self.declined.contains(document)
     }
@@ -414,6 +434,9 @@ struct CursorBody {
     /// To a device of our own: what it heard of other bureaus. There the two before are absent.
     #[n(8)]
     heard_of: Option<due::HeardOf>,
+    /// Which relay passes a partner had when both last compared equal, by [`Bureau::passes_shown`]: they need not be shown again while it is the same.
+    #[n(9)]
+    passes: Option<u64>,
 }
 
 impl Bureau {

@@ -197,12 +197,8 @@ impl Bureau {
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         documents.retain(|document, _: &mut Summary| !retention.is_erased(document));
         by_seq.retain(|_, document| !retention.is_erased(document));
-        let mut owned: BTreeMap<BureauId, u64> = BTreeMap::new();
-        for summary in documents.values() {
-            *owned.entry(summary.owner).or_default() += 1;
-        }
-        let all = documents.len() as u64;
-        let held = |bureau: &BureauId| if *bureau == identity.bureau { all } else { owned.get(bureau).copied().unwrap_or(0) };
+        let documents = super::Documents::of(documents);
+        let held = |bureau: &BureauId| if *bureau == identity.bureau { documents.len() as u64 } else { documents.owned_by(bureau) };
         let progress = open_progress(going, &local, held);
         let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
@@ -234,7 +230,6 @@ impl Bureau {
             confirmed_roots,
             documents,
             by_seq,
-            owned,
             bodies: BTreeMap::new(),
             used: VecDeque::new(),
             cannot_load: BTreeMap::new(),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use accord_keys::seal::{Sealed, Verified};
 
 use super::Bureau;
+use super::links::{Link, Peer};
 use super::people::begins;
 use super::turn::Turn;
 use crate::access::pass::{PassBook, PassError, PassLine, RelayPass};
@@ -379,6 +380,8 @@ impl Bureau {
     pub(super) fn show_passes_back(&mut self, turn: &mut Turn, id: LinkId) {
         let Some(link) = self.links.get_mut(&id).filter(|link| !link.show_back) else { return };
         link.show_back = true;
+        // It may have lost what its cursor says it had.
+        link.show_anew();
         // The other end says back what it knows once it hears by what we count.
         link.busy(turn.now.mono);
         self.show_passes(turn, id);
@@ -393,29 +396,64 @@ impl Bureau {
             return;
         }
         let own = self.identity.bureau;
-        let now = turn.effective;
-        // Its other end is to have passes of its own and of ours; a sibling has them all.
-        let candidates: Vec<&Verified<RelayPass>> =
-            if peer == own { self.passes.all().collect() } else { self.passes.held_by(&own).chain(self.passes.held_by(&peer)).collect() };
-        let due: Vec<(StatementId, BureauId, CertificateId, Bytes)> = candidates
-            .into_iter()
-            .filter(|pass| {
-                let body = pass.body();
-                let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
-                let is = |found: Option<&Verified<RelayPass>>| found.is_some_and(|found| found.id() == pass.id());
-                let given = newest && (peer == own || (body.issuer == own && body.holder == peer));
-                let shown = body.holder == own && is(self.passes.last_word(&body.issuer, &own, &peer, now));
-                // A sibling shows the same to the same.
-                let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.last_word(&body.issuer, &body.holder, to, now)));
-                // Its own pass that it showed us once and may have lost since: said back when the two of us count differently.
-                let back = link.show_back && body.holder == peer && is(self.passes.last_word(&body.issuer, &peer, &own, now));
-                (given || shown || sibling || back) && !link.shown.contains(&pass.id())
-            })
+        let due: Vec<(StatementId, BureauId, CertificateId, Bytes)> = self
+            .passes_for(turn, link, peer)
+            .filter(|pass| !link.shown.contains(&pass.id()))
             .map(|pass| (pass.id(), pass.body().issuer, pass.body().registrar, Bytes(pass.sealed().to_bytes())))
             .collect();
         if due.is_empty() {
             return;
         }
+        self.send_passes(turn, id, own, peer, due);
+    }
+
+    /// The passes the other end of a link is to have of us.
+    fn passes_for<'a>(&'a self, turn: &'a Turn, link: &'a Link, peer: BureauId) -> impl Iterator<Item = &'a Verified<RelayPass>> {
+        let own = self.identity.bureau;
+        let now = turn.effective;
+        // Its other end is to have passes of its own and of ours; a sibling has them all.
+        let candidates: Vec<&Verified<RelayPass>> =
+            if peer == own { self.passes.all().collect() } else { self.passes.held_by(&own).chain(self.passes.held_by(&peer)).collect() };
+        candidates.into_iter().filter(move |pass| {
+            let body = pass.body();
+            let newest = self.passes.newest(&body.issuer, &body.holder, now).is_some_and(|newest| newest.id() == pass.id());
+            let is = |found: Option<&Verified<RelayPass>>| found.is_some_and(|found| found.id() == pass.id());
+            let given = newest && (peer == own || (body.issuer == own && body.holder == peer));
+            let shown = body.holder == own && is(self.passes.last_word(&body.issuer, &own, &peer, now));
+            // A sibling shows the same to the same.
+            let sibling = peer == own && body.shown_to.iter().any(|to| is(self.passes.last_word(&body.issuer, &body.holder, to, now)));
+            // Its own pass that it showed us once and may have lost since: said back when the two of us count differently.
+            let back = link.show_back && body.holder == peer && is(self.passes.last_word(&body.issuer, &peer, &own, now));
+            given || shown || sibling || back
+        })
+    }
+
+    /// What tells the passes a partner is to have of us today from any others, if all of them went on this link or were known to have gone before. Of
+    /// a day, since what somebody had no room for, or could not judge yet, is shown again on the next.
+    pub(super) fn passes_shown(&self, turn: &Turn, id: LinkId, peer: &Peer) -> Option<u64> {
+        let link = self.links.get(&id).filter(|_| peer.bureau() != self.identity.bureau)?;
+        let ids: BTreeSet<StatementId> = self.passes_for(turn, link, peer.bureau()).map(Verified::id).collect();
+        ids.is_subset(&link.shown).then(|| passes_of_a_day(turn.effective, &ids))
+    }
+
+    /// A partner returned a cursor that says which passes it had: if they are those it is to have, they went.
+    pub(super) fn passes_had(&mut self, turn: &Turn, id: LinkId, peer: &Peer, had: Option<u64>) {
+        let ids: BTreeSet<StatementId> = self.passes_for(turn, &self.links[&id], peer.bureau()).map(Verified::id).collect();
+        if had == Some(passes_of_a_day(turn.effective, &ids))
+            && let Some(link) = self.links.get_mut(&id)
+        {
+            link.had_passes(had, ids);
+        }
+    }
+
+    fn send_passes(
+        &mut self,
+        turn: &mut Turn,
+        id: LinkId,
+        own: BureauId,
+        peer: BureauId,
+        due: Vec<(StatementId, BureauId, CertificateId, Bytes)>,
+    ) {
         let mut evidence = Vec::new();
         for (_, issuer, registrar, _) in &due {
             if *issuer != own && *issuer != peer {
@@ -438,4 +476,16 @@ impl Bureau {
         }
         self.send_dues(turn, id);
     }
+}
+
+/// The first eight bytes of a digest: nobody but us seals or opens what holds it.
+fn passes_of_a_day(now: WallSeconds, ids: &BTreeSet<StatementId>) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("accord passes shown v1");
+    hasher.update(&(now.0 / (24 * 3_600)).to_be_bytes());
+    for id in ids {
+        hasher.update(&id.0);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_be_bytes(first)
 }

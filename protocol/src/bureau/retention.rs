@@ -277,9 +277,6 @@ impl Bureau {
         self.retention.tombs.insert(document, row);
         turn.step.purges.push(document);
         self.by_seq.remove(&summary.newest_seq);
-        if let Some(owned) = self.owned.get_mut(&summary.owner) {
-            *owned = owned.saturating_sub(1);
-        }
         self.bodies.remove(&document);
         self.shelf.remove(&document);
         self.cited.remove(&document);

@@ -1,6 +1,7 @@
 //! Answers for people: names resolved, state as plain data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use accord_keys::certificate::MemberKind;
 use accord_keys::code::CheckingCode;
@@ -114,12 +115,6 @@ impl Bureau {
     pub(super) fn show_status(&mut self, turn: &Turn) -> View {
         let record = self.directory.bureau(&self.identity.bureau).expect("our own bureau is known");
         let certificate = self.own_certificate();
-        let mut sum = [0u8; 32];
-        for summary in self.documents.values() {
-            for (byte, other) in sum.iter_mut().zip(summary.entry.0) {
-                *byte ^= other;
-            }
-        }
         let clock = if !self.clock.is_held() {
             "good"
         } else if turn.now.wall < self.clock.floor(turn.now.mono) {
@@ -138,9 +133,9 @@ impl Bureau {
             certificate_ends: certificate.not_after.0,
             registrar: self.registrar_epoch().is_some(),
             documents: self.documents.len() as u64,
-            changes: self.documents.values().map(|s| s.changes).sum(),
+            changes: self.documents.changes(),
             sequence: self.sequence,
-            content_sum: Digest(sum).to_string(),
+            content_sum: self.documents.sum().to_string(),
             clock: clock.to_owned(),
             clock_corroborated: self.clock.is_corroborated(turn.now),
             catching_up: self.memory.words().into_iter().map(str::to_owned).collect(),
@@ -327,24 +322,28 @@ impl Bureau {
 
     fn behind(&self, turn: &Turn, bureau: &BureauId) -> u64 {
         let own = self.identity.bureau;
-        self.documents
-            .values()
+        // What lies behind this was delivered, but for what was declined: nobody looks through it to say that nothing is on its way.
+        let far = self.delivered_through(bureau);
+        let beyond = self.by_seq.range((Bound::Excluded(far), Bound::Unbounded)).filter_map(|(_, id)| self.documents.get(id));
+        let declined: BTreeSet<DocumentId> =
+            self.links.values().filter(|link| link.is_with(bureau)).flat_map(|link| link.declined().copied()).collect();
+        let declined = declined.iter().filter_map(|id| self.documents.get(id)).filter(|summary| summary.newest_seq <= far);
+        beyond
+            .chain(declined)
             .filter(|summary| summary.owner == own && summary.rights.bureaus.contains_key(bureau))
             .filter(|summary| self.may_go(turn, &summary.facts(), own, *bureau).is_ok())
-            .filter(|summary| !self.is_delivered(summary, bureau))
             .count() as u64
+    }
+
+    /// The newest place in our sequence up to which a device of a bureau acknowledged everything.
+    fn delivered_through(&self, bureau: &BureauId) -> u64 {
+        let of_bureau = self.reached.iter().filter(|(transport, _)| self.is_device_of(transport, bureau));
+        of_bureau.map(|(_, reached)| reached.walked.max(reached.base)).max().unwrap_or(0)
     }
 
     pub(super) fn is_delivered(&self, summary: &Summary, bureau: &BureauId) -> bool {
         let declined = self.links.values().any(|link| link.is_with(bureau) && link.has_declined(&summary.document));
-        !declined
-            && self.reached.iter().any(|(transport, reached)| {
-                summary.newest_seq <= reached.walked.max(reached.base)
-                    && self
-                        .directory
-                        .all_by_transport(transport)
-                        .any(|id| self.directory.certificate(&id).is_some_and(|c| c.body().bureau == *bureau))
-            })
+        !declined && summary.newest_seq <= self.delivered_through(bureau)
     }
 
     pub(super) fn show_partner(&self, turn: &Turn, partner: &str) -> Result<View, Refused> {

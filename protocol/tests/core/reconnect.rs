@@ -1,5 +1,8 @@
 //! What two who met before say when they meet again: what is new, and little else.
 
+use std::collections::BTreeSet;
+
+use accord_protocol::step::Table;
 use accord_protocol::wire::Message;
 
 use crate::county::{County, usual};
@@ -93,4 +96,33 @@ fn what_changed_of_the_agreement_while_apart_is_said_again() {
     county.link(0, 1, false);
     let said = meeting(&mut county);
     assert!(!said.iter().any(|(_, _, message)| is_greeting(message)));
+}
+
+#[test]
+fn passes_both_had_are_not_shown_again_until_the_next_day_or_when_one_lost_them() {
+    let mut county = County::new(3);
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        county.agree(one, other, usual(county.now.wall));
+    }
+    county.pass(900);
+    let passes = |said: &[(usize, usize, Message)]| -> BTreeSet<(usize, usize)> {
+        said.iter().filter(|(_, _, message)| matches!(message, Message::Passes(_))).map(|(from, to, _)| (*from, *to)).collect()
+    };
+    // What came by way of the third is noted on the first meeting after it.
+    for (meetings, shown) in [(1, None), (1, Some(false)), (2, Some(false))] {
+        for _ in 0..meetings {
+            county.link(0, 1, false);
+            let said = meeting(&mut county);
+            assert!(shown.is_none_or(|shown| passes(&said).is_empty() != shown), "{:?}", passes(&said));
+        }
+    }
+    county.link(0, 1, false);
+    county.pass(24 * 3_600);
+    let said = meeting(&mut county);
+    assert!(passes(&said).is_superset(&BTreeSet::from([(0, 1), (1, 0)])), "whoever had no room for one hears of it a day later");
+    county.link(0, 1, false);
+    county.nodes[1].rows.retain(|(table, _), _| *table != Table::Passes);
+    county.restart(1, &[]);
+    let said = meeting(&mut county);
+    assert!(passes(&said).contains(&(0, 1)), "a store put back is shown what it lost");
 }

@@ -53,6 +53,8 @@ fn what_one_lost_is_found_by_symbols_and_nothing_else_is_sent() {
         let lost = some(&county, at);
         let said = losing(&mut county, at, &lost);
         assert!(!said.iter().any(|(_, _, message)| matches!(message, Message::Tips { .. })), "no lists of what both hold");
+        let begun = said.iter().filter(|(_, _, message)| matches!(message, Message::Symbols { from: 0, .. })).count();
+        assert_eq!(begun, 1, "both fall silent at once, and one of them begins");
         let told: Vec<DocumentId> = said
             .iter()
             .filter_map(|(from, _, message)| match message {

@@ -28,7 +28,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     let lost = (documents / 100).max(1);
     let mut report = Report::new("repair", documents);
     report.say(format!("{lost} documents scattered among {documents} are lost at one of two bureaus: rows and items gone, its core opened anew. The real cores in process."));
-    report.say("bytes: every frame but those that carry documents, both ways, compressed as on the control stream, from the hello on; bytes_at_rest: the same when nothing is lost. seconds: of both cores. round_trips: turns of the conversation from the first word after the quiet time until everything is there, by two.");
+    report.say("bytes: what finds the differences, both ways, compressed as on the control stream, from the hello on: every frame but the documents (bytes_of_documents) and their acknowledgements and receipts (bytes_of_answers); bytes_at_rest: the same when nothing is lost. seconds: of both cores. round_trips: turns of the conversation from the first word after the quiet time until the last document is there, by two.");
     let mut world = World::agreed()?;
     for first in (0..documents).step_by(PER_DAY) {
         for n in first..(first + PER_DAY).min(documents) {
@@ -67,17 +67,19 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         }
         world.reopen(1)?;
         world.counted = Counted::default();
-        world.turns = 0;
+        (world.turns, world.arrived, world.awaited) = (0, None, None);
         let begun = std::time::Instant::now();
         world.connect()?;
         let connected = world.turns;
+        world.awaited = Some((1, documents));
         let pauses = settle(&mut world, documents)?;
         report.ours.note("seconds", seconds(begun));
         report.ours.note("bytes", world.counted.others.wire as f64);
         report.ours.note("bytes_at_rest", rest as f64);
         report.ours.note("bytes_of_documents", world.counted.pushes.wire as f64);
+        report.ours.note("bytes_of_answers", world.counted.answers.wire as f64);
         report.ours.note("documents_sent", world.counted.pushes.frames as f64);
-        report.ours.note("round_trips", (world.turns - connected) as f64 / 2.0);
+        report.ours.note("round_trips", (world.arrived.unwrap_or(world.turns) - connected) as f64 / 2.0);
         report.ours.note("pauses", pauses as f64);
 
         let (near, far) = negentropy_sides(documents, lost)?;

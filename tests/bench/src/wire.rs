@@ -54,7 +54,7 @@ fn live(plan: &Plan, table: &mut Table) -> Result<(), Failed> {
     table.row("live: one entry, pushes", "frames", &[per(world.counted.pushes.frames)]);
     table.row("live: one entry, push plain", "bytes", &[per(world.counted.pushes.plain)]);
     table.row("live: one entry, push on the wire", "bytes", &[per(world.counted.pushes.wire)]);
-    table.row("live: one entry, all other frames on the wire", "bytes", &[per(world.counted.others.wire)]);
+    table.row("live: one entry, all other frames on the wire", "bytes", &[per(world.counted.others.wire + world.counted.answers.wire)]);
     table.ratio("live: push on the wire / raw change", &[per(world.counted.pushes.wire)], &[raw]);
     Ok(())
 }
@@ -95,7 +95,11 @@ fn first_sync(documents: usize, table: &mut Table) -> Result<(), Failed> {
     table.row(format!("{what}: push frames"), "frames", &[pushes.frames as f64]);
     table.row(format!("{what}: push frames plain"), "bytes", &[pushes.plain as f64]);
     table.row(format!("{what}: push frames on the wire"), "bytes", &[wire]);
-    table.row(format!("{what}: all other frames on the wire, both ways"), "bytes", &[world.counted.others.wire as f64]);
+    table.row(
+        format!("{what}: all other frames on the wire, both ways"),
+        "bytes",
+        &[(world.counted.others.wire + world.counted.answers.wire) as f64],
+    );
     table.row(format!("{what}: on the wire per change"), "bytes/change", &[wire / count as f64]);
     table.row("limit: raw changes as one zstd stream", "bytes", &[streamed]);
     table.row("limit: sum of Automerge save()", "bytes", &[saved]);

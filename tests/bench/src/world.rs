@@ -43,7 +43,9 @@ pub struct Tally {
 pub struct Counted {
     /// Frames that carry documents.
     pub pushes: Tally,
-    /// All others: hello, acknowledgements, sums.
+    /// What answers documents: acknowledgements, and the receipts both sides state for good.
+    pub answers: Tally,
+    /// All others: hello, sums, what differs.
     pub others: Tally,
 }
 
@@ -82,6 +84,10 @@ pub struct World {
     pub slowest: f64,
     /// Turns of conversations since this was last set to 0: frames in a row from one side are one.
     pub turns: u64,
+    /// A member, and a number of documents: the turn with which it held so many is noted.
+    pub awaited: Option<(usize, usize)>,
+    /// See `awaited`.
+    pub arrived: Option<u64>,
     seeds: u64,
     mono: u64,
     links: u64,
@@ -118,6 +124,8 @@ impl World {
             packing: BTreeMap::new(),
             slowest: 0.0,
             turns: 0,
+            awaited: None,
+            arrived: None,
             seeds: 0,
             mono: 0,
             links: 0,
@@ -286,6 +294,9 @@ impl World {
             let directory = Arc::clone(&self.members[to].directory);
             let message = wire::check(&directory, &self.network, &bytes).map_err(|error| format!("own frame refused: {error}"))?;
             self.handle(to, Input::Message { link, message })?;
+            if self.arrived.is_none() && self.awaited.is_some_and(|(at, documents)| self.members[at].documents() >= documents) {
+                self.arrived = Some(self.turns);
+            }
         }
         Err("they never fall silent".into())
     }
@@ -293,6 +304,7 @@ impl World {
     fn count(&mut self, link: LinkId, from: usize, bytes: &[u8]) {
         let tally = match Message::decode(bytes) {
             Ok(Message::Push(_)) => &mut self.counted.pushes,
+            Ok(Message::Ack(_) | Message::Ledger(_)) => &mut self.counted.answers,
             _ => &mut self.counted.others,
         };
         tally.frames += 1;

@@ -64,6 +64,7 @@ impl Bureau {
             self.send(turn, id, &Message::Equality { sum, count, policy }, true);
             if let Some(link) = self.links.get_mut(&id) {
                 link.compared = true;
+                link.compared_at = turn.now.mono;
             }
         }
     }
@@ -117,6 +118,15 @@ impl Bureau {
         if link.repairs >= most || (view > limits::TIPS_DOCUMENTS_MAX && !by_symbols) {
             if !link.own && !self.partners.get(&peer.bureau).is_some_and(|row| row.divergent) {
                 self.mark_divergent(turn, peer.bureau, true);
+            }
+            return;
+        }
+        // Both mostly fall silent at once, and their words cross: the lower device begins, whose symbols count anyway. It may have heard our word
+        // when it was not quiet, so one that is not fresh is said again.
+        if by_symbols && link.compared && peer.certificate < self.identity.certificate {
+            let fresh = turn.now.mono < link.compared_at.plus(limits::QUIET_MS);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.compared = fresh;
             }
             return;
         }

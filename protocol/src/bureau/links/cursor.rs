@@ -57,6 +57,8 @@ pub(in crate::bureau) struct Returned {
     pub theirs: Option<Digest>,
     /// What a device of our own heard of other bureaus, by this store's count.
     pub heard_of: Option<due::HeardOf>,
+    /// Which of our passes it had then.
+    pub passes: Option<u64>,
 }
 
 impl Bureau {
@@ -84,6 +86,7 @@ impl Bureau {
             greeting,
             theirs: self.lasting(&peer.bureau),
             heard_of: link.heard_of.filter(|_| link.own),
+            passes: link.passes.filter(|_| !link.own),
         };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
@@ -125,6 +128,7 @@ impl Bureau {
         };
         let greeting = body.filter(|_| told.is_some()).and_then(|body| body.greeting);
         let heard_of = body.filter(|_| told.is_some()).and_then(|body| body.heard_of);
+        let passes = body.filter(|_| told.is_some()).and_then(|body| body.passes);
         let theirs = body.and_then(|body| body.theirs);
         let says_all = |body: &CursorBody| body.slots == self.slot_bytes() && body.theirs == self.lasting(bureau);
         let current = body.is_some_and(|body| told == Some(reached) && says_all(body));
@@ -133,7 +137,7 @@ impl Bureau {
             sequence: body.sequence.max(body.reached.walked),
             slots: slots.clone(),
         });
-        Returned { reached, believed, memory, greeting, current, theirs, heard_of }
+        Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes }
     }
 
     /// Gives a peer its cursor if that is due.
@@ -182,14 +186,16 @@ impl Bureau {
     pub(in crate::bureau) fn settled_with(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
         self.nothing_on_its_way(turn, id, peer);
         let greeting = (!self.links[&id].own).then(|| self.greeting(peer).digest());
+        let passes = self.passes_shown(turn, id, peer);
         let link = self.links.get_mut(&id).expect("the caller holds it");
         let (transport, reached) = (link.transport, link.reached());
         link.had = link.walked;
-        let heard = greeting.is_none() || link.greeting == greeting;
+        let heard = greeting.is_none() || (link.greeting == greeting && link.passes == passes);
         if heard && self.reached.get(&transport) == Some(&reached) {
             return;
         }
         link.greeting = greeting;
+        link.passes = passes;
         link.cursor_due = Some(turn.now.mono);
         self.reached.insert(transport, reached);
         self.keep_reached(turn, &transport);

@@ -319,7 +319,7 @@ impl Bureau {
             }
             Some(last) => {
                 // What rested on it was perhaps not understood: it is shown once more.
-                link.shown.clear();
+                link.show_anew();
                 (self.passes_dirty, self.onward.dirty) = (true, true);
                 link.dues.waiting.push_back(last);
             }
@@ -431,7 +431,7 @@ impl Bureau {
                 if !left.is_empty() || !link.evidencing.is_empty() {
                     link.evidence.clear();
                 }
-                link.shown.clear();
+                link.show_anew();
                 continue;
             }
             let link = self.links.get_mut(&id).expect("looked at above");

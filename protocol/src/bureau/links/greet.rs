@@ -61,7 +61,11 @@ impl Bureau {
         link.count = super::progress::Count::default();
         link.evidence.clear();
         link.evidencing.clear();
-        link.shown.clear();
+        if link.passes.is_some() {
+            // A cursor on its way may say of what was dropped that it was had.
+            link.cursor_due = Some(turn.now.mono);
+        }
+        link.show_anew();
         let _ = link.dues.forget_gated();
         link.told.clear();
         let dropped = link.in_flight.iter().map(|push| push.held).sum();
@@ -182,7 +186,7 @@ impl Bureau {
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
         let returned = self.returned_cursor(&transport, &peer.bureau, hello.cursor.as_ref());
-        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of } = returned;
+        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes } = returned;
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
@@ -234,6 +238,9 @@ impl Bureau {
             self.send_dues(turn, id);
         }
         self.greet(turn, id, &peer, own, greeting.filter(|_| believed), current);
+        if believed && !own {
+            self.passes_had(turn, id, &peer, passes);
+        }
         if let Some(counts) = hello.ledger.filter(|_| !own) {
             self.say_ledger(id, peer.bureau, counts);
         }

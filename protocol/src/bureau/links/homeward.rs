@@ -51,7 +51,7 @@ pub(in crate::bureau) fn open(local: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<Tr
 impl Bureau {
     /// A partner came whose cursor says nothing: what is its own and in no sum has to be named to it.
     pub(super) fn note_homeward(&mut self, turn: &mut Turn, transport: TransportKey, bureau: &BureauId) {
-        if self.owned.get(bureau).is_some_and(|count| *count > 0) {
+        if self.documents.owned_by(bureau) > 0 {
             let homeward = self.homeward.entry(transport).or_default();
             if !std::mem::replace(&mut homeward.all, true) {
                 turn.put(Table::Local, &all_key(&transport), vec![1]);

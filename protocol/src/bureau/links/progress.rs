@@ -505,7 +505,7 @@ impl Bureau {
 
     /// Documents of a bureau that are here; of our own bureau all.
     fn held_of(&self, bureau: &BureauId) -> u64 {
-        if *bureau == self.identity.bureau { self.documents.len() as u64 } else { self.owned.get(bureau).copied().unwrap_or(0) }
+        if *bureau == self.identity.bureau { self.documents.len() as u64 } else { self.documents.owned_by(bureau) }
     }
 
     /// Progress with the devices at some transport keys, both ways; of several the one that lacks most.

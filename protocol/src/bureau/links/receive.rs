@@ -592,9 +592,6 @@ impl Bureau {
         }
         let Some(state) = self.bodies.get(&document) else { return };
         let before = self.documents.get(&document);
-        if before.is_none() {
-            *self.owned.entry(state.owner()).or_default() += 1;
-        }
         let mut summary = Summary::of(state, before, self.sequence);
         // When another bureau's document ended is that bureau's word: what it gives to keep is counted from when it was heard here.
         if summary.owner != self.identity.bureau

@@ -645,8 +645,7 @@ impl Bureau {
     /// Notes that a document is durable at a partner: it said so, or holds the same as we do.
     pub(in crate::bureau) fn delivered(&mut self, turn: &mut Turn, peer: &Peer, document: DocumentId) {
         self.account(turn, "delivered", Some(document), Some(peer.bureau), Some(peer.certificate), "");
-        if let Some(summary) = self.documents.get_mut(&document).filter(|summary| !summary.given.contains(&peer.bureau)) {
-            summary.given.insert(peer.bureau, ());
+        if let Some(summary) = self.documents.note_given(&document, peer.bureau) {
             turn.put(Table::Documents, &document.0, summary.to_bytes());
             let (owner, kind) = (summary.owner, summary.kind);
             if owner == self.identity.bureau {
