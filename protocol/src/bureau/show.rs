@@ -10,7 +10,7 @@ use super::Bureau;
 use super::people::standing_word;
 use super::rows::{OfficerRow, Summary};
 use super::turn::Turn;
-use crate::access::{log::Kind, log::RecordKind};
+use crate::access::{log::Kind, log::LostGrant, log::RecordKind};
 use crate::agreement::Pair;
 use crate::agreement::exchange::{Entry, Standing};
 use crate::cited::Cited;
@@ -18,6 +18,7 @@ use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId, TransportKe
 use crate::input::Command;
 use crate::intake::HeldAct;
 use crate::limits;
+use crate::time::WallSeconds;
 use crate::view::{
     AccessView, CardView, DeliveryView, DeviceView, DocumentLine, DocumentView, EntryView, HeldView, HolderView, InboxItem, NodeAddress,
     OfficerView, PartnerView, ProgressRowView, RecordView, Refused, RefusedKind, StatusView, View, VoidView,
@@ -25,6 +26,8 @@ use crate::view::{
 
 /// Held acts shown in full; the rest is counted.
 const HELD_SHOWN: usize = 200;
+/// Newest documents the inbox looks at.
+const INBOX_DOCUMENTS: usize = 1_000;
 /// Fewest hex digits an id may be shortened to.
 pub(super) const PREFIX_MIN: usize = 4;
 
@@ -146,7 +149,7 @@ impl Bureau {
             inbox: 0,
             alarms: self.alarms(),
         };
-        let inbox = self.inbox(turn, None).len() as u64;
+        let inbox = (self.inbox_but_documents(turn).len() + self.inbox_documents(turn, None).count()) as u64;
         View::Status(StatusView { inbox, ..status })
     }
 
@@ -322,6 +325,9 @@ impl Bureau {
 
     fn behind(&self, turn: &Turn, bureau: &BureauId) -> u64 {
         let own = self.identity.bureau;
+        if self.documents.owned_by(&own) == 0 {
+            return 0;
+        }
         // What lies behind this was delivered, but for what was declined: nobody looks through it to say that nothing is on its way.
         let far = self.delivered_through(bureau);
         let beyond = self.by_seq.range((Bound::Excluded(far), Bound::Unbounded)).filter_map(|(_, id)| self.documents.get(id));
@@ -608,6 +614,41 @@ impl Bureau {
     }
 
     fn inbox(&self, turn: &Turn, person: Option<&str>) -> Vec<InboxItem> {
+        let mut items = self.inbox_but_documents(turn);
+        let lines = self.inbox_documents(turn, person).map(|(kind, summary, from, since)| InboxItem {
+            kind: kind.to_owned(),
+            id: summary.document.to_string(),
+            title: summary.title.clone(),
+            from: self.name_of(from),
+            since: since.0,
+        });
+        items.extend(lines);
+        items
+    }
+
+    /// What documents wait for: the kind of each line, of which document, from whom and since when. Of the newest only: nobody reads more in one list.
+    fn inbox_documents<'a>(
+        &'a self,
+        turn: &'a Turn,
+        person: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'static str, &'a Summary, &'a BureauId, WallSeconds)> {
+        let own = &self.identity.bureau;
+        let registrar = self.registrar_epoch().is_some();
+        let mut listed = self.listed(turn, person);
+        let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(INBOX_DOCUMENTS);
+        newest.filter(move |summary| listed(summary)).flat_map(move |summary| {
+            let here = summary.owner == *own && registrar;
+            let unadopted = (here && !summary.adopted && !summary.ended).then_some(("unadopted", summary, own, summary.created));
+            let shown = move |lost: &&LostGrant| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S);
+            let lost = summary.lost.iter().filter(shown).map(move |lost| ("grants_lost", summary, &lost.bureau, lost.healed));
+            let held = (summary.held > 0).then_some(("held", summary, &summary.owner, summary.created));
+            let kind = if summary.kind == Kind::Case { "case" } else { "bulletin" };
+            let came = (summary.owner != *own).then_some((kind, summary, &summary.owner, summary.created));
+            unadopted.into_iter().chain(lost).chain(held).chain(came)
+        })
+    }
+
+    fn inbox_but_documents(&self, turn: &Turn) -> Vec<InboxItem> {
         let own = self.identity.bureau;
         let mut items = Vec::new();
         self.memory_items(&mut items);
@@ -673,24 +714,6 @@ impl Bureau {
             }
             if row.divergent {
                 item("divergent", bureau.to_string(), String::new(), self.name_of(bureau), row.last_contact);
-            }
-        }
-        let mut listed = self.listed(turn, person);
-        let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(1_000);
-        for summary in newest.filter(|summary| listed(summary)) {
-            let here = summary.owner == own && self.registrar_epoch().is_some();
-            if here && !summary.adopted && !summary.ended {
-                item("unadopted", summary.document.to_string(), summary.title.clone(), self.name_of(&own), summary.created.0);
-            }
-            for lost in summary.lost.iter().filter(|lost| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S)) {
-                item("grants_lost", summary.document.to_string(), summary.title.clone(), self.name_of(&lost.bureau), lost.healed.0);
-            }
-            if summary.held > 0 {
-                item("held", summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
-            }
-            if summary.owner != own {
-                let kind = if summary.kind == Kind::Case { "case" } else { "bulletin" };
-                item(kind, summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
             }
         }
         let month = 30 * 24 * 3_600;

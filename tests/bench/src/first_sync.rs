@@ -17,7 +17,7 @@ const SAMOD_RECORDED: (usize, f64) = (10_000, 384.0);
 /// Level of the stream the content alone is compared with.
 const ZSTD_LEVEL: i32 = 3;
 /// Pause between two looks.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What one first sync of ours cost.
 #[derive(Clone, Copy, Debug, Default)]
