@@ -7,6 +7,7 @@ use accord_keys::code::CheckingCode;
 
 use super::Bureau;
 use super::people::standing_word;
+use super::persons::Seen;
 use super::rows::{OfficerRow, Summary};
 use super::turn::Turn;
 use crate::access::{log::Kind, log::RecordKind};
@@ -150,6 +151,7 @@ impl Bureau {
             officers: self.officers.values().map(|row| self.officer_view(turn, row)).collect(),
             inbox: 0,
             alarms: self.alarms(),
+            reading: self.reading_view(turn),
         };
         let inbox = self.inbox(turn, None).len() as u64;
         View::Status(StatusView { inbox, ..status })
@@ -373,14 +375,24 @@ impl Bureau {
             adopted: summary.adopted,
             held: summary.held,
             sequence: summary.newest_seq,
+            locked: false,
+        }
+    }
+
+    /// A document's line as it is seen in a list: none where it is not for the reader, and without its title where it is locked.
+    pub(super) fn line_seen(&self, summary: &Summary, seen: Seen) -> Option<DocumentLine> {
+        match seen {
+            Seen::Not => None,
+            Seen::Open => Some(self.line(summary)),
+            Seen::Locked => Some(DocumentLine { title: String::new(), locked: true, ..self.line(summary) }),
         }
     }
 
     pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind]) -> View {
         let mut listed = self.listed(turn, person);
         let documents = self.by_seq.values().rev().filter_map(|id| self.documents.get(id));
-        let documents = documents.filter(|summary| kinds.contains(&summary.kind) && listed(summary)).map(|summary| self.line(summary));
-        View::Documents { documents: documents.collect() }
+        let documents = documents.filter(|summary| kinds.contains(&summary.kind));
+        View::Documents { documents: documents.filter_map(|summary| self.line_seen(summary, listed(summary))).collect() }
     }
 
     pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
@@ -613,6 +625,7 @@ impl Bureau {
         let mut items = Vec::new();
         self.memory_items(&mut items);
         self.onward_items(turn, &mut items);
+        self.reading_items(turn, &mut items);
         let mut item = |kind: &str, id: String, title: String, from: String, since: u64| {
             items.push(InboxItem { kind: kind.to_owned(), id, title, from, since });
         };
@@ -678,20 +691,21 @@ impl Bureau {
         }
         let mut listed = self.listed(turn, person);
         let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(1_000);
-        for summary in newest.filter(|summary| listed(summary)) {
+        for (summary, seen) in newest.map(|summary| (summary, listed(summary))).filter(|(_, seen)| *seen != Seen::Not) {
+            let title = if seen == Seen::Locked { String::new() } else { summary.title.clone() };
             let here = summary.owner == own && self.registrar_epoch().is_some();
             if here && !summary.adopted && !summary.ended {
-                item("unadopted", summary.document.to_string(), summary.title.clone(), self.name_of(&own), summary.created.0);
+                item("unadopted", summary.document.to_string(), title.clone(), self.name_of(&own), summary.created.0);
             }
             for lost in summary.lost.iter().filter(|lost| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S)) {
-                item("grants_lost", summary.document.to_string(), summary.title.clone(), self.name_of(&lost.bureau), lost.healed.0);
+                item("grants_lost", summary.document.to_string(), title.clone(), self.name_of(&lost.bureau), lost.healed.0);
             }
             if summary.held > 0 {
-                item("held", summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
+                item("held", summary.document.to_string(), title.clone(), self.name_of(&summary.owner), summary.created.0);
             }
             if summary.owner != own {
                 let kind = if summary.kind == Kind::Case { "case" } else { "bulletin" };
-                item(kind, summary.document.to_string(), summary.title.clone(), self.name_of(&summary.owner), summary.created.0);
+                item(kind, summary.document.to_string(), title, self.name_of(&summary.owner), summary.created.0);
             }
         }
         let month = 30 * 24 * 3_600;
