@@ -36,6 +36,7 @@ mod partner;
 mod progress;
 mod proof;
 mod render;
+pub(crate) use render::time;
 mod root;
 mod sending;
 mod status;

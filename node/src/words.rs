@@ -156,6 +156,8 @@ impl Words {
             "what" => failure.param("what").map(|what| self.detail(what)),
             "expected" | "found" if failure.code == "config_value" => failure.param(name).map(|word| self.detail(word)),
             "standing" => failure.param("standing").map(|standing| self.term("standing", standing)),
+            // The core gives times in seconds.
+            "at" | "since" | "until" => failure.param(name).map(|at| at.parse().map_or_else(|_| at.to_owned(), crate::cli::time)),
             _ => {
                 let values: Vec<&str> = failure.params.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
                 (!values.is_empty()).then(|| values.join(", "))
@@ -391,9 +393,9 @@ mod tests {
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
                                   end paper paper_fact stage progress_state setting";
-    /// Groups whose words stand nowhere as they are: levels and categories are spelled otherwise in the core, verbs and
+    /// Groups whose words stand nowhere as they are: levels, categories and what events say are spelled otherwise in the core, verbs and
     /// their arguments follow the tree of commands (`cli::help` looks for verbs that are gone, not for arguments), refusals have a test here.
-    const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused detail";
+    const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused detail event_detail record_word";
 
     #[test]
     fn no_sentence_stands_in_the_catalogue_that_no_source_names() {
@@ -546,12 +548,12 @@ mod tests {
             ("entry", "publish open note finding minutes"),
             (
                 "inbox_kind",
-                "offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
+                "reading_locked reading_locks offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
                 "inbox_next",
-                "offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
+                "reading_locked reading_locks offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
                  onward_ask consent_ask grant_waits grant_made grant_refused grant_lapsed grant_without_consent",
             ),
             (
@@ -560,13 +562,22 @@ mod tests {
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),
+            (
+                "event_detail",
+                "received created entry reentered jumped returned confirmed corroborated reset reset_without_effect restored cloned repaired \
+                 repaired_store_compared_equal unequal_after_a_repair equal_again pair_caught_up pair_confirmed own_work_returned installed heard made \
+                 joined signed offered accepted declined concluded asked ask_came granted refused refusal_came consented consent_came consent_ask_came \
+                 grant_waits added sent malformed root_confirmed an_author_signed_two_changes_for_one_position \
+                 two_lines_of_the_pair_ledger_for_one_place by_partner No Busy Certificate Incompatible Protocol NotYetSupported",
+            ),
+            ("record_word", "strict compromised"),
             ("progress_state", "running interrupted complete"),
             ("stage", "kept announced due ended erasable"),
             ("verb", "read append request"),
             (
                 "why",
                 "ok now not_in_log cut no_agreement expired suspended excluded winding_down ended not_yet not_granted ceiling grant_ended grant_ceiling no_consent no_pass \
-                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member not_their_seat needs_consent via onward_none not_in_compact",
+                 pass_expired pass_not_named pass_not_granted hidden_audience no_fourth out_of_touch restricted not_this_member not_their_seat reading_locked needs_consent via onward_none not_in_compact",
             ),
             ("effects", "offer accept suspend resume end"),
             (

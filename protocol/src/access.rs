@@ -8,6 +8,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`check`] | the one check, its permits and refusals |
+//! | [`reading`] | showing what is here: to a person, on a laptop that is away |
 //! | [`log`] | genesis, records, the log rule, rights |
 //! | [`pass`] | relay passes: one partner of ours may hand our documents to another |
 //! | [`consent`] | asking onward, and the consent of those who wrote |
@@ -18,8 +19,10 @@ pub mod check;
 pub mod consent;
 pub mod log;
 pub mod pass;
+pub mod reading;
 
 pub use check::{
     Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, depends_on_person, let_in_without, may_ask,
     may_grant, may_reenter, parting, to_be_asked,
 };
+pub use reading::{Allowed, Contact, check_reading, offline_days};

@@ -148,6 +148,8 @@ pub struct Bureau {
     pass_changes: passes::Changes,
     /// When this device last heard its bureau's registrar.
     registrar_heard: Option<WallSeconds>,
+    /// Of a laptop: when its registrar last told it all that goes before documents.
+    registrar_told: Option<WallSeconds>,
     /// What each partner brought within the day.
     quotas: BTreeMap<BureauId, links::Quota>,
     clock: Clock,
@@ -563,6 +565,7 @@ impl Bureau {
         self.warn(turn);
         if turn.now.mono >= self.floor_written.plus(limits::FLOOR_EVERY_MS) {
             self.write_floor(turn);
+            self.note_at_home(turn);
         }
         self.refresh_contact(turn);
         let stamp = turn.stamp;

@@ -122,6 +122,11 @@ pub const VIEW_WALKS_MS: u64 = 10_000;
 pub const DOCUMENT_BYTES_PER_DAY: usize = 2 * 1024 * 1024 * 1024;
 /// A laptop or second node sends to partners for so long after it heard its registrar, seconds (DESIGN §4).
 pub const IN_TOUCH_S: u64 = 24 * 3_600;
+/// Days a laptop that does not hear its registrar keeps readable what no line of an agreement gives a figure for: documents of its own bureau, and
+/// lines that name none. As long as a wall clock is believed at a start on nobody's word.
+pub const OFFLINE_DAYS: u32 = 30;
+/// People are told so long before something on a laptop locks, seconds.
+pub const LOCK_WARN_S: u64 = 2 * 24 * 3_600;
 /// Tips a node's receipt names. Verdict; more of one delivery make another receipt.
 pub const RECEIPT_TIPS_MAX: usize = 64;
 /// Receipts of nodes kept of one document. Back-pressure: what has none waits for an officer, as everything else that is held.

@@ -115,6 +115,23 @@ pub struct StatusView {
     /// What a partner did that it must not do without us.
     #[serde(default)]
     pub alarms: Vec<AlarmView>,
+    /// On a laptop: how long it keeps showing what it holds.
+    #[serde(default)]
+    pub reading: Option<ReadingView>,
+}
+
+/// How long a laptop keeps showing what it holds without its registrar.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingView {
+    /// The registrar is linked and has told it everything: the times below are as if it went away now.
+    pub home: bool,
+    /// When the registrar told it everything last.
+    pub since: u64,
+    /// Documents that are locked now.
+    pub locked: u64,
+    /// When the next of the others lock (0: there are none), and in how many whole days.
+    pub next: u64,
+    pub days_left: u64,
 }
 
 /// One thing that must not have happened.
@@ -278,6 +295,9 @@ pub struct DocumentLine {
     /// Changes held, waiting for the owner.
     pub held: u64,
     pub sequence: u64,
+    /// This laptop is away from its registrar for too long to show it: its title stays empty.
+    #[serde(default)]
+    pub locked: bool,
 }
 
 /// One document in full.
@@ -537,7 +557,7 @@ pub struct ExplainView {
 /// One way a document could go, from one bureau's node to another's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WayView {
-    /// `read`: from a holder to the bureau; `append`: what the bureau writes, home to the owner.
+    /// `read`: from a holder to the bureau; `append`: what the bureau writes, home to the owner; `show`: on this laptop, to whoever sits before it.
     pub verb: String,
     pub from: String,
     pub from_name: String,
@@ -553,7 +573,7 @@ pub struct WayView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroundView {
     /// `same_bureau`, `home`, `agreement`, `clause`, `no_agreement`, `not_covered`, `granted`, `weaker`, `cut`, `reclassified`, `ended`,
-    /// `never_named`, `no_pass`; of the bureau's own work `held` (`word`: why) and `reentered`.
+    /// `never_named`, `no_pass`; of a laptop's reading `offline` (`number`: days allowed without the registrar, `from`: since when, `to`: when it locks); of the bureau's own work `held` (`word`: why) and `reentered`.
     pub kind: String,
     /// Agreement or record.
     pub id: String,
@@ -766,7 +786,7 @@ pub struct LedgerDocumentView {
 /// One thing that waits for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// `offer`, `compact`, `resume`, `suspended`, `notice`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
+    /// `reading_locked`, `reading_locks` (`title`: documents locked; whole days left), `offer`, `compact`, `resume`, `suspended`, `notice`, `agreement_ends`, `emergency_report`, `bulletin`, `case`, `clock`, `catching_up`, `pair_behind`, `pair_not_covered`,
     /// `divergent`, `unchecked_card`, `held`, `confirm_cuts`, `unadopted`, `grants_lost`, `certificate_ends`.
     /// Of asking onward: `onward_ask`, `consent_ask`, `grant_waits`, `grant_made`, `grant_refused`, `grant_lapsed`, `grant_without_consent`.
     pub kind: String,

@@ -15,6 +15,7 @@ use super::bodies;
 use super::events;
 use super::extract::{Answer, Json, Name, Names, Problems, Query, Who};
 use super::login::{login, reset};
+use crate::daemon;
 use crate::doctor::{self, Finding};
 use crate::failure::Failure;
 use crate::invite::Invite;
@@ -182,6 +183,7 @@ async fn device_invite(
 }
 
 async fn contact(app: State<App>, who: Who, Json(bodies::Contact { addresses, phone }): Json<bodies::Contact>) -> Done {
+    daemon::check_addresses(&addresses)?;
     ask(app, who, Command::SetContact { addresses, phone }).await
 }
 
@@ -192,6 +194,8 @@ async fn partner_add(app: State<App>, who: Who, Json(partner): Json<bodies::NewP
 
 async fn partner_set(app: State<App>, who: Who, Name(partner): Name, Json(set): Json<bodies::Partner>) -> Done {
     let bodies::Partner { alias, address } = set;
+    // An empty one takes the address away again.
+    daemon::check_addresses(address.iter().filter(|address| !address.is_empty()))?;
     ask(app, who, Command::PartnerSet { partner, alias, address }).await
 }
 

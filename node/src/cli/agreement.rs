@@ -88,7 +88,7 @@ pub(super) fn run(verb: AgreementVerb, cx: &Context) -> Result<(), Failure> {
             let written = terms::read(&text_input::read(&file)?.text)?;
             let partner = partner.or(written.partner).ok_or_else(|| Failure::misuse("partner_missing"))?;
             let body = json!({ "partner": partner, "terms": written.terms });
-            let view = act(cx, "/v1/agreements", &body, Ask::Person)?;
+            let view = act(cx, "/v1/agreements", &body, Ask::Always)?;
             tell(cx, &view, Some(cx.words.say("agreement.offered")));
             Ok(())
         }

@@ -131,6 +131,8 @@ fn plan(args: Init, data: PathBuf, cx: &Context) -> Result<InitPlan, Failure> {
             phone = ask::line(words.say("init.ask_phone"))?;
         }
     }
+    // Before two passphrases are thought of.
+    daemon::check_addresses(&addresses)?;
     let node_passphrase = ask::new_passphrase(cx, args.passphrase_file.as_deref(), words.say("init.ask_node_passphrase"))?;
     let root_passphrase = ask::new_passphrase(cx, args.root_passphrase_file.as_deref(), words.say("init.ask_root_passphrase"))?;
     if *node_passphrase == *root_passphrase {

@@ -15,7 +15,7 @@ mod table;
 
 use accord_protocol::view::{
     AccessView, CardView, DeviceView, DocumentLine, DocumentView, EntryView, EventView, HolderView, InboxItem, OfficerView, PartnerView,
-    RootView, SendingView, StatusView, View,
+    ReadingView, RecordView, RootView, SendingView, StatusView, View,
 };
 
 use crate::doctor::Finding;
@@ -78,7 +78,7 @@ pub(super) fn list(found: &View, words: &Words) -> String {
 }
 
 /// `2031-04-30 08:00`: Unix seconds in China's time; a dash for 0.
-pub(super) fn time(at: u64) -> String {
+pub(crate) fn time(at: u64) -> String {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
     match i64::try_from(at).ok().filter(|at| *at > 0).and_then(|at| jiff::Timestamp::from_second(at).ok()) {
         Some(stamp) => stamp.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string(),
@@ -196,6 +196,9 @@ fn status(found: &StatusView, words: &Words) -> String {
         &words
             .fill("status.documents", &[("documents", &found.documents), ("changes", &found.changes), ("sum", &short(&found.content_sum))]),
     );
+    if let Some(found) = &found.reading {
+        text += &reading(found, words);
+    }
     let unlocked: Vec<String> = found.officers.iter().filter(|officer| officer.logged_in).map(|officer| clean(&officer.name)).collect();
     text += &if unlocked.is_empty() {
         line(words.say("status.no_officer"))
@@ -212,6 +215,20 @@ fn status(found: &StatusView, words: &Words) -> String {
     if found.devices.len() > 1 {
         text += "\n";
         text += &devices(&found.devices, words);
+    }
+    text
+}
+
+/// How long a laptop shows what it holds; nothing where nothing is held.
+fn reading(found: &ReadingView, words: &Words) -> String {
+    let values: [(&str, &dyn std::fmt::Display); 4] =
+        [("since", &time(found.since)), ("days", &found.days_left), ("next", &time(found.next)), ("count", &found.locked)];
+    let mut text = String::new();
+    if found.locked > 0 {
+        text += &line(&words.fill("status.reading_locked", &values));
+    }
+    if found.next > 0 {
+        text += &line(&words.fill(if found.home { "status.reading_home" } else { "status.reading_away" }, &values));
     }
     text
 }
@@ -353,6 +370,11 @@ fn number(found: &DocumentLine) -> String {
     if found.number.is_empty() { short(&found.id) } else { clean(&found.number) }
 }
 
+/// A document's title, or that it is locked.
+fn title(found: &DocumentLine, words: &Words) -> String {
+    if found.locked { words.say("document.locked").to_owned() } else { clean(&found.title) }
+}
+
 fn documents(found: &[DocumentLine], words: &Words) -> String {
     if found.is_empty() {
         return line(words.say("document.none"));
@@ -363,7 +385,7 @@ fn documents(found: &[DocumentLine], words: &Words) -> String {
             short(&document.id),
             number(document),
             kind(document, words),
-            clean(&document.title),
+            title(document, words),
             or_short(&document.owner_name, &document.owner),
             clean(&document.tlp),
             time(document.created),
@@ -508,11 +530,32 @@ fn access(found: &AccessView, words: &Words) -> String {
         text += "\n";
         let mut records = Table::new(words, &["index", "record", "time", "words"]);
         for record in &found.records {
-            records.row([record.index.to_string(), words.term("record", &record.kind), time(record.at), clean(&record.words)]);
+            records.row([record.index.to_string(), words.term("record", &record.kind), time(record.at), record_words(record, words)]);
         }
         text += &records.text();
     }
     text
+}
+
+/// What an access record says besides its kind, in the reader's language.
+fn record_words(found: &RecordView, words: &Words) -> String {
+    let last = |text: &str, term: &dyn Fn(&str) -> String| match text.rsplit_once(' ') {
+        Some((before, last)) => format!("{} {}", clean(before), term(last)),
+        None => clean(text),
+    };
+    let first = |text: &str, term: &dyn Fn(&str) -> String, rest: &dyn Fn(&str) -> String| match text.split_once(' ') {
+        Some((first, after)) => format!("{} {}", term(first), rest(after)),
+        None => term(text),
+    };
+    let term = |group: &'static str| move |word: &str| words.term(group, word);
+    match found.kind.as_str() {
+        "grant" => found.words.split(", ").map(|one| last(one, &term("verb"))).collect::<Vec<_>>().join(", "),
+        "cut" => first(&found.words, &term("subject"), &term("record_word")),
+        "reclassify" => first(&found.words, &|word| tlp(word, words), &clean),
+        "end" => words.term("end", &found.words),
+        "continue" if found.words.contains(' ') => last(&found.words, &term("record_word")),
+        _ => clean(&found.words),
+    }
 }
 
 fn sending(found: &SendingView, words: &Words) -> String {
@@ -562,7 +605,11 @@ fn inbox(items: &[InboxItem], words: &Words) -> String {
         table.row([
             words.term("inbox_kind", &item.kind),
             short(&item.id),
-            clean(&item.title),
+            match item.kind.as_str() {
+                "reading_locks" => words.fill("inbox.days_left", &[("count", &clean(&item.title))]),
+                "reading_locked" => words.fill("inbox.locked", &[("count", &clean(&item.title))]),
+                _ => clean(&item.title),
+            },
             clean(&short(&item.from)),
             time(item.since),
             words.find(&format!("inbox_next.{}", item.kind)).unwrap_or_default().replace("{id}", &short(&item.id)),
@@ -571,10 +618,25 @@ fn inbox(items: &[InboxItem], words: &Words) -> String {
     table.text()
 }
 
+/// What an event says of itself: words of the core in the reader's language, numbers, names and references as they are.
+fn event_detail(detail: &str, words: &Words) -> String {
+    let known = |said: &str| words.find(&format!("event_detail.{}", said.replace(' ', "_")));
+    if let Some(whole) = known(detail) {
+        return whole.to_owned();
+    }
+    if let Some(rest) = detail.strip_prefix("by partner: ") {
+        return format!("{} {}", words.say("event_detail.by_partner"), event_detail(rest, words));
+    }
+    match detail.split_once(' ').and_then(|(first, rest)| Some((known(first)?, rest))) {
+        Some((first, rest)) => format!("{first} {}", clean(rest)),
+        None => clean(detail),
+    }
+}
+
 /// One event on one line.
 pub(super) fn event(found: &EventView, words: &Words) -> String {
     let mut text = format!("{} {} {}", found.position, time(found.at), words.term("event", &found.kind));
-    for part in [short(&found.document), short(&found.bureau), clean(&found.detail)] {
+    for part in [short(&found.document), short(&found.bureau), event_detail(&found.detail, words)] {
         if !part.is_empty() {
             text.push(' ');
             text.push_str(&part);

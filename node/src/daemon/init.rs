@@ -26,6 +26,17 @@ pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
     init_told(plan, |_| Ok(()))
 }
 
+/// Refuses what no partner could dial: on a card it would stay unnoticed until somebody is missed.
+///
+/// # Errors
+/// `address_invalid`, with the first that is wrong.
+pub fn check_addresses<'a>(addresses: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
+    addresses.into_iter().try_for_each(|address| {
+        swarm::check_address(address)
+            .map_err(|_| Failure::misuse("address_invalid").with("found", address.chars().take(64).collect::<String>()))
+    })
+}
+
 /// As [`init`]; `tell` gets the start sheet when everything is made and the bureau does not exist yet. Only after it returned well does it:
 /// the recovery key is nowhere else, so it must be on paper or on a stick first.
 ///
@@ -33,6 +44,7 @@ pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
 /// As [`init`], and what `tell` fails with.
 pub fn init_told(plan: InitPlan, tell: impl FnOnce(&StartSheet) -> Result<(), Failure>) -> Result<StartSheet, Failure> {
     super::keep_memory_private();
+    check_addresses(&plan.addresses)?;
     check_passphrase(&plan.node_passphrase)?;
     check_passphrase(&plan.root_passphrase)?;
     plan.officer_passphrase.as_deref().map_or(Ok(()), |passphrase| check_passphrase(passphrase))?;

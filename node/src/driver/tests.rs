@@ -48,6 +48,15 @@ fn found(dir: &Path) -> Identity {
 }
 
 fn start(dir: &Path, identity: &Identity, options: &Options) -> Loop {
+    let (driver, (handle, inputs, network, stop)) = driver(dir, identity, options);
+    let runtime = tokio::runtime::Handle::current();
+    Loop { handle, inputs, network, stop, thread: std::thread::spawn(move || runtime.block_on(driver.run())) }
+}
+
+type Outside = (Handle, mpsc::Sender<Input>, mpsc::Receiver<SwarmCommand>, watch::Sender<bool>);
+
+/// A loop that does not run yet, and what is around it.
+fn driver(dir: &Path, identity: &Identity, options: &Options) -> (Driver, Outside) {
     let (store, _) = Store::open_with(dir, &StoreKey::new([6; 32]), options, &mut |_| {}).expect("the store just made");
     let clock = Clock::start();
     let (handle, asks, events) = Handle::new(clock.clone());
@@ -57,9 +66,7 @@ fn start(dir: &Path, identity: &Identity, options: &Options) -> Loop {
     let (stop, stops) = watch::channel(false);
     let identity = identity.clone();
     let parts = Parts { identity, store, clock, asks, inputs: inputs_in, swarm, events, directory, stop: stops, inputs_per_turn_max: 16 };
-    let driver = Driver::open(parts).expect("the state of a founded bureau");
-    let runtime = tokio::runtime::Handle::current();
-    Loop { handle, inputs, network, stop, thread: std::thread::spawn(move || runtime.block_on(driver.run())) }
+    (Driver::open(parts).expect("the state of a founded bureau"), (handle, inputs, network, stop))
 }
 
 async fn card(handle: &Handle) -> CardView {
@@ -235,6 +242,29 @@ fn the_clock_counts_time_asleep() {
     let text = std::fs::read_to_string("/proc/uptime").expect("Linux");
     let seconds: f64 = text.split(' ').next().expect("two numbers").parse().expect("a number");
     assert!((seconds * 1_000.0 - uptime as f64).abs() < 60_000.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_the_queue_of_a_link_that_went_down_goes_no_further() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let (mut driver, (_handle, _inputs, mut network, _stop)) = driver(&dir, &identity, &Options::default());
+    let link = LinkId(7);
+    let gated = || Turn { sends: vec![(Send { link, bytes: vec![1], gated: true }, 0)], ..Turn::default() };
+    driver.note(&Input::LinkUp { link, transport: TransportKey([9; 32]), outgoing: true }, &mut Turn::default());
+    driver.dispatch(gated()).await.expect("handed over");
+    let gate = match network.try_recv() {
+        Ok(SwarmCommand::Send { frame, .. }) => frame.gate.expect("gated"),
+        other => panic!("{}", other.is_ok()),
+    };
+    assert_eq!((gate.epoch.load(Ordering::Acquire), gate.permit_epoch), (0, 0), "it may go");
+    driver.note(&Input::LinkDown { link }, &mut Turn::default());
+    assert_ne!(gate.epoch.load(Ordering::Acquire), gate.permit_epoch, "nobody asks the core about it any more");
+    // Whatever the core decides later, its gate stays shut, and what it said within the turn is not handed over.
+    driver.dispatch(gated()).await.expect("nothing to hand over");
+    assert!(network.try_recv().is_err());
+    assert_eq!(gate.epoch.load(Ordering::Acquire), u64::MAX);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,11 @@ impl Address {
         self.ip().map(|ip| SocketAddr::new(ip, self.port)).ok_or_else(|| AddressError::NameToListen(self.to_string()))
     }
 
+    /// Whether somebody elsewhere could dial it as it is written, whatever a name resolves to.
+    fn is_definite(&self) -> bool {
+        self.port != 0 && self.ip().is_none_or(|ip| !ip.is_unspecified())
+    }
+
     /// What to dial for `peer`, over the transports that are switched on.
     ///
     /// # Errors
@@ -107,6 +112,15 @@ impl Address {
         }
         Ok(ips.iter().flat_map(|ip| wanted.iter().map(|over| multiaddr(SocketAddr::new(*ip, self.port), *over))).collect())
     }
+}
+
+/// Whether others can use an address as it is written: on a card, or as the place where a partner is.
+///
+/// # Errors
+/// It is none, or one nobody can be reached at.
+pub fn check_address(text: &str) -> Result<(), AddressError> {
+    let address: Address = text.parse()?;
+    if address.is_definite() { Ok(()) } else { Err(AddressError::NotDialable(address.to_string())) }
 }
 
 impl FromStr for Address {
@@ -243,6 +257,21 @@ mod tests {
         check("/ip4/192.0.2.1/tcp/4711", &["/ip4/192.0.2.1/tcp/4711"]);
         check("/ip6/::ffff:192.0.2.1/udp/9/quic-v1", &["/ip4/192.0.2.1/udp/9/quic-v1"]);
         assert_eq!(targets("192.0.2.1:4711", &[Over::Tcp]).expect("TCP is left"), ["/ip4/192.0.2.1/tcp/4711"]);
+    }
+
+    #[test]
+    fn for_a_card_an_address_says_where_and_on_which_port() {
+        for text in
+            ["10.20.30.40:4600", "[2001:db8::1]:4600", "node.example:4600", "/ip4/192.0.2.1/udp/4711/quic-v1", "/ip4/192.0.2.1/tcp/4711"]
+        {
+            assert_eq!(check_address(text), Ok(()), "{text}");
+        }
+        for text in ["10.20.30.40", "node.example", "node.example:", "http://node.example:4600", "县公安局:4600", ":4600", ""] {
+            assert!(matches!(check_address(text), Err(AddressError::Malformed(_))), "{text}");
+        }
+        for text in ["0.0.0.0:4600", "[::]:4600", "10.20.30.40:0"] {
+            assert!(matches!(check_address(text), Err(AddressError::NotDialable(_))), "{text}");
+        }
     }
 
     #[test]

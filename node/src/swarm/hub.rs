@@ -89,6 +89,8 @@ struct Peer {
     addresses: Vec<Result<Address, AddressError>>,
     learnt: VecDeque<IpAddr>,
     link: Option<LinkId>,
+    /// The link in whose favour a connection the partner dialled was refused.
+    told_of: Option<LinkId>,
     dialling: bool,
     next_dial: Option<Instant>,
     backoff: Backoff,
@@ -283,6 +285,7 @@ impl Hub {
                     addresses,
                     learnt: VecDeque::new(),
                     link: None,
+                    told_of: None,
                     dialling: false,
                     next_dial: None,
                     backoff: Backoff::default(),
@@ -449,19 +452,24 @@ impl Hub {
                 let Some(peer) = self.peers.get_mut(&key) else { return };
                 peer.dialling = false;
                 let address = peer.allowed.addresses.join(",");
-                self.plan_dial(&key);
+                self.plan_dial(&key, false);
                 self.report(SwarmEvent::DialFailed { transport: key, address, error: problem });
             }
         }
     }
 
-    /// Plans the next dial of a key without a link.
-    fn plan_dial(&mut self, key: &TransportKey) {
+    /// Plans the next dial of a key without a link; `duplicate`: the partner thinks that there is one.
+    fn plan_dial(&mut self, key: &TransportKey, duplicate: bool) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if peer.wants_dial() {
             // Without randomness the pause is the whole one: late, but never a stampede of our own making.
             let random = getrandom::u64().unwrap_or(u64::MAX);
-            peer.next_dial = Some(Instant::now() + peer.backoff.pause(self.limits.redial_first, self.limits.redial_max, random));
+            let pause = if duplicate {
+                Backoff::after_duplicate(self.limits.redial_first, random)
+            } else {
+                peer.backoff.pause(self.limits.redial_first, self.limits.redial_max, random)
+            };
+            peer.next_dial = Some(Instant::now() + pause);
         }
     }
 
@@ -561,9 +569,13 @@ impl Hub {
         let standing = peer.link.and_then(|id| self.links.get(&id)).filter(|entry| entry.ending.is_some());
         let stays = standing.is_none_or(|entry| {
             let settled = entry.since.elapsed() >= self.limits.settled;
-            replaces(&self.ours, &key, Standing { outgoing: entry.outgoing, settled }, outgoing)
+            let told = peer.told_of.is_some() && peer.told_of == peer.link;
+            replaces(&self.ours, &key, Standing { outgoing: entry.outgoing, settled, told }, outgoing)
         });
         let old = if stays { peer.link } else { None };
+        if !stays && !outgoing {
+            peer.told_of = peer.link;
+        }
         let id = LinkId(self.next_link);
         self.next_link += 1;
         if stays {
@@ -618,10 +630,10 @@ impl Hub {
     }
 
     fn on_ended(&mut self, ended: Result<(task::Id, Ended), task::JoinError>) {
-        let (id, useful) = match ended {
+        let (id, useful, duplicate) = match ended {
             Ok((task, ended)) => {
                 self.tasks.remove(&task);
-                (ended.link, ended.useful)
+                (ended.link, ended.useful, ended.duplicate)
             }
             Err(error) => {
                 let Some(link) = self.tasks.remove(&error.id()) else { return };
@@ -629,7 +641,7 @@ impl Hub {
                 let events = self.events.clone();
                 // The end of a link is never forgotten.
                 tokio::spawn(async move { events.send(SwarmEvent::Down { link, reason: DownReason::Fault }).await });
-                (link, false)
+                (link, false, false)
             }
         };
         let Some(entry) = self.links.remove(&id) else { return };
@@ -640,7 +652,7 @@ impl Hub {
             }
             if peer.link == Some(id) {
                 peer.link = None;
-                self.plan_dial(&entry.peer);
+                self.plan_dial(&entry.peer, duplicate);
             }
         }
     }

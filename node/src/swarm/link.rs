@@ -33,6 +33,7 @@ use tokio::{
 use super::{
     DownReason, LinkId, OutFrame, Over, SwarmEvent, Tap, Traffic,
     bucket::Bucket,
+    bye,
     codec::{self, HEADER_BYTES, Header},
     limits::{FRAME_OVERHEAD_BYTES, Limits, STREAM_REST},
     packing::{Packer, Unpacker},
@@ -63,6 +64,8 @@ pub(super) struct Ended {
     pub(super) link: LinkId,
     /// It carried content and lasted.
     pub(super) useful: bool,
+    /// The partner said that it is linked with us already.
+    pub(super) duplicate: bool,
 }
 
 /// Bytes waiting on one link and on all of them.
@@ -181,13 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         };
         writer.discard();
         let useful = reader.content && started.elapsed() >= limits.redial_reset;
+        let duplicate = reason == DownReason::ClosedByPartner(bye::DUPLICATE);
         drop((reader, writer));
         if announced {
             // Nobody listens any more only when the whole swarm stops.
             let _ = events.send(SwarmEvent::Down { link: id, reason }).await;
         }
         drop(done);
-        Ended { link: id, useful }
+        Ended { link: id, useful, duplicate }
     }
 }
 

@@ -23,6 +23,14 @@ impl Backoff {
         let share = random as f64 / u64::MAX as f64;
         ceiling.mul_f64(share)
     }
+
+    /// The pause after the partner said that it is linked with us already. Where we hold no such link, the one it means died with a process of ours, and
+    /// the next attempt takes its place ([`replaces`]): so it is soon, and no failure. Not at once: of two that dialled each other the other's
+    /// connection may still be on its way.
+    pub(super) fn after_duplicate(first: Duration, random: u64) -> Duration {
+        let half = first / 2;
+        half + Self::default().pause(half, half, random)
+    }
 }
 
 /// A link that stands, as far as the choice between two needs to know it.
@@ -32,15 +40,18 @@ pub(super) struct Standing {
     pub(super) outgoing: bool,
     /// It has stood so long that a handshake begun before it must have ended.
     pub(super) settled: bool,
+    /// The partner dialled before while it stood, and was told that it stands.
+    pub(super) told: bool,
 }
 
 /// Whether a new connection replaces the link that stands.
 ///
 /// Both sides come to the same answer without a word. A second connection by the same dialler, or any once the link has settled, means
-/// that its dialler has lost the link: nobody dials whom he is linked with. Otherwise both dialled at once, and the connection dialled by
+/// that its dialler has lost the link: nobody dials whom he is linked with. So does one more from a partner that was told of the link that stands. Otherwise both dialled at once, and the connection dialled by
 /// the lower transport key stays.
 pub(super) fn replaces(ours: &TransportKey, theirs: &TransportKey, standing: Standing, new_outgoing: bool) -> bool {
-    standing.settled || standing.outgoing == new_outgoing || new_outgoing == (ours < theirs)
+    let told = standing.told && !new_outgoing;
+    standing.settled || told || standing.outgoing == new_outgoing || new_outgoing == (ours < theirs)
 }
 
 #[cfg(test)]
@@ -71,7 +82,7 @@ mod tests {
     #[test]
     fn both_sides_keep_the_same_one_of_two_connections_whatever_came_first() {
         let (low, high) = (TransportKey([1; 32]), TransportKey([2; 32]));
-        let young = |outgoing| Standing { outgoing, settled: false };
+        let young = |outgoing| Standing { outgoing, settled: false, told: false };
         // Dialled by the lower key: outgoing there, incoming at the higher key.
         for low_dialled_first in [true, false] {
             let low_takes_new = replaces(&low, &high, young(low_dialled_first), !low_dialled_first);
@@ -81,7 +92,17 @@ mod tests {
         }
         for outgoing in [true, false] {
             assert!(replaces(&low, &high, young(outgoing), outgoing), "the same dialler has lost the first");
-            assert!(replaces(&high, &low, Standing { outgoing, settled: true }, !outgoing), "a settled link was lost over there");
+            assert!(replaces(&high, &low, Standing { settled: true, ..young(outgoing) }, !outgoing), "a settled link was lost over there");
         }
+        let told = Standing { told: true, ..young(true) };
+        assert!(!replaces(&low, &high, young(true), false) && replaces(&low, &high, told, false), "it dials again: it has no link");
+        assert!(!replaces(&high, &low, Standing { outgoing: false, ..told }, true), "what we dial ourselves says nothing of the partner");
+    }
+
+    #[test]
+    fn after_a_partner_that_thinks_it_is_linked_the_pause_is_short_and_never_grows() {
+        let pauses = [0, u64::MAX / 2, u64::MAX].map(|random| Backoff::after_duplicate(FIRST, random).as_millis());
+        assert_eq!((pauses[0], pauses[2]), (500, 1_000));
+        assert!((740..=760).contains(&pauses[1]), "{pauses:?}");
     }
 }

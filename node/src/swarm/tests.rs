@@ -348,6 +348,33 @@ async fn a_second_connection_is_refused_or_takes_over_by_rule() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_killed_and_comes_back_is_linked_again_at_its_second_dial() {
+    let (a, b) = (1, 2);
+    let (low, high) = if key(a) < key(b) { (a, b) } else { (b, a) };
+    // The link will not settle, and nothing tells that its other end is gone: the lower key dialled it and would keep it.
+    let limits = Limits { settled: Duration::from_secs(3_600), ..Limits::default() };
+    let mut one = Node::start(low, SwarmConfig { limits, ..SwarmConfig::default() }).await;
+    let mut killed = Node::start(high, SwarmConfig::default()).await;
+    killed.allow(&[one.listed(false)]).await;
+    one.allow(&[killed.listed(true)]).await;
+    let (dialled, _) = one.up().await;
+    killed.up().await;
+    // A further failure would wait for an hour.
+    let limits = Limits { redial_first: Duration::from_millis(100), ..Limits::default() };
+    let mut back = Node::start(high, SwarmConfig { limits, ..SwarmConfig::default() }).await;
+    back.allow(&[one.listed(true)]).await;
+    let (refused, _) = back.up().await;
+    assert_eq!(back.down(refused).await, DownReason::ClosedByPartner(bye::DUPLICATE));
+    assert_eq!(one.down(dialled).await, DownReason::Replaced);
+    let (link, _) = back.up().await;
+    let (taken, _) = one.up().await;
+    back.send(link, b"back").await;
+    assert_eq!(one.frame().await, b"back");
+    one.send(taken, b"welcome").await;
+    assert_eq!(back.frame().await, b"welcome");
+}
+
 /// What one node saw of its links.
 #[derive(Default)]
 struct Story {

@@ -265,6 +265,16 @@ pub enum Refusal {
         /// The first line that would cover the document.
         clause: Clause,
     },
+    /// This laptop has not heard its bureau's registrar for longer than the document may be read without.
+    #[error("locked: {days} days without the registrar are allowed, and it was last heard at {}", .since.0)]
+    ReadingLocked {
+        /// The line that allows so many days; none where none gives a figure.
+        clause: Option<Clause>,
+        /// When the registrar was last heard.
+        since: WallSeconds,
+        /// Days allowed.
+        days: u32,
+    },
 }
 
 impl Refusal {
@@ -295,6 +305,7 @@ impl Refusal {
             Refusal::OutOfTouch => "out_of_touch",
             Refusal::NotThisMember { .. } => "not_this_member",
             Refusal::NotTheirSeat { .. } => "not_their_seat",
+            Refusal::ReadingLocked { .. } => "reading_locked",
         }
     }
 
@@ -311,7 +322,10 @@ impl Refusal {
             | Refusal::WindingDown { agreement }
             | Refusal::Ended { agreement }
             | Refusal::Excluded { agreement, .. } => agreement.short(),
-            Refusal::Ceiling { clause, .. } | Refusal::OnwardNone { clause } | Refusal::NotTheirSeat { clause, .. } => {
+            Refusal::Ceiling { clause, .. }
+            | Refusal::OnwardNone { clause }
+            | Refusal::NotTheirSeat { clause, .. }
+            | Refusal::ReadingLocked { clause: Some(clause), .. } => {
                 format!("{}#{}", clause.agreement.short(), clause.line)
             }
             Refusal::NoConsent { contributor, .. } => contributor.short(),
@@ -319,7 +333,10 @@ impl Refusal {
             Refusal::NotInLog { bureau, .. } | Refusal::NoPass { bureau, .. } => bureau.short(),
             Refusal::NotGranted { category, .. } => category.code().to_owned(),
             Refusal::NotThisMember { certificate, .. } => certificate.short(),
-            Refusal::NoAgreement { .. } | Refusal::HiddenAudience { .. } | Refusal::OutOfTouch => String::new(),
+            Refusal::NoAgreement { .. }
+            | Refusal::HiddenAudience { .. }
+            | Refusal::OutOfTouch
+            | Refusal::ReadingLocked { clause: None, .. } => String::new(),
         }
     }
 }
@@ -705,7 +722,7 @@ pub fn depends_on_person(book: &AgreementBook, facts: &Facts<'_>, bureau: Bureau
 /// The lines under which a document came to a bureau: of every agreement that counts between it and whoever gave it, or once none is in
 /// force of the newest there was, as it began; never an empty list. A bureau's own documents came under none, and neither did those by a
 /// relay pass.
-fn given_lines<'a>(
+pub(super) fn given_lines<'a>(
     book: &'a AgreementBook,
     facts: &Facts<'_>,
     bureau: BureauId,

@@ -111,6 +111,10 @@ impl Bureau {
 
     /// Notes that a document was shown to somebody: once an hour for each reader.
     pub(super) fn note_read(&mut self, turn: &mut Turn, document: DocumentId, person: Option<&str>) {
+        if self.is_laptop() {
+            // Uptime counts up to the last thing that was shown, whatever ends the process and whoever sets the clock back then.
+            self.write_floor(turn);
+        }
         let reader = self.reader(person);
         let now = turn.now.mono;
         let hour = |at: &MonoMillis| at.plus(limits::READ_NOTED_EVERY_MS) > now;

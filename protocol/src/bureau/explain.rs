@@ -12,7 +12,7 @@ use super::turn::Turn;
 use crate::access::consent::Consent;
 use crate::access::log::{Entry, Log, RecordKind, Rights, Subject};
 use crate::access::pass::PassBook;
-use crate::access::{self, Ask, Facts, Ground, Permit, Refusal, Scope};
+use crate::access::{self, Ask, Contact, Facts, Ground, Permit, Refusal, Scope};
 use crate::agreement::exchange::{AgreementBook, Entry as Agreement};
 use crate::agreement::{Direction, Pair, Tlp, Verb};
 use crate::id::{AgreementId, BureauId, CertificateId, RecordId, StatementId};
@@ -52,20 +52,25 @@ impl Known {
         self.log.genesis().body().owner
     }
 
-    /// The check itself, with what was known then.
-    fn check(&self, from: BureauId, to: BureauId) -> Result<Permit, Refusal> {
-        let rights = self.rights();
+    fn facts<'a>(&'a self, rights: &'a Rights) -> Facts<'a> {
         let genesis = self.log.genesis().body();
-        let facts = Facts {
+        Facts {
             document: self.log.document(),
             owner: genesis.owner,
             kind: genesis.kind,
             category: genesis.category,
             tlp: self.tlp(),
-            rights: &rights,
+            rights,
             hidden: self.log.is_hidden(),
             contributors: &self.contributors,
-        };
+        }
+    }
+
+    /// The check itself, with what was known then.
+    fn check(&self, from: BureauId, to: BureauId) -> Result<Permit, Refusal> {
+        let rights = self.rights();
+        let genesis = self.log.genesis().body();
+        let facts = self.facts(&rights);
         let ground = Ground { own: self.own, book: &self.book, passes: &self.passes, in_touch: true };
         match access::check(&ground, &Ask { facts: &facts, from, to, now: self.at, epoch: 0 }) {
             // Held work may go home over any link; whether the document may is what is asked here.
@@ -151,7 +156,9 @@ impl Bureau {
         {
             home.grounds.extend(self.held_grounds(state, bureau, at));
         }
-        let reads = view.ways.iter().any(|way| way.open && way.verb == "read");
+        let shown = if bureau == self.identity.bureau { self.show_here(turn, &known) } else { None };
+        let reads = view.ways.iter().any(|way| way.open && way.verb == "read") && shown.as_ref().is_none_or(|way| way.open);
+        view.ways.extend(shown);
         let writes = verb == Verb::Read || view.ways.iter().any(|way| way.open && way.verb == "append");
         view.answer = if reads && writes { "yes" } else { "no" }.to_owned();
         Ok(View::Explain(view))
@@ -231,6 +238,36 @@ impl Bureau {
             ways.push(way);
         }
         ways
+    }
+
+    /// Whether this laptop shows it now. Contacts of the past are not remembered: of other times nothing is said, and of a node there is nothing to say.
+    fn show_here(&self, turn: &Turn, known: &Known) -> Option<WayView> {
+        if !self.is_laptop() || known.at < turn.effective {
+            return None;
+        }
+        let (own, rights, contact) = (self.identity.bureau, known.rights(), self.contact());
+        let facts = known.facts(&rights);
+        let answer = access::check_reading(&known.book, &facts, own, None, contact, known.at);
+        let allowed = access::offline_days(&known.book, &facts, own, None, known.at);
+        let since = if let Contact::Away(since) = contact { since } else { turn.stamp };
+        let mut way = WayView {
+            verb: "show".to_owned(),
+            open: answer.is_ok(),
+            why: answer.as_ref().map_or_else(Refusal::word, |()| "ok").to_owned(),
+            ..WayView::default()
+        };
+        (way.from, way.from_name) = (own.to_string(), self.name_of(&own));
+        (way.to, way.to_name) = (way.from.clone(), way.from_name.clone());
+        let giver = rights.bureaus.get(&own).and_then(|held| held.via).unwrap_or(known.owner());
+        way.grounds.extend(allowed.clause.and_then(|clause| self.clause_ground(known, &clause.agreement, clause.line, giver)));
+        way.grounds.push(GroundView {
+            kind: "offline".to_owned(),
+            number: u64::from(allowed.days),
+            from: since.0,
+            to: allowed.locks(since).0,
+            ..GroundView::default()
+        });
+        Some(way)
     }
 
     /// What of a bureau's work was known then and is held, and by whom it was entered again.

@@ -103,6 +103,8 @@ pub struct Link {
     transport: TransportKey,
     peer: Option<Peer>,
     own: bool,
+    /// The other end, a device of our own, has gone on to documents: what goes before them was said.
+    told_all: bool,
     // sending
     base: u64,
     walked: u64,
@@ -210,6 +212,7 @@ impl Link {
             transport,
             peer: None,
             own: false,
+            told_all: false,
             base: 0,
             walked: 0,
             sent: BTreeMap::new(),
@@ -269,6 +272,14 @@ impl Link {
             came_bytes: 0,
             came: None,
         }
+    }
+    /// Whether a device of our own at the other end has said what goes before documents.
+    pub fn is_told(&self) -> bool {
+        self.told_all
+    }
+    /// Notes that it has; whether that is news.
+    pub fn becomes_told(&mut self) -> bool {
+        self.own && !std::mem::replace(&mut self.told_all, true)
     }
     /// Whether a bureau is at the other end.
     pub fn is_with(&self, bureau: &BureauId) -> bool {
@@ -459,6 +470,9 @@ impl Bureau {
         }
         if !self.admits(turn, id, &message) {
             return;
+        }
+        if matches!(message, Checked::Push(_) | Checked::Plain(Message::Equality { .. })) {
+            self.own_device_told(turn, id);
         }
         match message {
             Checked::Hello(..) => self.garbage(turn, id, "second hello"),

@@ -215,6 +215,10 @@ impl Bureau {
             pass_rounds: super::passes::Rounds::new(now.mono),
             pass_changes: super::passes::Changes::since(WallSeconds(0), &PassBook::new(identity.bureau)),
             registrar_heard: number(b"registrar_heard").map(WallSeconds),
+            // Never later than the floor it was written with: a store of before noted what a wild wall clock said.
+            registrar_told: number(b"registrar_told")
+                .or(number(b"registrar_heard"))
+                .map(|at| WallSeconds(at).min(floor.unwrap_or(WallSeconds(at)))),
             quotas: BTreeMap::new(),
             noted: super::accounts::Noted::default(),
             floor_written: now.mono,

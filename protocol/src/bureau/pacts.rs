@@ -30,6 +30,19 @@ impl Bureau {
         self.offer_terms(turn, &by, dry_run, bureau, terms)
     }
 
+    /// Refuses to offer the same again while it waits for an answer: the partner would find two of it.
+    fn not_offered_yet(&self, turn: &Turn, pair: Pair, terms: &Terms) -> Result<(), Refused> {
+        let own = self.identity.bureau;
+        let stands = self.book.entries_of(pair).find(|entry| {
+            let offer = entry.offer.body();
+            offer.offerer == own && offer.terms == *terms && self.book.standing(&entry.id(), turn.effective) == Some(Standing::Offered)
+        });
+        stands.map_or(Ok(()), |entry| {
+            let (id, name) = (entry.id().short(), self.name_of(&pair.other(&own)));
+            Err(Refused::new(RefusedKind::Refused, "offer_stands").with("id", id).with("name", name))
+        })
+    }
+
     /// Seals terms as our next offer to a partner.
     pub(super) fn offer_terms(
         &mut self,
@@ -51,6 +64,7 @@ impl Bureau {
         if terms.to <= turn.stamp {
             return Err(Refused::new(RefusedKind::Misuse, "terms_already_over"));
         }
+        self.not_offered_yet(turn, pair, &terms)?;
         let (version, previous, expires) = match terms.is_emergency() {
             true => (0, None, terms.to),
             false => {

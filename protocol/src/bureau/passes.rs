@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accord_keys::certificate::MemberKind;
 use accord_keys::seal::{Sealed, Verified};
 
 use super::Bureau;
@@ -12,7 +13,7 @@ use super::links::{Link, Peer};
 use super::people::begins;
 use super::turn::Turn;
 use crate::access::pass::{PassBook, PassError, PassLine, RelayPass};
-use crate::access::{Ask, Facts, Ground, Permit, Refusal};
+use crate::access::{Ask, Contact, Facts, Ground, Permit, Refusal};
 use crate::agreement::lifecycle::LinkMode;
 use crate::agreement::{Direction, Pair, Tlp, Verb};
 use crate::id::{BureauId, Bytes, CertificateId, DocumentId, StatementId};
@@ -173,12 +174,71 @@ impl Bureau {
         peer == registrar || (key(peer).is_some() && key(peer) == key(registrar))
     }
 
+    /// How this device stands to its registrar: what a laptop may still show hangs on it.
+    ///
+    /// A hello is not enough, as it is for sending to partners: it comes before anything was learnt of what the registrar knows, and whoever
+    /// holds a lost laptop could let in the hello and nothing behind it, for ever. What counts is that the registrar went on to documents: by then all
+    /// that goes first on a link (roots, revocations, agreements, suspensions) has come. A revoked laptop is told of its revocation and never gets there.
+    pub(super) fn contact(&self) -> Contact {
+        if !self.is_laptop() {
+            return Contact::Home;
+        }
+        let registrar = self.directory.registrar(&self.identity.bureau).map(|(_, registrar)| registrar);
+        let told = |link: &Link| {
+            let with = |registrar: &CertificateId| link.certificate().is_some_and(|peer| self.is_registrar_key(&peer, registrar));
+            link.is_told() && registrar.as_ref().is_some_and(with)
+        };
+        if registrar.is_some_and(|registrar| self.same_key(&registrar)) || self.links.values().any(told) {
+            return Contact::Home;
+        }
+        // One that was never told counts from its certificate: its bureau had it in hand then.
+        Contact::Away(self.registrar_told.unwrap_or(self.own_certificate().not_before))
+    }
+
+    pub(super) fn is_laptop(&self) -> bool {
+        self.own_certificate().kind == MemberKind::Laptop
+    }
+
+    /// A device of our own goes on to documents: it has said what goes before them.
+    pub(super) fn own_device_told(&mut self, turn: &mut Turn, id: LinkId) {
+        if self.links.get_mut(&id).is_some_and(Link::becomes_told) {
+            self.note_at_home(turn);
+        }
+    }
+
+    /// A laptop notes that its registrar is with it: at contact, with every floor while it stays, and when it goes. The time is the corroborated one,
+    /// which a wild wall clock does not carry ahead, and is written with the floor, so that neither is older than the other after a crash.
+    pub(super) fn note_at_home(&mut self, turn: &mut Turn) {
+        if self.is_laptop() && self.contact() == Contact::Home {
+            self.note_told(turn, turn.stamp);
+        }
+    }
+
+    /// A laptop was told everything by its registrar as of a time: now, or when what it was brought was made. Never goes back.
+    pub(super) fn note_told(&mut self, turn: &mut Turn, at: WallSeconds) {
+        let at = at.min(turn.stamp);
+        if self.registrar_told.is_none_or(|told| told <= at) {
+            self.registrar_told = Some(at);
+            turn.put(Table::Local, b"registrar_told", at.0.to_be_bytes().to_vec());
+            self.write_floor(turn);
+        }
+    }
+
+    /// The floor went down: what was noted by the poisoned one is not believed beyond it.
+    pub(super) fn told_by_a_poisoned_clock(&mut self, turn: &mut Turn) {
+        if self.registrar_told.is_some_and(|told| told > turn.stamp) {
+            self.registrar_told = None;
+            self.note_told(turn, turn.stamp);
+        }
+    }
+
     /// Notes that a device of our own spoke with us: contact with the registrar is what lets us send to partners.
     pub(super) fn heard_own(&mut self, turn: &mut Turn, peer: &CertificateId) {
         let Some((_, registrar)) = self.directory.registrar(&self.identity.bureau) else { return };
         if self.is_registrar_key(peer, &registrar) {
-            self.registrar_heard = Some(turn.effective);
-            turn.put(Table::Local, b"registrar_heard", turn.effective.0.to_be_bytes().to_vec());
+            // Not by a wild wall clock: it would keep us in touch for as long as it was ahead.
+            self.registrar_heard = Some(turn.stamp);
+            turn.put(Table::Local, b"registrar_heard", turn.stamp.0.to_be_bytes().to_vec());
             self.next_policy = self.next_policy_change(turn.effective);
         }
     }

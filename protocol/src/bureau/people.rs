@@ -301,6 +301,7 @@ impl Bureau {
         self.account(turn, "clock", None, None, None, word);
         self.event(turn, "clock", None, None, word);
         if done {
+            self.told_by_a_poisoned_clock(turn);
             self.policy_changed(turn, None);
         }
     }

@@ -29,9 +29,9 @@ impl Bureau {
     /// Documents with held work that waits, newest first.
     pub(super) fn held_list(&self, turn: &Turn, person: Option<&str>) -> View {
         let mut listed = self.listed(turn, person);
-        let waiting =
-            self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).filter(|summary| summary.held > 0 && listed(summary));
-        let documents = waiting.map(|summary| HeldDocumentView { line: self.line(summary), entries: Vec::new() });
+        let waiting = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).filter(|summary| summary.held > 0);
+        let lines = waiting.filter_map(|summary| self.line_seen(summary, listed(summary)));
+        let documents = lines.map(|line| HeldDocumentView { line, entries: Vec::new() });
         View::Held { documents: documents.collect() }
     }
 

@@ -321,7 +321,10 @@ impl Bureau {
     pub(super) fn retention_list(&self, turn: &Turn, person: Option<&str>) -> View {
         let mut known = BTreeMap::new();
         let mut listed = self.listed(turn, person);
-        let all = self.documents.values().filter(|summary| listed(summary)).map(|summary| self.retention_view(turn, summary, &mut known));
+        let all = self.documents.values().filter_map(|summary| {
+            let line = self.line_seen(summary, listed(summary))?;
+            Some(RetentionDocumentView { line, ..self.retention_view(turn, summary, &mut known) })
+        });
         let mut documents: Vec<_> = all.filter(|one| one.stage != Stage::Kept.word() || !one.hold.is_empty()).collect();
         documents.sort_by_key(|one| one.until);
         documents.truncate(SHOWN);

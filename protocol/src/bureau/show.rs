@@ -8,6 +8,7 @@ use accord_keys::code::CheckingCode;
 
 use super::Bureau;
 use super::people::standing_word;
+use super::persons::Seen;
 use super::rows::{OfficerRow, Summary};
 use super::turn::Turn;
 use crate::access::{log::Kind, log::LostGrant, log::RecordKind};
@@ -148,6 +149,7 @@ impl Bureau {
             officers: self.officers.values().map(|row| self.officer_view(turn, row)).collect(),
             inbox: 0,
             alarms: self.alarms(),
+            reading: self.reading_view(turn),
         };
         let inbox = (self.inbox_but_documents(turn).len() + self.inbox_documents(turn, None).count()) as u64;
         View::Status(StatusView { inbox, ..status })
@@ -378,14 +380,24 @@ impl Bureau {
             adopted: summary.adopted,
             held: summary.held,
             sequence: summary.newest_seq,
+            locked: false,
+        }
+    }
+
+    /// A document's line as it is seen in a list: none where it is not for the reader, and without its title where it is locked.
+    pub(super) fn line_seen(&self, summary: &Summary, seen: Seen) -> Option<DocumentLine> {
+        match seen {
+            Seen::Not => None,
+            Seen::Open => Some(self.line(summary)),
+            Seen::Locked => Some(DocumentLine { title: String::new(), locked: true, ..self.line(summary) }),
         }
     }
 
     pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind]) -> View {
         let mut listed = self.listed(turn, person);
         let documents = self.by_seq.values().rev().filter_map(|id| self.documents.get(id));
-        let documents = documents.filter(|summary| kinds.contains(&summary.kind) && listed(summary)).map(|summary| self.line(summary));
-        View::Documents { documents: documents.collect() }
+        let documents = documents.filter(|summary| kinds.contains(&summary.kind));
+        View::Documents { documents: documents.filter_map(|summary| self.line_seen(summary, listed(summary))).collect() }
     }
 
     pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
@@ -615,10 +627,10 @@ impl Bureau {
 
     fn inbox(&self, turn: &Turn, person: Option<&str>) -> Vec<InboxItem> {
         let mut items = self.inbox_but_documents(turn);
-        let lines = self.inbox_documents(turn, person).map(|(kind, summary, from, since)| InboxItem {
+        let lines = self.inbox_documents(turn, person).map(|(kind, summary, from, since, seen)| InboxItem {
             kind: kind.to_owned(),
             id: summary.document.to_string(),
-            title: summary.title.clone(),
+            title: if seen == Seen::Locked { String::new() } else { summary.title.clone() },
             from: self.name_of(from),
             since: since.0,
         });
@@ -626,17 +638,17 @@ impl Bureau {
         items
     }
 
-    /// What documents wait for: the kind of each line, of which document, from whom and since when. Of the newest only: nobody reads more in one list.
+    /// What documents wait for: the kind of each line, of which document, from whom and since when, and what of it is shown. Of the newest only: nobody reads more in one list.
     fn inbox_documents<'a>(
         &'a self,
         turn: &'a Turn,
         person: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'static str, &'a Summary, &'a BureauId, WallSeconds)> {
+    ) -> impl Iterator<Item = (&'static str, &'a Summary, &'a BureauId, WallSeconds, Seen)> {
         let own = &self.identity.bureau;
         let registrar = self.registrar_epoch().is_some();
         let mut listed = self.listed(turn, person);
         let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(INBOX_DOCUMENTS);
-        newest.filter(move |summary| listed(summary)).flat_map(move |summary| {
+        newest.map(move |summary| (summary, listed(summary))).filter(|(_, seen)| *seen != Seen::Not).flat_map(move |(summary, seen)| {
             let here = summary.owner == *own && registrar;
             let unadopted = (here && !summary.adopted && !summary.ended).then_some(("unadopted", summary, own, summary.created));
             let shown = move |lost: &&LostGrant| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S);
@@ -644,7 +656,8 @@ impl Bureau {
             let held = (summary.held > 0).then_some(("held", summary, &summary.owner, summary.created));
             let kind = if summary.kind == Kind::Case { "case" } else { "bulletin" };
             let came = (summary.owner != *own).then_some((kind, summary, &summary.owner, summary.created));
-            unadopted.into_iter().chain(lost).chain(held).chain(came)
+            let lines = unadopted.into_iter().chain(lost).chain(held).chain(came);
+            lines.map(move |(kind, summary, from, since)| (kind, summary, from, since, seen))
         })
     }
 
@@ -653,6 +666,7 @@ impl Bureau {
         let mut items = Vec::new();
         self.memory_items(&mut items);
         self.onward_items(turn, &mut items);
+        self.reading_items(turn, &mut items);
         let mut item = |kind: &str, id: String, title: String, from: String, since: u64| {
             items.push(InboxItem { kind: kind.to_owned(), id, title, from, since });
         };

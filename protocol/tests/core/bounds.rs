@@ -648,7 +648,9 @@ fn a_refusal_has_its_word_and_cites_what_it_rests_on_and_nothing_else() {
         (Refusal::OnwardNone { clause }, "onward_none", line.clone()),
         (Refusal::OutOfTouch, "out_of_touch", String::new()),
         (Refusal::NotThisMember { certificate, verb }, "not_this_member", certificate.short()),
-        (Refusal::NotTheirSeat { certificate, clause }, "not_their_seat", line),
+        (Refusal::NotTheirSeat { certificate, clause }, "not_their_seat", line.clone()),
+        (Refusal::ReadingLocked { clause: Some(clause), since: START, days: 7 }, "reading_locked", line),
+        (Refusal::ReadingLocked { clause: None, since: START, days: 30 }, "reading_locked", String::new()),
     ];
     for (refusal, word, cites) in &all {
         assert_eq!((refusal.word(), refusal.cites()), (*word, cites.clone()));

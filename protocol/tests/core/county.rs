@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use accord_keys::certificate::{Capability, Issuer, MemberCertificate};
+use accord_keys::certificate::{Capability, Issuer, MemberCertificate, MemberKind};
 use accord_keys::id::{NetworkId, TransportKey};
 use accord_keys::seal::Sealed;
 use accord_keys::secret::{HpkeSecret, SecretKey};
@@ -197,6 +197,11 @@ impl County {
     /// A second node of a bureau, certified by its root, which knows what the first knows of bureaus and agreements and holds no document; not linked
     /// yet. Answers its place.
     pub fn add_sibling(&mut self, of: usize) -> usize {
+        self.add_device(of, MemberKind::Node)
+    }
+
+    /// As [`County::add_sibling`], a device of either kind.
+    pub fn add_device(&mut self, of: usize, kind: MemberKind) -> usize {
         let first = &self.nodes[of];
         let n = u8::try_from(of).expect("few") + 1;
         let dice = u8::try_from(self.nodes.len()).expect("few");
@@ -207,6 +212,7 @@ impl County {
         let of_first = first.core.directory().certificate(&first.identity.certificate).expect("its own").body().clone();
         let certificate = MemberCertificate {
             key: signer.public(),
+            kind,
             transport: Some(transport),
             capabilities: vec![Capability::Write],
             serial: [dice; 16],

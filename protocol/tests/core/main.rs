@@ -32,6 +32,7 @@ mod progress;
 mod proof;
 mod put_back;
 mod quotas;
+mod reading;
 mod reconnect;
 mod records;
 mod reentry;

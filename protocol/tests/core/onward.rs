@@ -411,6 +411,39 @@ fn giving_ends_with_the_time_and_nothing_follows() {
     assert!(status(&mut county, B).partners.iter().all(|partner| !partner.divergent));
 }
 
+/// A's words are on their way from B to C when A cuts one of the two, and B hears of it.
+fn cut_while_on_its_way(whom: usize) {
+    let (mut county, id) = three();
+    let asked = ask(&mut county, &id);
+    grant(&mut county, &asked, GrantTerms::default());
+    county.pass(60);
+    assert!(holds(&mut county, C, &id, "the owner's words"));
+    county.ask(A, Command::CaseNote { id: id.clone(), kind: "note".to_owned(), text: "on its way".to_owned() });
+    while !county.nodes[B].has_sends_to(C) {
+        assert!(county.run_some(1) > 0, "it goes on to C");
+    }
+    let number = |county: &County, other: usize| county.nodes[B].core.gates().of(LinkId(other as u64));
+    let before = [A, C].map(|other| number(&county, other));
+    let subject = county.nodes[whom].id.to_string();
+    county.ask(A, Command::AccessCut { id: id.clone(), subject, strict: false });
+    while number(&county, C) == before[1] {
+        assert!(county.run_some(1) > 0, "B hears of the cut, and what waits for C is stale");
+    }
+    assert_eq!(number(&county, A), before[0], "what waits for the owner is not");
+    county.pass(60);
+    assert!(!holds(&mut county, C, &id, "on its way"));
+}
+
+#[test]
+fn what_waits_to_be_handed_on_stops_when_the_owner_cuts_who_would_get_it() {
+    cut_while_on_its_way(C);
+}
+
+#[test]
+fn what_waits_to_be_handed_on_stops_when_the_owner_cuts_who_hands_it_on() {
+    cut_while_on_its_way(B);
+}
+
 fn agreement_with(county: &mut County, at: usize, other: usize) -> String {
     let View::Agreements { agreements } = county.ask(at, Command::AgreementList) else { panic!() };
     let (name, other) = (county.nodes[other].name.clone(), county.nodes[other].id.to_string());

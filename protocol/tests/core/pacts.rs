@@ -6,7 +6,7 @@ use accord_protocol::input::Command;
 use accord_protocol::time::WallSeconds;
 use accord_protocol::view::{AgreementView, DocumentView, EffectsView, Refused, View};
 
-use crate::county::{County, terms, usual};
+use crate::county::{County, OFFICER, terms, usual};
 
 const DAY: u64 = 86_400;
 
@@ -67,6 +67,38 @@ fn two(days: u64) -> (County, String, String) {
     let id = county.agree(0, 1, wanted);
     let case = county.open_case(0, &[1], "title", "text");
     (county, id, case)
+}
+
+#[test]
+fn the_same_offer_twice_is_refused_until_it_is_answered_and_another_one_is_made() {
+    let mut county = County::new(2);
+    let wanted = terms(county.now.wall, 100, &[(Category::CrimSeries, Verb::Append, Tlp::Amber)]);
+    let offer = |county: &mut County, at: usize, terms: &Terms, dry_run: bool| {
+        let partner = county.nodes[1 - at].name.clone();
+        let command = Command::AgreementOffer { partner, terms: terms.clone() };
+        let answer = county.asked(at, Some(OFFICER), dry_run, command).map(drop).map_err(|refused| refused.code);
+        county.run();
+        answer
+    };
+    let count = |county: &mut County| {
+        let View::Agreements { agreements } = county.ask(1, Command::AgreementList) else { panic!("agreements") };
+        agreements.into_iter().filter(|one| one.standing.starts_with("offered")).map(|one| one.id).collect::<Vec<_>>()
+    };
+    offer(&mut county, 0, &wanted, false).expect("offered");
+    county.pass(60);
+    for dry_run in [true, false] {
+        assert_eq!(offer(&mut county, 0, &wanted, dry_run), Err("offer_stands".to_owned()));
+    }
+    let first = count(&mut county);
+    assert_eq!(first.len(), 1);
+    let mut other = wanted.clone();
+    other.grace_days += 1;
+    offer(&mut county, 0, &other, false).expect("another offer");
+    offer(&mut county, 1, &wanted, false).expect("their own offer of the same is theirs");
+    assert_eq!(count(&mut county).len(), 3);
+    county.ask(1, Command::AgreementDecline { id: first[0].clone(), reason: "not now".to_owned() });
+    county.run();
+    offer(&mut county, 0, &wanted, false).expect("the first was answered");
 }
 
 #[test]

@@ -146,6 +146,38 @@ fn held_work_that_found_no_room_is_offered_again_by_who_was_started_anew() {
 }
 
 #[test]
+fn held_work_that_all_went_in_the_end_is_not_offered_again_on_another_link() {
+    let mut county = County::new(2);
+    let notes = limits::HELD_BYTES_PER_DAY / limits::TEXT_BYTES_MAX * 6 / 10;
+    held_work(&mut county, &[notes, notes]);
+    assert!(held(&mut county) < 2 * notes);
+    county.pass(2 * DAY);
+    assert_eq!(held(&mut county), 2 * notes);
+    county.link(0, 1, false);
+    county.heard = Some(Vec::new());
+    county.link(0, 1, true);
+    county.pass(60);
+    let heard = county.heard.take().expect("kept");
+    let pushed = heard.iter().filter(|(from, _, message)| *from == 1 && matches!(message, Message::Push(_))).count();
+    assert_eq!(pushed, 0, "how far the owner got was noted");
+}
+
+#[test]
+fn what_waits_on_a_link_that_is_refused_does_not_go_any_more() {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    let case = county.open_case(0, &[1], "title", "text");
+    county.pass(60);
+    county.ask(0, Command::CaseNote { id: case, kind: "note".to_owned(), text: "waits".to_owned() });
+    assert!(county.nodes[0].has_sends_to(1));
+    let number = |county: &County| county.nodes[0].core.gates().of(LinkId(1));
+    let before = number(&county);
+    county.hand(1, 0, &Message::Ack(u64::MAX));
+    assert_eq!(county.nodes[0].closed, [LinkId(1)], "an answer to what was never sent ends the link");
+    assert!(number(&county) > before, "a link is closed in order: what still lies in its queue is stale");
+}
+
+#[test]
 fn a_document_larger_than_what_may_be_on_its_way_goes_in_parts_each_when_there_is_room() {
     let mut county = County::new(2);
     county.agree(0, 1, usual(county.now.wall));

@@ -1,6 +1,7 @@
 //! A field laptop: its code, its days without a network, and officers whose keys are made anew.
 
 use accord_node::demo::wire::Cable;
+use serde_json::Value;
 
 use super::harness::*;
 
@@ -62,6 +63,9 @@ fn a_laptop_joins_once_writes_without_a_network_and_comes_back() {
     let devices = a.json(&["device", "list"]);
     assert_eq!(devices["devices"].as_array().map(Vec::len), Some(2), "{devices}");
 
+    until("its node has told it everything", || (laptop.status()["reading"]["home"] == true).then_some(()));
+    assert_eq!(a.status()["reading"], Value::Null, "a node never locks");
+
     cable.pull();
     until("the laptop is gone", || {
         let status = a.status();
@@ -76,6 +80,12 @@ fn a_laptop_joins_once_writes_without_a_network_and_comes_back() {
     laptop.start();
     assert!(laptop.document(&case).expect("it holds it").to_string().contains("外勤记录4。"));
     assert!(!a.document(&case).expect("it holds it").to_string().contains("外勤记录"));
+    let reading = laptop.status()["reading"].clone();
+    assert_eq!(
+        (&reading["home"], &reading["locked"], &reading["days_left"]),
+        (&false.into(), &0.into(), &29.into()),
+        "it still knows since when"
+    );
     cable.plug();
     same(&case, &[&a, &b, &laptop]);
     let shown = b.document(&case).expect("it holds it").to_string();

@@ -150,7 +150,11 @@ fn nothing_is_published_beyond_an_agreement_that_both_sealed() {
     // Offered and never accepted: one-sided.
     let file = a.file("terms.toml");
     std::fs::write(&file, terms(now() + 86_400, GRANTS)).expect("written");
-    a.json(&["agreement", "offer", file.to_str().expect("plain path"), "--to", &b.name, "--yes"]);
+    let offering = ["agreement", "offer", file.to_str().expect("plain path"), "--to", &b.name];
+    let sealing = [offering.as_slice(), &["--yes"]].concat();
+    a.refused(&offering, 2, "not_a_terminal");
+    a.json(&sealing);
+    a.refused(&sealing, 1, "offer_stands");
     let offer = standing(&b, "offered_to_us");
     refused(&publish("通报", "CRIM.SERIES", &to_b), 1, "receiver_not_entitled");
     let foreseen = a.json(&["bulletin", "publish", "--text", "通报", "--category", "CRIM.SERIES", "--to", &b.name, "--dry-run"]);

@@ -33,7 +33,13 @@ fn way(found: &WayView, words: &Words) -> String {
     let (from, to) = (or_short(&found.from_name, &found.from), or_short(&found.to_name, &found.to));
     let answer = words.term("why", &found.why);
     let values: [(&str, &dyn Display); 3] = [("from", &from), ("to", &to), ("why", &answer)];
-    let mut text = line(&if found.open { words.fill("explain.way_open", &values) } else { words.fill("explain.way_closed", &values) });
+    let key = match (found.verb.as_str(), found.open) {
+        ("show", true) => "explain.here_open",
+        ("show", false) => "explain.here_closed",
+        (_, true) => "explain.way_open",
+        (_, false) => "explain.way_closed",
+    };
+    let mut text = line(&words.fill(key, &values));
     for found in &found.grounds {
         text += &line(&format!("  {}", ground(found, words)));
     }

@@ -20,7 +20,7 @@ fn document(found: &HeldDocumentView, words: &Words) -> String {
     let owner = or_short(&about.owner_name, &about.owner);
     let mut text = line(&words.fill(
         "held.head",
-        &[("number", &number(about)), ("id", &short(&about.id)), ("owner", &owner), ("title", &super::clean(&about.title))],
+        &[("number", &number(about)), ("id", &short(&about.id)), ("owner", &owner), ("title", &super::title(about, words))],
     ));
     for one in &found.entries {
         text += "\n";
@@ -49,7 +49,7 @@ pub(super) fn retention(found: &[RetentionDocumentView], words: &Words) -> Strin
             &[
                 ("number", &number(about)),
                 ("id", &short(&about.id)),
-                ("title", &clean(&about.title)),
+                ("title", &super::title(about, words)),
                 ("until", &time(found.until)),
                 ("stage", &words.term("stage", &found.stage)),
             ],

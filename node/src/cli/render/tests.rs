@@ -1,9 +1,11 @@
 use accord_protocol::view::{
-    AgreementView, AnnexView, ArticleView, AskView, DeliveryView, EffectsView, FlowView, GrantView, HolderView, LineChangeView,
-    NodeAddress, OnwardView, PendingView, ReceiverView, RecordView, ResponseView, SealView, StopView, TermsDiffView, WaitView,
+    AgreementView, AnnexView, ArticleView, AskView, DeliveryView, EffectsView, ExplainView, FlowView, GrantView, GroundView,
+    HeldDocumentView, HolderView, LineChangeView, NodeAddress, OnwardView, PendingView, ReceiverView, RecordView, ResponseView, SealView,
+    StopView, TermsDiffView, WaitView, WayView,
 };
 
 use super::*;
+use crate::failure::Failure;
 use crate::words::Lang;
 
 const ID: &str = "7c1e0a11c0ffee00000000000000000000000000000000000000000000000000";
@@ -53,6 +55,7 @@ fn document_line() -> DocumentLine {
         adopted: true,
         held: 0,
         sequence: 9,
+        locked: false,
     }
 }
 
@@ -498,6 +501,67 @@ fn the_status_screen_holds_every_part() {
         status_line(&found, &words) + &inbox_counts(&items, &words),
         "临溪县公安局: 0 of 0 partners connected, 5 documents, clock good.\n1 waiting: offers 1\n"
     );
+}
+
+#[test]
+fn a_laptop_says_how_long_it_shows_what_it_holds_and_what_is_locked() {
+    let said = |reading: ReadingView, lang: Lang| {
+        let found = StatusView { device: "laptop".into(), reading: Some(reading), ..StatusView::default() };
+        let text = view(&View::Status(found), &Words::of(lang));
+        let of_reading = |line: &&str| ["离线阅读", "已锁定", "Reading offline", "LOCKED"].iter().any(|word| line.starts_with(word));
+        text.lines().filter(of_reading).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let home = ReadingView { home: true, since: AT, locked: 0, next: AT, days_left: 7 };
+    assert_eq!(said(home.clone(), Lang::Zh), ["离线阅读：本机与登记节点保持联系；若此时断开，7 天后（2026-12-01 00:00）开始锁定"]);
+    let away = ReadingView { home: false, locked: 2, ..home.clone() };
+    assert_eq!(
+        said(away.clone(), Lang::En),
+        [
+            "LOCKED: 2 documents, since the registrar was last heard 2026-12-01 00:00, longer ago than is allowed. Connect to your bureau's node or unpack a bundle from it; they then open by themselves.",
+            "Reading offline: the registrar was last heard 2026-12-01 00:00; the next documents lock in 7 days (2026-12-01 00:00)"
+        ]
+    );
+    assert_eq!(said(ReadingView { next: 0, ..away }, Lang::Zh).len(), 1);
+    assert!(said(ReadingView { next: 0, ..home }, Lang::Zh).is_empty(), "nothing is held");
+    let locked = DocumentLine { locked: true, held: 1, title: String::new(), ..document_line() };
+    assert!(view(&View::Documents { documents: vec![locked.clone()] }, &Words::of(Lang::Zh)).contains("（已锁定）"));
+    let held = HeldDocumentView { line: locked, entries: Vec::new() };
+    assert!(view(&View::Held { documents: vec![held] }, &Words::of(Lang::En)).contains("(locked)"));
+    let item = |kind: &str| InboxItem { kind: kind.into(), title: "3".into(), since: AT, ..InboxItem::default() };
+    let text = view(&View::Inbox { items: vec![item("reading_locked"), item("reading_locks")] }, &Words::of(Lang::En));
+    assert!(text.contains("3 documents") && text.contains("3 days left"), "{text}");
+    let failure = Failure::refused("reading_locked").with("id", "7c1e0a11").with("since", AT).with("days", 7);
+    let told = Words::of(Lang::Zh).sentences(&failure);
+    assert_eq!(told.cause.as_deref(), Some("自 2026-12-01 00:00 起未联系登记节点，允许 7 天"));
+    assert!(told.hint.is_some_and(|hint| hint.contains("离线包")));
+    let way = |open: bool| WayView { verb: "show".into(), open, why: "reading_locked".into(), ..WayView::default() };
+    let ground = GroundView { kind: "offline".into(), number: 7, from: AT, to: AT, ..GroundView::default() };
+    let explained = ExplainView {
+        answer: "no".into(),
+        ways: vec![WayView { grounds: vec![ground], ..way(false) }, way(true)],
+        ..ExplainView::default()
+    };
+    let text = view(&View::Explain(explained), &Words::of(Lang::Zh));
+    assert!(text.contains("在本机查看：不可以，外勤笔记本") && text.contains("在本机查看：可以") && text.contains("可查看 7 天"), "{text}");
+}
+
+#[test]
+fn what_events_and_records_say_is_in_the_readers_language() {
+    let said = |detail: &str| {
+        let found = EventView { position: 1, at: AT, kind: "refused".into(), detail: detail.into(), ..EventView::default() };
+        event(&found, &Words::of(Lang::Zh)).rsplit_once("00:00 ").expect("a time").1.split_once(' ').expect("a detail").1.to_owned()
+    };
+    assert_eq!(said("unequal after a repair"), "修复后仍不一致");
+    assert_eq!(said("by partner: No 00000000000000ff"), "对方 不予接收 00000000000000ff");
+    assert_eq!((said("received 12"), said("60"), said("临-1")), ("已收到 12".into(), "60".into(), "临-1".into()));
+    let record = |kind: &str, said: &str| {
+        record_words(&RecordView { kind: kind.into(), words: said.into(), ..RecordView::default() }, &Words::of(Lang::Zh))
+    };
+    assert_eq!(record("grant", "北岭县公安局 append, 临溪县公安局 read"), "北岭县公安局 添加内容, 临溪县公安局 阅读");
+    assert_eq!((record("cut", "bureau strict"), record("cut", "seat")), ("该单位 从严".into(), "一个席位".into()));
+    assert_eq!((record("end", "retention"), record("continue", "2 compromised")), ("保存期满".into(), "2 原密钥已失窃".into()));
+    assert_eq!((record("continue", "2"), record("adopt", "临-1"), record("void", "1 写错")), ("2".into(), "临-1".into(), "1 写错".into()));
+    assert!(record("reclassify", "amber 北岭县公安局").ends_with("北岭县公安局"));
 }
 
 #[test]

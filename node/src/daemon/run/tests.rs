@@ -190,6 +190,29 @@ fn wrong_passphrase_open_file_tap_and_taken_port_each_end_the_start_with_their_r
 }
 
 #[test]
+fn an_address_no_partner_could_dial_never_gets_onto_a_card() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("a");
+    for wrong in ["10.20.30.40", "node.example", "0.0.0.0:4600", "http://node.example:4600"] {
+        let plan = InitPlan { addresses: vec!["10.20.30.40:4600".to_owned(), wrong.to_owned()], ..plan(&data) };
+        let failure = init(plan).expect_err(wrong);
+        assert_eq!((failure.code.as_str(), failure.param("found")), ("address_invalid", Some(wrong)));
+        let told = crate::words::Words::of(crate::words::Lang::En).sentences(&failure);
+        assert!(told.hint.is_some_and(|hint| hint.contains("10.20.30.40:4600")), "an example is given");
+        assert!(!data.exists());
+    }
+    found(&data, "河东县公安局");
+    let node = Node::start(&data);
+    node.login();
+    let set = |path: &str, body| node.client().post::<View>(path, &body, false).map(drop).map_err(|failure| failure.code);
+    assert_eq!(set("/v1/card", json!({"addresses": ["10.20.30.40"], "phone": ""})), Err("address_invalid".to_owned()));
+    assert_eq!(set("/v1/partners/x", json!({"address": "10.20.30.40"})), Err("address_invalid".to_owned()), "before anybody is looked for");
+    let View::Card(card) = node.get("/v1/card") else { panic!("a card") };
+    assert!(card.addresses.iter().all(|address| address.starts_with("127.0.0.1:")), "{card:?}");
+    node.stop().expect("stops");
+}
+
+#[test]
 fn two_bureaus_agree_and_a_published_bulletin_arrives() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let nodes: Vec<(Node, super::super::StartSheet)> = [("a", "河东县公安局"), ("b", "河西县公安局")]

@@ -27,6 +27,7 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn link_down(&mut self, turn: &mut Turn, id: LinkId) {
+        self.note_at_home(turn);
         let Some(link) = self.links.remove(&id) else { return };
         if self.links.is_empty() {
             self.shelf.clear();

@@ -621,10 +621,7 @@ impl Bureau {
         let concerned: BTreeSet<LinkId> = self
             .links
             .iter()
-            .filter(|(id, link)| {
-                let incomplete = link.own && link.declined.contains(&document);
-                incomplete || seen_before.contains(id) || newly_with(link, &newly) || self.in_view(turn, link, summary)
-            })
+            .filter(|(id, link)| seen_before.contains(id) || newly_with(link, &newly) || self.in_view(turn, link, summary))
             .map(|(id, _)| *id)
             .collect();
         for (id, link) in &mut self.links {
@@ -634,10 +631,6 @@ impl Bureau {
             link.by_symbols = false;
             if newly.contains(&peer.bureau) {
                 link.declined.remove(&document);
-            }
-            // A device of ours that found it incomplete may find it complete with what came now, but only in one piece.
-            if link.own && link.declined.remove(&document) {
-                link.whole.insert(document);
             }
         }
         self.event(turn, "document_changed", Some(document), Some(owner), what);

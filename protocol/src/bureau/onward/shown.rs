@@ -23,7 +23,7 @@ impl Bureau {
         let own = self.identity.bureau;
         let wanted = kept.wanted();
         let (asker, asked) = if kept.row.theirs { (kept.row.partner, own) } else { (own, kept.row.partner) };
-        let (number, title) = self.number_and_title(&wanted.document);
+        let (number, title) = self.number_and_title(turn, &wanted.document);
         let officer = self.directory.certificate(&wanted.officer);
         let (recipient_name, claimed) = self.name_or_claim(&wanted.recipient, wanted.recipient_name);
         let urgency = if let OnwardStatement::Ask(ask) = &kept.ask { ask.body().urgency.word() } else { "" };
@@ -58,7 +58,7 @@ impl Bureau {
     }
 
     fn pending_view(&self, turn: &Turn, id: &StatementId, pending: &Pending) -> PendingView {
-        let (number, title) = self.number_and_title(&pending.row.document);
+        let (number, title) = self.number_and_title(turn, &pending.row.document);
         let grantee = &pending.grantee;
         let waits_for = pending.row.asks.iter().filter_map(|ask| {
             let kept = self.onward.asks.get(ask)?;
@@ -91,8 +91,11 @@ impl Bureau {
         Some((wanted.officer, wanted.at))
     }
 
-    fn number_and_title(&self, document: &DocumentId) -> (String, String) {
-        self.documents.get(document).map(|summary| (summary.number.clone(), summary.title.clone())).unwrap_or_default()
+    /// A document's title is not shown where the document is locked.
+    fn number_and_title(&self, turn: &Turn, document: &DocumentId) -> (String, String) {
+        let Some(summary) = self.documents.get(document) else { return (String::new(), String::new()) };
+        let title = if self.is_locked(turn, summary) { String::new() } else { summary.title.clone() };
+        (summary.number.clone(), title)
     }
     /// A bureau's own name where we know it, else what another says it is called.
     fn name_or_claim(&self, bureau: &BureauId, claim: &str) -> (String, bool) {
@@ -120,7 +123,7 @@ impl Bureau {
     /// Grants that passed our consent over, newest first.
     pub(in crate::bureau) fn alarms(&self) -> Vec<AlarmView> {
         let one = |((document, record, bureau), at): (&(DocumentId, RecordId, BureauId), &WallSeconds)| {
-            let (number, _) = self.number_and_title(document);
+            let number = self.documents.get(document).map(|summary| summary.number.clone()).unwrap_or_default();
             AlarmView {
                 kind: "grant_without_consent".to_owned(),
                 document: document.to_string(),
@@ -163,10 +166,10 @@ impl Bureau {
                 continue;
             }
             let kind = if kept.is_onward() { "onward_ask" } else { "consent_ask" };
-            item(kind, id.to_string(), self.number_and_title(&wanted.document).1, self.name_of(&kept.row.partner), kept.row.heard);
+            item(kind, id.to_string(), self.number_and_title(turn, &wanted.document).1, self.name_of(&kept.row.partner), kept.row.heard);
         }
         for (id, pending) in &self.onward.pending {
-            let title = self.number_and_title(&pending.row.document).1;
+            let title = self.number_and_title(turn, &pending.row.document).1;
             let name = self.name_or_claim(&pending.grantee.bureau, &pending.row.recipient_name).0;
             match (pending.row.outcome, pending.row.ended) {
                 (Some(outcome), Some(ended)) if turn.stamp < ended.plus(limits::ONWARD_ANSWER_S) => {
@@ -182,8 +185,8 @@ impl Bureau {
                 let held = summary.rights.bureaus.get(bureau);
                 held.is_some_and(|held| held.record == *record && !held.consents.contains_key(&self.identity.bureau))
             };
-            if let Some(summary) = self.documents.get(document).filter(|summary| stands(summary)) {
-                item("grant_without_consent", document.to_string(), summary.title.clone(), self.name_of(bureau), *at);
+            if self.documents.get(document).is_some_and(stands) {
+                item("grant_without_consent", document.to_string(), self.number_and_title(turn, document).1, self.name_of(bureau), *at);
             }
         }
     }
