@@ -197,6 +197,7 @@ impl Bureau {
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         documents.retain(|document, _: &mut Summary| !retention.is_erased(document));
         by_seq.retain(|_, document| !retention.is_erased(document));
+        let parts = super::parts::Parts::open(take(Table::Parts))?;
         let mut owned: BTreeMap<BureauId, u64> = BTreeMap::new();
         for summary in documents.values() {
             *owned.entry(summary.owner).or_default() += 1;
@@ -259,6 +260,7 @@ impl Bureau {
             cited: BTreeMap::new(),
             shelf: super::links::Shelf::default(),
             ledgers,
+            parts,
             memory,
             stale: BTreeSet::new(),
             lives_from: number(b"lives").unwrap_or(0),

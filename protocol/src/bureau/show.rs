@@ -25,7 +25,7 @@ use crate::view::{
 /// Held acts shown in full; the rest is counted.
 const HELD_SHOWN: usize = 200;
 /// Fewest hex digits an id may be shortened to.
-pub(super) const PREFIX_MIN: usize = 4;
+pub(in crate::bureau) const PREFIX_MIN: usize = 4;
 
 impl Bureau {
     // ---- names ----
@@ -101,7 +101,12 @@ impl Bureau {
             | Command::AccessReclassify { id, .. }
             | Command::AccessEnd { id }
             | Command::AccessDisown { id }
-            | Command::AccessAdopt { id } => id,
+            | Command::AccessAdopt { id }
+            | Command::AccessErase { id, .. }
+            | Command::FilePiece { id, .. }
+            | Command::FileAttach { id, .. }
+            | Command::FileList { id }
+            | Command::FileRead { id, .. } => id,
             Command::OnwardAsk(wish) => &wish.id,
             Command::OnwardGrant { id, .. } | Command::OnwardConsent { id } => return self.document_of_ask(id),
             _ => return None,
@@ -388,6 +393,7 @@ impl Bureau {
         self.may_read(turn, person, &document)?;
         self.body(&document)?;
         self.note_read(turn, document, person);
+        self.read_manifests(&document);
         let state = self.bodies.get_mut(&document).expect("body() found it");
         let heads: Vec<String> = state.tips().iter().map(ToString::to_string).collect();
         let log_head = state.log().head().to_string();
@@ -416,6 +422,7 @@ impl Bureau {
         }
         let voids = self.voids(&document);
         let held = self.held_view(&document);
+        let files = self.file_views(&document, &acts);
         let entries = acts
             .into_iter()
             .map(|shown| {
@@ -435,6 +442,7 @@ impl Bureau {
                     change: shown.change.to_string(),
                     voided: shown.voided.and_then(|record| voids.get(&record).cloned()),
                     reentered: shown.reentered.map(|reentry| self.reentry_view(&reentry)),
+                    file: shown.act.file.map(|file| file.to_string()).unwrap_or_default(),
                 }
             })
             .collect();
@@ -468,6 +476,7 @@ impl Bureau {
             ended: ended.map(|kind| kind.word().to_owned()).unwrap_or_default(),
             held,
             continues,
+            files,
         }))
     }
 
@@ -596,7 +605,11 @@ impl Bureau {
                         (body.kind.word(), body.at, words)
                     }
                 };
-                RecordView { id: record_id.to_string(), index: u64::from(entry.index), kind: kind.to_owned(), at: at.0, words }
+                let attested = entry.record.as_ref().and_then(|record| match &record.body().kind {
+                    RecordKind::Erase(..) => self.attested_view(summary, &record_id),
+                    _ => None,
+                });
+                RecordView { id: record_id.to_string(), index: u64::from(entry.index), kind: kind.to_owned(), at: at.0, words, attested }
             })
             .collect();
         Ok(View::Access(AccessView {
@@ -718,7 +731,7 @@ impl Bureau {
 }
 
 /// Exactly one, or why not.
-pub(super) fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
+pub(in crate::bureau) fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
     match matching.as_slice() {
         [one] => Ok(*one),
         [] => Err(Refused::new(RefusedKind::NotFound, unknown).with("name", word.chars().take(80).collect::<String>())),
