@@ -127,7 +127,7 @@ def entries(log, document):
             "agreement": hexed(held[1]) if held else "",
             "settled_by": hexed(log.ids[document.settled[counts]]) if counts in document.settled else "",
             "voided_by": hexed(log.voided.get(change) or log.voided.get(wrapper)),
-        } | ({"reentered_by": hexed(document.signed[wrapper][0]), "reentered_in": hexed(wrapper)} if wrapper else {})
+        } | ({"file": hexed(act[11])} if 11 in act else {}) | ({"reentered_by": hexed(document.signed[wrapper][0]), "reentered_in": hexed(wrapper)} if wrapper else {})
 
 
 def receipt(sealed, line):

@@ -30,8 +30,8 @@ CATEGORIES = "CRIM.SERIES CRIM.CHECK CRIM.WANTED CRIM.MODUS CRIM.PROP PERS.MISSI
 RECORDS = {1: "adopt", 2: "anchor", 3: "grant", 4: "cut", 5: "void", 6: "reclassify", 7: "erase", 8: "end", 9: "admit", 11: "grant"}
 SUBJECTS = ["bureau", "key", "certificate", "seat", "unit", "issuer", "root"]
 ENDS = {1: "retention", 2: "disown"}
-ACTS = {1: "draft", 2: "publish", 3: "open", 4: "note", 5: "finding", 6: "minutes", 7: "reentered"}
-REENTERED = 7
+ACTS = {1: "draft", 2: "publish", 3: "open", 4: "note", 5: "finding", 6: "minutes", 7: "reentered", 8: "attached"}
+OPEN, REENTERED, ATTACHED = 3, 7, 8
 
 
 class Refused(Exception):
@@ -437,8 +437,11 @@ def readable(value):
         act = canonical(value)
     except (Refused, cbor2.CBORDecodeError, ValueError):
         return None
-    known = isinstance(act, dict) and act.get(1) in ACTS and all(key in act for key in (0, 2, 3, 4, 6, 7)) and set(act) <= set(range(10))
-    return act if known and (9 in act) == (act[1] == REENTERED) else None
+    known = isinstance(act, dict) and act.get(1) in ACTS and all(key in act for key in (0, 2, 3, 4, 6, 7)) and set(act) <= set(range(12))
+    if not known or (9 in act) != (act[1] == REENTERED) or (10 in act and act[1] != OPEN) or (11 in act) != (act[1] == ATTACHED):
+        return None
+    # What is said of a file stands in its manifest, where it can be erased.
+    return None if 11 in act and (act[2] or act[3] or act[4] or 5 in act) else act
 
 
 def agreements(directory, statements):

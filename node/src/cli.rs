@@ -23,6 +23,7 @@ mod dry_run;
 mod events;
 #[cfg(test)]
 mod examples;
+mod file;
 mod held;
 mod help;
 mod hold;
@@ -127,6 +128,8 @@ enum Verb {
     #[command(subcommand)]
     Access(access::AccessVerb),
     #[command(subcommand)]
+    File(file::FileVerb),
+    #[command(subcommand)]
     Held(held::HeldVerb),
     #[command(subcommand)]
     Hold(hold::HoldVerb),
@@ -229,6 +232,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
+        Some(Verb::File(verb)) => file::run(verb, &cx),
         Some(Verb::Held(verb)) => held::run(verb, &cx),
         Some(Verb::Hold(verb)) => hold::hold(verb, &cx),
         Some(Verb::Retention(verb)) => hold::retention(verb, &cx),

@@ -790,6 +790,8 @@ fn only_reads(command: &Command) -> bool {
             | Command::BulletinList
             | Command::CaseList
             | Command::DocumentShow { .. }
+            | Command::FileList { .. }
+            | Command::FileRead { .. }
             | Command::HeldList
             | Command::HeldShow { .. }
             | Command::RetentionList

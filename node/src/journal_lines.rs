@@ -59,6 +59,7 @@ pub const KINDS: &[&str] = &[
     "entry",
     "erase",
     "erased",
+    "file_came",
     "grant",
     "grant_lapsed",
     "grant_made",
@@ -83,6 +84,7 @@ pub const KINDS: &[&str] = &[
     "own_work_returned",
     "pair_behind",
     "pair_caught_up",
+    "part_lost",
     "partner_add",
     "pass_heard",
     "pass_issued",
@@ -101,6 +103,7 @@ pub const KINDS: &[&str] = &[
     "refused_link",
     "refused_message",
     "refused_onward",
+    "refused_part",
     "renewed",
     "repair",
     "retention_confirmed",
@@ -346,7 +349,7 @@ mod tests {
         let no: Vec<&str> = KINDS.iter().copied().filter(|kind| filter.wants(&line(kind, 1))).collect();
         let all = "agreement_refused checking_code_mismatch compact_refused declined_by_partner grant_refused ledger_refused onward_refused \
                    pass_refused refused_by_partner refused_by_partner_onward refused_command refused_document refused_item refused_link \
-                   refused_message refused_onward statement_refused";
+                   refused_message refused_onward refused_part statement_refused";
         assert_eq!(no.join(" "), all);
     }
 

@@ -392,7 +392,7 @@ mod tests {
     const GROUPS_BY_WORD: &str = "word verb standing direction officer_state kind subkind entry event record ledger_says ledger_only \
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
-                                  end paper paper_fact stage progress_state setting";
+                                  end paper paper_fact stage progress_state file_state setting";
     /// Groups whose words stand nowhere as they are: levels, categories and what events say are spelled otherwise in the core, verbs and
     /// their arguments follow the tree of commands (`cli::help` looks for verbs that are gone, not for arguments), refusals have a test here.
     const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused detail event_detail record_word";
@@ -545,7 +545,8 @@ mod tests {
             ("officer_state", "awaiting_login good expired revoked"),
             ("clock_state", "good held behind"),
             ("kind", "bulletin draft case"),
-            ("entry", "publish open note finding minutes"),
+            ("entry", "publish open note finding minutes attached"),
+            ("file_state", "here coming unreadable erased not_fetched"),
             (
                 "inbox_kind",
                 "reading_locked reading_locks offer compact resume suspended notice agreement_ends emergency_report bulletin case clock divergent unchecked_card held confirm_cuts retention_waits unadopted grants_lost certificate_ends catching_up pair_behind pair_not_covered \
@@ -558,7 +559,7 @@ mod tests {
             ),
             (
                 "event",
-                "cuts_wait retention_waits erased log_healed receipted_let_in document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down caught_up refused clock divergent fork device officer partner statement onward grant_without_consent",
+                "cuts_wait retention_waits erased file_came file_erased log_healed receipted_let_in document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down caught_up refused clock divergent fork device officer partner statement onward grant_without_consent",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 use crate::cited::Cited;
-use crate::id::{Bytes, Nonce};
+use crate::id::{Bytes, Digest, Nonce};
 use crate::limits;
 
 /// What an act states. Numbers are part of the format.
@@ -33,6 +33,9 @@ pub enum ActKind {
     /// What somebody else wrote and is held, entered again in its author's name: see [`crate::intake`].
     #[n(7)]
     Reentered,
+    /// A file was attached: see [`crate::part`].
+    #[n(8)]
+    Attached,
 }
 
 impl ActKind {
@@ -46,6 +49,7 @@ impl ActKind {
             ActKind::Finding => "finding",
             ActKind::Minutes => "minutes",
             ActKind::Reentered => "reentered",
+            ActKind::Attached => "attached",
         }
     }
     /// An entry kind a person may add to a thread.
@@ -91,6 +95,9 @@ pub struct Act {
     /// Of a thread's opening, and of nothing else: the thread it continues.
     #[n(10)]
     pub continues: Option<Cited>,
+    /// Of a file that is attached, and of nothing else: the manifest. What the file is called stands there, so that it can be erased.
+    #[n(11)]
+    pub file: Option<Digest>,
 }
 
 /// Why an act's bytes cannot be shown.
@@ -142,7 +149,20 @@ impl Act {
         if self.continues.is_some() && self.kind != ActKind::Open {
             return Err(ActError("an opening continues, and nothing else does"));
         }
+        if self.file.is_some() != (self.kind == ActKind::Attached) {
+            return Err(ActError("a file is attached, and nothing else is"));
+        }
+        // What stands here stands for ever.
+        if self.file.is_some() && !(self.title.is_empty() && self.text.is_empty() && self.subkind.is_empty() && self.case_number.is_none())
+        {
+            return Err(ActError("what is said of a file stands in its manifest"));
+        }
         Ok(())
+    }
+
+    /// Whether an act's bytes may attach a file: as [`Act::may_reenter`].
+    pub fn may_attach(bytes: &[u8]) -> bool {
+        bytes.get(19..21) == Some(&[1, 8])
     }
 
     /// Whether an act's bytes may be a re-entry: looks at one place of the canonical form and reads nothing else.
@@ -188,6 +208,24 @@ mod tests {
             approval: None,
             quote: None,
             continues: None,
+            file: None,
+        }
+    }
+
+    #[test]
+    fn a_file_is_attached_by_its_manifest_alone_and_is_known_by_one_look() {
+        let attached = Act { file: Some(Digest([5; 32])), ..empty(ActKind::Attached) };
+        assert_eq!(Act::from_bytes(&attached.to_bytes()).as_ref(), Ok(&attached));
+        assert!(Act::may_attach(&attached.to_bytes()) && !Act::may_attach(&empty(ActKind::Note).to_bytes()));
+        assert!(Act::from_bytes(&empty(ActKind::Attached).to_bytes()).is_err());
+        assert!(Act::from_bytes(&Act { file: Some(Digest([5; 32])), ..empty(ActKind::Note) }.to_bytes()).is_err());
+        for said in [
+            Act { title: "照片".into(), ..attached.clone() },
+            Act { text: "证人张某".into(), ..attached.clone() },
+            Act { subkind: "photo".into(), ..attached.clone() },
+            Act { case_number: Some("7".into()), ..attached },
+        ] {
+            assert!(Act::from_bytes(&said.to_bytes()).is_err(), "what is said in history cannot be erased");
         }
     }
 

@@ -19,6 +19,7 @@
 //! | `reentry` | held work: what there is, and entering it again |
 //! | `retention` | what ends and is destroyed once its time is over |
 //! | `cuts` | cuts the registrar makes by itself |
+//! | `parts` | files beside the history: laid down, fetched, given, erased |
 //! | `passes` | relay passes |
 //! | `onward` | asks onward and for consent, and the grants they lead to |
 //! | `registrar` | adopt, anchor, conclude: what the machine signs |
@@ -49,6 +50,7 @@ mod orders;
 mod pact_views;
 mod pacts;
 mod partners;
+mod parts;
 mod passes;
 mod people;
 mod persons;
@@ -199,6 +201,8 @@ pub struct Bureau {
     shelf: links::Shelf,
     /// What we and our partners state to each other.
     ledgers: Ledgers,
+    /// Files of documents.
+    parts: parts::Parts,
     /// What others remember of us.
     memory: Memory,
     /// Lives whose first segment was stored at or before this sequence are not written on: some of their tail may be lost.
@@ -265,6 +269,7 @@ impl Bureau {
         self.pass_duties(&mut turn);
         self.onward_duties(&mut turn);
         self.ledger_duties(&mut turn);
+        self.part_duties(&mut turn);
         self.pump_all(&mut turn);
         self.compare_quiet(&mut turn);
         self.finish(turn)
@@ -280,7 +285,11 @@ impl Bureau {
             _ => None,
         };
         let missing = |document: &DocumentId| !self.bodies.contains_key(document) && !self.cannot_load.contains_key(document);
-        document.into_iter().filter(missing).collect()
+        let mut out: Vec<DocumentId> = document.into_iter().filter(missing).collect();
+        if let Input::Command { command, .. } = input {
+            out.extend(self.parts_needed(command));
+        }
+        out
     }
 
     /// Gives the core a document's stored items, in sequence order. A document that cannot be read back stays listed and is reported by
@@ -289,6 +298,9 @@ impl Bureau {
     /// # Errors
     /// [`LoadError`], for the driver's log.
     pub fn hold(&mut self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<(), LoadError> {
+        if self.hold_part(document, &items) {
+            return Ok(());
+        }
         self.loading.remove(&document);
         if self.bodies.contains_key(&document) {
             return Ok(());
@@ -302,6 +314,9 @@ impl Bureau {
     /// # Errors
     /// As [`Bureau::hold`].
     pub fn hold_wanted(&mut self, document: DocumentId, items: Vec<(u64, Vec<u8>)>) -> Result<(), LoadError> {
+        if self.hold_part(document, &items) {
+            return Ok(());
+        }
         let stored = from_store(document, items);
         let plain = self.documents.get(&document).filter(|summary| summary.held == 0 && !summary.hidden && !summary.quotes);
         if self.to_send.remove(&document)
@@ -331,6 +346,9 @@ impl Bureau {
     /// # Errors
     /// [`LoadError`], for the driver's log.
     pub fn loaded(&mut self, document: DocumentId, outcome: Result<DocState, LoadError>) -> Result<(), LoadError> {
+        if outcome.is_err() && self.cannot_hold_part(&document) {
+            return Ok(());
+        }
         self.loading.remove(&document);
         self.to_send.remove(&document);
         // What was destroyed while it was being read stays destroyed.
@@ -355,7 +373,8 @@ impl Bureau {
     /// another thread, give it back by [`Bureau::content_done`], and hand in the input then.
     pub fn content_first(&self, input: &Input) -> Option<DocumentId> {
         let Input::Command { command, .. } = input else { return None };
-        let document = self.command_document(command).filter(|_| !matches!(command, Command::AccessList { .. }))?;
+        let unread = matches!(command, Command::AccessList { .. } | Command::FilePiece { .. } | Command::FileRead { .. });
+        let document = self.command_document(command).filter(|_| !unread)?;
         let debt = self.bodies.get(&document)?.content_debt();
         debt.is_none_or(|changes| changes > limits::CONTENT_AT_ONCE_MAX).then_some(document)
     }
@@ -374,6 +393,9 @@ impl Bureau {
 
     /// The store could not give a document: it stays listed, is neither shown nor sent, and is named by `store verify`.
     pub fn cannot_hold(&mut self, document: DocumentId, why: String) {
+        if self.cannot_hold_part(&document) {
+            return;
+        }
         self.loading.remove(&document);
         self.to_send.remove(&document);
         self.cannot_load.insert(document, why);
@@ -406,6 +428,7 @@ impl Bureau {
             self.bodies.remove(&oldest);
         }
         self.shelf.trim();
+        self.parts.trim();
     }
 
     /// Snapshot for the verify workers; taken anew when a step says the directory changed.
@@ -529,6 +552,13 @@ impl Bureau {
             Command::AccessDisown { id } => self.access_end(turn, person, dry_run, &id, true),
             Command::AccessAdopt { id } => self.access_adopt(turn, person, dry_run, &id),
             Command::AccessConfirm => self.access_confirm(turn, person, dry_run),
+            Command::FilePiece { id, upload, bytes } => self.file_piece(turn, person, dry_run, &id, upload.as_deref(), &bytes),
+            Command::FileAttach { id, upload, name, media } => {
+                self.file_attach(turn, person, dry_run, (&id, upload.as_deref()), name, media)
+            }
+            Command::FileList { id } => self.file_list(turn, person, &id),
+            Command::FileRead { id, file, piece } => self.file_read(turn, person, &id, &file, piece),
+            Command::AccessErase { id, files } => self.access_erase(turn, person, dry_run, &id, &files),
             Command::Inbox => Ok(self.show_inbox(turn, person)),
             Command::Events { after, limit } => Ok(self.show_events(after, limit)),
         }
@@ -598,6 +628,7 @@ impl Bureau {
 
     /// Views may differ now: they are compared at the next quiet moment, and what was not taken before is asked for again.
     fn compare_anew(&mut self, turn: &mut Turn, partner: Option<BureauId>) {
+        self.parts.look_again(turn.now.mono);
         let mut again = Vec::new();
         for (id, link) in &mut self.links {
             if partner.is_none_or(|partner| link.is_with(&partner)) {
@@ -615,6 +646,7 @@ impl Bureau {
 
     /// As [`Bureau::compare_anew`] where a pass is the reason: the link stays, and of much that was not taken little is asked for again at a time.
     fn compare_anew_by(&mut self, turn: &mut Turn, partner: BureauId) {
+        self.parts.look_again(turn.now.mono);
         let mut again = Vec::new();
         for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_with(&partner)) {
             again.extend(link.compare_again_by_passes(turn.now.mono).into_iter().map(|document| (*id, document)));
@@ -646,7 +678,7 @@ impl Bureau {
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
         let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
         let pass_changes = self.pass_changes.next_wake(now.mono, effective);
-        let duties = [self.ledgers.next_wake(), self.retention_wake(), pass_changes];
+        let duties = [self.ledgers.next_wake(), self.retention_wake(), pass_changes, self.parts.next_wake()];
         [policy, ends, asks, links, anchors, cuts, floor, passes].into_iter().chain(duties).flatten().min()
     }
 }

@@ -506,6 +506,47 @@ pub enum Command {
         /// Traffic light word.
         tlp: String,
     },
+    /// Removes files of a document everywhere.
+    AccessErase {
+        /// Document id, number or prefix.
+        id: String,
+        /// Files, by the first digits of their ids or by name.
+        files: Vec<String>,
+    },
+    /// Lays down the next piece of a file that is to be attached.
+    FilePiece {
+        /// Document id, number or prefix.
+        id: String,
+        /// What the first piece was answered with.
+        upload: Option<String>,
+        /// 1 to [`crate::limits::PIECE_BYTES`]; all but the last have exactly so many.
+        bytes: Vec<u8>,
+    },
+    /// Attaches a file of the pieces that were laid down.
+    FileAttach {
+        /// Document id, number or prefix.
+        id: String,
+        /// As answered to its pieces; `None` for a file without content.
+        upload: Option<String>,
+        /// For people, at most [`crate::limits::FILE_NAME_BYTES_MAX`] bytes.
+        name: String,
+        /// Media type, or empty.
+        media: String,
+    },
+    /// The files of a document.
+    FileList {
+        /// Document id, number or prefix.
+        id: String,
+    },
+    /// One piece of a file.
+    FileRead {
+        /// Document id, number or prefix.
+        id: String,
+        /// The file, by the first digits of its id or by name.
+        file: String,
+        /// Which piece, from 0.
+        piece: u32,
+    },
     /// Ends a document whose time of keeping is over.
     AccessEnd {
         /// Document id, number or prefix.

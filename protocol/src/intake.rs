@@ -7,6 +7,7 @@
 
 mod admit;
 mod asked;
+mod attached;
 mod held;
 mod kept;
 mod place;
@@ -31,7 +32,7 @@ use crate::access::log::{Cut, Genesis, Kind, Learned, Life, Log, Place, Record, 
 use crate::act::{Act, ActKind};
 use crate::agreement::Verb;
 use crate::content::{CannotShow, Content};
-use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId, StatementId};
+use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, Nonce, RecordId, StatementId};
 use crate::receipt::NodeReceipt;
 use crate::rules::{self, ActorId, ChangeHash, Group, Index, Verdict};
 use crate::segment::{self, CheckedSegment, Segment, Tip};
@@ -229,6 +230,8 @@ pub struct DocState {
     /// What changes quote, and changes that quote somebody unknown.
     quotes: BTreeMap<ChangeHash, Vec<reentry::Quoted>>,
     quotes_waiting: BTreeSet<ChangeHash>,
+    /// Files that changes attach; through a quote under the wrapper's uuid.
+    attached: BTreeMap<ChangeHash, Vec<(Option<Nonce>, Digest)>>,
     waiting_segments: Vec<Arc<CheckedSegment>>,
     waiting_records: BTreeMap<RecordId, Verified<Record>>,
     /// What found its place without the caller hearing so at the time.
@@ -274,6 +277,7 @@ impl DocState {
             founding: BTreeMap::new(),
             quotes: BTreeMap::new(),
             quotes_waiting: BTreeSet::new(),
+            attached: BTreeMap::new(),
             waiting_segments: Vec::new(),
             waiting_records: BTreeMap::new(),
             fresh: Vec::new(),

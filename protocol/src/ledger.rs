@@ -55,7 +55,7 @@ pub enum Says {
     /// Done as asked with a document that is taken away.
     #[n(2)]
     Attestation {
-        /// The document.
+        /// The document; or, where only parts of it are taken away, the record that erases them: their ids are of one kind.
         #[n(0)]
         document: DocumentId,
         /// What was done.

@@ -18,6 +18,7 @@ pub mod input;
 pub mod intake;
 pub mod ledger;
 pub mod limits;
+pub mod part;
 pub mod proof;
 pub mod receipt;
 pub mod retention;

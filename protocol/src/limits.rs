@@ -150,6 +150,54 @@ pub const ADMIT_TIPS_MAX: usize = 512;
 pub const VOIDS_MAX: usize = 256;
 /// Erasable parts one record removes. Verdict; as for voids.
 pub const ERASED_MAX: usize = 256;
+/// Content of one piece of a file, bytes. Verdict for manifests; with salt and envelope it fits a frame.
+pub const PIECE_BYTES: usize = 128 * 1024;
+/// One erasable part, salt included, bytes. Verdict for parts.
+pub const PART_BYTES_MAX: usize = PIECE_BYTES + crate::part::SALT_BYTES;
+/// Pieces of one file. Verdict for manifests: one record erases them and their manifest.
+pub const PIECES_MAX: usize = ERASED_MAX - 1;
+/// One file, bytes: larger matter is cut into several.
+pub const FILE_BYTES_MAX: u64 = (PIECES_MAX * PIECE_BYTES) as u64;
+/// Display name of a file, bytes. Verdict for manifests.
+pub const FILE_NAME_BYTES_MAX: usize = 200;
+/// Name under which a file is put into a folder, bytes: with an ending of its own it fits every file system.
+pub const SAFE_NAME_BYTES_MAX: usize = 120;
+/// Media type of a file, bytes. Verdict for manifests.
+pub const MEDIA_BYTES_MAX: usize = 100;
+/// Files of one document that one bureau attaches; of more by another bureau nothing is fetched. Back-pressure: nobody else's files wait behind them.
+pub const FILES_OF_BUREAU_MAX: usize = 256;
+/// Files of one bureau of which something is missing here; of more nothing is fetched. Back-pressure: memory; a first sync brings tens of thousands.
+pub const FILES_WANTED_MAX: usize = 65_536;
+/// Of those, files whose pieces are known; further manifests wait. Back-pressure: memory, eight kilobytes each.
+pub const FILES_OPEN_MAX: usize = 1_024;
+/// Parts named in one message that asks for some. Back-pressure.
+pub const PARTS_WANTED_PAGE: usize = 64;
+/// Parts asked for on one link and not answered. Back-pressure: a mebibyte on its way.
+pub const PARTS_ASKED_MAX: usize = 8;
+/// Parts one link waits for, at the giver; more are answered with no. Back-pressure: names, not bytes.
+pub const PARTS_DUE_MAX: usize = 64;
+/// Unacknowledged bytes towards a partner beyond which no part goes. Back-pressure: what people write goes first, and waits for a mebibyte at most.
+pub const PARTS_AHEAD_BYTES: usize = 1024 * 1024;
+/// Bytes of parts given to one partner within a day. Back-pressure: whoever asks for the same again and again.
+pub const PART_BYTES_PER_DAY: usize = 2 * 1024 * 1024 * 1024;
+/// Messages within a day by which one partner asks for parts. Back-pressure.
+pub const PART_ASKS_PER_DAY: usize = 200_000;
+/// A part asked for and not answered is asked for anew after this, milliseconds.
+pub const PART_UNANSWERED_MS: u64 = 120_000;
+/// A file that nobody has yet is asked for again after this, doubled each time, milliseconds; and at the latest after …
+pub const PART_AGAIN_MS: u64 = 5_000;
+/// … this, milliseconds.
+pub const PART_AGAIN_MS_MAX: u64 = 600_000;
+/// Files looked at in one turn for what is missing of them. Back-pressure.
+pub const FILES_AT_ONCE: usize = 64;
+/// Parts read from the store that wait to be sent or shown, bytes. Back-pressure: memory.
+pub const PARTS_SHELF_BYTES: usize = 8 * 1024 * 1024;
+/// Manifests remembered. Back-pressure: memory.
+pub const MANIFESTS_CACHED_MAX: usize = 512;
+/// Pieces laid down and not attached within this are destroyed, milliseconds.
+pub const STAGED_KEPT_MS: u64 = 3_600_000;
+/// Files being laid down at once. Back-pressure: disk.
+pub const STAGED_MAX: usize = 64;
 /// Heads a record names that heals a forked log. Verdict; two registrars make two, the rest is room.
 pub const LOG_HEADS_MAX: usize = 64;
 /// Reason of an order, bytes of UTF-8. Verdict.
@@ -387,6 +435,10 @@ const _: () = assert!(2 * VOIDS_MAX * 34 + 2 * REASON_BYTES_MAX + 4_096 < CONTRO
 const _: () = assert!(2 * ADMIT_TIPS_MAX * 34 + 4_096 < CONTROL_BYTES_MAX, "an admit and its order fit a sealed payload");
 const _: () = assert!(2 * LOG_HEADS_MAX * 34 + 4_096 < CONTROL_BYTES_MAX, "a continue and its order fit a sealed payload");
 const _: () = assert!(ACT_BYTES_MAX + 4 * 1024 < CHANGE_BYTES_MAX, "one act fits one change");
+const _: () = assert!(PART_BYTES_MAX + 4 * 1024 < FRAME_BYTES_MAX, "a part fits a frame");
+const _: () = assert!(PIECES_MAX * 32 + 2 * 1024 < PIECE_BYTES, "a manifest fits a part, and its row a value");
+const _: () = assert!(2 * ERASED_MAX * 34 + 4_096 < CONTROL_BYTES_MAX, "an erase and its order fit a sealed payload");
+const _: () = assert!(PARTS_ASKED_MAX <= PARTS_DUE_MAX, "what one asks for finds room at the giver");
 const _: () = assert!(TEXT_BYTES_MAX < ACT_BYTES_MAX, "a text fits an act");
 const _: () = assert!(ANCHOR_ACT_MS <= 10_000, "promised: within ten seconds of another bureau's act");
 const _: () = assert!(SEGMENT_BYTES_TARGET <= SEGMENT_BYTES_MAX, "our own segments are acceptable");

@@ -45,11 +45,13 @@ pub enum Table {
     Compacts = 16,
     /// Tombstones of documents that were destroyed here, and what an officer holds back.
     Retention = 17,
+    /// Files of documents: which parts are here, what was erased; what is being laid down. No name and no content.
+    Parts = 18,
 }
 
 impl Table {
     /// Every table, in number order.
-    pub const ALL: [Table; 17] = [
+    pub const ALL: [Table; 18] = [
         Table::Statements,
         Table::Documents,
         Table::Partners,
@@ -67,6 +69,7 @@ impl Table {
         Table::Onward,
         Table::Compacts,
         Table::Retention,
+        Table::Parts,
     ];
 
     /// The table with this number, if there is one.
@@ -87,7 +90,7 @@ pub enum Write {
         /// At most 64 KiB.
         value: Option<Vec<u8>>,
     },
-    /// Appends a part of a document: genesis, record or segment. Stored under the document's own key.
+    /// Appends a part of a document: genesis, record or segment, stored under the document's own key; or an erasable part, stored under an id of its own.
     Item {
         /// The document it belongs to.
         document: DocumentId,
@@ -128,7 +131,7 @@ pub struct AllowedPeer {
 pub struct Step {
     /// One atomic batch.
     pub writes: Vec<Write>,
-    /// Documents whose keys are destroyed once `writes` are on disk; those never stored are passed over.
+    /// Documents and parts whose keys are destroyed once `writes` are on disk; those never stored are passed over.
     pub purges: Vec<DocumentId>,
     /// Messages, in order per link.
     pub sends: Vec<Send>,
@@ -140,7 +143,7 @@ pub struct Step {
     pub allow: Option<Vec<AllowedPeer>>,
     /// Links to close after their sends.
     pub close: Vec<LinkId>,
-    /// Documents whose bodies the core needs next: load, [`crate::bureau::Bureau::hold`], then wake it.
+    /// Documents and parts whose bytes the core needs next: load, [`crate::bureau::Bureau::hold`], then wake it.
     pub wants: Vec<DocumentId>,
     /// When the core wants to be woken at the latest.
     pub wake_at: Option<MonoMillis>,

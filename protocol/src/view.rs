@@ -49,6 +49,10 @@ pub enum View {
     Roots { roots: Vec<RootView> },
     /// Documents whose time is over or soon will be.
     Retention { documents: Vec<RetentionDocumentView> },
+    /// The files of a document.
+    Files(FilesView),
+    /// One piece of a file.
+    Piece(PieceView),
     /// Held work.
     Held { documents: Vec<HeldDocumentView> },
     /// Who holds a document.
@@ -324,6 +328,9 @@ pub struct DocumentView {
     /// Of a thread that continues another: the id of that one, empty if it is not held here or this person may not read it.
     #[serde(default)]
     pub continues: Option<String>,
+    /// Files its acts attach.
+    #[serde(default)]
+    pub files: Vec<FileView>,
 }
 
 /// Held work: shown to its author's bureau and to the owner.
@@ -436,6 +443,71 @@ pub struct EntryView {
     /// Set when it stands here by somebody else's hand: its author's own change is held.
     #[serde(default)]
     pub reentered: Option<ReentryView>,
+    /// The file it attaches; else empty.
+    #[serde(default)]
+    pub file: String,
+}
+
+/// A file of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// Its manifest.
+    pub id: String,
+    /// Empty until its manifest is here, and once it was erased; so are type and size.
+    pub name: String,
+    pub media: String,
+    pub size: u64,
+    /// Parts here, of how many.
+    pub here: u64,
+    pub parts: u64,
+    /// `here`, `coming`, `unreadable`, `erased`, or `not_fetched` where there are too many.
+    pub state: String,
+    pub bureau: String,
+    pub bureau_name: String,
+    pub person: String,
+    pub seats: Vec<String>,
+    pub signed_at: u64,
+    pub change: String,
+    pub voided: bool,
+    /// When it was erased here, 0 if not.
+    #[serde(default)]
+    pub erased_at: u64,
+    /// The record that erases it, and by whose order.
+    #[serde(default)]
+    pub erased_by: String,
+    #[serde(default)]
+    pub record: String,
+    /// At its owner: who said that it is gone there too.
+    #[serde(default)]
+    pub attested: Option<AttestedView>,
+}
+
+/// Who said that what was erased is gone there, of those who were given the document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedView {
+    pub attested: u64,
+    pub of: u64,
+    /// Names of those who did not say so yet.
+    pub waits: Vec<String>,
+}
+
+/// The files of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesView {
+    pub document: String,
+    pub number: String,
+    pub files: Vec<FileView>,
+}
+
+/// One piece of a file, or what became of one that was laid down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceView {
+    /// Names the file being laid down.
+    pub upload: String,
+    /// Bytes laid down, or of the whole file.
+    pub size: u64,
+    /// Content of a piece that was read, base64.
+    pub bytes: String,
 }
 
 /// How far a document got with one receiver.
@@ -491,6 +563,9 @@ pub struct RecordView {
     pub kind: String,
     pub at: u64,
     pub words: String,
+    /// Of an erasure, at the owner.
+    #[serde(default)]
+    pub attested: Option<AttestedView>,
 }
 
 /// What an auditor needs beside the account itself: what the filters mean, and names for ids.
@@ -625,6 +700,9 @@ pub struct SendingView {
     /// The order that waits for those consents.
     #[serde(default)]
     pub pending: String,
+    /// The file that was attached.
+    #[serde(default)]
+    pub file: String,
 }
 
 /// Asks onward and for consent; grants that wait.

@@ -28,16 +28,19 @@ use crate::family::{family, verified};
 use crate::id::{BureauId, Bytes, CertificateId, Digest, DocumentId, HpkeKey, NetworkId, Nonce, PublicKey, RootId, TransportKey};
 use crate::ledger::Line;
 use crate::limits;
+use crate::part;
 use crate::receipt::NodeReceipt;
 use crate::segment::{self, CheckedSegment, EncodedSegment, Segment};
 
 mod terse;
 
 /// Highest wire version of this build. New in version 3 are terse pushes, in version 4 symbols, differences and what they name, in version 5 how much is
-/// still to come, in version 6 marks, in version 7 receipts in pushes between devices of one bureau; every other message is as in version 2.
-pub const VERSION: u8 = 7;
+/// still to come, in version 6 marks, in version 7 receipts in pushes between devices of one bureau, in version 8 erasable parts; every other message is as in version 2.
+pub const VERSION: u8 = 8;
 /// First wire version in which a push may hold receipts of nodes.
 pub const RECEIPTS_SINCE: u8 = 7;
+/// First wire version in which erasable parts are asked for and given.
+pub const PARTS_SINCE: u8 = 8;
 /// Lowest wire version of this build: a node that was not updated yet is still spoken with.
 pub const OLDEST: u8 = 2;
 
@@ -301,6 +304,12 @@ pub enum Message {
         /// So many there are in all, with those the reader acknowledged on earlier links.
         of: u64,
     },
+    /// Asks for parts of one file of a document: what is missing here, as often as it is.
+    PartsWanted(PartsWanted),
+    /// One part that was asked for.
+    Part(Part),
+    /// The no to a part that was asked for: unknown, not entitled, not here, erased; never told apart.
+    NoPart(NoPart),
     /// Send this document from its beginning: something before what came is missing here.
     Want(DocumentId),
     /// This document is left out of both sums: a local no.
@@ -327,6 +336,57 @@ pub enum Message {
     Join(Join),
     /// The answer to [`Join`].
     Welcome(Welcome),
+}
+
+/// See [`Message::PartsWanted`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PartsWanted {
+    /// The document.
+    #[n(0)]
+    pub document: DocumentId,
+    /// The file: its manifest.
+    #[n(1)]
+    pub file: Digest,
+    /// The manifest or pieces it names; at most [`limits::PARTS_WANTED_PAGE`].
+    #[n(2)]
+    pub parts: Vec<Digest>,
+}
+
+/// See [`Message::Part`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Part {
+    /// Counts with those of pushes, and is acknowledged like them.
+    #[n(0)]
+    pub mark: u64,
+    /// The document.
+    #[n(1)]
+    pub document: DocumentId,
+    /// The file.
+    #[n(2)]
+    pub file: Digest,
+    /// What the bytes are called.
+    #[n(3)]
+    pub part: Digest,
+    /// See [`crate::part`].
+    #[n(4)]
+    pub bytes: Bytes,
+}
+
+/// See [`Message::NoPart`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct NoPart {
+    /// As asked.
+    #[n(0)]
+    pub document: DocumentId,
+    /// As asked.
+    #[n(1)]
+    pub file: Digest,
+    /// As asked.
+    #[n(2)]
+    pub part: Digest,
 }
 
 /// A laptop's keys.
@@ -488,6 +548,9 @@ const NAMED: u8 = 21;
 const AHEAD: u8 = 22;
 const MARK: u8 = 23;
 const HEARD: u8 = 24;
+const PARTS_WANTED: u8 = 25;
+const PART: u8 = 26;
+const NO_PART: u8 = 27;
 
 /// The version byte of a message: that of the first version that knew its type.
 fn version_of(kind: u8) -> u8 {
@@ -496,6 +559,7 @@ fn version_of(kind: u8) -> u8 {
         SYMBOLS | DIFFERS | NAMED => 4,
         AHEAD => 5,
         MARK | HEARD => 6,
+        PARTS_WANTED | PART | NO_PART => PARTS_SINCE,
         _ => OLDEST,
     }
 }
@@ -584,6 +648,9 @@ impl Message {
             Message::Cursor(cursor) => (CURSOR, canon::encode(&CursorMessage { cursor: cursor.clone() })),
             Message::Passes(items) => (PASSES, canon::encode(&List { items: items.clone() })),
             Message::Onward(items) => (ONWARD, canon::encode(&List { items: items.clone() })),
+            Message::PartsWanted(body) => (PARTS_WANTED, canon::encode(body)),
+            Message::Part(body) => (PART, canon::encode(body)),
+            Message::NoPart(body) => (NO_PART, canon::encode(body)),
             Message::Want(document) => (WANT, canon::encode(&WantBody { document: *document })),
             Message::Join(body) => (JOIN, canon::encode(body)),
             Message::Welcome(body) => (WELCOME, canon::encode(body)),
@@ -615,12 +682,11 @@ impl Message {
             return Err(WireError::Version(version));
         }
         let bound = match kind {
-            TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS | SYMBOLS | DIFFERS => {
+            TERSE | PUSH | HELLO | STATEMENTS | WELCOME | PASSES | ONWARD | LEDGER | COMPACTS | SYMBOLS | DIFFERS | PART => {
                 limits::FRAME_BYTES_MAX
             }
-            AGREEMENTS | ACK | MARK | HEARD | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR | NAMED | AHEAD => {
-                limits::CONTROL_BYTES_MAX
-            }
+            PARTS_WANTED | NO_PART | AGREEMENTS | ACK | MARK | HEARD | EQUALITY | TIPS | DECLINED | REFUSAL | JOIN | WANT | CURSOR
+            | NAMED | AHEAD => limits::CONTROL_BYTES_MAX,
             other => return Err(WireError::Type(other)),
         };
         if bytes.len() > bound {
@@ -715,6 +781,19 @@ impl Message {
                 entries(body.documents.len(), limits::NAMED_PAGE)?;
                 Message::Named(body.documents)
             }
+            PARTS_WANTED => {
+                let body: PartsWanted = canon::decode(body).map_err(why)?;
+                entries(body.parts.len(), limits::PARTS_WANTED_PAGE)?;
+                Message::PartsWanted(body)
+            }
+            PART => {
+                let body: Part = canon::decode(body).map_err(why)?;
+                if !(part::SALT_BYTES..=limits::PART_BYTES_MAX).contains(&body.bytes.0.len()) {
+                    return Err(WireError::Body { kind, why: "no part has so many bytes".to_owned() });
+                }
+                Message::Part(body)
+            }
+            NO_PART => Message::NoPart(canon::decode(body).map_err(why)?),
             AHEAD => {
                 let body: AheadBody = canon::decode(body).map_err(why)?;
                 if body.documents > body.of {

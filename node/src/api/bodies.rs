@@ -294,6 +294,29 @@ pub(super) struct Void {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Erase {
+    pub files: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Piece {
+    pub upload: Option<String>,
+    /// Base64.
+    pub bytes: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewFile {
+    pub upload: Option<String>,
+    pub name: String,
+    #[serde(default)]
+    pub media: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Reclassify {
     pub tlp: String,
 }

@@ -98,6 +98,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/documents/{id}/held", get(async |app, who, Name(id)| ask(app, who, Command::HeldShow { id }).await))
         .route("/v1/documents/{id}/reentries", post(reenter))
         .route("/v1/documents/{id}/voids", post(void))
+        .route("/v1/documents/{id}/erasures", post(erase))
+        .route("/v1/documents/{id}/files", get(async |app, who, Name(id)| ask(app, who, Command::FileList { id }).await).post(file_attach))
+        .route("/v1/documents/{id}/files/{file}", get(file_read))
+        .route("/v1/documents/{id}/pieces", post(file_piece))
         .route("/v1/documents/{id}/reclassify", post(reclassify))
         .route("/v1/documents/{id}/end", post(async |app, who, Name(id)| ask(app, who, Command::AccessEnd { id }).await))
         .route("/v1/documents/{id}/disown", post(async |app, who, Name(id)| ask(app, who, Command::AccessDisown { id }).await))
@@ -354,6 +358,27 @@ async fn reenter(app: State<App>, who: Who, Name(id): Name, Json(bodies::Admit {
 
 async fn void(app: State<App>, who: Who, Name(id): Name, Json(bodies::Void { acts, reason }): Json<bodies::Void>) -> Done {
     ask(app, who, Command::AccessVoid { id, acts, reason }).await
+}
+
+async fn erase(app: State<App>, who: Who, Name(id): Name, Json(bodies::Erase { files }): Json<bodies::Erase>) -> Done {
+    ask(app, who, Command::AccessErase { id, files }).await
+}
+
+async fn file_piece(app: State<App>, who: Who, Name(id): Name, Json(bodies::Piece { upload, bytes }): Json<bodies::Piece>) -> Done {
+    let bytes = accord_keys::armour::decode_base64(&bytes).ok_or_else(|| Failure::misuse("bad_body").with("name", "bytes"))?;
+    ask(app, who, Command::FilePiece { id, upload, bytes }).await
+}
+
+async fn file_attach(app: State<App>, who: Who, Name(id): Name, Json(file): Json<bodies::NewFile>) -> Done {
+    let bodies::NewFile { upload, name, media } = file;
+    ask(app, who, Command::FileAttach { id, upload, name, media }).await
+}
+
+async fn file_read(app: State<App>, query: Query, Names(id, file): Names) -> Done {
+    query.only(&["piece"])?;
+    let bad = || Failure::misuse("bad_query").with("name", "piece");
+    let piece = query.number("piece")?.and_then(|piece| u32::try_from(piece).ok()).ok_or_else(bad)?;
+    ask(app, query.who, Command::FileRead { id, file, piece }).await
 }
 
 async fn reclassify(app: State<App>, who: Who, Name(id): Name, Json(bodies::Reclassify { tlp }): Json<bodies::Reclassify>) -> Done {

@@ -57,6 +57,11 @@ pub(super) enum AccessVerb {
         #[arg(long)]
         reason: String,
     },
+    Erase {
+        document: String,
+        #[arg(required = true, value_name = "NAME|PART")]
+        files: Vec<String>,
+    },
     Reclassify {
         document: String,
         tlp: String,
@@ -112,6 +117,7 @@ pub(super) fn run(verb: AccessVerb, cx: &Context) -> Result<(), Failure> {
         AccessVerb::Void { document, acts, reason } => {
             order(cx, &document, "voids", &json!({ "acts": acts, "reason": reason }), "access.voided")
         }
+        AccessVerb::Erase { document, files } => order(cx, &document, "erasures", &super::file::erasure(&files), "access.erased"),
         AccessVerb::Reclassify { document, tlp } => order(cx, &document, "reclassify", &json!({ "tlp": tlp }), "access.reclassified"),
         AccessVerb::End { document } => order(cx, &document, "end", &json!({}), "access.ended"),
         AccessVerb::Disown { document } => order(cx, &document, "disown", &json!({}), "access.disowned"),

@@ -6,6 +6,7 @@
 mod agreement;
 mod compact;
 mod explain;
+mod file;
 mod held;
 mod ledger;
 mod onward;
@@ -21,6 +22,7 @@ use accord_protocol::view::{
 use crate::doctor::Finding;
 use crate::words::Words;
 pub(super) use agreement::page as agreement_page;
+pub(super) use progress::size;
 pub(super) use proof::proof;
 use table::Table;
 
@@ -51,6 +53,8 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Roots { roots } => roots.iter().map(|found| root(found, words)).collect(),
         View::Retention { documents } => held::retention(documents, words),
         View::Held { documents } => held::held(documents, words),
+        View::Files(found) => file::files(found, words),
+        View::Piece(found) => line(&progress::size(found.size)),
         View::Access(found) => access(found, words),
         View::Explain(found) => explain::explain(found, words),
         View::Journal(found) => line(&clean(&found.name)),
@@ -434,6 +438,9 @@ fn document(found: &DocumentView, words: &Words) -> String {
     for part in &found.entries {
         text += "\n";
         text += &entry(part, &about.title, words);
+        for attached in found.files.iter().filter(|attached| attached.id == part.file) {
+            text += &file::beside(attached, words);
+        }
     }
     if let Some(held) = &found.held {
         text += "\n";
@@ -530,7 +537,9 @@ fn access(found: &AccessView, words: &Words) -> String {
         text += "\n";
         let mut records = Table::new(words, &["index", "record", "time", "words"]);
         for record in &found.records {
-            records.row([record.index.to_string(), words.term("record", &record.kind), time(record.at), record_words(record, words)]);
+            let said = record.attested.as_ref().map(|found| file::attested(found, words)).unwrap_or_default();
+            let told = format!("{} {said}", record_words(record, words));
+            records.row([record.index.to_string(), words.term("record", &record.kind), time(record.at), told.trim_end().to_owned()]);
         }
         text += &records.text();
     }

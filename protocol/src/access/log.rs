@@ -462,6 +462,10 @@ impl Log {
     pub fn erased(&self) -> BTreeSet<Digest> {
         self.counting().flat_map(|(_, kind)| if let RecordKind::Erase(blobs, _) = kind { blobs.as_slice() } else { &[] }).copied().collect()
     }
+    /// The records that remove parts, with what each names.
+    pub fn erasures(&self) -> impl Iterator<Item = (RecordId, &[Digest])> {
+        self.counting().filter_map(|(id, kind)| if let RecordKind::Erase(blobs, _) = kind { Some((id, blobs.as_slice())) } else { None })
+    }
     fn counting(&self) -> impl Iterator<Item = (RecordId, &RecordKind)> {
         self.entries.iter().filter(|(id, _)| !self.is_aside(id)).filter_map(|(id, entry)| Some((*id, entry.kind()?)))
     }

@@ -62,6 +62,8 @@ impl Bureau {
                 | Command::AccessList { .. }
                 | Command::AccessExplain { .. }
                 | Command::ProofExport { .. }
+                | Command::FileList { .. }
+                | Command::FileRead { .. }
                 | Command::AccessPending
                 | Command::OnwardList
                 | Command::OnwardShow { .. }

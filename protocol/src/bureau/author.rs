@@ -328,6 +328,7 @@ impl Bureau {
             approval,
             quote: None,
             continues: read.continues,
+            file: None,
         };
         act.validate().map_err(|e| fault(e.to_string()))?;
         let chars: Vec<char> = read.text.chars().collect();
@@ -413,6 +414,7 @@ impl Bureau {
             approval: None,
             quote: None,
             continues: None,
+            file: None,
         };
         self.edit(turn, &by, document, &[Edit::Act(act.to_bytes())])?;
         self.account(turn, "entry", Some(document), None, Some(by.certificate), kind.word());

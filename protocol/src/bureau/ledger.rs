@@ -16,7 +16,7 @@ use super::turn::Turn;
 use crate::access::log::Kind;
 use crate::id::{BureauId, Bytes, Digest, DocumentId, RecordId, StatementId};
 use crate::input::LinkId;
-use crate::ledger::{Chain, Daily, KindCount, Line, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month};
+use crate::ledger::{Chain, Daily, Deed, KindCount, Line, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month};
 use crate::limits;
 use crate::step::Table;
 use crate::time::{MonoMillis, WallSeconds};
@@ -481,6 +481,12 @@ impl Bureau {
             }
         }
         out
+    }
+
+    /// Whether a partner stated to us that it erased what this id names.
+    pub(super) fn has_attested(&self, partner: &BureauId, id: &DocumentId) -> bool {
+        let said = |says: &Says| matches!(says, Says::Attestation { document, what: Deed::Erased } if document == id);
+        self.ledgers.pairs.get(partner).is_some_and(|pairing| pairing.theirs.lines().rev().any(|line| said(&line.body().says)))
     }
 
     // ---- answers ----

@@ -95,6 +95,8 @@ struct InFlight {
     parting: bool,
     /// So much of it a day's share of held work counts, bytes.
     held: usize,
+    /// An erasable part: nothing of the walk.
+    part: bool,
 }
 
 /// One connection.
@@ -204,6 +206,8 @@ pub struct Link {
     came_bytes: u64,
     /// The document that came last.
     came: Option<DocumentId>,
+    /// Erasable parts on their way, both ways.
+    pub(in crate::bureau) parts: super::parts::OnLink,
 }
 
 impl Link {
@@ -271,6 +275,7 @@ impl Link {
             comes: false,
             came_bytes: 0,
             came: None,
+            parts: super::parts::OnLink::default(),
         }
     }
     /// Whether a device of our own at the other end has said what goes before documents.
@@ -284,6 +289,32 @@ impl Link {
     /// Whether a bureau is at the other end.
     pub fn is_with(&self, bureau: &BureauId) -> bool {
         self.peer.is_some_and(|peer| peer.bureau == *bureau)
+    }
+    /// Whether erasable parts may be asked for and given here.
+    pub fn speaks_parts(&self) -> bool {
+        self.peer.is_some() && self.version >= wire::PARTS_SINCE
+    }
+    /// Whether a device of our own is at the other end.
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+    /// What goes now tells that documents are held here.
+    pub fn note_listed(&mut self, now: MonoMillis) {
+        self.listed_at = Some(now);
+    }
+    /// Bytes that went and were not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.in_flight_bytes
+    }
+    /// Notes an erasable part as on its way; answers its mark. It counts with the pushes, so that a gate, a cut and the credit treat it as one.
+    pub fn part_goes(&mut self, document: DocumentId, bytes: usize, now: MonoMillis) -> u64 {
+        let mark = self.next_mark;
+        self.next_mark += 1;
+        let reached = self.reached();
+        self.in_flight.push_back(InFlight { mark, bytes, reached, document, last: false, parting: false, held: 0, part: true });
+        self.in_flight_bytes += bytes;
+        self.busy(now);
+        mark
     }
     /// How far the other end got, as it is told and written down.
     fn reached(&self) -> Reached {
@@ -511,6 +542,9 @@ impl Bureau {
             Checked::Plain(Message::Differs { nonce, wanted, items }) => self.differs_came(turn, id, nonce, wanted, &items.0),
             Checked::Plain(Message::Named(documents)) => self.named_came(turn, id, &documents),
             Checked::Plain(Message::Ahead { documents, of }) => self.ahead_came(turn, id, documents, of),
+            Checked::Plain(Message::PartsWanted(wanted)) => self.parts_wanted(turn, id, &wanted),
+            Checked::Plain(Message::Part(part)) => self.part_came(turn, id, part),
+            Checked::Plain(Message::NoPart(no)) => self.no_part_came(turn, id, &no),
             Checked::Plain(Message::Want(document)) => {
                 let peer = self.links[&id].peer.expect("checked above");
                 if let Some(link) = self.links.get_mut(&id) {

@@ -199,6 +199,7 @@ impl Bureau {
         by_seq.retain(|_, document| !retention.is_erased(document));
         let documents = super::Documents::of(documents);
         let held = |bureau: &BureauId| if *bureau == identity.bureau { documents.len() as u64 } else { documents.owned_by(bureau) };
+        let parts = super::parts::Parts::open(take(Table::Parts))?;
         let progress = open_progress(going, &local, held);
         let memory = Memory::open(&local, now.mono, given)?;
         let mut bureau = Self {
@@ -258,6 +259,7 @@ impl Bureau {
             cited: BTreeMap::new(),
             shelf: super::links::Shelf::default(),
             ledgers,
+            parts,
             memory,
             stale: BTreeSet::new(),
             lives_from: number(b"lives").unwrap_or(0),

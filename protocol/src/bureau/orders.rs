@@ -26,7 +26,7 @@ fn refused(code: &str) -> Refused {
 
 impl Bureau {
     /// A document of ours under rules that know the record, and who orders.
-    fn ordering(&self, turn: &Turn, person: Option<&str>, id: &str) -> Result<(Unlocked, DocumentId), Refused> {
+    pub(super) fn ordering(&self, turn: &Turn, person: Option<&str>, id: &str) -> Result<(Unlocked, DocumentId), Refused> {
         let by = self.acting(turn, person, Capability::Order)?;
         let document = self.resolve_document(id)?;
         let state = self.owned(&document)?;

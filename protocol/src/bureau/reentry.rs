@@ -69,6 +69,7 @@ impl Bureau {
         let reentered = act.reentered.map(|wrapper| (act.document, wrapper));
         EntryView {
             kind: act.act.kind.word().to_owned(),
+            file: act.act.file.map(|file| file.to_string()).unwrap_or_default(),
             title: act.act.title,
             text: act.act.text,
             signed_at: act.act.signed_at.0,
@@ -166,6 +167,7 @@ impl Bureau {
                     approval: None,
                     quote: Some(quote),
                     continues: None,
+                    file: None,
                 };
                 Edit::Act(act.to_bytes())
             })

@@ -276,6 +276,7 @@ impl Bureau {
         turn.remove(Table::Held, &document.0);
         self.retention.tombs.insert(document, row);
         turn.step.purges.push(document);
+        self.destroy_files(turn, document);
         self.by_seq.remove(&summary.newest_seq);
         self.bodies.remove(&document);
         self.shelf.remove(&document);
@@ -292,10 +293,11 @@ impl Bureau {
         }
     }
 
-    fn attest_deed(&mut self, turn: &mut Turn, owner: BureauId, document: DocumentId, what: Deed) {
-        if self.registrar_epoch().is_some() && self.partners.contains_key(&owner) {
-            self.state_line(turn, owner, Says::Attestation { document, what });
-        }
+    /// States to an owner what was done here with what it took away; `false` where it cannot be stated.
+    pub(super) fn attest_deed(&mut self, turn: &mut Turn, owner: BureauId, document: DocumentId, what: Deed) -> bool {
+        self.registrar_epoch().is_some()
+            && self.partners.contains_key(&owner)
+            && self.state_line(turn, owner, Says::Attestation { document, what })
     }
 
     fn retention_view(

@@ -30,7 +30,7 @@ const HELD_SHOWN: usize = 200;
 /// Newest documents the inbox looks at.
 const INBOX_DOCUMENTS: usize = 1_000;
 /// Fewest hex digits an id may be shortened to.
-pub(super) const PREFIX_MIN: usize = 4;
+pub(in crate::bureau) const PREFIX_MIN: usize = 4;
 
 impl Bureau {
     // ---- names ----
@@ -106,7 +106,12 @@ impl Bureau {
             | Command::AccessReclassify { id, .. }
             | Command::AccessEnd { id }
             | Command::AccessDisown { id }
-            | Command::AccessAdopt { id } => id,
+            | Command::AccessAdopt { id }
+            | Command::AccessErase { id, .. }
+            | Command::FilePiece { id, .. }
+            | Command::FileAttach { id, .. }
+            | Command::FileList { id }
+            | Command::FileRead { id, .. } => id,
             Command::OnwardAsk(wish) => &wish.id,
             Command::OnwardGrant { id, .. } | Command::OnwardConsent { id } => return self.document_of_ask(id),
             _ => return None,
@@ -405,6 +410,7 @@ impl Bureau {
         self.may_read(turn, person, &document)?;
         self.body(&document)?;
         self.note_read(turn, document, person);
+        self.read_manifests(&document);
         let state = self.bodies.get_mut(&document).expect("body() found it");
         let heads: Vec<String> = state.tips().iter().map(ToString::to_string).collect();
         let log_head = state.log().head().to_string();
@@ -433,6 +439,7 @@ impl Bureau {
         }
         let voids = self.voids(&document);
         let held = self.held_view(&document);
+        let files = self.file_views(&document, &acts);
         let entries = acts
             .into_iter()
             .map(|shown| {
@@ -452,6 +459,7 @@ impl Bureau {
                     change: shown.change.to_string(),
                     voided: shown.voided.and_then(|record| voids.get(&record).cloned()),
                     reentered: shown.reentered.map(|reentry| self.reentry_view(&reentry)),
+                    file: shown.act.file.map(|file| file.to_string()).unwrap_or_default(),
                 }
             })
             .collect();
@@ -485,6 +493,7 @@ impl Bureau {
             ended: ended.map(|kind| kind.word().to_owned()).unwrap_or_default(),
             held,
             continues,
+            files,
         }))
     }
 
@@ -613,7 +622,11 @@ impl Bureau {
                         (body.kind.word(), body.at, words)
                     }
                 };
-                RecordView { id: record_id.to_string(), index: u64::from(entry.index), kind: kind.to_owned(), at: at.0, words }
+                let attested = entry.record.as_ref().and_then(|record| match &record.body().kind {
+                    RecordKind::Erase(..) => self.attested_view(summary, &record_id),
+                    _ => None,
+                });
+                RecordView { id: record_id.to_string(), index: u64::from(entry.index), kind: kind.to_owned(), at: at.0, words, attested }
             })
             .collect();
         Ok(View::Access(AccessView {
@@ -754,7 +767,7 @@ impl Bureau {
 }
 
 /// Exactly one, or why not.
-pub(super) fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
+pub(in crate::bureau) fn one<T: Copy>(matching: Vec<T>, unknown: &str, word: &str, name: impl Fn(&T) -> String) -> Result<T, Refused> {
     match matching.as_slice() {
         [one] => Ok(*one),
         [] => Err(Refused::new(RefusedKind::NotFound, unknown).with("name", word.chars().take(80).collect::<String>())),

@@ -107,6 +107,7 @@ impl DocState {
                             self.index.insert(passed);
                             self.raw.insert(hash, Arc::from(raw.0.as_slice()));
                             self.note_quotes(directory, &hash, change);
+                            self.note_attached(&hash, change);
                             fresh.push(hash);
                             run.placed = true;
                             ready.extend(waits.remove(&hash).into_iter().flatten());

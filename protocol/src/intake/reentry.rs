@@ -111,6 +111,11 @@ impl DocState {
         self.quotes.get(hash).into_iter().flatten().filter(counts)
     }
 
+    /// The bureau of whom a wrapper quotes, if what it quotes counts.
+    pub(super) fn quoted_author(&self, hash: &ChangeHash, uuid: &Nonce) -> Option<BureauId> {
+        self.counting_quotes(hash).find(|quoted| quoted.uuid == *uuid).map(|quoted| quoted.bureau)
+    }
+
     /// The acts a wrapper enters again, with their author: nothing of one who may not, and no wrapper in a wrapper.
     pub(super) fn quoted_acts(&self, hash: &ChangeHash, wrapper: &Act) -> Option<(Quoted, Vec<Act>)> {
         let quoted = self.counting_quotes(hash).find(|quoted| quoted.uuid == wrapper.uuid)?.clone();

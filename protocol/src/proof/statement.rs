@@ -251,6 +251,9 @@ pub struct EntryStated {
     /// See `reentered_by`. What settles the entry settles this change.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reentered_in: String,
+    /// The manifest of the file it attaches; left out where it attaches none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
 }
 
 /// One change that is not admitted.
@@ -411,6 +414,7 @@ impl Proof {
                 voided_by: or_empty(shown.voided),
                 reentered_by: or_empty(shown.reentered.map(|reentry| reentry.certificate)),
                 reentered_in: or_empty(shown.reentered.map(|reentry| reentry.change)),
+                file: or_empty(shown.act.file),
                 title: shown.act.title,
                 text: shown.act.text,
                 seat: shown.act.seat,

@@ -172,6 +172,7 @@ impl Story {
             approval: None,
             quote: None,
             continues: None,
+            file: None,
         }
     }
 

@@ -125,6 +125,7 @@ fn what_a_document_was_founded_with_is_what_its_admitted_founding_says() {
             approval: None,
             quote: None,
             continues: None,
+            file: None,
         };
         let (_, raw) = Content::found(actor, &[act.to_bytes()], "text").expect("founds");
         let hash = rules::parse(&raw).expect("ours").hash();

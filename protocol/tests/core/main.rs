@@ -25,6 +25,7 @@ mod log;
 mod naive;
 mod onward;
 mod pacts;
+mod parts;
 mod passbook;
 mod passes;
 mod persons;

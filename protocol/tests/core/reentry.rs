@@ -181,6 +181,7 @@ fn act(n: u8, kind: ActKind, quote: Option<Bytes>) -> Act {
         approval: None,
         quote,
         continues: None,
+        file: None,
     }
 }
 

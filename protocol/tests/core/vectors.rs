@@ -12,6 +12,7 @@ use accord_protocol::access::audience::Opening;
 use accord_protocol::access::consent::{Consent, ConsentAsk, OnwardAsk, OnwardRefuse};
 use accord_protocol::access::log::{EndKind, FrontierLine, Genesis, Grantee, Kind, Order, OrderAct, Record, RecordKind, Subject};
 use accord_protocol::access::pass::{PassLine, RelayPass};
+use accord_protocol::act::{Act, ActKind};
 use accord_protocol::agreement::Verb;
 use accord_protocol::agreement::annex::{Annex, Article, Cluster, Form, Heads, Liaison, Pairing, Response, Retention, Side, Urgency};
 use accord_protocol::agreement::compact::{Compact, Member};
@@ -25,7 +26,7 @@ use accord_protocol::ledger::{Daily, Deed, KindCount, Line, Says};
 use accord_protocol::receipt::NodeReceipt;
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, Segment};
-use accord_protocol::wire::{Hello, Join, LedgerCounts, Message, Push, Reason, TipLine, Welcome};
+use accord_protocol::wire::{Hello, Join, LedgerCounts, Message, NoPart, Part, PartsWanted, Push, Reason, TipLine, Welcome};
 
 use crate::documents::Story;
 use crate::ledger::receipts;
@@ -758,6 +759,47 @@ fn vectors_of_marks_are_frozen() {
         format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message))
     });
     check("marks.json", &file("a mark and its answer", &[("messages", lines.to_vec())]));
+}
+
+#[test]
+fn vectors_of_parts_are_frozen() {
+    let (document, file, part) = (DocumentId([0xd4; 32]), Digest([0xf1; 32]), Digest([0xf2; 32]));
+    let manifest = accord_protocol::part::Manifest::new("现场.jpg".to_owned(), "image/jpeg".to_owned(), 5, &[part]).expect("in bounds");
+    let manifest = accord_protocol::part::part(&[0x5a; 32], &manifest.to_bytes());
+    let named = accord_protocol::part::name(&manifest);
+    let lines = [
+        ("parts wanted", Message::PartsWanted(PartsWanted { document, file: named, parts: vec![named, part] }), 25),
+        ("part: a manifest", Message::Part(Part { mark: 300, document, file: named, part: named, bytes: Bytes(manifest) }), 26),
+        ("no part", Message::NoPart(NoPart { document, file, part }), 27),
+    ]
+    .map(|(name, message, kind)| {
+        assert_eq!(Message::decode(&message.encode()).as_ref(), Ok(&message), "{name}");
+        let message = message.encode();
+        assert_eq!(message[..2], [8, kind]);
+        format!("{{\"name\": \"{name}\", \"message\": \"{}\"}}", hex::encode(message))
+    });
+    let act = Act { file: Some(named), ..plain_act(ActKind::Attached) };
+    let act = format!("{{\"act\": \"{}\"}}", hex::encode(act.to_bytes()));
+    let note = "a file called 现场.jpg of one piece; salt 5a.., document d4..";
+    check("parts.json", &self::file(note, &[("messages", lines.to_vec()), ("acts", vec![act])]));
+}
+
+/// An act that says nothing.
+fn plain_act(kind: ActKind) -> Act {
+    Act {
+        uuid: Nonce([7; 16]),
+        kind,
+        title: String::new(),
+        text: String::new(),
+        subkind: String::new(),
+        case_number: None,
+        signed_at: START,
+        seat: String::new(),
+        approval: None,
+        quote: None,
+        continues: None,
+        file: None,
+    }
 }
 
 #[test]

@@ -70,6 +70,7 @@ pub fn act(n: usize, kind: ActKind, title: &str, text: &str) -> Act {
         approval: None,
         quote: None,
         continues: None,
+        file: None,
     }
 }
 

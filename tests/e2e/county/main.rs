@@ -11,6 +11,7 @@ mod audit;
 mod backup;
 mod clocks;
 mod compact;
+mod files;
 mod harness;
 mod healing;
 mod kill;

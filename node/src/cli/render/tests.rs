@@ -1,7 +1,7 @@
 use accord_protocol::view::{
-    AgreementView, AnnexView, ArticleView, AskView, DeliveryView, EffectsView, ExplainView, FlowView, GrantView, GroundView,
-    HeldDocumentView, HolderView, LineChangeView, NodeAddress, OnwardView, PendingView, ReceiverView, RecordView, ResponseView, SealView,
-    StopView, TermsDiffView, WaitView, WayView,
+    AgreementView, AnnexView, ArticleView, AskView, AttestedView, DeliveryView, EffectsView, ExplainView, FileView, FilesView, FlowView,
+    GrantView, GroundView, HeldDocumentView, HolderView, LineChangeView, NodeAddress, OnwardView, PendingView, ReceiverView, RecordView,
+    ResponseView, SealView, StopView, TermsDiffView, WaitView, WayView,
 };
 
 use super::*;
@@ -366,7 +366,7 @@ fn access_names_holders_and_records() {
             egress: "now".into(),
             ..HolderView::default()
         }],
-        records: vec![RecordView { id: ID.into(), index: 1, kind: "adopt".into(), at: AT, words: "x".into() }],
+        records: vec![RecordView { id: ID.into(), index: 1, kind: "adopt".into(), at: AT, words: "x".into(), attested: None }],
     };
     check(
         &View::Access(found),
@@ -374,6 +374,39 @@ fn access_names_holders_and_records() {
          |序号  记录  时间              内容\n|1     确认  2026-12-01 00:00  x",
         "|Document 7c1e0a11, owner 临溪\n|PARTNER  VERB    SINCE             AGREEMENT  GOES OUT NOW\n|北岭     append  2026-12-01 00:00  7c1e0a11   yes\n|\n\
          |NO.  RECORD  TIME              WORDS\n|1    adopt   2026-12-01 00:00  x",
+    );
+}
+
+#[test]
+fn files_are_listed_with_what_is_here_and_who_said_that_it_erased_them() {
+    let file = |state: &str| FileView {
+        id: ID.into(),
+        name: "现场\u{202e}照片.jpg".into(),
+        size: 3_000_000,
+        here: 2,
+        parts: 24,
+        state: state.into(),
+        bureau_name: "北岭".into(),
+        signed_at: AT,
+        ..FileView::default()
+    };
+    let attested = AttestedView { attested: 1, of: 2, waits: vec!["云湖".into()] };
+    let erased =
+        FileView { name: String::new(), size: 0, erased_at: AT, erased_by: "李".into(), attested: Some(attested), ..file("erased") };
+    let files = FilesView { document: ID.into(), number: "案〔2026〕7号".into(), files: vec![file("here"), file("coming"), erased] };
+    check(
+        &View::Files(files),
+        "|案〔2026〕7号 的附件\n|标识      附件           大小    状态           来自  时间\n|7c1e0a11  现场\u{fffd}照片.jpg  3.0 MB  已到本机       北岭  2026-12-01 00:00\n\
+         |7c1e0a11  现场\u{fffd}照片.jpg  3.0 MB  尚未到齐 2/24  北岭  2026-12-01 00:00\n|7c1e0a11  –              –       已抹除         北岭  2026-12-01 00:00\n\
+         |7c1e0a11：本机于 2026-12-01 00:00 抹除，批示人 李。已有 1/2 家单位声明落实。尚待：云湖。",
+        "|Files of 案〔2026〕7号\n|ID        FILE           SIZE    STATE              FROM  TIME\n|7c1e0a11  现场\u{fffd}照片.jpg  3.0 MB  here               北岭  2026-12-01 00:00\n\
+         |7c1e0a11  现场\u{fffd}照片.jpg  3.0 MB  not yet here 2/24  北岭  2026-12-01 00:00\n|7c1e0a11  –              –       erased             北岭  2026-12-01 00:00\n\
+         |7c1e0a11: erased here 2026-12-01 00:00, by order of 李. Attested by 1 of 2. Waiting for: 云湖.",
+    );
+    check(
+        &View::Files(FilesView { document: ID.into(), ..FilesView::default() }),
+        "|7c1e0a11 的附件\n|没有附件；添加：accord file add 文档 文件",
+        "|Files of 7c1e0a11\n|No files; attach one: `accord file add DOC FILE`",
     );
 }
 

@@ -31,6 +31,9 @@ pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
         | Message::Differs { .. }
         | Message::Named(_)
         | Message::Ahead { .. }
+        | Message::PartsWanted(_)
+        | Message::Part(_)
+        | Message::NoPart(_)
         | Message::Passes(_)
         | Message::Onward(_) => false,
         Message::Join(_) | Message::Welcome(_) => false,
@@ -75,6 +78,9 @@ impl Bureau {
         if let Checked::Push(push) = unread {
             let (document, mark) = (push.document, push.mark);
             self.decline(turn, id, document, mark, "restricted");
+        } else if let Checked::Plain(Message::Part(part)) = unread {
+            // It counts as on its way until it is answered; what was in it is not read.
+            self.send(turn, id, &Message::Ack(part.mark), false);
         } else if !self.is_noise(turn, id) {
             let bureau = self.links.get(&id).and_then(Link::bureau);
             self.account(turn, "refused_message", None, bureau, None, "restricted");
@@ -117,6 +123,8 @@ mod tests {
             (Message::Equality { sum: Digest([0; 32]), count: 0, policy: Digest([0; 32]) }, false),
             (Message::Tips { lines: Vec::new(), last: true }, false),
             (Message::Ahead { documents: 3, of: 4 }, false),
+            (Message::PartsWanted(wire::PartsWanted { document, file: Digest([1; 32]), parts: Vec::new() }), false),
+            (Message::NoPart(wire::NoPart { document, file: Digest([1; 32]), part: Digest([1; 32]) }), false),
             (Message::Passes(Vec::new()), false),
             (Message::Onward(Vec::new()), false),
         ];

@@ -33,6 +33,7 @@ impl Bureau {
             self.shelf.clear();
         }
         let Some(peer) = link.peer else { return };
+        self.parts.look_again(turn.now.mono);
         if link.own {
             self.heard_own(turn, &peer.certificate);
         }
@@ -197,6 +198,7 @@ impl Bureau {
         link.walked = reached.walked;
         link.had = if believed { reached.base } else { 0 };
         link.busy(turn.now.mono);
+        self.parts.look_again(turn.now.mono);
         if told_only {
             self.account(turn, "revoked_told", None, None, Some(peer.certificate), "");
             self.send_dues(turn, id);

@@ -203,7 +203,16 @@ impl Bureau {
         link.next_mark += 1;
         let (mark, bytes) = (push.mark, Message::Push(push).encode());
         let reached = link.reached();
-        link.in_flight.push_back(InFlight { mark, bytes: bytes.len(), reached, document, last: false, parting: false, held: 0 });
+        link.in_flight.push_back(InFlight {
+            mark,
+            bytes: bytes.len(),
+            reached,
+            document,
+            last: false,
+            parting: false,
+            held: 0,
+            part: false,
+        });
         link.in_flight_bytes += bytes.len();
         link.busy(turn.now.mono);
         turn.step.sends.push(Send { link: id, bytes, gated: true });

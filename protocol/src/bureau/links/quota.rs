@@ -31,6 +31,8 @@ pub(in crate::bureau) struct Quota {
     asks: usize,
     cursors: usize,
     wants: usize,
+    part_asks: usize,
+    part_bytes: usize,
     homeward: usize,
     statements: usize,
     statement_bytes: usize,
@@ -60,6 +62,8 @@ impl Quota {
             asks: 0,
             cursors: 0,
             wants: 0,
+            part_asks: 0,
+            part_bytes: 0,
             homeward: 0,
             statements: 0,
             statement_bytes: 0,
@@ -95,6 +99,19 @@ impl Quota {
     /// Whether one more wish for a document anew is heard.
     pub fn take_want(&mut self) -> bool {
         count(&mut self.wants, limits::WANTS_PER_DAY)
+    }
+    /// Whether one more message that asks for parts is heard.
+    pub fn take_part_ask(&mut self) -> bool {
+        count(&mut self.part_asks, limits::PART_ASKS_PER_DAY)
+    }
+    /// Whether a part of so many bytes is given.
+    pub fn give_part(&mut self, size: usize) -> bool {
+        let sum = self.part_bytes.saturating_add(size);
+        let fits = sum <= limits::PART_BYTES_PER_DAY;
+        if fits {
+            self.part_bytes = sum;
+        }
+        fits
     }
     /// Whether what is its own and in no view is named to it once more.
     pub fn take_homeward(&mut self) -> bool {
@@ -258,6 +275,15 @@ mod tests {
         assert_eq!((0..limits::CURSORS_PER_DAY * 2).filter(|_| quota.take_cursor()).count(), limits::CURSORS_PER_DAY);
         assert_eq!((0..limits::WANTS_PER_DAY * 2).filter(|_| quota.take_want()).count(), limits::WANTS_PER_DAY);
         assert_eq!((0..limits::HOMEWARD_PER_DAY * 2).filter(|_| quota.take_homeward()).count(), limits::HOMEWARD_PER_DAY);
+    }
+
+    #[test]
+    fn parts_have_a_days_share_by_messages_and_by_bytes() {
+        let mut quota = today();
+        assert_eq!((0..limits::PART_ASKS_PER_DAY * 2).filter(|_| quota.take_part_ask()).count(), limits::PART_ASKS_PER_DAY);
+        assert!(quota.give_part(limits::PART_BYTES_PER_DAY - 10));
+        assert!(!quota.give_part(11) && !quota.give_part(usize::MAX));
+        assert!(quota.give_part(10) && !quota.give_part(1));
     }
 
     #[test]

@@ -634,6 +634,7 @@ impl Bureau {
             }
         }
         self.event(turn, "document_changed", Some(document), Some(owner), what);
+        self.files_touched(turn, document);
         self.schedule_anchor(turn, document);
     }
 }

@@ -64,6 +64,7 @@ impl Bureau {
                     if !self.links[&id].has_dues() {
                         self.hand_due_cursor(turn, id);
                         self.send_later(turn, id);
+                        self.give_parts(turn, id);
                         break;
                     }
                 }
@@ -403,6 +404,7 @@ impl Bureau {
                 document,
                 last,
                 parting: false,
+                part: false,
                 held: if permit.scope() == Scope::Held { sizes[at] } else { 0 },
             });
             link.in_flight_bytes += all_bytes;
@@ -472,7 +474,7 @@ impl Bureau {
             link.evidencing.remove(&document);
             // The cut is told with the last page: what is acknowledged before it says nothing.
             let parting = ends && at + 1 == count;
-            link.in_flight.push_back(InFlight { mark, bytes: all_bytes, reached, document, last: false, parting, held: 0 });
+            link.in_flight.push_back(InFlight { mark, bytes: all_bytes, reached, document, last: false, parting, held: 0, part: false });
             link.in_flight_bytes += all_bytes;
             link.busy(turn.now.mono);
             turn.step.sends.push(Send { link: id, bytes, gated: true });
@@ -601,7 +603,7 @@ impl Bureau {
         // Of several pushes on their way it may decline the first and take a later one, which brings what the first lacked: from there on the
         // document counts for both again.
         let not_taken = link.not_taken.take();
-        let answered = link.unsure.iter().chain(&link.in_flight).find(|push| push.mark == mark).map(|push| push.document);
+        let answered = link.unsure.iter().chain(&link.in_flight).find(|push| push.mark == mark && !push.part).map(|push| push.document);
         if let Some(taken) = answered.filter(|document| not_taken != Some(*document)) {
             link.declined.remove(&taken);
         }
@@ -619,7 +621,7 @@ impl Bureau {
             }
             link.in_flight.pop_front();
             link.in_flight_bytes = link.in_flight_bytes.saturating_sub(front.bytes);
-            bytes += front.bytes;
+            bytes += if front.part { 0 } else { front.bytes };
             documents += u64::from(front.last);
             if front.last || front.parting {
                 reached = Some(front.reached);

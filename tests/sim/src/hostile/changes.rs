@@ -76,6 +76,7 @@ impl World {
             approval: None,
             quote: None,
             continues: None,
+            file: None,
         };
         act.to_bytes()
     }
