@@ -17,6 +17,7 @@ mod due;
 mod gate;
 mod greet;
 mod homeward;
+mod offline;
 mod progress;
 mod quota;
 mod receive;
@@ -51,7 +52,7 @@ use crate::input::LinkId;
 use crate::intake::{DocState, Intake, Item};
 use crate::limits;
 use crate::step::{Send, Table};
-use crate::time::MonoMillis;
+use crate::time::{MonoMillis, WallSeconds};
 use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, Push, Reason, TipLine};
 
 /// Bytes of items put into one push before another is begun.
@@ -198,6 +199,10 @@ pub struct Link {
     came_bytes: u64,
     /// The document that came last.
     came: Option<DocumentId>,
+    /// Nothing is at its other end: what is said goes into a file, what is heard comes out of one.
+    bundle: bool,
+    /// Why the last document out of a file was not taken.
+    said_no: Option<String>,
 }
 
 impl Link {
@@ -262,6 +267,8 @@ impl Link {
             comes: false,
             came_bytes: 0,
             came: None,
+            bundle: false,
+            said_no: None,
         }
     }
     /// Whether a bureau is at the other end.
@@ -414,6 +421,10 @@ struct CursorBody {
     /// To a device of our own: what it heard of other bureaus. There the two before are absent.
     #[n(8)]
     heard_of: Option<due::HeardOf>,
+    /// It went in a bundle: who returns it took in all of that, so it may say more than was ever acknowledged. Then `policy` is that of the agreements
+    /// alone, and no greeting is noted.
+    #[n(9)]
+    bundle: Option<bool>,
 }
 
 impl Bureau {
