@@ -16,6 +16,8 @@ pub mod contact;
 pub mod cose;
 mod digits;
 pub mod directory;
+pub mod envelope;
+pub mod hpke;
 pub mod id;
 pub mod keyfile;
 #[cfg(feature = "memo")]

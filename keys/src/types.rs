@@ -83,7 +83,7 @@ register! {
     0x0405 Countersign draft "The partner's seal on that line. A kind of PairLine; the number stays reserved.",
     0x0406 PairLine frozen "One line of what one bureau states to another.",
     0x0407 NodeReceipt frozen "A node of the owner that is not the registrar holds this of a document.",
-    0x0501 Bundle draft "A delta in a file.",
+    0x0501 Bundle frozen "Who packed a bundle, for whom, and what is in it.",
     0x0502 Backup draft "A store in a file.",
 }
 
@@ -113,6 +113,6 @@ mod tests {
         for free in [0x0000, 0x0100, 0x0109, 0x0503, 0xffff] {
             assert_eq!(StatementType::from_number(free), None, "{free:#06x}");
         }
-        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 25, "the frozen types of this version");
+        assert_eq!(StatementType::ALL.iter().filter(|kind| !kind.is_draft()).count(), 26, "the frozen types of this version");
     }
 }

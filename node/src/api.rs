@@ -6,6 +6,7 @@
 
 mod backup;
 mod bodies;
+mod bundles;
 mod events;
 mod extract;
 mod journal;
@@ -78,6 +79,8 @@ pub struct Inner {
     pub backup_keys: Arc<BackupDoor>,
     /// One backup at a time.
     pub backups: Arc<tokio::sync::Semaphore>,
+    /// Bundles packed and unpacked.
+    pub bundles: Arc<crate::bundle::Desk>,
     /// Wrong passphrases lately.
     pub attempts: Attempts,
     /// One passphrase at a time: each costs 64 MiB while it is tried.

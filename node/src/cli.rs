@@ -10,6 +10,7 @@ mod agreement;
 mod ask;
 mod backup;
 mod bulletin;
+mod bundle;
 mod card;
 mod case;
 mod clock;
@@ -124,6 +125,8 @@ enum Verb {
     #[command(subcommand)]
     Bulletin(bulletin::BulletinVerb),
     #[command(subcommand)]
+    Bundle(bundle::BundleVerb),
+    #[command(subcommand)]
     Case(case::CaseVerb),
     #[command(subcommand)]
     Access(access::AccessVerb),
@@ -230,6 +233,7 @@ fn run(line: Line, words: Words, out: Output) -> Result<(), Failure> {
         Some(Verb::Agreement(verb)) => agreement::run(verb, &cx),
         Some(Verb::Compact(verb)) => compact::run(verb, &cx),
         Some(Verb::Bulletin(verb)) => bulletin::run(verb, &cx),
+        Some(Verb::Bundle(verb)) => bundle::run(verb, &cx),
         Some(Verb::Case(verb)) => case::run(verb, &cx),
         Some(Verb::Access(verb)) => access::run(verb, &cx),
         Some(Verb::File(verb)) => file::run(verb, &cx),

@@ -3,11 +3,12 @@
 //! It knows routes and JSON, not words. Failures of the daemon come back as the daemon sent them; a daemon that cannot be reached is
 //! [`crate::failure::Kind::Unreachable`].
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,9 @@ use crate::failure::{Failure, Problem};
 const ANSWER_S_MAX: u64 = 120;
 /// Largest answer, bytes: a list of every document stays far below.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of a file sent at a time.
+const UPLOAD_PIECE: u64 = 256 * 1024;
 
 /// A way to the daemon of one data folder.
 #[derive(Debug)]
@@ -136,17 +140,89 @@ impl Client {
     pub fn fetch(&self, path: &str, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         self.runtime.block_on(async {
             let answer = self.send(Method::POST, path, None, false).await?;
-            if !answer.status().is_success() {
-                return Err(self.problem(answer).await);
-            }
-            let mut body = answer.into_body();
-            while let Some(frame) = body.frame().await {
-                if let Ok(bytes) = frame.map_err(|error| self.silent(error))?.into_data() {
-                    each(&bytes)?;
-                }
-            }
-            Ok(())
+            self.hand_on(answer, &mut each).await
         })
+    }
+
+    /// Sends `body` and hands the bytes of a long answer to `each` as they come, without a bound on the time.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub fn follow(
+        &self,
+        path: &str,
+        body: &Value,
+        dry_run: bool,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let answer = self.send(Method::POST, path, Some(body), dry_run).await?;
+            self.hand_on(answer, &mut each).await
+        })
+    }
+
+    /// Sends a file of so many bytes, piece by piece, and hands the bytes of the answer to `each` as they come.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub fn upload(
+        &self,
+        path: &str,
+        file: std::fs::File,
+        length: u64,
+        dry_run: bool,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.not_reached(error))?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.silent(error))?;
+            tokio::spawn(connection);
+            // A file that grows meanwhile is sent as far as it was long; one that shrinks breaks the request off.
+            let pieces = futures::stream::unfold((file, length), |(mut file, left)| async move {
+                let some = usize::try_from(left.min(UPLOAD_PIECE)).unwrap_or(0);
+                if some == 0 {
+                    return None;
+                }
+                let mut piece = vec![0; some];
+                let read = file.read_exact(&mut piece).map(|()| Frame::data(Bytes::from(piece)));
+                Some((read, (file, left - some as u64)))
+            });
+            let request = Request::builder()
+                .method(Method::POST)
+                .uri(self.target(path, dry_run))
+                .header("host", "accord")
+                .header("content-type", "application/octet-stream")
+                .header("content-length", length)
+                .body(StreamBody::new(Box::pin(pieces)))
+                .map_err(|error| Failure::misuse("bad_name").with("path", path).because(error))?;
+            let answer = sender.send_request(request).await.map_err(|error| self.silent(error))?;
+            self.hand_on(answer, &mut each).await
+        })
+    }
+
+    async fn hand_on(&self, answer: Response<Incoming>, each: &mut impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        if !answer.status().is_success() {
+            return Err(self.problem(answer).await);
+        }
+        let mut body = answer.into_body();
+        while let Some(frame) = body.frame().await {
+            if let Ok(bytes) = frame.map_err(|error| self.silent(error))?.into_data() {
+                each(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Path and query of a request.
+    fn target(&self, path: &str, dry_run: bool) -> String {
+        let mut target = path.to_owned();
+        let dry = dry_run.then(|| ("dry_run", "true".to_owned()));
+        for (name, value) in self.query.iter().chain(&dry) {
+            target.push(if target.contains('?') { '&' } else { '?' });
+            target.push_str(&format!("{name}={}", escape(value)));
+        }
+        target
     }
 
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>, dry_run: bool) -> Result<T, Failure> {
@@ -170,13 +246,7 @@ impl Client {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.silent(error))?;
         tokio::spawn(connection);
-        let mut target = path.to_owned();
-        let dry = dry_run.then(|| ("dry_run", "true".to_owned()));
-        for (name, value) in self.query.iter().chain(&dry) {
-            target.push(if target.contains('?') { '&' } else { '?' });
-            target.push_str(&format!("{name}={}", escape(value)));
-        }
-        let mut request = Request::builder().method(method).uri(target).header("host", "accord");
+        let mut request = Request::builder().method(method).uri(self.target(path, dry_run)).header("host", "accord");
         let bytes = match body {
             Some(value) => {
                 request = request.header("content-type", "application/json");

@@ -17,6 +17,7 @@ use accord_keys::directory::Directory;
 use accord_keys::id::CertificateId;
 use accord_keys::secret::Signer;
 use accord_keys::time::WallSeconds;
+use accord_protocol::bundle::Answer;
 use accord_protocol::bureau::{Bureau, Identity, OpenError};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
@@ -28,7 +29,7 @@ use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::handle::{Ask, Compact, stopped};
+use crate::handle::{Ask, BundleReply, Compact, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
 
@@ -132,6 +133,7 @@ pub struct Driver {
     numbers: BTreeMap<LinkId, Arc<AtomicU64>>,
     pending: VecDeque<Work>,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<View, Refused>>>,
+    bundles: BTreeMap<CommandId, BundleReply>,
     command_last: u64,
     wake_at: Option<MonoMillis>,
     links: BTreeSet<LinkId>,
@@ -210,6 +212,7 @@ struct Turn {
     bytes: usize,
     sends: Vec<(Send, u64)>,
     answers: Vec<(CommandId, Result<View, Refused>)>,
+    bundles: Vec<(CommandId, Result<Answer, Refused>)>,
     /// The commands as they were asked.
     asked: Vec<Work>,
     /// Commands that wrote something: they fail when the disk is full.
@@ -239,6 +242,7 @@ impl Turn {
         self.purges.extend(step.purges);
         self.sends.extend(step.sends.into_iter().map(|send| (step.gates.of(send.link), send)).map(|(permit, send)| (send, permit)));
         self.answers.extend(step.answers);
+        self.bundles.extend(step.bundles);
         self.events.extend(step.events);
         if step.allow.is_some() {
             self.allow = step.allow;
@@ -274,6 +278,7 @@ impl Driver {
             numbers: BTreeMap::new(),
             pending: VecDeque::from([Work::Input(Input::Wake)]),
             replies: BTreeMap::new(),
+            bundles: BTreeMap::new(),
             command_last: 0,
             wake_at: None,
             links: BTreeSet::new(),
@@ -416,6 +421,12 @@ impl Driver {
                 let id = CommandId(self.command_last);
                 self.replies.insert(id, reply);
                 self.pending.push_back(Work::Input(Input::Command { id, person, dry_run, command: *command }));
+            }
+            Ask::Bundle { person, ask, reply } => {
+                self.command_last += 1;
+                let id = CommandId(self.command_last);
+                self.bundles.insert(id, reply);
+                self.pending.push_back(Work::Input(Input::Bundle { id, person, ask }));
             }
             Ask::Account { reply } => {
                 // A caller that left is no error; a store that stopped ends the process at its next commit.
@@ -589,7 +600,7 @@ impl Driver {
                 }
                 Some(*id)
             }
-            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Wake => None,
+            Input::FrameDropped { .. } | Input::Message { .. } | Input::Garbage { .. } | Input::Bundle { .. } | Input::Wake => None,
         }
     }
 
@@ -655,6 +666,11 @@ impl Driver {
         for (id, answer) in turn.answers {
             self.answer(id, answer);
         }
+        for (id, answer) in turn.bundles {
+            if let Some(reply) = self.bundles.remove(&id) {
+                let _ = reply.send(answer);
+            }
+        }
         if !turn.wants.is_empty() {
             let wants: BTreeSet<DocumentId> = turn.wants.into_iter().collect();
             let mut here = false;
@@ -697,6 +713,10 @@ impl Driver {
         self.gates = self.bureau.gates();
         let _ = self.parts.directory.send(self.bureau.directory());
         self.tell(SwarmCommand::Allow(self.bureau.allowed().into_iter().map(to_swarm).collect())).await?;
+        // The new core knows of no bundle: whoever packs or unpacks begins anew.
+        for (_, reply) in std::mem::take(&mut self.bundles) {
+            let _ = reply.send(Err(why.clone()));
+        }
         // What the links said and still waits belongs to conversations the new core does not know; those not yet begun end with the others.
         let mut links = std::mem::take(&mut self.links);
         self.pending.retain(|work| match work {

@@ -2,6 +2,7 @@
 //!
 //! A [`Handle`] is cheap to clone. Commands wait in a bounded queue; an answer comes only after what it speaks of is on disk.
 
+use accord_protocol::bundle;
 use accord_protocol::input::Command;
 use accord_protocol::view::{EventView, Refused, View};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -16,6 +17,9 @@ pub const COMMANDS_MAX: usize = 256;
 /// Events a slow listener may lag behind before it must page through `Events` again.
 pub const EVENTS_LAG_MAX: usize = 4_096;
 
+/// Where the answer to a step of a bundle goes.
+pub type BundleReply = oneshot::Sender<Result<bundle::Answer, Refused>>;
+
 /// One thing asked of the driver.
 pub enum Ask {
     /// A command for the core.
@@ -28,6 +32,15 @@ pub enum Ask {
         command: Box<Command>,
         /// Where the answer goes; a caller that left is no error.
         reply: oneshot::Sender<Result<View, Refused>>,
+    },
+    /// A step of packing or unpacking a bundle.
+    Bundle {
+        /// In whose name.
+        person: Option<String>,
+        /// What is asked.
+        ask: Box<bundle::Ask>,
+        /// Where the answer goes.
+        reply: BundleReply,
     },
     /// The account as it stands on disk.
     Account {
@@ -96,6 +109,34 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Command { person, dry_run, command: Box::new(command), reply };
         self.asks.send(ask).await.map_err(|_| Failure::unreachable("stopping"))?;
+        answer.await.map_err(|_| Failure::unreachable("stopping"))?.map_err(Failure::from)
+    }
+
+    /// A step of packing or unpacking, and its answer once it is durable.
+    ///
+    /// # Errors
+    /// As [`Handle::ask`].
+    pub async fn bundle(&self, person: Option<String>, ask: bundle::Ask) -> Result<bundle::Answer, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Bundle { person, ask: Box::new(ask), reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        Self::bundle_answer(answer).await
+    }
+
+    /// As [`Handle::bundle`], where several share a turn: answered by [`Handle::bundle_answer`], in order for one document.
+    ///
+    /// # Errors
+    /// `stopping` when the daemon is on its way down.
+    pub async fn bundle_later(&self, ask: bundle::Ask) -> Result<oneshot::Receiver<Result<bundle::Answer, Refused>>, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Bundle { person: None, ask: Box::new(ask), reply }).await.map_err(|_| Failure::unreachable("stopping"))?;
+        Ok(answer)
+    }
+
+    /// The answer to [`Handle::bundle_later`].
+    ///
+    /// # Errors
+    /// As [`Handle::ask`].
+    pub async fn bundle_answer(answer: oneshot::Receiver<Result<bundle::Answer, Refused>>) -> Result<bundle::Answer, Failure> {
         answer.await.map_err(|_| Failure::unreachable("stopping"))?.map_err(Failure::from)
     }
 

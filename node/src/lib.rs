@@ -16,6 +16,7 @@
 //! | [`doctor`] | what is wrong with this node, and what to do |
 
 pub mod api;
+pub mod bundle;
 pub mod cli;
 pub mod client;
 pub mod config;

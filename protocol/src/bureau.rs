@@ -33,6 +33,7 @@
 
 mod accounts;
 mod author;
+mod bundles;
 mod compacts;
 mod cuts;
 mod documents;
@@ -209,6 +210,8 @@ pub struct Bureau {
     lives_from: u64,
     /// Bodies a failed command left behind: read anew after the commit.
     stale: BTreeSet<DocumentId>,
+    /// Bundles being packed and unpacked.
+    bundles: bundles::Bundles,
 }
 
 impl std::fmt::Debug for Bureau {
@@ -252,6 +255,10 @@ impl Bureau {
                 let answer = self.accounted(&mut turn, person.as_deref(), dry_run, command);
                 turn.step.answers.push((id, answer));
             }
+            Input::Bundle { id, person, ask } => {
+                let answer = self.bundle_step(&mut turn, person.as_deref(), *ask);
+                turn.step.bundles.push((id, answer));
+            }
             Input::LinkUp { link, transport, outgoing } => self.link_up(&mut turn, link, transport, outgoing),
             Input::LinkDown { link } => self.link_down(&mut turn, link),
             Input::FrameDropped { link } => self.frame_dropped(&mut turn, link),
@@ -282,6 +289,7 @@ impl Bureau {
             Input::Message { message: crate::wire::Checked::Push(push), .. } => {
                 Some(push.document).filter(|document| self.documents.contains_key(document))
             }
+            Input::Bundle { ask, .. } => self.bundle_document(ask),
             _ => None,
         };
         let missing = |document: &DocumentId| !self.bodies.contains_key(document) && !self.cannot_load.contains_key(document);

@@ -63,6 +63,15 @@ pub enum Input {
         /// What was wrong, without content.
         why: String,
     },
+    /// A step of packing or unpacking a bundle; answered in [`crate::step::Step::bundles`].
+    Bundle {
+        /// Names it in the answer.
+        id: CommandId,
+        /// In whose name.
+        person: Option<String>,
+        /// What is asked.
+        ask: Box<crate::bundle::Ask>,
+    },
     /// Nothing but time.
     Wake,
 }
@@ -76,7 +85,7 @@ impl Input {
             | Input::FrameDropped { link }
             | Input::Message { link, .. }
             | Input::Garbage { link, .. } => Some(*link),
-            Input::Command { .. } | Input::Wake => None,
+            Input::Command { .. } | Input::Bundle { .. } | Input::Wake => None,
         }
     }
 }

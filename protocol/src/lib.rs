@@ -7,6 +7,7 @@
 pub mod access;
 pub mod act;
 pub mod agreement;
+pub mod bundle;
 pub mod bureau;
 pub mod cited;
 pub mod clock;

@@ -407,6 +407,16 @@ pub const TOLD_MAX: usize = 256;
 pub const CATCHING_WAIT_MS: u64 = 10 * 60 * 1_000;
 /// What an officer states in words for the account, bytes.
 pub const STATED_BYTES_MAX: usize = 500;
+/// Bytes of a bundle's records before compression. Back-pressure: whoever hands one in decides how much is read; a county's first sync is a tenth of it.
+pub const BUNDLE_RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+/// Bytes of a bundle's file. Back-pressure: so much is copied from a stick, whatever length it states.
+pub const BUNDLE_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Documents a bundle's report names as not taken; the rest is counted.
+pub const BUNDLE_REFUSALS_TOLD: usize = 256;
+/// Bundles packed, and unpacked, at a time. Back-pressure: one file each.
+pub const BUNDLES_AT_ONCE: usize = 2;
+/// One that nobody goes on with is dropped after this, milliseconds.
+pub const BUNDLE_LEFT_MS: u64 = 10 * 60 * 1_000;
 /// An invitation for a device ends after this, seconds.
 pub const INVITE_EXPIRES_S: u64 = 15 * 60;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bundle::Answer;
 use crate::id::{DocumentId, TransportKey};
 use crate::input::{CommandId, LinkId};
 use crate::time::MonoMillis;
@@ -137,6 +138,8 @@ pub struct Step {
     pub sends: Vec<Send>,
     /// Answers to commands.
     pub answers: Vec<(CommandId, Result<View, Refused>)>,
+    /// Answers to steps of packing and unpacking.
+    pub bundles: Vec<(CommandId, Result<Answer, Refused>)>,
     /// News for watchers; also in `writes`.
     pub events: Vec<EventView>,
     /// The whole allow-list, when it changed.
@@ -176,6 +179,7 @@ impl Step {
         self.purges.extend(later.purges);
         self.sends.extend(later.sends);
         self.answers.extend(later.answers);
+        self.bundles.extend(later.bundles);
         self.events.extend(later.events);
         if later.allow.is_some() {
             self.allow = later.allow;

@@ -564,6 +564,16 @@ fn version_of(kind: u8) -> u8 {
     }
 }
 
+/// Whether a message we made makes sense where nobody answers it.
+pub(crate) fn is_for_bundles(bytes: &[u8]) -> bool {
+    matches!(bytes.get(1), Some(&(STATEMENTS | AGREEMENTS | COMPACTS | LEDGER | PUSH | TERSE | PASSES | ONWARD)))
+}
+
+/// Whether a message we made asks for a document from its beginning.
+pub(crate) fn asks_anew(bytes: &[u8]) -> bool {
+    bytes.get(1) == Some(&WANT)
+}
+
 /// Why received bytes are no message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum WireError {

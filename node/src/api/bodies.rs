@@ -29,6 +29,15 @@ pub(super) struct StoreConfirm {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Bundle {
+    #[serde(rename = "for")]
+    pub to: String,
+    #[serde(default)]
+    pub all: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Officer {
     pub name: String,
     #[serde(default)]

@@ -47,12 +47,17 @@ impl Fake {
         let (swarm, _) = mpsc::channel(1);
         let config = Config { api_header_seconds: 1, api_connections_max: 4, ..Config::default() };
         let keys = KeyFolder::create(dir.path(), KdfParams::WEAKEST).expect("a new folder");
+        let (_, known) = tokio::sync::watch::channel(Arc::new(accord_keys::directory::Directory::new(NetworkId::named("test"))));
+        let secret = accord_keys::secret::HpkeSecret::from_seed([5; 32]);
+        let desk = crate::bundle::Desk::new(dir.path().join("bundles"), NetworkId::named("test"), secret, TransportKey([2; 32]), known)
+            .expect("a folder");
         let app = App::new(Inner {
             handle,
             backup_keys: Arc::new(BackupDoor::new(&keys, &[0; 32])),
             keys,
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             attempts: Attempts::default(),
+            bundles: Arc::new(desk),
             passphrases: tokio::sync::Semaphore::new(1),
             logins: tokio::sync::Mutex::new(()),
             members,
@@ -71,7 +76,9 @@ impl Fake {
             while let Some(ask) = asks.recv().await {
                 match ask {
                     Ask::Command { person, dry_run, command, reply } => drop(reply.send(core(person, dry_run, *command))),
-                    Ask::Account { .. } | Ask::Snapshot { .. } | Ask::Compact { .. } => unreachable!("no test of the routes reads a store"),
+                    Ask::Account { .. } | Ask::Snapshot { .. } | Ask::Compact { .. } | Ask::Bundle { .. } => {
+                        unreachable!("no test of the routes reads a store")
+                    }
                     Ask::Dump { reply } => drop(reply.send(vec![vec![0, 255], b"x".to_vec()])),
                 }
             }

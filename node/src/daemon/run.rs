@@ -8,7 +8,7 @@ use std::time::Duration;
 use accord_keys::directory::Directory;
 use accord_keys::id::{BureauId, CertificateId};
 use accord_keys::keyfile::KdfParams;
-use accord_keys::secret::SecretKey;
+use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::bureau::Identity;
 use accord_protocol::input::{Command, Input, LinkId};
 use accord_protocol::view::{CardView, View};
@@ -19,6 +19,7 @@ use super::notify::notify;
 use super::unlock::{self, Sources};
 use super::{RunPlan, failures, is_demo, tap};
 use crate::api::{self, App, Member, Members, server};
+use crate::bundle::Desk;
 use crate::config::Config;
 use crate::doctor::Ports;
 use crate::driver::{self, Clock, Driver};
@@ -184,8 +185,11 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let forgetting = dated.then(|| tokio::spawn(forget_old_backups(Arc::clone(&backup_keys), handle.clone(), config.backup_keep_days)));
 
     // The API.
+    let secret = HpkeSecret::from_seed(keys.hpke);
+    let desk = Desk::new(plan.data.join("bundles"), keys.network, secret, transport, known.clone())?;
     let app = App::new(api::Inner {
         handle: handle.clone(),
+        bundles: Arc::new(desk),
         keys: folder,
         backup_keys,
         backups: Arc::new(tokio::sync::Semaphore::new(1)),

@@ -136,6 +136,17 @@ impl RealDisk {
 /// Gives a file a second name.
 type Linking<'a> = dyn Fn(&Path, &Path) -> io::Result<()> + 'a;
 
+/// Renames a file to a name that is not there yet.
+pub(crate) fn rename_new(old: &Path, new: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE) {
+        // Not every file system of a medium or a share knows this.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_by_link(old, new, &|old, new| std::fs::hard_link(old, new)),
+        renamed => Ok(renamed?),
+    }
+}
+
 /// A rename that replaces nothing, where the file system has none: a second name for the file is refused as surely. A first name that stays
 /// is only a leftover.
 fn rename_by_link(old: &Path, new: &Path, link: &Linking<'_>) -> io::Result<()> {
@@ -232,14 +243,7 @@ impl Disk for RealDisk {
     }
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        let (old, new) = (self.path(from), self.path(to));
-        match renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE) {
-            // Not every file system of a medium or a share knows this.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_by_link(&old, &new, &|old, new| std::fs::hard_link(old, new))?,
-            renamed => renamed?,
-        }
+        rename_new(&self.path(from), &self.path(to))?;
         let mut open = self.handles();
         if let Some(file) = open.remove(from) {
             open.insert(to.to_owned(), file);

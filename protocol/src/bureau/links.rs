@@ -17,6 +17,7 @@ mod due;
 mod gate;
 mod greet;
 mod homeward;
+mod offline;
 mod progress;
 mod quota;
 mod receive;
@@ -51,7 +52,7 @@ use crate::input::LinkId;
 use crate::intake::{DocState, Intake, Item};
 use crate::limits;
 use crate::step::{Send, Table};
-use crate::time::MonoMillis;
+use crate::time::{MonoMillis, WallSeconds};
 use crate::wire::{self, Checked, CheckedPush, Hello, IncomingSegment, Message, Push, Reason, TipLine};
 
 /// Bytes of items put into one push before another is begun.
@@ -208,6 +209,10 @@ pub struct Link {
     came: Option<DocumentId>,
     /// Erasable parts on their way, both ways.
     pub(in crate::bureau) parts: super::parts::OnLink,
+    /// Nothing is at its other end: what is said goes into a file, what is heard comes out of one.
+    bundle: bool,
+    /// Why the last document out of a file was not taken.
+    said_no: Option<String>,
 }
 
 impl Link {
@@ -276,6 +281,8 @@ impl Link {
             came_bytes: 0,
             came: None,
             parts: super::parts::OnLink::default(),
+            bundle: false,
+            said_no: None,
         }
     }
     /// Whether a device of our own at the other end has said what goes before documents.
@@ -479,6 +486,10 @@ struct CursorBody {
     /// Which relay passes a partner had when both last compared equal, by [`Bureau::passes_shown`]: they need not be shown again while it is the same.
     #[n(9)]
     passes: Option<u64>,
+    /// It went in a bundle: who returns it took in all of that, so it may say more than was ever acknowledged. Then `policy` is that of the agreements
+    /// alone, and no greeting is noted.
+    #[n(10)]
+    bundle: Option<bool>,
 }
 
 impl Bureau {

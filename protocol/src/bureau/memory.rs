@@ -207,6 +207,10 @@ impl Memory {
     fn is_uncovered(&self, bureau: &BureauId) -> bool {
         (self.row.doubt || self.given.contains(bureau)) && !self.covered.contains(bureau)
     }
+    /// Whether an officer had to rule on this store since then.
+    pub fn was_confirmed_since(&self, at: WallSeconds) -> bool {
+        self.row.confirmed.is_some_and(|confirmed| confirmed >= at)
+    }
     /// Why, in stable words.
     pub fn words(&self) -> Vec<&'static str> {
         self.suspects.iter().map(|suspect| suspect.word()).collect()

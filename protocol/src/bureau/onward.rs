@@ -286,6 +286,7 @@ impl Bureau {
                 stale = true;
             }
             self.onward.ended.insert(bureau);
+            self.bundles.took_away();
             if self.onward.ended_due.is_none() {
                 self.onward.ended_due = Some(now.plus(limits::ENDS_EVERY_S));
                 self.write_floor(turn);

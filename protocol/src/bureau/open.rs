@@ -244,6 +244,7 @@ impl Bureau {
             reached,
             cursors,
             homeward: open_homeward(&local),
+            bundles: super::bundles::Bundles::open(&local),
             progress,
             event_position: events.keys().next_back().copied().unwrap_or(0),
             events: events.into_values().collect(),

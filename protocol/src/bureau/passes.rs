@@ -112,6 +112,7 @@ impl Bureau {
 
     /// Some bureaus may have less than before of what others issued: what of that is on its way to them, and nothing else, is made stale.
     fn make_stale(&mut self, turn: &mut Turn, ways: &BTreeSet<(BureauId, BureauId)>) {
+        self.bundles.took_away();
         let (now, documents) = (turn.now.mono, &self.documents);
         let mut stale = false;
         for link in self.links.values_mut() {
@@ -160,7 +161,10 @@ impl Bureau {
     pub(super) fn in_touch(&self, now: WallSeconds) -> bool {
         let Some((_, registrar)) = self.directory.registrar(&self.identity.bureau) else { return true };
         self.same_key(&registrar)
-            || self.links.values().any(|link| link.certificate().is_some_and(|peer| self.is_registrar_key(&peer, &registrar)))
+            || self
+                .links
+                .values()
+                .any(|link| !link.is_bundle() && link.certificate().is_some_and(|peer| self.is_registrar_key(&peer, &registrar)))
             || self.registrar_heard.is_some_and(|at| now < at.plus(limits::IN_TOUCH_S))
     }
 
@@ -448,7 +452,7 @@ impl Bureau {
     }
 
     /// Sends on one link the passes its other end is to have and was not sent: its own, and those of ours that name it.
-    fn show_passes(&mut self, turn: &mut Turn, id: LinkId) {
+    pub(super) fn show_passes(&mut self, turn: &mut Turn, id: LinkId) {
         let link = &self.links[&id];
         let Some(peer) = link.bureau() else { return };
         // What they rest on may wait to be said: they are looked for again once it was.

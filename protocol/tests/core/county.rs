@@ -8,6 +8,7 @@ use accord_keys::id::{NetworkId, TransportKey};
 use accord_keys::seal::Sealed;
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Terms, Tlp, Verb};
+use accord_protocol::bundle;
 use accord_protocol::bureau::{self, AccountLine, Bureau, FoundPlan, Identity};
 use accord_protocol::id::{BureauId, Bytes, CertificateId, DocumentId};
 use accord_protocol::input::{Command, CommandId, Draft, Input, LinkId};
@@ -43,6 +44,8 @@ pub struct Node {
     dice: u8,
     /// Links the core wished closed.
     pub closed: Vec<LinkId>,
+    /// What the core answered to steps of packing and unpacking.
+    bundled: Vec<Result<bundle::Answer, Refused>>,
 }
 
 /// Bureaus that all know each other; the link of node `a` to node `b` has the number `b`.
@@ -102,6 +105,7 @@ impl Node {
             sends: VecDeque::new(),
             wants: Vec::new(),
             closed: Vec::new(),
+            bundled: Vec::new(),
             inputs: 0,
             dice: 0,
         }
@@ -158,6 +162,7 @@ impl Node {
         self.core.committed();
         self.wants.extend(step.wants);
         self.closed.extend(step.close);
+        self.bundled.extend(step.bundles.into_iter().map(|(_, answer)| answer));
         let gates = step.gates;
         self.sends.extend(step.sends.into_iter().map(|send| (gates.of(send.link), send)).map(|(permit, send)| (send, permit)));
         step.answers.into_iter().next().map(|(_, answer)| answer)
@@ -246,6 +251,7 @@ impl County {
             sends: VecDeque::new(),
             wants: Vec::new(),
             closed: Vec::new(),
+            bundled: Vec::new(),
             inputs: 0,
             dice,
         };
@@ -359,6 +365,16 @@ impl County {
     pub fn hand(&mut self, from: usize, to: usize, message: &wire::Message) {
         let message = wire::check(&self.nodes[to].core.directory(), &network(), &message.encode()).expect("its seals verify");
         self.nodes[to].give(self.now, Input::Message { link: LinkId(from as u64), message });
+    }
+
+    /// One step of packing or unpacking on a node; what it wants to read is read.
+    pub fn bundle_step(&mut self, at: usize, ask: bundle::Ask) -> Result<bundle::Answer, Refused> {
+        self.nodes[at].give(self.now, Input::Bundle { id: CommandId(2), person: None, ask: Box::new(ask) });
+        for document in std::mem::take(&mut self.nodes[at].wants) {
+            let items = self.nodes[at].items.get(&document).cloned().unwrap_or_default();
+            self.nodes[at].core.hold_wanted(document, items).expect("what was stored reads back");
+        }
+        self.nodes[at].bundled.pop().expect("every step is answered")
     }
 
     /// Carries frames until nobody has anything to say.

@@ -7,6 +7,7 @@ mod admission;
 mod agreement_book;
 mod attacks;
 mod bounds;
+mod bundles;
 mod clock;
 mod compacts;
 mod county;

@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use accord_keys::envelope::{Dice, Opener, Sealer};
 use accord_keys::id::{HpkeKey, PublicKey, TransportKey};
 use accord_keys::seal::{Sealed, Statement, Verified};
+use accord_keys::secret::HpkeSecret;
 use accord_keys::types::StatementType;
 use accord_protocol::access::audience::Opening;
 use accord_protocol::access::consent::{Consent, ConsentAsk, OnwardAsk, OnwardRefuse};
@@ -19,6 +21,7 @@ use accord_protocol::agreement::compact::{Compact, Member};
 use accord_protocol::agreement::exchange::{Accept, Conclude, Decline, Offer};
 use accord_protocol::agreement::lifecycle::{Notice, Resume, Suspend};
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Pair, Terms, Tlp};
+use accord_protocol::bundle::{self, BundleStatement, Writer};
 use accord_protocol::equality::sketch;
 use accord_protocol::id::{AgreementId, BureauId, Bytes, CertificateId, CompactId, Digest, DocumentId, Nonce, RecordId, StatementId};
 use accord_protocol::intake::DocState;
@@ -27,6 +30,8 @@ use accord_protocol::receipt::NodeReceipt;
 use accord_protocol::rules::ChangeHash;
 use accord_protocol::segment::{self, Segment};
 use accord_protocol::wire::{Hello, Join, LedgerCounts, Message, NoPart, Part, PartsWanted, Push, Reason, TipLine, Welcome};
+
+use zeroize::Zeroizing;
 
 use crate::documents::Story;
 use crate::ledger::receipts;
@@ -323,6 +328,53 @@ fn vectors_of_receipts_of_nodes_are_frozen() {
 }
 
 #[test]
+fn vectors_of_bundles_are_frozen() {
+    let (from, to) = (&world().bureaus[0], &world().bureaus[1]);
+    let secrets = [HpkeSecret::from_seed([0x51; 32]), HpkeSecret::from_seed([0x52; 32])];
+    let dice =
+        Dice { file: [0x53; 16], key: Zeroizing::new([0x54; 32]), ephemeral: vec![Zeroizing::new([0x55; 32]), Zeroizing::new([0x56; 32])] };
+    let (mut sealer, header) = Sealer::begin(&network(), &secrets.each_ref().map(HpkeSecret::public), dice).expect("seals");
+    let mut writer = Writer::begin(&header);
+    let device = TransportKey([0x57; 32]);
+    let statements = Message::Statements(from.statements.iter().map(|bytes| Bytes(bytes.clone())).collect());
+    let cursor = Message::Cursor(Bytes(vec![0x58; 40]));
+    let mut plain = writer.record(&bundle::Record::ForAll(statements.encode()));
+    plain.extend(writer.record(&bundle::Record::ForDevice(device, cursor.encode())));
+    let (digest, records) = writer.so_far();
+    let statement = BundleStatement {
+        from: from.id,
+        certificate: from.node.id,
+        to: to.id,
+        file: Nonce([0x53; 16]),
+        digest,
+        records,
+        documents: 0,
+        wire: 7,
+        created: START,
+    };
+    let sealed = seal(statement, &[from.node.seed]);
+    plain.extend(writer.record(&bundle::Record::End(sealed.to_bytes())));
+    let whole = [header.clone(), sealer.take(&plain), sealer.finish()].concat();
+    for secret in &secrets {
+        let mut opener = Opener::begin(&network(), secret, &header).expect("opens");
+        let mut opened = Vec::new();
+        opener.take(&whole[header.len()..], &mut opened).and_then(|()| opener.finish(&mut opened)).expect("opens");
+        assert_eq!(opened, plain);
+    }
+    let named = |name: &str, bytes: &[u8]| format!("{{\"name\": \"{name}\", \"bytes\": \"{}\"}}", hex::encode(bytes));
+    let envelope =
+        vec![named("first secret", &[0x51; 32]), named("second secret", &[0x52; 32]), named("header", &header), named("file", &whole)];
+    let note = "the recipients' X25519 secrets are given; here the plaintext of the envelope is the records themselves, in a bundle it is their zstd";
+    check(
+        "bundle.json",
+        &file(
+            note,
+            &[("statement", vec![line("who packed it", &sealed).1]), ("envelope", envelope), ("records", vec![named("records", &plain)])],
+        ),
+    );
+}
+
+#[test]
 fn vectors_of_the_lifecycle_are_frozen() {
     let lines = lifecycle().into_iter().map(|(_, line)| line).collect();
     let note =
@@ -337,7 +389,8 @@ fn vectors_of_statements_are_frozen() {
     let further = [lifecycle(), onward_statements(), compact_statements()].concat();
     let kinds: BTreeSet<StatementType> = agreements.iter().chain(&sample.statements).chain(&further).map(|(kind, _)| *kind).collect();
     let here = StatementType::ALL.iter().copied().filter(|kind| !kind.is_draft() && kind.number() >= 0x0200);
-    let kinds: BTreeSet<StatementType> = kinds.into_iter().chain([StatementType::PairLine, StatementType::NodeReceipt]).collect();
+    let kinds: BTreeSet<StatementType> =
+        kinds.into_iter().chain([StatementType::PairLine, StatementType::NodeReceipt, StatementType::Bundle]).collect();
     assert_eq!(kinds, here.filter(|kind| *kind != StatementType::SegmentTip).collect(), "every frozen type of this crate");
     let bureaus =
         world.bureaus.iter().flat_map(|bureau| bureau.statements.iter().map(|bytes| format!("\"{}\"", hex::encode(bytes)))).collect();

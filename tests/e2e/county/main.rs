@@ -9,6 +9,7 @@
 mod api;
 mod audit;
 mod backup;
+mod bundles;
 mod clocks;
 mod compact;
 mod files;

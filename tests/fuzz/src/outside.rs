@@ -4,9 +4,14 @@
 use std::collections::BTreeSet;
 
 use accord_keys::directory::Directory;
+use accord_keys::envelope::{self, Opener};
+use accord_keys::id::TransportKey;
 use accord_keys::seal::Sealed;
+use accord_keys::secret::HpkeSecret;
 use accord_protocol::access::log::{Genesis, Record};
 use accord_protocol::access::pass::RelayPass;
+use accord_protocol::bundle::{BundleError, Ends, Reader};
+use accord_protocol::id::Nonce;
 use accord_protocol::ledger::Line;
 use accord_protocol::proof::{MAGIC, Proof, ProofFile, ProofStatement};
 use accord_protocol::segment;
@@ -20,6 +25,11 @@ pub const SEGMENT: u8 = 1;
 pub const BODY: u8 = 2;
 /// First byte of an input: which committed proof, then what to do to its body: two bytes where, one byte what is changed there.
 pub const LIES: u8 = 3;
+
+/// First byte of an input: the records of a bundle, as whoever packs one may write them.
+pub const BUNDLE: u8 = 4;
+/// First byte of an input: a bundle's file.
+pub const ENVELOPE: u8 = 5;
 
 /// The committed proofs and what they state.
 pub struct Outside {
@@ -58,11 +68,44 @@ impl Outside {
         let Some((kind, rest)) = data.split_first() else { return };
         match *kind {
             STATEMENT => self.statement(rest),
+            BUNDLE => self.bundle(rest),
+            ENVELOPE => self.envelope(rest),
             SEGMENT => drop(segment::decode(rest)),
             BODY => self.proof(rest),
             LIES => self.lies(rest),
             _ => drop(ProofFile::from_bytes(data)),
         }
+    }
+
+    /// Pieces of whatever size read the same, and nobody's seal stands under what nobody sealed.
+    fn bundle(&self, plain: &[u8]) {
+        let read = |size: usize| {
+            let mut reader = Reader::begin(b"header");
+            let (mut ends, mut records) = (Ends::default(), 0_u64);
+            for piece in plain.chunks(size) {
+                reader.take(piece)?;
+                while let Some(record) = reader.record()? {
+                    ends.look(&record, &TransportKey([1; 32]));
+                    records += 1;
+                }
+            }
+            let content = reader.finish()?;
+            assert_eq!(content.1 + 1, records);
+            Ok::<_, BundleError>((content, ends))
+        };
+        let whole = read(plain.len().max(1));
+        assert_eq!(whole.is_ok(), read(7).is_ok());
+        if let Ok((content, ends)) = whole {
+            assert!(ends.verify(&self.network, Nonce([1; 16]), content).is_err());
+        }
+    }
+
+    /// What was not sealed to a key does not open by it.
+    fn envelope(&self, file: &[u8]) {
+        let Some(head) = file.first_chunk() else { return };
+        let Some(length) = envelope::header_bytes(head).ok().filter(|length| *length <= file.len()) else { return };
+        let (header, _) = file.split_at(length);
+        assert!(Opener::begin(&self.network, &HpkeSecret::from_seed([9; 32]), header).is_err());
     }
 
     fn statement(&self, bytes: &[u8]) {

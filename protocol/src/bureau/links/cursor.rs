@@ -59,6 +59,10 @@ pub(in crate::bureau) struct Returned {
     pub heard_of: Option<due::HeardOf>,
     /// Which of our passes it had then.
     pub passes: Option<u64>,
+    /// It went in a bundle.
+    pub of_bundle: bool,
+    /// See [`CursorBody`].
+    pub policy: Option<Digest>,
 }
 
 impl Bureau {
@@ -75,18 +79,20 @@ impl Bureau {
     pub(in crate::bureau) fn seal_cursor(&self, turn: &mut Turn, id: LinkId, peer: &Peer, reached: Reached) -> Vec<u8> {
         // Of this link alone: a copy of the device, or a link of its that died unnoticed, may have heard more than who is here.
         let link = &self.links[&id];
-        let (transport, greeting) = (&link.transport, link.greeting);
+        let (transport, greeting) = (&link.transport, link.greeting.filter(|_| !link.bundle));
+        let bundle = link.bundle.then_some(true);
         let body = CursorBody {
             version: VERSION,
             index: crate::id::Nonce(self.index_id),
             reached,
-            policy: self.policy_digest(&peer.bureau, turn),
+            policy: if link.bundle { self.bundle_policy(turn, &peer.bureau) } else { self.policy_digest(&peer.bureau, turn) },
             sequence: self.sequence,
             slots: self.slot_bytes(),
             greeting,
             theirs: self.lasting(&peer.bureau),
             heard_of: link.heard_of.filter(|_| link.own),
             passes: link.passes.filter(|_| !link.own),
+            bundle,
         };
         let mut nonce = [0; 24];
         nonce.copy_from_slice(&turn.draw()[..24]);
@@ -119,7 +125,11 @@ impl Bureau {
         });
         let body = opened.as_ref().map(|(body, _)| body);
         let told = body.filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
+        let told = self.bundles.with_brought(transport, told, cursor.is_none());
+        let of_bundle = body.is_some_and(|body| body.bundle.is_some());
         let (reached, believed) = match (told, self.reached.get(transport)) {
+            // Who returns what came in a bundle took in all of it, acknowledged or not.
+            (Some(told), _) if of_bundle => (told, true),
             // What we know to be acknowledged bounds what a returned cursor may claim: a later push may have overtaken a dropped one.
             (Some(told), Some(own)) => (Reached { base: told.base.min(own.base), walked: told.walked.min(own.walked) }, true),
             (Some(told), None) => (told, true),
@@ -137,7 +147,8 @@ impl Bureau {
             sequence: body.sequence.max(body.reached.walked),
             slots: slots.clone(),
         });
-        Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes }
+        let policy = body.map(|body| body.policy);
+        Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes, of_bundle, policy }
     }
 
     /// Gives a peer its cursor if that is due.
@@ -174,6 +185,7 @@ impl Bureau {
         let reached = Reached { base: reached.base.min(now.base), walked: reached.walked.min(now.walked) };
         let cursor = Bytes(self.seal_cursor(turn, id, &peer, reached));
         self.send(turn, id, &Message::Cursor(cursor), false);
+        self.told_how_far(turn, &transport);
         self.memory.handed(peer.certificate);
         if let Some(link) = self.links.get_mut(&id) {
             link.cursor_given = Some(turn.now.mono);

@@ -111,6 +111,10 @@ impl Dues {
     pub fn has_later(&self) -> bool {
         !self.later.is_empty()
     }
+    /// The newest mark that waits for its answer.
+    pub fn newest_mark(&self) -> Option<u64> {
+        self.marks.back().map(|(mark, _)| *mark)
+    }
     /// One more mark, behind all that was said.
     fn mark(&mut self) -> u64 {
         self.last_mark += 1;

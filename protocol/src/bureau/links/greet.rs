@@ -10,19 +10,7 @@ impl Bureau {
         }
         let Some(candidate) = self.directory.by_transport(&transport) else { return };
         let bureau = self.directory.certificate(&candidate).expect("listed by the directory").body().bureau;
-        let statements = self.introduction();
-        let hello = Hello {
-            network: self.identity.network,
-            bureau: self.identity.bureau,
-            certificate: self.identity.certificate,
-            wall: turn.stamp,
-            cursor: self.cursors.get(&transport).cloned().map(Bytes),
-            own_root: self.directory.root_head(&self.identity.bureau).expect("our own root is known"),
-            your_root: self.directory.root_head(&bureau),
-            statements,
-            version: wire::VERSION,
-            ledger: self.ledger_counts(&bureau),
-        };
+        let hello = self.hello_to(turn, bureau, &transport);
         self.send(turn, id, &Message::Hello(hello), false);
     }
 
@@ -108,7 +96,8 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn live_links(&self, with: impl Fn(BureauId) -> bool) -> Vec<LinkId> {
-        let told_only = |link: &Link| link.own && link.certificate().is_some_and(|peer| self.directory.revoked(&peer).is_some());
+        let told_only =
+            |link: &Link| link.bundle || link.own && link.certificate().is_some_and(|peer| self.directory.revoked(&peer).is_some());
         self.links.iter().filter(|(_, link)| link.bureau().is_some_and(&with) && !told_only(link)).map(|(id, _)| *id).collect()
     }
 
@@ -188,7 +177,7 @@ impl Bureau {
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
         let returned = self.returned_cursor(&transport, &peer.bureau, hello.cursor.as_ref());
-        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes } = returned;
+        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes, of_bundle, .. } = returned;
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
@@ -231,6 +220,9 @@ impl Bureau {
                 self.drop_invite(turn, &transport);
             }
         }
+        if of_bundle && believed {
+            self.note_reached(turn, &transport, reached);
+        }
         self.recollect(turn, &peer, memory);
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);
@@ -245,6 +237,7 @@ impl Bureau {
             self.passes_had(turn, id, &peer, passes);
         }
         if let Some(counts) = hello.ledger.filter(|_| !own) {
+            self.note_lines_known(turn, &peer.bureau, counts);
             self.say_ledger(id, peer.bureau, counts);
         }
         // What is told from now on comes after what it rests on.
@@ -252,7 +245,7 @@ impl Bureau {
     }
 
     /// Who says hello may not stand: of what it brings only the chain of the device it says it is is learnt, its roots, its issuer and itself.
-    fn learn_chain(&mut self, turn: &mut Turn, id: LinkId, hello: &Hello, statements: Vec<wire::IdentityStatement>) {
+    pub(in crate::bureau) fn learn_chain(&mut self, turn: &mut Turn, id: LinkId, hello: &Hello, statements: Vec<wire::IdentityStatement>) {
         let partner = Some(hello.bureau).filter(|bureau| *bureau != self.identity.bureau);
         let device = statements.iter().find_map(|statement| match statement {
             wire::IdentityStatement::Certificate(own) if own.certificate_id() == hello.certificate => Some(own.body().issuer),
@@ -298,21 +291,23 @@ impl Bureau {
         match greeting {
             None => self.greet_own(id),
             Some(_) if knows => self.show_compacts(id),
-            Some(greeting) => {
-                self.say_statements(id, greeting.statements);
-                self.say_statements(id, greeting.evidence);
-                self.show_compacts(id);
-                for page in agreement_pages(greeting.agreements) {
-                    self.say(id, &page, false);
-                }
-            }
+            Some(greeting) => self.say_greeting(id, greeting),
         }
         self.passes_dirty = true;
         self.onward.dirty = true;
     }
 
+    pub(super) fn say_greeting(&mut self, id: LinkId, greeting: Greeting) {
+        self.say_statements(id, greeting.statements);
+        self.say_statements(id, greeting.evidence);
+        self.show_compacts(id);
+        for page in agreement_pages(greeting.agreements) {
+            self.say(id, &page, false);
+        }
+    }
+
     /// What our own devices hear: everything known of other bureaus too, as far as a link holds it at a time.
-    fn greet_own(&mut self, id: LinkId) {
+    pub(super) fn greet_own(&mut self, id: LinkId) {
         self.say_statements(id, self.public_statements(true));
         // How we stand with others does not wait for all they ever certified.
         let officers: Vec<CertificateId> = self.book.pairs().flat_map(|pair| self.book.officers_of(pair)).collect();

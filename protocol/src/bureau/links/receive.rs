@@ -324,6 +324,7 @@ impl Bureau {
 
     /// A document's owner took something away: what waits to go to others may be for who was just cut.
     fn stale_but(&mut self, turn: &mut Turn, id: LinkId, document: DocumentId) {
+        self.bundles.took_away();
         let mut stale = false;
         for (_, link) in self.links.iter_mut().filter(|(other, link)| **other != id && link.may_speak_of(&document, turn.now.mono)) {
             link.make_stale();
@@ -549,6 +550,9 @@ impl Bureau {
         let bureau = self.links.get(&id).and_then(Link::bureau);
         if let Some(link) = self.links.get_mut(&id) {
             link.note_refused(document);
+            if link.bundle {
+                link.said_no = Some(why.to_owned());
+            }
         }
         if !self.is_noise(turn, id) {
             if let Some(bureau) = bureau.filter(|bureau| *bureau != self.identity.bureau) {

@@ -108,7 +108,7 @@ impl Bureau {
     }
 
     /// Sends what lies next in the walk, as far as credit and what is at hand allow.
-    fn walk_on(&mut self, turn: &mut Turn, id: LinkId) {
+    pub(super) fn walk_on(&mut self, turn: &mut Turn, id: LinkId) {
         loop {
             let link = &self.links[&id];
             if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX || link.has_dues() {
@@ -151,7 +151,7 @@ impl Bureau {
                     self.passed(id, document, walk_to);
                     continue;
                 }
-                Ok(_) if walk_to.is_some() && !link.own && self.left_to_owner(&peer, &document) => {
+                Ok(_) if walk_to.is_some() && !link.own && !link.bundle && self.left_to_owner(&peer, &document) => {
                     self.passed(id, document, walk_to);
                     continue;
                 }
@@ -374,7 +374,8 @@ impl Bureau {
         let last_for_now = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
         // One just went along: the burst it belonged to gets one at its end.
         let rests = link.cursor_given.map(|at| at.plus(limits::CURSOR_REST_MS)).filter(|until| turn.now.mono < *until);
-        let due = rest.is_none() && (link.since_cursor >= limits::CURSOR_EVERY_PUSHES || (last_for_now && rests.is_none()));
+        // In a bundle it comes behind everything.
+        let due = rest.is_none() && !link.bundle && (link.since_cursor >= limits::CURSOR_EVERY_PUSHES || (last_for_now && rests.is_none()));
         let cursor = due.then(|| Bytes(self.seal_cursor(turn, id, peer, reached)));
         if let Some(link) = self.links.get_mut(&id) {
             link.since_cursor = if due { 0 } else { link.since_cursor + 1 };
@@ -412,7 +413,8 @@ impl Bureau {
             turn.step.sends.push(Send { link: id, bytes, gated: true });
         }
         if !self.links[&id].own && begun.is_none() {
-            self.account(turn, "sent", Some(document), Some(peer.bureau), Some(peer.certificate), &permit.cites());
+            let word = if self.links[&id].bundle { "packed" } else { "sent" };
+            self.account(turn, word, Some(document), Some(peer.bureau), Some(peer.certificate), &permit.cites());
         }
     }
 

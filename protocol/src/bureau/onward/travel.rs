@@ -50,7 +50,7 @@ impl Bureau {
     }
 
     /// Sends on one link our asks that wait for an answer and our answers that may not have arrived, once a session each.
-    fn tell_asks(&mut self, turn: &mut Turn, id: LinkId) {
+    pub(in crate::bureau) fn tell_asks(&mut self, turn: &mut Turn, id: LinkId) {
         // What was told and left out there for a passing reason, as a share used up, gets through the next time.
         if let Some(link) = self.links.get_mut(&id)
             && turn.now.mono >= link.told_since.plus(limits::ONWARD_AGAIN_S * 1_000)
