@@ -229,7 +229,7 @@ pub struct DocState {
     founding: BTreeMap<ChangeHash, Option<Act>>,
     /// What changes quote, and changes that quote somebody unknown.
     quotes: BTreeMap<ChangeHash, Vec<reentry::Quoted>>,
-    quotes_waiting: BTreeSet<ChangeHash>,
+    quotes_waiting: BTreeMap<CertificateId, BTreeSet<ChangeHash>>,
     /// Files that changes attach; through a quote under the wrapper's uuid.
     attached: BTreeMap<ChangeHash, Vec<(Option<Nonce>, Digest)>>,
     waiting_segments: Vec<Arc<CheckedSegment>>,
@@ -276,7 +276,7 @@ impl DocState {
             raw: BTreeMap::new(),
             founding: BTreeMap::new(),
             quotes: BTreeMap::new(),
-            quotes_waiting: BTreeSet::new(),
+            quotes_waiting: BTreeMap::new(),
             attached: BTreeMap::new(),
             waiting_segments: Vec::new(),
             waiting_records: BTreeMap::new(),

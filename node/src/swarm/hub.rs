@@ -465,7 +465,7 @@ impl Hub {
             // Without randomness the pause is the whole one: late, but never a stampede of our own making.
             let random = getrandom::u64().unwrap_or(u64::MAX);
             let pause = if duplicate {
-                Backoff::after_duplicate(self.limits.redial_first, random)
+                peer.backoff.after_duplicate(self.limits.redial_first, self.limits.redial_max, random)
             } else {
                 peer.backoff.pause(self.limits.redial_first, self.limits.redial_max, random)
             };

@@ -6,11 +6,14 @@ use accord_keys::id::TransportKey;
 
 /// Doublings after which the pause no longer matters; keeps the shift in range.
 const DOUBLINGS_MAX: u32 = 16;
+/// Duplicates in a row, without a link that was of use between them, after which the pause is short.
+const DUPLICATES_MAX: u32 = 2;
 
 /// Pauses that grow with each failure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Backoff {
     failures: u32,
+    duplicates: u32,
 }
 
 impl Backoff {
@@ -26,8 +29,13 @@ impl Backoff {
 
     /// The pause after the partner said that it is linked with us already. Where we hold no such link, the one it means died with a process of ours, and
     /// the next attempt takes its place ([`replaces`]): so it is soon, and no failure. Not at once: of two that dialled each other the other's
-    /// connection may still be on its way.
-    pub(super) fn after_duplicate(first: Duration, random: u64) -> Duration {
+    /// connection may still be on its way. Said again and again it is a failure like any other: two copies of one device would take each other's place for
+    /// ever, or the partner says it to whoever comes.
+    pub(super) fn after_duplicate(&mut self, first: Duration, max: Duration, random: u64) -> Duration {
+        if self.duplicates >= DUPLICATES_MAX {
+            return self.pause(first, max, random);
+        }
+        self.duplicates += 1;
         let half = first / 2;
         half + Self::default().pause(half, half, random)
     }
@@ -73,7 +81,7 @@ mod tests {
 
     #[test]
     fn jitter_spreads_over_the_whole_pause() {
-        let pause = |random| Backoff { failures: 3 }.pause(FIRST, MAX, random);
+        let pause = |random| Backoff { failures: 3, duplicates: 0 }.pause(FIRST, MAX, random);
         assert_eq!(pause(0), Duration::ZERO);
         assert_eq!(pause(u64::MAX), Duration::from_secs(8));
         assert!(pause(u64::MAX / 2).abs_diff(Duration::from_secs(4)) < Duration::from_millis(1));
@@ -100,9 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn after_a_partner_that_thinks_it_is_linked_the_pause_is_short_and_never_grows() {
-        let pauses = [0, u64::MAX / 2, u64::MAX].map(|random| Backoff::after_duplicate(FIRST, random).as_millis());
+    fn after_a_partner_that_thinks_it_is_linked_the_pause_is_short_until_it_says_so_again_and_again() {
+        let pauses = [0, u64::MAX / 2, u64::MAX].map(|random| Backoff::default().after_duplicate(FIRST, MAX, random).as_millis());
         assert_eq!((pauses[0], pauses[2]), (500, 1_000));
         assert!((740..=760).contains(&pauses[1]), "{pauses:?}");
+        let mut backoff = Backoff::default();
+        let ceilings: Vec<u128> = (0..7).map(|_| backoff.after_duplicate(FIRST, MAX, u64::MAX).as_millis()).collect();
+        assert_eq!(ceilings, [1_000, 1_000, 1_000, 2_000, 4_000, 8_000, 16_000]);
     }
 }

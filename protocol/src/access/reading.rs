@@ -24,6 +24,8 @@ pub enum Contact {
     Home,
     /// A laptop that was last told so then.
     Away(WallSeconds),
+    /// A laptop that knows that its certificate was revoked, linked or not.
+    Revoked(CertificateId),
 }
 
 /// How long a laptop keeps a document readable.
@@ -57,7 +59,11 @@ pub fn check_reading(
     if let Some((certificate, member)) = reader {
         check_person(book, facts, certificate, member, Verb::Read, now)?;
     }
-    let Contact::Away(since) = contact else { return Ok(()) };
+    let since = match contact {
+        Contact::Home => return Ok(()),
+        Contact::Away(since) => since,
+        Contact::Revoked(certificate) => return Err(Refusal::NotThisMember { certificate, verb: Verb::Read }),
+    };
     let allowed = offline_days(book, facts, bureau, reader.map(|(_, member)| member), now);
     if now < allowed.locks(since) { Ok(()) } else { Err(Refusal::ReadingLocked { clause: allowed.clause, since, days: allowed.days }) }
 }

@@ -112,11 +112,15 @@ impl Bureau {
     }
 
     /// Notes that a document was shown to somebody: once an hour for each reader.
-    pub(super) fn note_read(&mut self, turn: &mut Turn, document: DocumentId, person: Option<&str>) {
+    /// Uptime of a laptop counts up to the last content that was shown, whatever ends the process and whoever sets the clock back then.
+    pub(super) fn shown_here(&mut self, turn: &mut Turn) {
         if self.is_laptop() {
-            // Uptime counts up to the last thing that was shown, whatever ends the process and whoever sets the clock back then.
             self.write_floor(turn);
         }
+    }
+
+    pub(super) fn note_read(&mut self, turn: &mut Turn, document: DocumentId, person: Option<&str>) {
+        self.shown_here(turn);
         let reader = self.reader(person);
         let now = turn.now.mono;
         let hour = |at: &MonoMillis| at.plus(limits::READ_NOTED_EVERY_MS) > now;

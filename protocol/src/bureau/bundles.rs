@@ -535,6 +535,11 @@ impl Bureau {
             turn.put(Table::Local, &[BROUGHT, &transport.0].concat(), super::rows::write(&brought));
             self.note_reached(turn, &transport, to);
         }
+        // To the end means with all that goes before documents: as far as a laptop's reading goes it was at home when this was made.
+        let registrar = self.directory.registrar(&self.identity.bureau).map(|(_, registrar)| registrar);
+        if self.is_laptop() && registrar.is_some_and(|registrar| self.is_registrar_key(&body.certificate, &registrar)) {
+            self.note_told(turn, body.created);
+        }
         if self.bundles.heard.get(&transport).is_none_or(|heard| body.created > *heard) {
             self.bundles.heard.insert(transport, body.created);
             turn.put(Table::Local, &[HEARD, &transport.0].concat(), body.created.0.to_be_bytes().to_vec());

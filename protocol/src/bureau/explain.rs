@@ -247,8 +247,13 @@ impl Bureau {
         }
         let (own, rights, contact) = (self.identity.bureau, known.rights(), self.contact());
         let facts = known.facts(&rights);
-        let answer = access::check_reading(&known.book, &facts, own, None, contact, known.at);
-        let allowed = access::offline_days(&known.book, &facts, own, None, known.at);
+        let allowed = self.offline_days_here(turn, &facts);
+        let reader = self.readers(None).into_iter().find_map(|reader| {
+            let member = self.directory.certificate(&reader.certificate)?.body();
+            let days = access::offline_days(&known.book, &facts, own, Some(member), known.at).days;
+            (days == allowed.days).then_some((&reader.certificate, member))
+        });
+        let answer = access::check_reading(&known.book, &facts, own, reader, contact, known.at);
         let since = if let Contact::Away(since) = contact { since } else { turn.stamp };
         let mut way = WayView {
             verb: "show".to_owned(),

@@ -173,7 +173,7 @@ impl Bureau {
             || self.directory.certificate(other).is_some_and(|certificate| certificate.body().key == self.own_certificate().key)
     }
 
-    fn is_registrar_key(&self, peer: &CertificateId, registrar: &CertificateId) -> bool {
+    pub(super) fn is_registrar_key(&self, peer: &CertificateId, registrar: &CertificateId) -> bool {
         let key = |id: &CertificateId| self.directory.certificate(id).map(|certificate| certificate.body().key);
         peer == registrar || (key(peer).is_some() && key(peer) == key(registrar))
     }
@@ -182,10 +182,14 @@ impl Bureau {
     ///
     /// A hello is not enough, as it is for sending to partners: it comes before anything was learnt of what the registrar knows, and whoever
     /// holds a lost laptop could let in the hello and nothing behind it, for ever. What counts is that the registrar went on to documents: by then all
-    /// that goes first on a link (roots, revocations, agreements, suspensions) has come. A revoked laptop is told of its revocation and never gets there.
+    /// that goes first on a link (roots, revocations, agreements, suspensions) has come. A laptop that was told of its own revocation shows nothing more,
+    /// however long its link stays.
     pub(super) fn contact(&self) -> Contact {
         if !self.is_laptop() {
             return Contact::Home;
+        }
+        if self.directory.revoked(&self.identity.certificate).is_some() {
+            return Contact::Revoked(self.identity.certificate);
         }
         let registrar = self.directory.registrar(&self.identity.bureau).map(|(_, registrar)| registrar);
         let told = |link: &Link| {
@@ -233,6 +237,11 @@ impl Bureau {
         if self.registrar_told.is_some_and(|told| told > turn.stamp) {
             self.registrar_told = None;
             self.note_told(turn, turn.stamp);
+        }
+        if self.registrar_heard.is_some_and(|heard| heard > turn.stamp) {
+            self.registrar_heard = Some(turn.stamp);
+            turn.put(Table::Local, b"registrar_heard", turn.stamp.0.to_be_bytes().to_vec());
+            self.next_policy = self.next_policy_change(turn.effective);
         }
     }
 
@@ -349,7 +358,7 @@ impl Bureau {
         (lines, ends)
     }
 
-    /// Passes that came over a link. What cannot be judged yet or is no matter of ours is left; it is shown again at the next greeting.
+    /// Passes that came over a link. What cannot be judged yet or is no matter of ours is left; it is shown again at a meeting on another day.
     pub(super) fn passes_came(&mut self, turn: &mut Turn, id: LinkId, passes: Vec<Verified<RelayPass>>) {
         let Some(from) = self.links.get(&id).and_then(super::links::Link::bureau) else { return };
         let own = from == self.identity.bureau;

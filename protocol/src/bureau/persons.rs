@@ -57,7 +57,7 @@ impl Bureau {
     }
 
     /// Who may be reading: the officer named, or everybody logged in.
-    fn readers(&self, person: Option<&str>) -> Vec<&Unlocked> {
+    pub(super) fn readers(&self, person: Option<&str>) -> Vec<&Unlocked> {
         let name = person.map(|p| p.split_once('/').map_or(p, |(name, _)| name));
         self.unlocked.values().filter(|unlocked| name.is_none_or(|name| unlocked.name == name)).collect()
     }
@@ -119,9 +119,9 @@ impl Bureau {
         }
     }
 
-    /// Whether a document is locked here for whoever is logged in: then not even its title is shown.
+    /// Whether a laptop shows nothing of a document to whoever is logged in, not even its title.
     pub(super) fn is_locked(&self, turn: &Turn, summary: &Summary) -> bool {
-        self.is_laptop() && self.listed(turn, None)(summary) == Seen::Locked
+        self.is_laptop() && self.listed(turn, None)(summary) != Seen::Open
     }
 
     /// What a laptop says of its own reading; a node has nothing to say.
@@ -135,7 +135,11 @@ impl Bureau {
         Some(ReadingView {
             home: contact == Contact::Home,
             since: since.0,
-            locked: if contact == Contact::Home { 0 } else { locks.locked },
+            locked: match contact {
+                Contact::Home => 0,
+                Contact::Away(_) => locks.locked,
+                Contact::Revoked(_) => self.documents.len() as u64,
+            },
             next: locks.next.map_or(0, |at| at.0),
             days_left: locks.next.map_or(0, |at| at.0.saturating_sub(turn.effective.0) / DAY_S),
         })
@@ -156,6 +160,13 @@ impl Bureau {
         }
     }
 
+    /// How many days this laptop keeps a document readable for whoever is logged in: of several officers the one it locks first for.
+    pub(super) fn offline_days_here(&self, turn: &Turn, facts: &access::Facts<'_>) -> access::Allowed {
+        let of = |reader| access::offline_days(&self.book, facts, self.identity.bureau, reader, turn.effective);
+        let members = self.readers(None).into_iter().filter_map(|reader| self.directory.certificate(&reader.certificate));
+        members.map(|member| of(Some(member.body()))).min_by_key(|allowed| allowed.days).unwrap_or_else(|| of(None))
+    }
+
     /// What is locked, and what locks next, of all that is here, counted from a contact. What is alike is asked about once.
     fn locks(&self, turn: &Turn, since: WallSeconds) -> Locks {
         let own = self.identity.bureau;
@@ -163,9 +174,7 @@ impl Bureau {
         let mut locks = Locks::default();
         for summary in self.documents.values() {
             let alike = (summary.owner, summary.category, summary.tlp, summary.rights.bureaus.get(&own).and_then(|held| held.via));
-            let at = *known
-                .entry(alike)
-                .or_insert_with(|| access::offline_days(&self.book, &summary.facts(), own, None, turn.effective).locks(since));
+            let at = *known.entry(alike).or_insert_with(|| self.offline_days_here(turn, &summary.facts()).locks(since));
             if at <= turn.effective {
                 locks.locked += 1;
             } else {

@@ -41,6 +41,7 @@ impl Bureau {
             other => Refused::new(RefusedKind::Fault, "cannot_prove").with("id", document.short()).with("why", other),
         })?;
         let number = self.documents.get(&document).map(|summary| summary.number.clone()).unwrap_or_default();
+        self.shown_here(turn);
         let reader = self.reader(person);
         self.account(turn, "proof_export", Some(document), None, reader, if full { "full" } else { "" });
         Ok(View::Proof(ProofView { document: document.to_string(), number, entry, bytes: accord_keys::armour::encode_base64(&bytes) }))

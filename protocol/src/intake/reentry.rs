@@ -4,7 +4,7 @@
 //! a bureau its own ([`crate::access::may_reenter`]); any other wrapper is stored like every act and shows nothing. Acts carry a uuid and count
 //! once: if the original is let in after all, the one settled first stands. What was written into the shared text is not entered again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::directory::Directory;
 use accord_keys::time::WallSeconds;
@@ -44,7 +44,7 @@ pub(super) struct Quoted {
 /// Why a quote shows nothing.
 enum Unread {
     /// The author's certificate is not here yet.
-    Waiting,
+    Waiting(CertificateId),
     /// It proves nothing, for ever.
     Broken,
 }
@@ -56,7 +56,7 @@ fn read(directory: &Directory, document: &DocumentId, act: &Act) -> Result<Quote
     if quoted.document != *document || quoted.changes.len() != 1 {
         return Err(Unread::Broken);
     }
-    let author = directory.certificate(&quoted.certificate).ok_or(Unread::Waiting)?.body();
+    let author = directory.certificate(&quoted.certificate).ok_or(Unread::Waiting(quoted.certificate))?.body();
     let checked = segment::check(directory.network(), author, quoted).map_err(|_| Unread::Broken)?;
     let here = checked.positions().first().ok_or(Unread::Broken)?;
     let (change, cited) = (here.change, here.cited);
@@ -75,15 +75,19 @@ impl DocState {
         for act in wrappers(change) {
             match read(directory, &self.log.document(), &act) {
                 Ok(quoted) => self.quotes.entry(*hash).or_default().push(quoted),
-                Err(Unread::Waiting) => drop(self.quotes_waiting.insert(*hash)),
+                Err(Unread::Waiting(author)) => drop(self.quotes_waiting.entry(author).or_default().insert(*hash)),
                 Err(Unread::Broken) => {}
             }
         }
     }
 
-    /// Certificates became known: what quotes somebody unknown until now is read again.
+    /// Certificates may have become known: what quotes somebody unknown until now is read again, and nothing else. Whoever quotes somebody who does
+    /// not exist costs each push a look into the directory, and no reading of what he wrote.
     pub(super) fn retry_quotes(&mut self, directory: &Directory) {
-        for hash in std::mem::take(&mut self.quotes_waiting) {
+        let known: Vec<CertificateId> =
+            self.quotes_waiting.keys().filter(|author| directory.certificate(author).is_some()).copied().collect();
+        let ready: BTreeSet<ChangeHash> = known.iter().filter_map(|author| self.quotes_waiting.remove(author)).flatten().collect();
+        for hash in ready {
             let Some(change) = self.raw.get(&hash).and_then(|raw| rules::parse(raw).ok()) else { continue };
             self.quotes.remove(&hash);
             self.note_quotes(directory, &hash, &change);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accord_keys::certificate::MemberKind;
 use accord_keys::envelope::{self, Dice, EnvelopeError, Opener, Sealer};
 use accord_keys::id::NetworkId;
 use accord_keys::revocation::{Revocation, RevocationClass, RevocationTarget};
@@ -597,6 +598,28 @@ fn what_crosses_between_devices_of_one_bureau_is_all_of_it() {
     let nobody = pack_for(&mut county, A, &format!("{OWN_DEVICES}/ffff"), false).expect_err("no such device");
     assert_eq!(nobody.code, "bundle_no_device");
     assert_eq!(unpack(&mut county, A, &packed.file).expect_err("its own"), "holds nothing for this device");
+}
+
+#[test]
+fn a_bundle_of_its_registrar_opens_what_a_laptop_locked() {
+    let (mut county, _) = apart();
+    let id = county.open_case(A, &[B], "case", "text");
+    let laptop = county.add_device(A, MemberKind::Laptop);
+    county.link(A, laptop, true);
+    county.pass(120);
+    county.link(A, laptop, false);
+    let early = pack_for(&mut county, A, OWN_DEVICES, true).expect("packs");
+    county.pass(31 * 86_400);
+    let show = |county: &mut County| {
+        let shown = county.asked(laptop, None, false, Command::DocumentShow { id: id.clone() });
+        shown.err().map(|refused| refused.code).unwrap_or_default()
+    };
+    assert_eq!(show(&mut county), "reading_locked");
+    let late = pack_for(&mut county, A, OWN_DEVICES, true).expect("packs");
+    unpack(&mut county, laptop, &early.file).expect("unpacks");
+    assert_eq!(show(&mut county), "reading_locked", "that one was made a month ago");
+    unpack(&mut county, laptop, &late.file).expect("unpacks");
+    assert_eq!(show(&mut county), "");
 }
 
 #[test]

@@ -399,8 +399,8 @@ fn a_hello_alone_unlocks_nothing() {
 }
 
 #[test]
-fn a_laptop_that_was_revoked_is_told_so_and_its_lock_runs_on() {
-    let (mut county, theirs, _) = travelling(Some(1));
+fn a_laptop_that_was_told_of_its_revocation_shows_nothing_however_long_its_link_stays() {
+    let (mut county, theirs, own) = travelling(Some(1));
     county.link(B, L, false);
     let (identity, device) = (county.nodes[B].identity.clone(), county.nodes[L].identity.certificate);
     let body = Revocation {
@@ -413,10 +413,44 @@ fn a_laptop_that_was_revoked_is_told_so_and_its_lock_runs_on() {
     let sealed = Sealed::seal(&identity.network, body, &[&SecretKey::from_seed([82; 32])]).expect("seals");
     county.ask(B, Command::Install { bytes: sealed.to_bytes() });
     county.pass(DAY / 2);
+    assert_eq!(word(&mut county, L, &theirs), "", "it does not know");
     county.link(B, L, true);
-    county.pass(DAY / 2 + 60);
-    assert!(county.nodes[L].core.directory().revoked(&device).is_some(), "it was told");
-    assert_eq!(word(&mut county, L, &theirs), "reading_locked");
+    for _ in 0..2 {
+        county.pass(60);
+        assert!(county.nodes[L].core.directory().revoked(&device).is_some(), "it was told");
+        assert_eq!((word(&mut county, L, &theirs), word(&mut county, L, &own)), ("may_not_read".to_owned(), "may_not_read".to_owned()));
+        assert!(listed_titles(&mut county).iter().all(String::is_empty), "nor in lists");
+        county.pass(DAY);
+    }
+    let told = status(&mut county).expect("a laptop");
+    assert_eq!((told.home, told.locked), (false, 2));
+}
+
+/// Titles the laptop lists.
+fn listed_titles(county: &mut County) -> Vec<String> {
+    let View::Documents { documents } = county.asked(L, None, false, Command::CaseList).expect("a list") else { panic!("a list") };
+    documents.into_iter().map(|line| line.title).collect()
+}
+
+#[test]
+fn a_laptop_that_is_revoked_while_its_link_stands_shows_nothing_from_then_on() {
+    let (mut county, theirs, _) = travelling(Some(1));
+    let (identity, device) = (county.nodes[B].identity.clone(), county.nodes[L].identity.certificate);
+    let body = Revocation {
+        bureau: identity.bureau,
+        target: RevocationTarget::Certificate(device),
+        class: RevocationClass::Retired,
+        at: county.now.wall,
+        issuer: Issuer::Root(county.nodes[B].core.directory().root_head(&identity.bureau).expect("known")),
+    };
+    let sealed = Sealed::seal(&identity.network, body, &[&SecretKey::from_seed([82; 32])]).expect("seals");
+    assert_eq!(word(&mut county, L, &theirs), "");
+    county.ask(B, Command::Install { bytes: sealed.to_bytes() });
+    county.pass(60);
+    assert_eq!(word(&mut county, L, &theirs), "may_not_read");
+    county.pass(2 * DAY);
+    county.link(B, L, false);
+    assert_eq!(word(&mut county, L, &theirs), "may_not_read", "its link stood, and its days did not begin anew");
 }
 
 #[test]

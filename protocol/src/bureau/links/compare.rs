@@ -91,6 +91,15 @@ impl Bureau {
         if !quiet {
             return; // Our own word follows when we are.
         }
+        // Our symbols are on their way: its word is older than they are, or it has not read them yet. One that never answers is not waited for.
+        let link = &self.links[&id];
+        let telling = matches!(link.repairing, Some(super::repair::Repairing::Telling { .. }));
+        if telling && link.listed_at.is_some_and(|at| turn.now.mono < at.plus(limits::LISTED_MS)) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.busy(turn.now.mono);
+            }
+            return;
+        }
         if policy != self.policy_digest(&peer.bureau, turn) {
             // Our own word follows when both hold the same agreements and passes.
             return self.show_passes_back(turn, id);
@@ -125,8 +134,8 @@ impl Bureau {
         // when it was not quiet, so one that is not fresh is said again.
         if by_symbols && link.compared && peer.certificate < self.identity.certificate {
             let fresh = turn.now.mono < link.compared_at.plus(limits::QUIET_MS);
-            if let Some(link) = self.links.get_mut(&id) {
-                link.compared = fresh;
+            if let Some(link) = self.links.get_mut(&id).filter(|_| !fresh) {
+                link.busy(turn.now.mono);
             }
             return;
         }

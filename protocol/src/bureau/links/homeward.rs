@@ -181,7 +181,12 @@ impl Bureau {
         let (Some(peer), Some(document)) = (link.peer, link.homeward.as_ref().and_then(|left| left.first().copied())) else { return false };
         let permit = self.may_send(turn, &peer, &document).ok().filter(|permit| permit.whole() && !link.declined.contains(&document));
         let Some(permit) = permit.filter(|_| !self.cannot_load.contains_key(&document)) else {
-            self.links.get_mut(&id).and_then(|link| link.homeward.as_mut()).expect("present above").remove(&document);
+            let link = self.links.get_mut(&id).expect("present above");
+            link.homeward.as_mut().expect("present above").remove(&document);
+            // It may go another day, on other terms: whether it may when all else was named says nothing of that.
+            if !link.declined.contains(&document) {
+                link.put_off.insert(document);
+            }
             return true;
         };
         let Some(state) = self.bodies.get(&document) else {
