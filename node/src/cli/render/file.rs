@@ -66,6 +66,10 @@ fn erased(file: &FileView, words: &Words) -> String {
         [("id", &short(&file.id)), ("time", &time(file.erased_at)), ("by", &clean(&file.erased_by))];
     let mut text = words.fill("file.erased", &values);
     if let Some(found) = &file.attested {
+        // Between sentences Chinese has no blank.
+        if text.ends_with('.') {
+            text.push(' ');
+        }
         text += &attested(found, words);
     }
     text
