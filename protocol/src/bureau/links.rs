@@ -289,9 +289,9 @@ impl Link {
     pub fn is_told(&self) -> bool {
         self.told_all
     }
-    /// Notes that it has; whether that is news.
+    /// Notes that it has; whether that is news. What comes out of a file says so as of the time it was made: [`Bureau::note_told`].
     pub fn becomes_told(&mut self) -> bool {
-        self.own && !std::mem::replace(&mut self.told_all, true)
+        self.own && !self.bundle && !std::mem::replace(&mut self.told_all, true)
     }
     /// Whether a bureau is at the other end.
     pub fn is_with(&self, bureau: &BureauId) -> bool {
