@@ -32,6 +32,9 @@ pub const KINDS: &[&str] = &[
     "agreement_suspend",
     "anchor",
     "backup",
+    "bundle_left",
+    "bundle_packed",
+    "bundle_unpacked",
     "catching_up",
     "checking_code_mismatch",
     "clock",
@@ -95,6 +98,7 @@ pub const KINDS: &[&str] = &[
     "received",
     "reclassify",
     "reentered",
+    "refused_bundle",
     "refused_by_partner",
     "refused_by_partner_onward",
     "refused_command",
@@ -348,8 +352,8 @@ mod tests {
         let filter = Filter { kinds: vec!["refused".into()], ..Filter::default() };
         let no: Vec<&str> = KINDS.iter().copied().filter(|kind| filter.wants(&line(kind, 1))).collect();
         let all = "agreement_refused checking_code_mismatch compact_refused declined_by_partner grant_refused ledger_refused onward_refused \
-                   pass_refused refused_by_partner refused_by_partner_onward refused_command refused_document refused_item refused_link \
-                   refused_message refused_onward refused_part statement_refused";
+                   pass_refused refused_bundle refused_by_partner refused_by_partner_onward refused_command refused_document refused_item \
+                   refused_link refused_message refused_onward refused_part statement_refused";
         assert_eq!(no.join(" "), all);
     }
 

@@ -29,7 +29,7 @@ pub(super) enum BundleVerb {
     Pack {
         #[arg(long = "for", id = "to", value_name = "NAME")]
         to: String,
-        #[arg(long, value_name = "DIR|FILE", default_value = ".")]
+        #[arg(long, value_name = "DIR|FILE", default_value = ".", hide_default_value = true)]
         out: PathBuf,
         #[arg(long)]
         all: bool,

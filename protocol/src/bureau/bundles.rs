@@ -108,6 +108,10 @@ struct Packing {
     /// What must not have moved until it is sealed: the policy epoch, and [`Bundles::taken_away`].
     ground: (u64, u64),
     used: MonoMillis,
+    /// When packing began: what was learnt since may not be in it.
+    begun: WallSeconds,
+    /// It holds all that may go, not only what is new to some device of the recipient.
+    from_start: bool,
     /// Passes and asks were looked for.
     shown: bool,
     documents: u64,
@@ -122,8 +126,8 @@ struct Unpacking {
     link: Link,
     statement: Verified<BundleStatement>,
     used: MonoMillis,
-    /// Our sequence before anything of it was applied.
-    before: u64,
+    /// It speaks of later than anything we heard of its sender before.
+    newer: bool,
     /// Something of ours waits for its sender, and is not in this.
     pending: bool,
     new: BTreeSet<DocumentId>,
@@ -265,7 +269,7 @@ impl Bureau {
         }
         let first = recipients[0];
         let mut link = Link::without_transport(first.transport, turn.now.mono);
-        // What every device of it that is known to have acknowledged anything has. One that never did may find that something is missing, and says so.
+        // What every device of it that is known to have acknowledged anything has. One that never did gets no cursor: what the others had before is not in it.
         let known: Vec<Reached> = recipients.iter().filter_map(|device| self.reached.get(&device.transport).copied()).collect();
         let base = known.iter().map(|reached| reached.base).min().filter(|_| !all).unwrap_or(0);
         let walked = known.iter().map(|reached| reached.walked).min().filter(|_| !all).unwrap_or(0);
@@ -302,6 +306,8 @@ impl Bureau {
             dry,
             ground: (self.policy_epoch, self.bundles.taken_away),
             used: turn.now.mono,
+            begun: turn.stamp,
+            from_start: walked == 0,
             shown: false,
             documents: 0,
             of,
@@ -341,7 +347,15 @@ impl Bureau {
         // A document that cannot be read went nowhere, and a store in doubt says nothing of how far anybody got.
         let unread = self.cannot_load.keys().any(|document| self.may_send(turn, &peer, document).is_ok());
         if end && !packing.dry && !unread && !self.memory.is_catching() {
-            for device in &packing.recipients {
+            // A device that never acknowledged anything has not got what another had before.
+            let from_start = packing.from_start;
+            for device in packing
+                .recipients
+                .iter()
+                .filter(|device| from_start || self.reached.contains_key(&device.transport))
+                .copied()
+                .collect::<Vec<_>>()
+            {
                 link.turn_to(device.transport);
                 let peer = Peer::new(device.certificate, packing.to);
                 let (cursor, ..) = self.on_bundle(turn, id, &mut link, |core, turn| core.bundle_cursor(turn, id, &peer));
@@ -367,7 +381,7 @@ impl Bureau {
     fn pack_seal(&mut self, turn: &mut Turn, number: u64, file: Nonce, digest: Digest, records: u64) -> Result<Answer, Refused> {
         let packing = self.bundles.packs.get(&number).ok_or_else(gone)?;
         let good = if packing.ended && !packing.dry { self.still_good(turn, packing) } else { Err(refused("bundle_changed")) };
-        let (to, by, documents) = (packing.to, packing.by, packing.documents);
+        let (to, by, documents, created) = (packing.to, packing.by, packing.documents, packing.begun);
         if let Err(refused) = good {
             self.leave(turn, number);
             return Err(refused);
@@ -381,7 +395,7 @@ impl Bureau {
             records,
             documents,
             wire: wire::VERSION,
-            created: turn.stamp,
+            created,
         };
         let sealed = Sealed::seal(&self.identity.network, statement, &[self.identity.signer.as_ref()])
             .map_err(|error| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", error))?;
@@ -433,11 +447,12 @@ impl Bureau {
             return Err(refused("bundle_sender_not_good").with("name", self.name_of(&body.from)));
         }
         let peer = Peer::new(body.certificate, body.from);
+        let newer = self.is_newer_word(turn, &transport, &body.from, body.created);
         self.on_bundle(turn, id, &mut link, |core, turn| core.hello_in_bundle(turn, id, &peer, hello, body.created));
         let unpacking = Unpacking {
             link,
             used: turn.now.mono,
-            before: self.sequence,
+            newer,
             pending: false,
             new: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -453,7 +468,9 @@ impl Bureau {
     }
 
     /// Whether this device is to be believed about how far it got: it said so later than anything we heard of it by link or bundle.
-    pub(super) fn is_newer_word(&self, transport: &TransportKey, bureau: &BureauId, created: WallSeconds) -> bool {
+    pub(super) fn is_newer_word(&self, turn: &Turn, transport: &TransportKey, bureau: &BureauId, created: WallSeconds) -> bool {
+        // One whose clock was ahead for a day does not speak for all the time until then.
+        let created = created.min(turn.stamp);
         let contact = self.partners.get(bureau).map_or(0, |row| row.last_contact);
         created.0 > contact && self.bundles.heard.get(transport).is_none_or(|heard| created >= *heard)
     }
@@ -474,7 +491,7 @@ impl Bureau {
         let peer = Peer::new(certificate, from);
         if let (Some(document), Some(was)) = (document, was) {
             let reached = self.reached.get(&unpacking.link.transport()).copied().unwrap_or_default();
-            let unsent = was > reached.walked && was <= unpacking.before && self.may_send(turn, &peer, &document).is_ok();
+            let unsent = was > reached.walked && !unpacking.link.brought_here(was) && self.may_send(turn, &peer, &document).is_ok();
             unpacking.pending |= unsent;
         }
         let id = link_id(number);
@@ -517,7 +534,7 @@ impl Bureau {
         let peer = Peer::new(body.certificate, body.from);
         let whole = unpacking.refused.is_empty() && unpacking.refused_more == 0;
         // A store that was put back may lack what the bundle rests on without anything in it showing that.
-        let noted = whole && !self.memory.is_catching() && !self.memory.was_confirmed_since(body.created);
+        let noted = whole && unpacking.newer && !self.memory.is_catching() && !self.memory.was_confirmed_since(body.created);
         if noted && let Some(cursor) = cursor {
             self.on_bundle(turn, id, &mut unpacking.link, |core, turn| core.keep_cursor(turn, id, cursor));
         }
@@ -535,14 +552,17 @@ impl Bureau {
             turn.put(Table::Local, &[BROUGHT, &transport.0].concat(), super::rows::write(&brought));
             self.note_reached(turn, &transport, to);
         }
-        // To the end means with all that goes before documents: as far as a laptop's reading goes it was at home when this was made.
-        let registrar = self.directory.registrar(&self.identity.bureau).map(|(_, registrar)| registrar);
-        if self.is_laptop() && registrar.is_some_and(|registrar| self.is_registrar_key(&body.certificate, &registrar)) {
-            self.note_told(turn, body.created);
-        }
-        if self.bundles.heard.get(&transport).is_none_or(|heard| body.created > *heard) {
-            self.bundles.heard.insert(transport, body.created);
-            turn.put(Table::Local, &[HEARD, &transport.0].concat(), body.created.0.to_be_bytes().to_vec());
+        let created = body.created.min(turn.stamp);
+        if self.bundles.heard.get(&transport).is_none_or(|heard| created > *heard) {
+            self.bundles.heard.insert(transport, created);
+            turn.put(Table::Local, &[HEARD, &transport.0].concat(), created.0.to_be_bytes().to_vec());
+            // To the end means with all that goes before documents: as far as a laptop's reading goes it was at home when this was made. One from ahead of
+            // our time would say so each time it is unpacked.
+            let registrar = self.directory.registrar(&self.identity.bureau).map(|(_, registrar)| registrar);
+            let ahead = body.created > turn.stamp.plus(limits::CLOCK_JUMP_S);
+            if !ahead && self.is_laptop() && registrar.is_some_and(|registrar| self.is_registrar_key(&body.certificate, &registrar)) {
+                self.note_told(turn, created);
+            }
         }
         let refused_count = unpacking.refused.len() as u64 + unpacking.refused_more;
         let known = unpacking.known.difference(&unpacking.new).filter(|document| !unpacking.changed.contains(*document)).count();

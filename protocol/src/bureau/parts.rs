@@ -347,6 +347,8 @@ impl Parts {
     /// When something is due.
     pub fn next_wake(&self) -> Option<MonoMillis> {
         let staged = self.staged.values().filter(|staged| !staged.dead).map(|staged| staged.last.plus(limits::STAGED_KEPT_MS)).min();
+        // It is looked for at the next sweep and not before.
+        let staged = staged.map(|at| at.max(self.next_sweep));
         let ask = self.wanting.first().map(|(at, ..)| (*at).max(self.rest_until));
         [ask, staged].into_iter().flatten().min()
     }

@@ -143,8 +143,20 @@ fn open(county: &County, at: usize, file: &[u8]) -> Result<(Ask, Vec<Record>), S
 
 /// Unpacks up to so many messages; all of them, and the end, if there are no more.
 fn unpack_some(county: &mut County, at: usize, file: &[u8], most: usize) -> Result<Option<UnpackedView>, String> {
+    unpack_while(county, at, file, most, |_| {})
+}
+
+/// The same, and something else happens once it has begun.
+fn unpack_while(
+    county: &mut County,
+    at: usize,
+    file: &[u8],
+    most: usize,
+    meanwhile: impl FnOnce(&mut County),
+) -> Result<Option<UnpackedView>, String> {
     let (begin, records) = open(county, at, file)?;
     let Answer::Unpacking { number } = county.bundle_step(at, begin).map_err(|refused| refused.code)? else { panic!("it begins") };
+    meanwhile(county);
     let own = county.transport(at);
     let mut cursor = None;
     let mut count = 0;
@@ -284,6 +296,27 @@ fn a_returned_cursor_is_the_receipt_and_nothing_goes_twice() {
     assert_eq!(third.documents, 1);
     let view = unpack(&mut county, B, &third.file).expect("unpacks");
     assert_eq!((view.new, view.changed), (0, 1));
+}
+
+#[test]
+fn what_is_written_while_a_bundle_is_unpacked_is_packed_next_time() {
+    let (mut county, _) = apart();
+    let case = county.open_case(A, &[B], "title", "text");
+    let first = pack(&mut county, A, B);
+    unpack(&mut county, B, &first.file).expect("unpacks");
+    county.pass(60);
+    let back = pack(&mut county, B, A);
+    unpack(&mut county, A, &back.file).expect("unpacks");
+    assert_eq!(pack(&mut county, A, B).documents, 0);
+    county.note(B, &case, "of B");
+    county.pass(60);
+    let second = pack(&mut county, B, A);
+    unpack_while(&mut county, A, &second.file, usize::MAX, |county| county.note(A, &case, "meanwhile")).expect("unpacks");
+    let third = pack(&mut county, A, B);
+    assert_eq!(third.documents, 1, "the other has no word of it");
+    let view = unpack(&mut county, B, &third.file).expect("unpacks");
+    assert_eq!((view.changed, view.refused_count), (1, 0));
+    assert_eq!(texts(&mut county, A, &case), texts(&mut county, B, &case));
 }
 
 #[test]
@@ -512,12 +545,12 @@ fn a_replay_an_older_one_and_one_broken_off_do_no_harm() {
     let view = unpack(&mut county, B, &second.file).expect("once more");
     assert_eq!((view.new, view.changed, view.known), (0, 0, 5));
     let view = unpack(&mut county, B, &first.file).expect("and the one before");
-    assert_eq!((view.new, view.changed, view.known), (0, 0, 5));
+    assert_eq!((view.new, view.changed, view.known, view.noted), (0, 0, 5, false));
     assert!(items == county.nodes[B].items, "nothing is stored twice");
     let back = pack(&mut county, B, A);
     unpack(&mut county, A, &back.file).expect("unpacks");
     assert_eq!(cursors.len(), 2, "of A and C");
-    assert_eq!(pack(&mut county, A, B).documents, 1, "an older cursor was returned: what came after it goes again, and nothing is lost");
+    assert_eq!(pack(&mut county, A, B).documents, 0, "the older one took no newer cursor's place");
     let third = pack(&mut county, A, B);
     unpack(&mut county, B, &third.file).expect("unpacks");
     let stale = back;

@@ -116,7 +116,7 @@ impl Bureau {
     pub(in crate::bureau) fn hello_in_bundle(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, hello: &Hello, created: WallSeconds) {
         let transport = self.links[&id].transport;
         let own = peer.bureau == self.identity.bureau;
-        let newer = self.is_newer_word(&transport, &peer.bureau, created);
+        let newer = self.is_newer_word(turn, &transport, &peer.bureau, created);
         let returned = self.returned_cursor(&transport, &peer.bureau, hello.cursor.as_ref());
         let link = self.links.get_mut(&id).expect("the caller put it there");
         link.is_to(*peer, own, returned.reached);

@@ -33,6 +33,7 @@ pub(in crate::bureau) struct Quota {
     wants: usize,
     part_asks: usize,
     part_bytes: usize,
+    part_bytes_in: usize,
     homeward: usize,
     statements: usize,
     statement_bytes: usize,
@@ -64,6 +65,7 @@ impl Quota {
             wants: 0,
             part_asks: 0,
             part_bytes: 0,
+            part_bytes_in: 0,
             homeward: 0,
             statements: 0,
             statement_bytes: 0,
@@ -110,6 +112,15 @@ impl Quota {
         let fits = sum <= limits::PART_BYTES_PER_DAY;
         if fits {
             self.part_bytes = sum;
+        }
+        fits
+    }
+    /// Whether a part of so many bytes is taken. Not of what documents may bring: a day of pictures holds up no alert.
+    pub fn take_part(&mut self, size: usize) -> bool {
+        let sum = self.part_bytes_in.saturating_add(size);
+        let fits = sum <= limits::PART_BYTES_PER_DAY;
+        if fits {
+            self.part_bytes_in = sum;
         }
         fits
     }
@@ -220,7 +231,7 @@ impl Bureau {
     pub(in crate::bureau) fn late_work_went(&mut self, turn: &mut Turn, id: LinkId) {
         let link = &self.links[&id];
         let late = || link.bureau().and_then(|bureau| self.quotas.get(&bureau)).is_some_and(|quota| !quota.late.is_empty());
-        if link.late_from.is_none() || !link.in_flight.is_empty() || late() {
+        if link.bundle || link.late_from.is_none() || !link.in_flight.is_empty() || late() {
             return;
         }
         let link = self.links.get_mut(&id).expect("looked at above");

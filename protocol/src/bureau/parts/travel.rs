@@ -139,7 +139,7 @@ impl Bureau {
         let (document, file) = (came.document, came.file);
         self.send(turn, id, &Message::Ack(came.mark), false);
         let Some((peer, own_link)) = self.links.get(&id).and_then(|link| Some((link.bureau()?, link.is_own()))) else { return };
-        if !own_link && !self.quota(turn, peer).take(came.bytes.0.len(), false) {
+        if !own_link && !self.quota(turn, peer).take_part(came.bytes.0.len()) {
             return self.part_refused(turn, id, &document, "more than a day's share");
         }
         let asked = self.links.get_mut(&id).and_then(|link| link.parts.asked.remove(&(document, file, came.part))).is_some();
