@@ -81,11 +81,9 @@ fn a_laptop_joins_once_writes_without_a_network_and_comes_back() {
     assert!(laptop.document(&case).expect("it holds it").to_string().contains("外勤记录4。"));
     assert!(!a.document(&case).expect("it holds it").to_string().contains("外勤记录"));
     let reading = laptop.status()["reading"].clone();
-    assert_eq!(
-        (&reading["home"], &reading["locked"], &reading["days_left"]),
-        (&false.into(), &0.into(), &29.into()),
-        "it still knows since when"
-    );
+    assert_eq!((&reading["home"], &reading["locked"]), (&false.into(), &0.into()));
+    // Thirty whole days are left within the second of the last contact only.
+    assert!(reading["days_left"] == 29 || reading["days_left"] == 30, "it still knows since when: {reading}");
     cable.plug();
     same(&case, &[&a, &b, &laptop]);
     let shown = b.document(&case).expect("it holds it").to_string();
