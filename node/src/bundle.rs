@@ -60,6 +60,17 @@ pub struct Label {
     pub records: u64,
 }
 
+/// What to pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackOrder {
+    /// A partner, or our own devices.
+    pub to: String,
+    /// Everything, not only what they lack by what we know of them.
+    pub all: bool,
+    /// Only says how much it would be.
+    pub dry_run: bool,
+}
+
 /// What packing came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
@@ -272,15 +283,14 @@ impl Desk {
     pub async fn pack(
         &self,
         handle: &Handle,
-        (person, dry_run): (Option<String>, bool),
-        to: &str,
-        all: bool,
+        person: Option<String>,
+        order: PackOrder,
         progress: &mpsc::Sender<Progress>,
     ) -> Result<Packed, Failure> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.pack_once(handle, (person.clone(), dry_run), to, all, progress).await {
+            match self.pack_once(handle, person.clone(), order.clone(), progress).await {
                 Err(failure) if failure.code == "bundle_changed" && tries < TRIES_MAX => {}
                 other => return other,
             }
@@ -290,12 +300,11 @@ impl Desk {
     async fn pack_once(
         &self,
         handle: &Handle,
-        (person, dry_run): (Option<String>, bool),
-        to: &str,
-        all: bool,
+        person: Option<String>,
+        PackOrder { to, all, dry_run }: PackOrder,
         progress: &mpsc::Sender<Progress>,
     ) -> Result<Packed, Failure> {
-        let begun = handle.bundle(person, Ask::Pack { to: to.to_owned(), all, dry_run }).await?;
+        let begun = handle.bundle(person, Ask::Pack { to, all, dry_run }).await?;
         let Answer::Packing { number, to, name, recipients, records } = begun else { return Err(internal("packing began otherwise")) };
         let mut left = Left { handle: handle.clone(), number: Some(number) };
         let devices = recipients.len();

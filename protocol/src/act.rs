@@ -113,6 +113,24 @@ pub fn is_plain(text: &str) -> bool {
 }
 
 impl Act {
+    /// An act that says nothing yet beyond its kind and when it was signed.
+    pub const fn new(uuid: Nonce, kind: ActKind, signed_at: WallSeconds) -> Self {
+        Self {
+            uuid,
+            kind,
+            title: String::new(),
+            text: String::new(),
+            subkind: String::new(),
+            case_number: None,
+            signed_at,
+            seat: String::new(),
+            approval: None,
+            quote: None,
+            continues: None,
+            file: None,
+        }
+    }
+
     /// Reads an act.
     ///
     /// # Errors
@@ -196,20 +214,7 @@ mod tests {
     use super::*;
 
     fn empty(kind: ActKind) -> Act {
-        Act {
-            uuid: Nonce([7; 16]),
-            kind,
-            title: String::new(),
-            text: String::new(),
-            subkind: String::new(),
-            case_number: None,
-            signed_at: WallSeconds(9),
-            seat: String::new(),
-            approval: None,
-            quote: None,
-            continues: None,
-            file: None,
-        }
+        Act::new(Nonce([7; 16]), kind, WallSeconds(9))
     }
 
     #[test]

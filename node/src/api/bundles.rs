@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::App;
 use super::bodies;
 use super::extract::{Json, Name, Problems, Who};
-use crate::bundle::Progress;
+use crate::bundle::{PackOrder, Progress};
 use crate::failure::{Failure, Problem};
 use crate::words::{Lang, Words};
 
@@ -65,9 +65,9 @@ where
 /// `POST /v1/bundles {for, all?}`, with `dry_run=true` only to say how much it would be: lines of progress, at the end
 /// `{"end": {id, to, name, devices, documents, bytes}}`; the file is fetched once, by its id.
 pub(super) async fn pack(State(app): State<App>, who: Who, Json(bundle): Json<bodies::Bundle>) -> Response {
-    let bodies::Bundle { to, all } = bundle;
+    let order = PackOrder { to: bundle.to, all: bundle.all, dry_run: who.dry_run };
     told(move |progress| async move {
-        let packed = app.bundles.pack(&app.handle, (who.person, who.dry_run), &to, all, &progress).await?;
+        let packed = app.bundles.pack(&app.handle, who.person, order, &progress).await?;
         Ok(json!({
             "id": packed.id,
             "to": packed.to.to_string(),

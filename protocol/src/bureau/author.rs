@@ -317,18 +317,13 @@ impl Bureau {
         let mut state =
             DocState::new(&self.directory, verified).map_err(|e| Refused::new(RefusedKind::Refused, "may_not_create").with("why", e))?;
         let act = Act {
-            uuid: turn.nonce(),
-            kind: act,
             title: read.title,
-            text: String::new(),
             subkind: read.subkind,
             case_number: read.case_number,
-            signed_at: turn.stamp,
             seat: by.seat.clone(),
             approval,
-            quote: None,
             continues: read.continues,
-            file: None,
+            ..Act::new(turn.nonce(), act, turn.stamp)
         };
         act.validate().map_err(|e| fault(e.to_string()))?;
         let chars: Vec<char> = read.text.chars().collect();
@@ -402,20 +397,7 @@ impl Bureau {
         if dry_run {
             return Ok(View::Sending(SendingView { id: document.to_string(), dry_run: true, receivers, ..SendingView::default() }));
         }
-        let act = Act {
-            uuid: turn.nonce(),
-            kind,
-            title: String::new(),
-            text,
-            subkind: String::new(),
-            case_number: None,
-            signed_at: turn.stamp,
-            seat: by.seat.clone(),
-            approval: None,
-            quote: None,
-            continues: None,
-            file: None,
-        };
+        let act = Act { text, seat: by.seat.clone(), ..Act::new(turn.nonce(), kind, turn.stamp) };
         self.edit(turn, &by, document, &[Edit::Act(act.to_bytes())])?;
         self.account(turn, "entry", Some(document), None, Some(by.certificate), kind.word());
         self.touched(turn, document, "entry");

@@ -155,20 +155,7 @@ impl Bureau {
         let edits: Vec<Edit> = quotes
             .into_iter()
             .map(|quote| {
-                let act = Act {
-                    uuid: turn.nonce(),
-                    kind: ActKind::Reentered,
-                    title: String::new(),
-                    text: String::new(),
-                    subkind: String::new(),
-                    case_number: None,
-                    signed_at: turn.stamp,
-                    seat: by.seat.clone(),
-                    approval: None,
-                    quote: Some(quote),
-                    continues: None,
-                    file: None,
-                };
+                let act = Act { seat: by.seat.clone(), quote: Some(quote), ..Act::new(turn.nonce(), ActKind::Reentered, turn.stamp) };
                 Edit::Act(act.to_bytes())
             })
             .collect();

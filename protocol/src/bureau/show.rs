@@ -405,12 +405,18 @@ impl Bureau {
         View::Documents { documents: documents.filter_map(|summary| self.line_seen(summary, listed(summary))).collect() }
     }
 
-    pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
+    /// A document somebody looks into: found, permitted, here with what its files are called, and noted in the account.
+    pub(super) fn looked_into(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<DocumentId, Refused> {
         let document = self.resolve_document(id)?;
         self.may_read(turn, person, &document)?;
         self.body(&document)?;
         self.note_read(turn, document, person);
         self.read_manifests(&document);
+        Ok(document)
+    }
+
+    pub(super) fn show_document(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
+        let document = self.looked_into(turn, person, id)?;
         let state = self.bodies.get_mut(&document).expect("body() found it");
         let heads: Vec<String> = state.tips().iter().map(ToString::to_string).collect();
         let log_head = state.log().head().to_string();

@@ -475,46 +475,16 @@ fn what_is_not_sealed_by_the_device_it_names_is_refused() {
         file
     };
     assert_eq!(unpack(&mut county, B, &endless).expect_err("no end"), BundleError::End.to_string());
+    let from_a = |to: usize, wire: u8, (file, digest, records): (Nonce, Digest, u64)| {
+        let a = &county.nodes[A];
+        let (from, to, certificate) = (a.id, county.nodes[to].id, a.identity.certificate);
+        let body = BundleStatement { from, certificate, to, file, digest, records, documents: 1, wire, created: county.now.wall };
+        Sealed::seal(&network(), body, &[&SecretKey::from_seed([1; 32])]).expect("seals").to_bytes()
+    };
     // For somebody else's bureau, though B can open it.
-    let strange = seal_file(
-        &keys,
-        5,
-        |file, digest, records| {
-            let body = BundleStatement {
-                from: county.nodes[A].id,
-                certificate: county.nodes[A].identity.certificate,
-                to: county.nodes[C].id,
-                file,
-                digest,
-                records,
-                documents: 1,
-                wire: wire::VERSION,
-                created: county.now.wall,
-            };
-            Sealed::seal(&network(), body, &[&SecretKey::from_seed([1; 32])]).expect("seals").to_bytes()
-        },
-        &packed.records,
-    );
+    let strange = seal_file(&keys, 5, |file, digest, records| from_a(C, wire::VERSION, (file, digest, records)), &packed.records);
+    let newer = seal_file(&keys, 6, |file, digest, records| from_a(B, wire::VERSION + 1, (file, digest, records)), &packed.records);
     assert_eq!(unpack(&mut county, B, &strange).expect_err("for C"), "bundle_not_for_us");
-    let newer = seal_file(
-        &keys,
-        6,
-        |file, digest, records| {
-            let body = BundleStatement {
-                from: county.nodes[A].id,
-                certificate: county.nodes[A].identity.certificate,
-                to: county.nodes[B].id,
-                file,
-                digest,
-                records,
-                documents: 1,
-                wire: wire::VERSION + 1,
-                created: county.now.wall,
-            };
-            Sealed::seal(&network(), body, &[&SecretKey::from_seed([1; 32])]).expect("seals").to_bytes()
-        },
-        &packed.records,
-    );
     assert_eq!(unpack(&mut county, B, &newer).expect_err("newer"), BundleError::Newer(wire::VERSION + 1).to_string());
     assert_eq!(county.nodes[B].items.len(), 0, "nothing of it was applied");
 }

@@ -160,19 +160,9 @@ impl Story {
         let mut uuid = [member.seed; 16];
         uuid[..4].copy_from_slice(&self.serial.to_be_bytes());
         Act {
-            uuid: Nonce(uuid),
-            kind: ActKind::Note,
-            title: String::new(),
-            text: format!("entry {}", self.serial),
-            subkind: String::new(),
-            case_number: None,
             // Signing times run backwards now and then: a claim, and only the second key of the order of acts.
-            signed_at: WallSeconds(world::START.0 + u64::from(self.serial * 7 % 11)),
-            seat: String::new(),
-            approval: None,
-            quote: None,
-            continues: None,
-            file: None,
+            text: format!("entry {}", self.serial),
+            ..Act::new(Nonce(uuid), ActKind::Note, WallSeconds(world::START.0 + u64::from(self.serial * 7 % 11)))
         }
     }
 

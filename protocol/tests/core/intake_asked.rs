@@ -113,20 +113,7 @@ fn what_a_document_was_founded_with_is_what_its_admitted_founding_says() {
     let founder: Member = world().owner().officers[0];
     let founding = |title: &str| {
         let actor = segment::actor_id(&founder.id, &document, &life(founder, 0));
-        let act = Act {
-            uuid: Nonce([1; 16]),
-            kind: ActKind::Open,
-            title: title.to_owned(),
-            text: String::new(),
-            subkind: String::new(),
-            case_number: None,
-            signed_at: START,
-            seat: String::new(),
-            approval: None,
-            quote: None,
-            continues: None,
-            file: None,
-        };
+        let act = Act { title: title.to_owned(), ..Act::new(Nonce([1; 16]), ActKind::Open, START) };
         let (_, raw) = Content::found(actor, &[act.to_bytes()], "text").expect("founds");
         let hash = rules::parse(&raw).expect("ours").hash();
         let (signer, tip) = (key(founder.seed), Tip { n: 0, attestation: Digest([0; 32]) });

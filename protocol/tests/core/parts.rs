@@ -634,20 +634,7 @@ fn attaching(county: &mut County, at: usize, id: &str, file: Digest) -> Message 
     let View::Officers { officers } = county.ask(at, Command::OfficerFind { name: OFFICER.to_owned() }) else { panic!("officers") };
     let certificate = CertificateId::from_hex(&officers[0].certificate).expect("a certificate");
     let life = Life([9; 8]);
-    let act = Act {
-        uuid: Nonce([9; 16]),
-        kind: ActKind::Attached,
-        title: String::new(),
-        text: String::new(),
-        subkind: String::new(),
-        case_number: None,
-        signed_at: county.now.wall,
-        seat: String::new(),
-        approval: None,
-        quote: None,
-        continues: None,
-        file: Some(file),
-    };
+    let act = Act { file: Some(file), ..Act::new(Nonce([9; 16]), ActKind::Attached, county.now.wall) };
     let changes = content.edit(segment::actor_id(&certificate, &doc, &life), &[Edit::Act(act.to_bytes())]).expect("written");
     let hashes: Vec<_> = changes.iter().map(|raw| rules::parse(raw).expect("well formed").hash()).collect();
     let head = push.records.last().map(|bytes| Sealed::<Record>::from_bytes(&bytes.0).expect("reads").id(&NetworkId::named("county")));

@@ -170,18 +170,10 @@ impl Bench {
 
 fn act(n: u8, kind: ActKind, quote: Option<Bytes>) -> Act {
     Act {
-        uuid: Nonce([n; 16]),
-        kind,
         title: if kind == ActKind::Open { "title".to_owned() } else { String::new() },
         text: if kind == ActKind::Note { "late".to_owned() } else { String::new() },
-        subkind: String::new(),
-        case_number: None,
-        signed_at: START,
-        seat: String::new(),
-        approval: None,
         quote,
-        continues: None,
-        file: None,
+        ..Act::new(Nonce([n; 16]), kind, START)
     }
 }
 

@@ -839,20 +839,7 @@ fn vectors_of_parts_are_frozen() {
 
 /// An act that says nothing.
 fn plain_act(kind: ActKind) -> Act {
-    Act {
-        uuid: Nonce([7; 16]),
-        kind,
-        title: String::new(),
-        text: String::new(),
-        subkind: String::new(),
-        case_number: None,
-        signed_at: START,
-        seat: String::new(),
-        approval: None,
-        quote: None,
-        continues: None,
-        file: None,
-    }
+    Act::new(Nonce([7; 16]), kind, START)
 }
 
 #[test]

@@ -59,18 +59,10 @@ pub fn act(n: usize, kind: ActKind, title: &str, text: &str) -> Act {
     let mut uuid = [0; 16];
     uuid[..8].copy_from_slice(&(n as u64).to_be_bytes());
     Act {
-        uuid: Nonce(uuid),
-        kind,
         title: title.to_owned(),
         text: text.to_owned(),
-        subkind: String::new(),
-        case_number: None,
-        signed_at: WallSeconds(1_900_000_000 + n as u64),
         seat: "liaison".to_owned(),
-        approval: None,
-        quote: None,
-        continues: None,
-        file: None,
+        ..Act::new(Nonce(uuid), kind, WallSeconds(1_900_000_000 + n as u64))
     }
 }
 

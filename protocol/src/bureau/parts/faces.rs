@@ -158,20 +158,7 @@ impl Bureau {
         let manifest = Manifest::new(name, media, size, &part::digests(&pieces.0)).map_err(|why| misuse("bad_file").with("why", why))?;
         let bytes = part::part(&turn.draw(), &manifest.to_bytes());
         let file = part::name(&bytes);
-        let act = Act {
-            uuid: turn.nonce(),
-            kind: ActKind::Attached,
-            title: String::new(),
-            text: String::new(),
-            subkind: String::new(),
-            case_number: None,
-            signed_at: turn.stamp,
-            seat: by.seat.clone(),
-            approval: None,
-            quote: None,
-            continues: None,
-            file: Some(file),
-        };
+        let act = Act { seat: by.seat.clone(), file: Some(file), ..Act::new(turn.nonce(), ActKind::Attached, turn.stamp) };
         self.edit(turn, &by, document, &[Edit::Act(act.to_bytes())])?;
         let mut made = File::new(space.unwrap_or_else(|| turn.nonce()), self.identity.bureau, turn.stamp);
         (made.row.size, made.row.pieces) = (size, pieces);
@@ -256,12 +243,8 @@ impl Bureau {
     }
 
     pub(in crate::bureau) fn file_list(&mut self, turn: &mut Turn, person: Option<&str>, id: &str) -> Result<View, Refused> {
-        let document = self.resolve_document(id)?;
-        self.may_read(turn, person, &document)?;
-        self.body(&document)?;
         // How files are called is content.
-        self.note_read(turn, document, person);
-        self.read_manifests(&document);
+        let document = self.looked_into(turn, person, id)?;
         let state = self.bodies.get_mut(&document).expect("body() found it");
         let acts = state.acts().map_err(|_| Refused::new(RefusedKind::Fault, "cannot_show").with("id", document.short()))?;
         let files = self.file_views(&document, &acts);

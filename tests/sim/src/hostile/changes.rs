@@ -65,18 +65,8 @@ impl World {
 
     fn hostile_act(&mut self, signed_at: u64) -> Vec<u8> {
         let act = Act {
-            uuid: Nonce(self.rng.random()),
-            kind: ActKind::Note,
-            title: String::new(),
             text: format!("另一份记录 {}", self.mark()),
-            subkind: String::new(),
-            case_number: None,
-            signed_at: WallSeconds(signed_at),
-            seat: String::new(),
-            approval: None,
-            quote: None,
-            continues: None,
-            file: None,
+            ..Act::new(Nonce(self.rng.random()), ActKind::Note, WallSeconds(signed_at))
         };
         act.to_bytes()
     }
