@@ -130,6 +130,16 @@ fn a_laptop_keeps_what_a_partner_shared_for_the_days_of_the_line_and_not_a_secon
 }
 
 #[test]
+fn a_line_for_a_unit_or_for_a_seat_is_for_nobody_in_particular() {
+    let of_unit = Grant { units: Some(vec!["网安".to_owned()]), ..line(None, Some(60)) };
+    for other in [line(Some("liaison"), Some(60)), of_unit] {
+        let book = book(&[vec![line(None, Some(7)), other]]);
+        assert_eq!(away(&book, None, 7 * DAY - 1), Ok(()));
+        away(&book, None, 7 * DAY).expect_err("the line for all says seven days");
+    }
+}
+
+#[test]
 fn what_no_line_gives_a_figure_for_is_kept_for_thirty_days() {
     let month = u64::from(limits::OFFLINE_DAYS) * DAY;
     let without = book(&[vec![line(None, None)]]);

@@ -223,6 +223,20 @@ fn only_the_owner_and_the_authors_own_bureau_may_enter_something_again() {
 }
 
 #[test]
+fn a_file_in_what_is_entered_again_is_its_authors_and_nobodys_where_it_may_not_be_entered() {
+    let [owner, theirs, third] = &world().bureaus;
+    let directory = &world().directory;
+    let file = Digest([7; 32]);
+    for (member, may) in [(owner.officers[1], true), (theirs.officers[1], true), (third.officers[0], false)] {
+        let mut bench = Bench::new(directory);
+        let attached = Act { file: Some(file), ..act(5, ActKind::Attached, None) };
+        let quote = bench.written(theirs.officers[0], attached);
+        bench.entered(directory, member, &quote);
+        assert_eq!(bench.state.attached(), may.then_some((file, theirs.id)).into_iter().collect());
+    }
+}
+
+#[test]
 fn what_its_author_did_not_sign_for_this_document_is_never_shown_as_the_authors() {
     let directory = &world().directory;
     let owner = world().owner().officers[1];
