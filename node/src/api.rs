@@ -79,6 +79,8 @@ pub struct Inner {
     pub backup_keys: Arc<BackupDoor>,
     /// One backup at a time.
     pub backups: Arc<tokio::sync::Semaphore>,
+    /// Bundles that are read from a client at a time.
+    pub unpacks: Arc<tokio::sync::Semaphore>,
     /// Bundles packed and unpacked.
     pub bundles: Arc<crate::bundle::Desk>,
     /// Wrong passphrases lately.

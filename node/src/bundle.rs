@@ -37,6 +37,10 @@ const PIECE: usize = 64 * 1024;
 const STAGED_MAX: usize = 2;
 /// Messages that wait for the core at once: they share its turns. Back-pressure.
 const ASKED_MAX: usize = 32;
+/// What stays free on the disk beside bundles, bytes.
+const LEFT_FREE: u64 = 256 * 1024 * 1024;
+/// The disk is asked for room for so much at a time, bytes.
+const ROOM_STEP: u64 = 64 * 1024 * 1024;
 /// Packing begins anew so often when something was taken away meanwhile.
 const TRIES_MAX: u32 = 3;
 /// How long packing waits when the core is reading documents, milliseconds.
@@ -52,6 +56,8 @@ pub type Progress = (u64, u64);
 pub struct Label {
     /// From which bureau.
     pub from: BureauId,
+    /// Its name, where it is known here.
+    pub name: String,
     /// When, Unix seconds.
     pub created: u64,
     /// Documents it brings something of.
@@ -99,11 +105,18 @@ pub struct Desk {
 }
 
 fn disk(error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::StorageFull {
-        Failure::fault("bundle_no_room")
-    } else {
-        Failure::fault("disk_failed").with("cause", error)
+    match error.kind() {
+        io::ErrorKind::StorageFull => Failure::fault("bundle_no_room"),
+        io::ErrorKind::FileTooLarge => Failure::refused("bundle_too_large").with("most", BUNDLE_FILE_BYTES_MAX),
+        _ => Failure::fault("disk_failed").with("cause", error),
     }
+}
+
+/// Whether a file may grow by so many bytes where it lies: the store beside it, which acknowledges nothing on a full disk, needs room too.
+fn room(folder: &Path, bytes: u64) -> io::Result<()> {
+    let stat = rustix::fs::statvfs(folder)?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free.saturating_sub(bytes) < LEFT_FREE { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
 fn internal(cause: &str) -> Failure {
@@ -150,12 +163,22 @@ struct Sealing {
     sealer: Sealer,
     file: BufWriter<NamedTempFile>,
     bytes: u64,
+    /// Up to how many bytes the disk was asked for room.
+    asked: u64,
 }
 
 impl Write for Sealing {
     fn write(&mut self, plain: &[u8]) -> io::Result<usize> {
         let sealed = self.sealer.take(plain);
         self.bytes += sealed.len() as u64;
+        if self.bytes > BUNDLE_FILE_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if self.bytes > self.asked {
+            let folder = self.file.get_ref().path().parent().unwrap_or(Path::new("."));
+            room(folder, ROOM_STEP)?;
+            self.asked = self.bytes + ROOM_STEP;
+        }
         self.file.write_all(&sealed)?;
         Ok(plain.len())
     }
@@ -180,7 +203,7 @@ impl Making {
         let file = tempfile::Builder::new().prefix("packed-").tempfile_in(folder).map_err(|error| disk(&error))?;
         let mut file = BufWriter::new(file);
         file.write_all(&header).map_err(|error| disk(&error))?;
-        let sealing = Sealing { sealer, file, bytes: header.len() as u64 };
+        let sealing = Sealing { sealer, file, bytes: header.len() as u64, asked: 0 };
         let out = zstd::stream::write::Encoder::new(sealing, 3).map_err(|error| disk(&error))?;
         Ok(Self { out, writer: Writer::begin(&header), id })
     }
@@ -190,15 +213,11 @@ impl Making {
     }
 
     fn finish(self) -> Result<(TempPath, u64), Failure> {
-        let Sealing { sealer, mut file, bytes } = self.out.finish().map_err(|error| disk(&error))?;
+        let Sealing { sealer, mut file, bytes, .. } = self.out.finish().map_err(|error| disk(&error))?;
         let last = sealer.finish();
         file.write_all(&last).map_err(|error| disk(&error))?;
         let file = file.into_inner().map_err(|error| disk(error.error()))?;
-        let bytes = bytes + last.len() as u64;
-        if bytes > BUNDLE_FILE_BYTES_MAX {
-            return Err(Failure::refused("bundle_too_large").with("most", BUNDLE_FILE_BYTES_MAX));
-        }
-        Ok((file.into_temp_path(), bytes))
+        Ok((file.into_temp_path(), bytes + last.len() as u64))
     }
 }
 
@@ -236,14 +255,6 @@ pub struct Opened {
     statement: Verified<BundleStatement>,
     hello: Hello,
     statements: Vec<IdentityStatement>,
-}
-
-impl Opened {
-    /// What it says of itself.
-    pub fn label(&self) -> Label {
-        let body = self.statement.body();
-        Label { from: body.from, created: body.created.0, documents: body.documents, records: body.records }
-    }
 }
 
 impl Desk {
@@ -408,6 +419,33 @@ impl Desk {
         let content = reader.finish().map_err(not_believed)?;
         let (statement, hello, statements) = ends.verify(&self.network, file, content).map_err(not_believed)?;
         Ok(Opened { statement, hello, statements })
+    }
+
+    /// Whether a file that begins so opens on this device; `false` as long as more of it is needed to tell.
+    ///
+    /// # Errors
+    /// It does not: nothing more of it has to be looked at.
+    pub fn opens(&self, beginning: &[u8]) -> Result<bool, Failure> {
+        let Some(head) = beginning.first_chunk() else { return Ok(false) };
+        let length = envelope::header_bytes(head).map_err(not_opened)?;
+        let Some(header) = beginning.get(..length) else { return Ok(false) };
+        Opener::begin(&self.network, &self.secret, header).map_err(not_opened)?;
+        Ok(true)
+    }
+
+    /// Whether so many more bytes may be laid down here.
+    ///
+    /// # Errors
+    /// When the disk has no room for them, or does not say.
+    pub fn room_for(&self, bytes: u64) -> Result<(), Failure> {
+        room(&self.folder, bytes).map_err(|error| disk(&error))
+    }
+
+    /// What a file says of itself.
+    pub fn label(&self, opened: &Opened) -> Label {
+        let body = opened.statement.body();
+        let name = self.directory.borrow().bureau(&body.from).map(|bureau| bureau.name().to_owned()).unwrap_or_default();
+        Label { from: body.from, name, created: body.created.0, documents: body.documents, records: body.records }
     }
 
     /// Hands the core what a file holds, message by message, by the way that messages of links take.

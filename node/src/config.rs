@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+use crate::swarm;
 use crate::words::{Lang, Words};
 
 /// Longest configuration file that is read, bytes.
@@ -55,7 +56,7 @@ pub struct Config {
 enum Kind {
     Text { bytes_max: usize },
     Word(&'static [&'static str]),
-    Texts { count_max: usize },
+    Addresses { count_max: usize, usable: fn(&str) -> bool },
     Count { min: u64, max: u64 },
 }
 
@@ -113,7 +114,13 @@ fn list(texts: &[String]) -> String {
 
 /// Every key there is, in file order: top level first, then by section.
 pub const KEYS: &[Key] = &[
-    Key { path: "listen", default: "[]", kind: Kind::Texts { count_max: 16 }, get: |c| list(&c.listen), set: |c, v| c.listen = v.texts() },
+    Key {
+        path: "listen",
+        default: "[]",
+        kind: Kind::Addresses { count_max: 16, usable: |text| swarm::check_listen(text).is_ok() },
+        get: |c| list(&c.listen),
+        set: |c, v| c.listen = v.texts(),
+    },
     Key {
         path: "language",
         default: "\"auto\"",
@@ -124,7 +131,7 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "contact.addresses",
         default: "[]",
-        kind: Kind::Texts { count_max: 16 },
+        kind: Kind::Addresses { count_max: 16, usable: |text| swarm::check_address(text).is_ok() },
         get: |c| list(&c.contact_addresses),
         set: |c, v| c.contact_addresses = v.texts(),
     },
@@ -387,7 +394,7 @@ impl Kind {
         match self {
             Kind::Text { bytes_max } => format!("a text of at most {bytes_max} bytes"),
             Kind::Word(words) => format!("one of {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ")),
-            Kind::Texts { count_max } => format!("a list of at most {count_max} texts"),
+            Kind::Addresses { count_max, .. } => format!("a list of at most {count_max} addresses with their ports"),
             Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
         }
     }
@@ -398,13 +405,14 @@ impl Kind {
             (Kind::Text { .. }, DeValue::String(text)) => Err(Fault::Bounds(format!("{} bytes", text.len()))),
             (Kind::Word(words), DeValue::String(text)) if words.contains(&text.as_ref()) => Ok(Value::Text(text.to_string())),
             (Kind::Word(_), DeValue::String(text)) => Err(Fault::Bounds(quoted(text))),
-            (Kind::Texts { count_max }, DeValue::Array(items)) if items.len() > count_max => {
-                Err(Fault::Bounds(format!("{} texts", items.len())))
+            (Kind::Addresses { count_max, .. }, DeValue::Array(items)) if items.len() > count_max => {
+                Err(Fault::Bounds(format!("{} of them", items.len())))
             }
-            (Kind::Texts { .. }, DeValue::Array(items)) => items
+            (Kind::Addresses { usable, .. }, DeValue::Array(items)) => items
                 .iter()
                 .map(|item| match item.get_ref() {
-                    DeValue::String(text) => Ok(text.to_string()),
+                    DeValue::String(text) if usable(text) => Ok(text.to_string()),
+                    DeValue::String(text) => Err(Fault::Bounds(quoted(&text.chars().take(64).collect::<String>()))),
                     other => Err(Fault::Type(format!("a list with {}", type_words(other)))),
                 })
                 .collect::<Result<Vec<_>, _>>()
@@ -506,8 +514,18 @@ mod tests {
         check("[log]\nlevle = \"info\"\n", "line 2: unknown key `log.levle`; did you mean `log.level`?");
         check("level = \"info\"", "line 1: unknown key `level`; did you mean `log.level`?");
         check("[console]\nport = 1\n", "line 1: unknown key `console`");
-        check("listen = \"10.0.0.1:7400\"", "line 1: `listen` must be a list of at most 16 texts, found a text");
-        check("listen = [1]", "line 1: `listen` must be a list of at most 16 texts, found a list with a number");
+        check("listen = \"10.0.0.1:7400\"", "line 1: `listen` must be a list of at most 16 addresses with their ports, found a text");
+        check("listen = [1]", "line 1: `listen` must be a list of at most 16 addresses with their ports, found a list with a number");
+        check("listen = [\"nowhere\"]", "line 1: `listen` must be a list of at most 16 addresses with their ports, found \"nowhere\"");
+        check(
+            "listen = [\"node.example:4600\"]",
+            "line 1: `listen` must be a list of at most 16 addresses with their ports, found \"node.example:4600\"",
+        );
+        check("[contact]\naddresses = [\"node.example:4600\"]", "ok");
+        check(
+            "[contact]\naddresses = [\"0.0.0.0:4600\"]",
+            "line 2: `contact.addresses` must be a list of at most 16 addresses with their ports, found \"0.0.0.0:4600\"",
+        );
         check(
             "[log]\nlevel = \"loud\"",
             "line 2: `log.level` must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", found \"loud\"",
@@ -543,8 +561,8 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back_as_the_same_settings() {
         let set = Config {
-            listen: vec!["[::1]:7400".to_owned(), "quote\" here".to_owned()],
-            contact_phone: "0571-0000000".to_owned(),
+            listen: vec!["[::1]:7400".to_owned()],
+            contact_phone: "0571-0000000 \"quoted\"".to_owned(),
             verify_workers: 7,
             ..Config::default()
         };

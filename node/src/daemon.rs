@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::keystore::NodeKeys;
 use crate::store::{Store, StoreKey};
 
-pub use init::{check_addresses, init, init_told};
+pub use init::{check_addresses, check_listens, init, init_told};
 pub use join::join;
 pub use run::{run, run_until};
 

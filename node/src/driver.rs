@@ -505,15 +505,21 @@ impl Driver {
             waiting.push_back(Work::Input(input));
             return Ok(None);
         }
-        for document in self.bureau.needs(&input) {
-            if self.load(document, false)? {
-                continue;
+        // What was loaded may tell what else is needed: how files are called tells which of them is meant.
+        let mut needs = self.bureau.needs(&input);
+        let mut before = Vec::new();
+        while !needs.is_empty() && needs != before {
+            for document in &needs {
+                if self.load(*document, false)? {
+                    continue;
+                }
+                match link {
+                    Some(link) => drop(self.aside.links.insert(link, (*document, VecDeque::from([Work::Input(input)])))),
+                    None => self.aside.commands.entry(*document).or_default().push(Work::Input(input)),
+                }
+                return Ok(None);
             }
-            match link {
-                Some(link) => drop(self.aside.links.insert(link, (document, VecDeque::from([Work::Input(input)])))),
-                None => self.aside.commands.entry(document).or_default().push(Work::Input(input)),
-            }
-            return Ok(None);
+            before = std::mem::replace(&mut needs, self.bureau.needs(&input));
         }
         if let Some(document) = self.bureau.content_first(&input) {
             if let Some(job) = self.bureau.content_job(&document) {

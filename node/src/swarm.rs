@@ -44,7 +44,7 @@ use libp2p::identity;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-pub use addresses::{AddressError, check_address};
+pub use addresses::{AddressError, check_address, check_listen, port_of};
 pub use codec::Garbage;
 pub use limits::Limits;
 pub use traffic::{Traffic, TrafficView};

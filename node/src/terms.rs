@@ -367,6 +367,34 @@ mod tests {
 
     const LINE: &str = "[[grants]]\ndirection = 'both'\ncategory = 'TRAF'\nverbs = ['read']\ntlp_ceiling = 'AMBER'\n";
 
+    #[test]
+    fn a_slip_in_the_file_is_told_in_the_readers_language() {
+        let zh = crate::words::Words::of(Lang::Zh);
+        let slips = [
+            "",
+            "titel = 't'",
+            "title = 3",
+            "title = true",
+            "title = t",
+            "title =",
+            "title = 't",
+            "title",
+            "title = ['t'",
+            "[title",
+            "title == 't'",
+            "title = 't'\ntitle = 'u'",
+            "grants = 1",
+            "title = 't'\nseats = 'x'",
+            "title = 't'\nroster = ['x']",
+        ];
+        for text in slips {
+            let failure = read(text).expect_err(text);
+            let told = zh.sentences(&failure).cause.expect("a cause");
+            let prose: String = told.split(['`', '"']).step_by(2).collect();
+            assert!(!prose.bytes().any(|byte| byte.is_ascii_lowercase()), "{text}: {told}");
+        }
+    }
+
     fn check(head: &str, expect: Result<(u64, u64), (&str, &str)>) {
         let found = read(&format!("title = '协作协议'\n{head}\n{LINE}"));
         match (found, expect) {

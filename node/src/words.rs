@@ -153,9 +153,12 @@ impl Words {
             "code" => Some(failure.code.clone()),
             // A stable word of the core: told in the reader's language where the catalogue has it.
             "why" => failure.param("why").map(|why| self.find(&format!("why.{why}")).map_or_else(|| self.detail(why), str::to_owned)),
-            "what" => failure.param("what").map(|what| self.detail(what)),
+            "what" | "problem" => failure.param(name).map(|what| self.detail(what)),
             "expected" | "found" if failure.code == "config_value" => failure.param(name).map(|word| self.detail(word)),
-            "standing" => failure.param("standing").map(|standing| self.term("standing", standing)),
+            "standing" => {
+                let group = if failure.code == "certificate_not_good" { "certificate_state" } else { "standing" };
+                failure.param("standing").map(|standing| self.term(group, standing))
+            }
             // The core gives times in seconds.
             "at" | "since" | "until" => failure.param(name).map(|at| at.parse().map_or_else(|_| at.to_owned(), crate::cli::time)),
             _ => {
@@ -227,7 +230,7 @@ fn is_word_of_ours(name: &str, value: &str) -> bool {
 
 /// Whether a value is words of a sentence rather than a number, a name, a path or quoted words.
 fn is_prose(value: &str) -> bool {
-    let words: Vec<&str> = value.split('"').step_by(2).flat_map(str::split_whitespace).collect();
+    let words: Vec<&str> = value.split(['"', '`']).step_by(2).flat_map(str::split_whitespace).collect();
     words.len() > 1 && words.iter().any(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic()))
 }
 
@@ -389,7 +392,7 @@ mod tests {
     }
 
     /// Groups whose keys are put together at run time from a word the source has as a literal: `term("standing", word)`.
-    const GROUPS_BY_WORD: &str = "word verb standing direction officer_state kind subkind entry event record ledger_says ledger_only \
+    const GROUPS_BY_WORD: &str = "word verb standing certificate_state direction officer_state kind subkind entry event record ledger_says ledger_only \
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
                                   end paper paper_fact stage progress_state file_state setting";
@@ -538,6 +541,7 @@ mod tests {
     #[test]
     fn every_word_that_comes_as_data_has_its_words() {
         let groups: &[(&str, &str)] = &[
+            ("certificate_state", "good not_yet expired revoked disputed unknown"),
             (
                 "standing",
                 "none offered_by_us offered_to_us accepted declined lapsed not_yet in_force suspended under_notice expired winding_down ended superseded offered not_under",
@@ -559,7 +563,7 @@ mod tests {
             ),
             (
                 "event",
-                "cuts_wait retention_waits erased file_came file_erased log_healed receipted_let_in document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down caught_up refused clock divergent fork device officer partner statement onward grant_without_consent",
+                "cuts_wait retention_waits erased file_came file_erased log_healed receipted_let_in document_changed delivered store cloned agreement compact agreement_ends emergency_report partner_up partner_down device_up device_down bundle caught_up refused clock divergent fork device officer partner statement onward grant_without_consent",
             ),
             ("record", "adopt anchor grant cut void reclassify erase end admit continue"),
             ("end", "retention disown"),
@@ -568,7 +572,7 @@ mod tests {
                 "received created entry reentered jumped returned confirmed corroborated reset reset_without_effect restored cloned repaired \
                  repaired_store_compared_equal unequal_after_a_repair equal_again pair_caught_up pair_confirmed own_work_returned installed heard made \
                  joined signed offered accepted declined concluded asked ask_came granted refused refusal_came consented consent_came consent_ask_came \
-                 grant_waits added sent malformed root_confirmed an_author_signed_two_changes_for_one_position \
+                 grant_waits added sent malformed root_confirmed packed unpacked an_author_signed_two_changes_for_one_position \
                  two_lines_of_the_pair_ledger_for_one_place by_partner No Busy Certificate Incompatible Protocol NotYetSupported",
             ),
             ("record_word", "strict compromised"),

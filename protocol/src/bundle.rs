@@ -455,6 +455,12 @@ pub struct UnpackedView {
     pub changed: u64,
     /// Documents of which all was known.
     pub known: u64,
+    /// Statements that were not known: agreements, notices, suspensions, certificates, contacts.
+    #[serde(default)]
+    pub statements: u64,
+    /// It came from another device of our own bureau.
+    #[serde(default)]
+    pub own: bool,
     /// Documents that were not taken, each with the reason; at most [`limits::BUNDLE_REFUSALS_TOLD`].
     pub refused: Vec<RefusedView>,
     /// How many were not taken in all.

@@ -42,6 +42,7 @@ mod explain;
 mod few;
 mod found;
 mod ledger;
+mod left;
 mod lifecycle;
 mod links;
 mod memory;
@@ -171,6 +172,8 @@ pub struct Bureau {
     links: BTreeMap<LinkId, Link>,
     reached: BTreeMap<TransportKey, Reached>,
     cursors: BTreeMap<TransportKey, Vec<u8>>,
+    /// What walks passed over though it concerns the other bureau.
+    left: left::Left,
     /// Devices of partners to whom what is their own has still to be named.
     homeward: BTreeMap<TransportKey, links::Homeward>,
     /// Longer rows of documents on their way, by the device at the other end.

@@ -193,7 +193,7 @@ pub const FILES_AT_ONCE: usize = 64;
 /// Parts read from the store that wait to be sent or shown, bytes. Back-pressure: memory.
 pub const PARTS_SHELF_BYTES: usize = 8 * 1024 * 1024;
 /// Manifests remembered. Back-pressure: memory.
-pub const MANIFESTS_CACHED_MAX: usize = 512;
+pub const MANIFESTS_CACHED_MAX: usize = 4_096;
 /// Pieces laid down and not attached within this are destroyed, milliseconds.
 pub const STAGED_KEPT_MS: u64 = 3_600_000;
 /// Files being laid down at once. Back-pressure: disk.
@@ -413,6 +413,8 @@ pub const BUNDLE_RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 pub const BUNDLE_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// Documents a bundle's report names as not taken; the rest is counted.
 pub const BUNDLE_REFUSALS_TOLD: usize = 256;
+/// Documents remembered one by one, for each bureau, that walks passed over though they concern it; beyond, its next bundle holds everything.
+pub const LEFT_NOTED_MAX: usize = 16_384;
 /// Bundles packed, and unpacked, at a time. Back-pressure: one file each.
 pub const BUNDLES_AT_ONCE: usize = 2;
 /// One that nobody goes on with is dropped after this, milliseconds.

@@ -111,15 +111,20 @@ pub(super) async fn file(State(app): State<App>, who: Who, Name(id): Name) -> Re
 /// `POST /v1/bundles/unpack` with the file as its body; with `dry_run=true` it is opened and verified, and nothing is applied. Lines of progress, at the end
 /// `{"end": {..}}`.
 pub(super) async fn unpack(State(app): State<App>, who: Who, request: Request) -> Result<Response, Problems> {
+    // Held until it is dealt with: its file lies on the disk of the store so long.
+    let place = Arc::clone(&app.unpacks).try_acquire_owned().map_err(|_| Failure::refused("bundle_under_way"))?;
     let path = Arc::new(taken(&app, request).await?);
     let desk = Arc::clone(&app.bundles);
     let at = Arc::clone(&path);
     let opened = tokio::task::spawn_blocking(move || desk.open(&at)).await;
     let opened = opened.map_err(|_| Failure::fault("internal").with("cause", "opening a bundle panicked"))??;
     Ok(told(move |progress| async move {
-        let label = opened.label();
+        let _place = place;
+        let label = app.bundles.label(&opened);
         if who.dry_run {
-            return Ok(json!({ "bureau": label.from.to_string(), "created": label.created, "documents": label.documents }));
+            return Ok(
+                json!({ "bureau": label.from.to_string(), "name": label.name, "created": label.created, "documents": label.documents }),
+            );
         }
         let view = Arc::clone(&app.bundles).unpack(&app.handle, path, opened, &progress).await?;
         serde_json::to_value(view).map_err(|error| Failure::fault("internal").because(error))
@@ -133,9 +138,12 @@ async fn taken(app: &App, request: Request) -> Result<TempPath, Failure> {
     if stated.is_some_and(|length| length > BUNDLE_FILE_BYTES_MAX) {
         return Err(too_large());
     }
+    app.bundles.room_for(stated.unwrap_or(0))?;
     let mut landing = app.bundles.landing()?;
     let mut body = request.into_body();
     let mut came = 0;
+    // Its beginning, until that tells whether it opens here.
+    let mut beginning = Some(Vec::new());
     loop {
         let next = tokio::time::timeout(Duration::from_secs(PIECE_S_MAX), body.frame()).await;
         let Some(frame) = next.map_err(|_| Failure::misuse("body_slow"))? else { break };
@@ -143,6 +151,15 @@ async fn taken(app: &App, request: Request) -> Result<TempPath, Failure> {
         came += bytes.len() as u64;
         if came > BUNDLE_FILE_BYTES_MAX {
             return Err(too_large());
+        }
+        if stated.is_none() {
+            app.bundles.room_for(bytes.len() as u64)?;
+        }
+        if let Some(so_far) = &mut beginning {
+            so_far.extend_from_slice(&bytes);
+            if app.bundles.opens(so_far)? {
+                beginning = None;
+            }
         }
         let written = tokio::task::spawn_blocking(move || landing.write_all(&bytes).map(|()| landing)).await;
         landing = written.map_err(|_| Failure::fault("internal").with("cause", "writing a bundle panicked"))?.map_err(|error| {

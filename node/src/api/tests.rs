@@ -57,6 +57,7 @@ impl Fake {
             keys,
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             attempts: Attempts::default(),
+            unpacks: Arc::new(tokio::sync::Semaphore::new(accord_protocol::limits::BUNDLES_AT_ONCE)),
             bundles: Arc::new(desk),
             passphrases: tokio::sync::Semaphore::new(1),
             logins: tokio::sync::Mutex::new(()),

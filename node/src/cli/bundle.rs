@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use accord_protocol::bundle::UnpackedView;
+use accord_protocol::bundle::{OWN_DEVICES, UnpackedView};
 use accord_protocol::limits::BUNDLE_FILE_BYTES_MAX;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -229,7 +229,9 @@ fn one(cx: &Context, path: &Path, dry: bool) -> Result<(Value, String), Failure>
     let created = render::time(value.get("created").and_then(Value::as_u64).unwrap_or(0));
     if dry {
         let documents = value.get("documents").and_then(Value::as_u64).unwrap_or(0);
-        let from: String = value.get("bureau").and_then(Value::as_str).unwrap_or_default().chars().take(12).collect();
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let id: String = text("bureau").chars().take(12).collect();
+        let from = if text("name").is_empty() { id } else { format!("{} ({id})", text("name")) };
         let told =
             cx.words.fill("bundle.shown", &[("file", &path.display()), ("from", &from), ("created", &created), ("documents", &documents)]);
         return Ok((value, told));
@@ -241,7 +243,8 @@ fn one(cx: &Context, path: &Path, dry: bool) -> Result<(Value, String), Failure>
 }
 
 fn told(cx: &Context, view: &UnpackedView, created: &str) -> String {
-    let values: [(&str, &dyn std::fmt::Display); 7] = [
+    let back_to = if view.own { OWN_DEVICES } else { view.name.as_str() };
+    let values: [(&str, &dyn std::fmt::Display); 9] = [
         ("name", &view.name),
         ("created", &created),
         ("new", &view.new),
@@ -249,8 +252,14 @@ fn told(cx: &Context, view: &UnpackedView, created: &str) -> String {
         ("known", &view.known),
         ("refused", &view.refused_count),
         ("erased", &view.erased),
+        ("statements", &view.statements),
+        ("back_to", &back_to),
     ];
-    let mut lines = vec![cx.words.fill(if view.new + view.changed == 0 { "bundle.nothing_new" } else { "bundle.unpacked" }, &values)];
+    let nothing = view.new + view.changed + view.statements == 0;
+    let mut lines = vec![cx.words.fill(if nothing { "bundle.nothing_new" } else { "bundle.unpacked" }, &values)];
+    if view.statements > 0 {
+        lines.push(cx.words.fill("bundle.statements", &values));
+    }
     if view.refused_count > 0 {
         lines.push(cx.words.fill("bundle.refused", &values));
         let shown = view.refused.iter().take(SHOWN_MAX);

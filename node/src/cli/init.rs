@@ -10,6 +10,7 @@ use super::{Context, ask, render};
 use crate::daemon::{self, InitPlan, RunPlan, StartSheet};
 use crate::failure::Failure;
 use crate::keystore;
+use crate::swarm;
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
@@ -133,6 +134,7 @@ fn plan(args: Init, data: PathBuf, cx: &Context) -> Result<InitPlan, Failure> {
     }
     // Before two passphrases are thought of.
     daemon::check_addresses(&addresses)?;
+    daemon::check_listens(&args.listen)?;
     let node_passphrase = ask::new_passphrase(cx, args.passphrase_file.as_deref(), words.say("init.ask_node_passphrase"))?;
     let root_passphrase = ask::new_passphrase(cx, args.root_passphrase_file.as_deref(), words.say("init.ask_root_passphrase"))?;
     if *node_passphrase == *root_passphrase {
@@ -148,8 +150,7 @@ fn plan(args: Init, data: PathBuf, cx: &Context) -> Result<InitPlan, Failure> {
 
 /// Where to listen when only the public address is known: on its port, on every interface.
 fn listen_for(addresses: &[String]) -> Vec<String> {
-    let port = |address: &String| address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    addresses.iter().find_map(port).map(|port| format!("0.0.0.0:{port}")).into_iter().collect()
+    addresses.iter().find_map(|address| swarm::port_of(address)).map(|port| format!("0.0.0.0:{port}")).into_iter().collect()
 }
 
 fn answer(question: &str) -> Result<String, Failure> {
@@ -293,7 +294,8 @@ mod tests {
             assert_eq!(listen_for(&addresses), expect, "{addresses:?}");
         };
         check(&["node.example:4600"], &["0.0.0.0:4600"]);
-        check(&["/dns/node/udp/4600/quic-v1", "node:4601"], &["0.0.0.0:4601"]);
+        check(&["/dns/node/udp/4600/quic-v1", "node:4601"], &["0.0.0.0:4600"]);
+        check(&["/ip4/192.0.2.1/tcp/4602"], &["0.0.0.0:4602"]);
         check(&[], &[]);
     }
 }

@@ -94,8 +94,8 @@ pub(super) fn swarm(error: SwarmError) -> Failure {
     match &error {
         SwarmError::KeyLog => Failure::misuse("keylog_set"),
         SwarmError::AddressInUse { address, .. } => Failure::misuse("address_in_use").with("address", address).because(error),
-        SwarmError::Address(problem) => Failure::misuse("address_invalid").with("found", problem).because(error),
-        SwarmError::Listen { address, .. } => Failure::misuse("address_invalid").with("found", address).because(error),
+        SwarmError::Address(problem) => Failure::misuse("listen_invalid").with("found", problem).because(error),
+        SwarmError::Listen { address, .. } => Failure::misuse("listen_invalid").with("found", address).because(error),
         SwarmError::NoTransport | SwarmError::Tls(_) | SwarmError::Seed => Failure::fault("internal").with("cause", &error).because(error),
     }
 }

@@ -37,6 +37,17 @@ pub fn check_addresses<'a>(addresses: impl IntoIterator<Item = &'a String>) -> R
     })
 }
 
+/// Refuses what this machine cannot listen at: the first start would stop over it.
+///
+/// # Errors
+/// `listen_invalid`, with the first that is wrong.
+pub fn check_listens<'a>(addresses: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
+    addresses.into_iter().try_for_each(|address| {
+        swarm::check_listen(address)
+            .map_err(|_| Failure::misuse("listen_invalid").with("found", address.chars().take(64).collect::<String>()))
+    })
+}
+
 /// As [`init`]; `tell` gets the start sheet when everything is made and the bureau does not exist yet. Only after it returned well does it:
 /// the recovery key is nowhere else, so it must be on paper or on a stick first.
 ///
@@ -45,6 +56,7 @@ pub fn check_addresses<'a>(addresses: impl IntoIterator<Item = &'a String>) -> R
 pub fn init_told(plan: InitPlan, tell: impl FnOnce(&StartSheet) -> Result<(), Failure>) -> Result<StartSheet, Failure> {
     super::keep_memory_private();
     check_addresses(&plan.addresses)?;
+    check_listens(&plan.listen)?;
     check_passphrase(&plan.node_passphrase)?;
     check_passphrase(&plan.root_passphrase)?;
     plan.officer_passphrase.as_deref().map_or(Ok(()), |passphrase| check_passphrase(passphrase))?;

@@ -33,6 +33,7 @@ pub fn join(plan: JoinPlan) -> Result<Joined, Failure> {
         return Err(Failure::misuse("keylog_set"));
     }
     let invite = Invite::parse(&plan.code).map_err(|error| Failure::misuse("invitation_invalid").because(error))?;
+    super::check_listens(&plan.listen)?;
     check_passphrase(&plan.node_passphrase)?;
     check_passphrase(&plan.officer_passphrase)?;
     let clock = Clock::start();

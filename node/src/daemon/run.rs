@@ -189,6 +189,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let desk = Desk::new(plan.data.join("bundles"), keys.network, secret, transport, known.clone())?;
     let app = App::new(api::Inner {
         handle: handle.clone(),
+        unpacks: Arc::new(tokio::sync::Semaphore::new(accord_protocol::limits::BUNDLES_AT_ONCE)),
         bundles: Arc::new(desk),
         keys: folder,
         backup_keys,

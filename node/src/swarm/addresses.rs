@@ -123,6 +123,19 @@ pub fn check_address(text: &str) -> Result<(), AddressError> {
     if address.is_definite() { Ok(()) } else { Err(AddressError::NotDialable(address.to_string())) }
 }
 
+/// Whether this machine could listen at an address: an IP address, of one transport or both.
+///
+/// # Errors
+/// It is none, or a name.
+pub fn check_listen(text: &str) -> Result<(), AddressError> {
+    text.parse::<Address>()?.listen_socket().map(drop)
+}
+
+/// The port an address names.
+pub fn port_of(text: &str) -> Option<u16> {
+    text.parse::<Address>().ok().map(|address| address.port)
+}
+
 impl FromStr for Address {
     type Err = AddressError;
 
@@ -191,8 +204,12 @@ fn unmap(ip: Ipv6Addr) -> IpAddr {
     ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), |ip: Ipv4Addr| IpAddr::V4(ip))
 }
 
+/// Whether it may be the name of a machine. None ends in a number (RFC 3696 section 2): what does is an IP address with a slip in it.
 fn is_name(name: &str) -> bool {
-    (1..=253).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_')
+    let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    (1..=253).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_')
+        && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn from_multiaddr(address: &Multiaddr) -> Option<Address> {
@@ -266,12 +283,25 @@ mod tests {
         {
             assert_eq!(check_address(text), Ok(()), "{text}");
         }
-        for text in ["10.20.30.40", "node.example", "node.example:", "http://node.example:4600", "县公安局:4600", ":4600", ""] {
+        for text in
+            ["10.20.30.40", "node.example", "node.example:", "http://node.example:4600", "县公安局:4600", "256.1.1.1:4600", ":4600", ""]
+        {
             assert!(matches!(check_address(text), Err(AddressError::Malformed(_))), "{text}");
         }
         for text in ["0.0.0.0:4600", "[::]:4600", "10.20.30.40:0"] {
             assert!(matches!(check_address(text), Err(AddressError::NotDialable(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_place_to_listen_at_is_an_address_of_this_machine() {
+        for text in ["0.0.0.0:4600", "[::]:0", "/ip4/127.0.0.1/udp/4600/quic-v1"] {
+            assert_eq!(check_listen(text), Ok(()), "{text}");
+        }
+        for text in ["nowhere", "0.0.0.0", "256.1.1.1:4600"] {
+            assert!(matches!(check_listen(text), Err(AddressError::Malformed(_))), "{text}");
+        }
+        assert!(matches!(check_listen("node.example:4600"), Err(AddressError::NameToListen(_))));
     }
 
     #[test]

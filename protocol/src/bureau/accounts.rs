@@ -111,7 +111,6 @@ impl Bureau {
         noted.refused <= limits::COMMANDS_NOTED_PER_MINUTE
     }
 
-    /// Notes that a document was shown to somebody: once an hour for each reader.
     /// Uptime of a laptop counts up to the last content that was shown, whatever ends the process and whoever sets the clock back then.
     pub(super) fn shown_here(&mut self, turn: &mut Turn) {
         if self.is_laptop() {
@@ -119,21 +118,29 @@ impl Bureau {
         }
     }
 
+    /// Notes that a document was shown to somebody: once an hour for each reader.
     pub(super) fn note_read(&mut self, turn: &mut Turn, document: DocumentId, person: Option<&str>) {
         self.shown_here(turn);
         let reader = self.reader(person);
+        if self.is_first_read(turn, reader, document) {
+            self.account(turn, "read", Some(document), None, reader, "");
+        }
+    }
+
+    /// Whether a reader was not shown a document, or a file by its name, within the hour.
+    pub(super) fn is_first_read(&mut self, turn: &Turn, reader: Option<CertificateId>, id: DocumentId) -> bool {
         let now = turn.now.mono;
         let hour = |at: &MonoMillis| at.plus(limits::READ_NOTED_EVERY_MS) > now;
-        if self.noted.read.get(&(reader, document)).is_some_and(hour) {
-            return;
+        if self.noted.read.get(&(reader, id)).is_some_and(hour) {
+            return false;
         }
         if self.noted.read.len() >= limits::READS_REMEMBERED_MAX {
             self.noted.read.retain(|_, at| hour(at));
         }
         if self.noted.read.len() < limits::READS_REMEMBERED_MAX {
-            self.noted.read.insert((reader, document), now);
+            self.noted.read.insert((reader, id), now);
         }
-        self.account(turn, "read", Some(document), None, reader, "");
+        true
     }
 
     /// Notes a record of ours: a line for each bureau it lets in or cuts, in the name of the officer who ordered it.

@@ -9,6 +9,9 @@
 //! with anybody, and no acknowledgement. Everything that may go is asked of the same check, and what is handed out in pieces is good
 //! only if nothing was taken away until its end: else packing begins anew.
 
+mod pack;
+mod unpack;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use accord_keys::certificate::MemberKind;
@@ -18,7 +21,7 @@ use minicbor::{Decode, Encode};
 
 use super::Bureau;
 use super::links::{Link, Peer};
-use super::rows::Reached;
+use super::rows::{Reached, Summary};
 use super::turn::Turn;
 use crate::agreement::Pair;
 use crate::bundle::{self, Answer, Ask, BundleStatement, Recipient, Record, RefusedView, UnpackedView};
@@ -30,7 +33,7 @@ use crate::time::{MonoMillis, WallSeconds};
 use crate::view::{Refused, RefusedKind};
 use crate::wire::{self, Checked, Hello, IdentityStatement, Message};
 
-/// Before a transport key: when the newest bundle of that device was packed that was unpacked here.
+/// Before a transport key: from when on a bundle of that device is the newest we heard of it.
 const HEARD: &[u8] = b"bundle-heard:";
 
 /// Before the id of a bureau: how many lines of our ledger it said it holds.
@@ -52,9 +55,9 @@ struct Brought {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Bundles {
-    last: u64,
     packs: BTreeMap<u64, Packing>,
     unpacks: BTreeMap<u64, Unpacking>,
+    /// From when on a bundle of a device is the newest we heard of it, by link or bundle.
     heard: BTreeMap<TransportKey, WallSeconds>,
     lines: BTreeMap<BureauId, u64>,
     brought: BTreeMap<TransportKey, Brought>,
@@ -112,6 +115,8 @@ struct Packing {
     begun: WallSeconds,
     /// It holds all that may go, not only what is new to some device of the recipient.
     from_start: bool,
+    /// What earlier walks passed over and this brings ([`super::left`]); none for everything.
+    left: Option<BTreeSet<DocumentId>>,
     /// Passes and asks were looked for.
     shown: bool,
     documents: u64,
@@ -137,6 +142,8 @@ struct Unpacking {
     refused_more: u64,
     erased: u64,
     ignored: u64,
+    /// Statements learnt.
+    statements: u64,
 }
 
 /// One id for each link that is none: far from those the driver gives.
@@ -222,373 +229,47 @@ impl Bureau {
         (done, said, closed)
     }
 
+    /// A number for a bundle: drawn, since whoever was packing when the core was opened anew would go on in somebody else's bundle.
+    fn bundle_number(&self, turn: &mut Turn) -> u64 {
+        loop {
+            let drawn = turn.nonce();
+            let number = u64::from_be_bytes(*drawn.0.first_chunk().expect("sixteen bytes")) >> 2;
+            if !self.bundles.packs.contains_key(&number) && !self.bundles.unpacks.contains_key(&number) {
+                return number;
+            }
+        }
+    }
+
+    /// Whether nobody but devices of its bureau claims a transport key. On a link its holder proves it; here the certificate says so, and how far
+    /// somebody got is noted under it.
+    fn claims_alone(&self, transport: &TransportKey, bureau: &BureauId) -> bool {
+        let bureaus = self.directory.all_by_transport(transport).filter_map(|id| Some(self.directory.certificate(&id)?.body().bureau));
+        bureaus.into_iter().all(|other| other == *bureau)
+    }
+
+    /// A device spoke over a link: what it packed before is not the newest we heard of it.
+    pub(super) fn heard_by_link(&mut self, turn: &mut Turn, transport: &TransportKey) {
+        self.note_heard(turn, transport, turn.stamp);
+    }
+
+    fn note_heard(&mut self, turn: &mut Turn, transport: &TransportKey, from: WallSeconds) {
+        if self.bundles.heard.get(transport).is_none_or(|heard| from > *heard) {
+            self.bundles.heard.insert(*transport, from);
+            turn.put(Table::Local, &[HEARD, &transport.0].concat(), from.0.to_be_bytes().to_vec());
+        }
+    }
+
+    /// The floor went down: nobody was heard later than that.
+    pub(super) fn heard_by_a_poisoned_clock(&mut self, turn: &mut Turn) {
+        let stamp = turn.stamp;
+        for (transport, heard) in self.bundles.heard.iter_mut().filter(|(_, heard)| **heard > stamp) {
+            *heard = stamp;
+            turn.put(Table::Local, &[HEARD, &transport.0].concat(), heard.0.to_be_bytes().to_vec());
+        }
+    }
+
     fn room(&self, taken: usize) -> Result<(), Refused> {
         if taken < limits::BUNDLES_AT_ONCE { Ok(()) } else { Err(refused("bundle_under_way")) }
-    }
-
-    // ---- pack ----
-
-    /// For whom, and to which of its devices the file is sealed: those whose certificate is good now.
-    fn recipients(&self, turn: &Turn, to: &str) -> Result<(BureauId, Vec<Recipient>), Refused> {
-        let to = to.trim();
-        let own = self.identity.bureau;
-        let device = match to.strip_prefix(bundle::OWN_DEVICES) {
-            Some("") => Some(""),
-            Some(rest) => rest.strip_prefix('/'),
-            None => None,
-        };
-        let bureau = if device.is_some() { own } else { self.resolve_partner(to)? };
-        let named = device.unwrap_or_default().to_ascii_lowercase();
-        let all = self.directory.members(&bureau).into_iter().filter_map(|id| Some((id, self.directory.certificate(&id)?.body())));
-        let fit = |id: &crate::id::CertificateId, kind: MemberKind| match kind {
-            MemberKind::Node => !self.same_key(id),
-            MemberKind::Laptop => bureau == own && !self.same_key(id),
-            _ => false,
-        };
-        let recipients: Vec<Recipient> = all
-            .filter(|(id, body)| fit(id, body.kind) && id.to_string().starts_with(&named) && self.may_connect(turn, id))
-            .filter_map(|(id, body)| Some(Recipient { certificate: id, transport: body.transport?, hpke: body.hpke? }))
-            .take(accord_keys::envelope::RECIPIENTS_MAX)
-            .collect();
-        if recipients.is_empty() { Err(refused("bundle_no_device").with("name", to)) } else { Ok((bureau, recipients)) }
-    }
-
-    fn pack(&mut self, turn: &mut Turn, person: Option<&str>, to: &str, all: bool, dry: bool) -> Result<Answer, Refused> {
-        self.room(self.bundles.packs.len())?;
-        let (bureau, recipients) = self.recipients(turn, to)?;
-        let own = bureau == self.identity.bureau;
-        // The check says so of every document; here it is said at once, and how to go on.
-        if let Some(why) = self.silence(&bureau) {
-            return Err(refused("bundle_silent").with("why", why).with("name", self.name_of(&bureau)));
-        }
-        if !own && !self.in_touch(turn.effective) {
-            return Err(refused("bundle_out_of_touch").with("hours", limits::IN_TOUCH_S / 3_600));
-        }
-        if self.directory.is_frozen(&bureau) {
-            return Err(refused("bundle_frozen").with("name", self.name_of(&bureau)));
-        }
-        let first = recipients[0];
-        let mut link = Link::without_transport(first.transport, turn.now.mono);
-        // What every device of it that is known to have acknowledged anything has. One that never did gets no cursor: what the others had before is not in it.
-        let known: Vec<Reached> = recipients.iter().filter_map(|device| self.reached.get(&device.transport).copied()).collect();
-        let base = known.iter().map(|reached| reached.base).min().filter(|_| !all).unwrap_or(0);
-        let walked = known.iter().map(|reached| reached.walked).min().filter(|_| !all).unwrap_or(0);
-        link.is_to(Peer::new(first.certificate, bureau), own, Reached { base, walked });
-        self.bundles.last += 1;
-        let number = self.bundles.last;
-        let peer = Peer::new(first.certificate, bureau);
-        // What was never noted as given is walked past on no link: the comparison shows it. Here nobody compares.
-        let never: BTreeSet<DocumentId> = self
-            .documents
-            .values()
-            .filter(|summary| {
-                !own && summary.owner == self.identity.bureau && summary.newest_seq <= walked && !summary.given.contains(&bureau)
-            })
-            .filter(|summary| self.may_send(turn, &peer, &summary.document).is_ok())
-            .map(|summary| summary.document)
-            .collect();
-        let ahead = self.by_seq.range(walked + 1..).filter(|(_, document)| self.may_send(turn, &peer, document).is_ok());
-        let of = (ahead.count() + never.len()) as u64;
-        link.bring_whole(never);
-        let mut records: Vec<Record> = Vec::new();
-        for device in &recipients {
-            let hello = self.hello_to(turn, bureau, &device.transport);
-            records.push(Record::ForDevice(device.transport, Message::Hello(hello).encode()));
-        }
-        let ((), said, _) =
-            self.on_bundle(turn, link_id(number), &mut link, |core, turn| core.greet_in_bundle(turn, link_id(number), &peer, own));
-        records.extend(said.into_iter().filter(|bytes| wire::is_for_bundles(bytes)).map(Record::ForAll));
-        let packing = Packing {
-            link,
-            to: bureau,
-            recipients: recipients.clone(),
-            by: self.reader(person),
-            dry,
-            ground: (self.policy_epoch, self.bundles.taken_away),
-            used: turn.now.mono,
-            begun: turn.stamp,
-            from_start: walked == 0,
-            shown: false,
-            documents: 0,
-            of,
-            held: 0,
-            ended: false,
-        };
-        self.bundles.packs.insert(number, packing);
-        Ok(Answer::Packing { number, to: bureau, name: self.name_of(&bureau), recipients, records })
-    }
-
-    fn pack_more(&mut self, turn: &mut Turn, number: u64) -> Result<Answer, Refused> {
-        let mut packing = self.bundles.packs.remove(&number).ok_or_else(gone)?;
-        if let Err(refused) = self.still_good(turn, &packing) {
-            self.bundles.packs.insert(number, packing);
-            self.leave(turn, number);
-            return Err(refused);
-        }
-        packing.used = turn.now.mono;
-        let id = link_id(number);
-        let peer = Peer::new(packing.recipients[0].certificate, packing.to);
-        let mut link = packing.link;
-        let accounts = turn.step.writes.len();
-        let show = !std::mem::replace(&mut packing.shown, true);
-        let (end, said, _) = self.on_bundle(turn, id, &mut link, |core, turn| core.pack_some(turn, id, &peer, show));
-        if packing.dry {
-            let mut at = 0;
-            turn.step.writes.retain(|write| {
-                at += 1;
-                at <= accounts || !matches!(write, crate::step::Write::Account(_))
-            });
-        }
-        let (documents, held) = link.went();
-        packing.documents += documents;
-        packing.held += held;
-        let mut records: Vec<Record> = said.into_iter().filter(|bytes| wire::is_for_bundles(bytes)).map(Record::ForAll).collect();
-        let end = end && !packing.ended;
-        // A document that cannot be read went nowhere, and a store in doubt says nothing of how far anybody got.
-        let unread = self.cannot_load.keys().any(|document| self.may_send(turn, &peer, document).is_ok());
-        if end && !packing.dry && !unread && !self.memory.is_catching() {
-            // A device that never acknowledged anything has not got what another had before.
-            let from_start = packing.from_start;
-            for device in packing
-                .recipients
-                .iter()
-                .filter(|device| from_start || self.reached.contains_key(&device.transport))
-                .copied()
-                .collect::<Vec<_>>()
-            {
-                link.turn_to(device.transport);
-                let peer = Peer::new(device.certificate, packing.to);
-                let (cursor, ..) = self.on_bundle(turn, id, &mut link, |core, turn| core.bundle_cursor(turn, id, &peer));
-                records.push(Record::ForDevice(device.transport, Message::Cursor(Bytes(cursor)).encode()));
-            }
-        }
-        packing.ended |= end;
-        packing.link = link;
-        let answer = Answer::Records { records, documents: packing.documents, of: packing.of.max(packing.documents), end: packing.ended };
-        self.bundles.packs.insert(number, packing);
-        Ok(answer)
-    }
-
-    /// Whether what was handed out so far may still go.
-    fn still_good(&self, turn: &Turn, packing: &Packing) -> Result<(), Refused> {
-        let stands = packing.recipients.iter().all(|device| self.may_connect(turn, &device.certificate));
-        if !stands || packing.ground != (self.policy_epoch, self.bundles.taken_away) || self.silence(&packing.to).is_some() {
-            return Err(refused("bundle_changed"));
-        }
-        Ok(())
-    }
-
-    fn pack_seal(&mut self, turn: &mut Turn, number: u64, file: Nonce, digest: Digest, records: u64) -> Result<Answer, Refused> {
-        let packing = self.bundles.packs.get(&number).ok_or_else(gone)?;
-        let good = if packing.ended && !packing.dry { self.still_good(turn, packing) } else { Err(refused("bundle_changed")) };
-        let (to, by, documents, created) = (packing.to, packing.by, packing.documents, packing.begun);
-        if let Err(refused) = good {
-            self.leave(turn, number);
-            return Err(refused);
-        }
-        let statement = BundleStatement {
-            from: self.identity.bureau,
-            certificate: self.identity.certificate,
-            to,
-            file,
-            digest,
-            records,
-            documents,
-            wire: wire::VERSION,
-            created,
-        };
-        let sealed = Sealed::seal(&self.identity.network, statement, &[self.identity.signer.as_ref()])
-            .map_err(|error| Refused::new(RefusedKind::Fault, "cannot_seal").with("why", error))?;
-        let packing = self.bundles.packs.remove(&number).expect("looked at above");
-        self.quota(turn, to).take_back_held(packing.held);
-        let other = Some(to).filter(|to| *to != self.identity.bureau);
-        self.account(turn, "bundle_packed", None, other, by, &format!("{documents} documents {}", short(&file)));
-        self.event(turn, "bundle", None, Some(to), "packed");
-        Ok(Answer::Sealed(sealed.to_bytes()))
-    }
-
-    // ---- unpack ----
-
-    fn unpack(
-        &mut self,
-        turn: &mut Turn,
-        statement: Verified<BundleStatement>,
-        hello: &Hello,
-        statements: Vec<IdentityStatement>,
-    ) -> Result<Answer, Refused> {
-        self.room(self.bundles.unpacks.len())?;
-        let body = statement.body().clone();
-        let own = body.from == self.identity.bureau;
-        if body.to != self.identity.bureau || hello.bureau != body.from || hello.certificate != body.certificate {
-            return Err(refused("bundle_not_for_us"));
-        }
-        if self.same_key(&body.certificate) {
-            return Err(refused("bundle_of_this_device"));
-        }
-        if !own && !self.partners.contains_key(&body.from) {
-            return Err(refused("bundle_unknown_sender").with("bureau", body.from.short()));
-        }
-        let named = statements.iter().find_map(|statement| match statement {
-            IdentityStatement::Certificate(member) if member.certificate_id() == body.certificate => member.body().transport,
-            _ => None,
-        });
-        let Some(transport) = named else { return Err(refused("bundle_not_for_us")) };
-        self.bundles.last += 1;
-        let number = self.bundles.last;
-        let mut link = Link::without_transport(transport, turn.now.mono);
-        let id = link_id(number);
-        self.on_bundle(turn, id, &mut link, |core, turn| core.learn_chain(turn, id, hello, statements));
-        let device = self.directory.certificate(&body.certificate).map(|certificate| certificate.body());
-        let sealed = device.is_some_and(|device| device.bureau == body.from && statement.is_sealed_by_only(&device.key));
-        let standing = self.directory.standing(&body.certificate, turn.stamp);
-        let revoked = self.directory.revoked(&body.certificate).is_some();
-        if !sealed || revoked || standing != CertStanding::Good || self.directory.is_frozen(&body.from) {
-            self.account(turn, "refused_bundle", None, Some(body.from), Some(body.certificate), "certificate");
-            return Err(refused("bundle_sender_not_good").with("name", self.name_of(&body.from)));
-        }
-        let peer = Peer::new(body.certificate, body.from);
-        let newer = self.is_newer_word(turn, &transport, &body.from, body.created);
-        self.on_bundle(turn, id, &mut link, |core, turn| core.hello_in_bundle(turn, id, &peer, hello, body.created));
-        let unpacking = Unpacking {
-            link,
-            used: turn.now.mono,
-            newer,
-            pending: false,
-            new: BTreeSet::new(),
-            changed: BTreeSet::new(),
-            known: BTreeSet::new(),
-            refused: BTreeMap::new(),
-            refused_more: 0,
-            erased: 0,
-            ignored: 0,
-            statement,
-        };
-        self.bundles.unpacks.insert(number, unpacking);
-        Ok(Answer::Unpacking { number })
-    }
-
-    /// Whether this device is to be believed about how far it got: it said so later than anything we heard of it by link or bundle.
-    pub(super) fn is_newer_word(&self, turn: &Turn, transport: &TransportKey, bureau: &BureauId, created: WallSeconds) -> bool {
-        // One whose clock was ahead for a day does not speak for all the time until then.
-        let created = created.min(turn.stamp);
-        let contact = self.partners.get(bureau).map_or(0, |row| row.last_contact);
-        created.0 > contact && self.bundles.heard.get(transport).is_none_or(|heard| created >= *heard)
-    }
-
-    fn unpack_message(&mut self, turn: &mut Turn, number: u64, message: Checked) -> Result<Answer, Refused> {
-        let mut unpacking = self.bundles.unpacks.remove(&number).ok_or_else(gone)?;
-        unpacking.used = turn.now.mono;
-        let ours = matches!(message, Checked::Plain(_));
-        if !bundle::travels(&message) || ours {
-            unpacking.ignored += 1;
-            self.bundles.unpacks.insert(number, unpacking);
-            return Ok(Answer::Taken);
-        }
-        let document = if let Checked::Push(push) = &message { Some(push.document) } else { None };
-        let newest = |core: &Self| document.and_then(|document| core.documents.get(&document)).map(|summary| summary.newest_seq);
-        let was = newest(self);
-        let (from, certificate) = (unpacking.statement.body().from, unpacking.statement.body().certificate);
-        let peer = Peer::new(certificate, from);
-        if let (Some(document), Some(was)) = (document, was) {
-            let reached = self.reached.get(&unpacking.link.transport()).copied().unwrap_or_default();
-            let unsent = was > reached.walked && !unpacking.link.brought_here(was) && self.may_send(turn, &peer, &document).is_ok();
-            unpacking.pending |= unsent;
-        }
-        let id = link_id(number);
-        let ((), said, closed) = self.on_bundle(turn, id, &mut unpacking.link, |core, turn| core.message(turn, id, message));
-        if closed {
-            // As on a link: what came before stays, and nothing more is read.
-            return Err(refused("bundle_stopped").with("name", self.name_of(&from)));
-        }
-        if let Some(document) = document {
-            let why = unpacking
-                .link
-                .take_no()
-                .or_else(|| said.iter().any(|bytes| wire::asks_anew(bytes)).then(|| "something before it is missing here".to_owned()));
-            let now = newest(self);
-            match why {
-                Some(why) if why == "erased here" => unpacking.erased += 1,
-                Some(why) if unpacking.refused.len() < limits::REFUSED_NOTED_MAX || unpacking.refused.contains_key(&document) => {
-                    unpacking.refused.insert(document, why);
-                }
-                Some(_) => unpacking.refused_more += 1,
-                None => {
-                    unpacking.refused.remove(&document);
-                    match was {
-                        None if now.is_some() => drop(unpacking.new.insert(document)),
-                        Some(_) if now != was && !unpacking.new.contains(&document) => drop(unpacking.changed.insert(document)),
-                        _ => drop(unpacking.known.insert(document)),
-                    }
-                }
-            }
-        }
-        self.bundles.unpacks.insert(number, unpacking);
-        Ok(Answer::Taken)
-    }
-
-    fn unpack_end(&mut self, turn: &mut Turn, number: u64, cursor: Option<Vec<u8>>) -> Result<Answer, Refused> {
-        let mut unpacking = self.bundles.unpacks.remove(&number).ok_or_else(gone)?;
-        let body = unpacking.statement.body().clone();
-        let id = link_id(number);
-        let transport = unpacking.link.transport();
-        let peer = Peer::new(body.certificate, body.from);
-        let whole = unpacking.refused.is_empty() && unpacking.refused_more == 0;
-        // A store that was put back may lack what the bundle rests on without anything in it showing that.
-        let noted = whole && unpacking.newer && !self.memory.is_catching() && !self.memory.was_confirmed_since(body.created);
-        if noted && let Some(cursor) = cursor {
-            self.on_bundle(turn, id, &mut unpacking.link, |core, turn| core.keep_cursor(turn, id, cursor));
-        }
-        // What it brought need not go back: unless something of ours waits for its sender in between.
-        let reached = self.reached.get(&transport).copied().unwrap_or_default();
-        let waits = unpacking.pending
-            || self
-                .by_seq
-                .range(reached.walked + 1..)
-                .any(|(seq, document)| !unpacking.link.brought_here(*seq) && self.may_send(turn, &peer, document).is_ok());
-        if whole && !waits && reached.walked < self.sequence && !self.memory.is_catching() {
-            let to = Reached { base: self.sequence, walked: self.sequence };
-            let brought = Brought { from: reached, to };
-            self.bundles.brought.insert(transport, brought);
-            turn.put(Table::Local, &[BROUGHT, &transport.0].concat(), super::rows::write(&brought));
-            self.note_reached(turn, &transport, to);
-        }
-        let created = body.created.min(turn.stamp);
-        if self.bundles.heard.get(&transport).is_none_or(|heard| created > *heard) {
-            self.bundles.heard.insert(transport, created);
-            turn.put(Table::Local, &[HEARD, &transport.0].concat(), created.0.to_be_bytes().to_vec());
-            // To the end means with all that goes before documents: as far as a laptop's reading goes it was at home when this was made. One from ahead of
-            // our time would say so each time it is unpacked.
-            let registrar = self.directory.registrar(&self.identity.bureau).map(|(_, registrar)| registrar);
-            let ahead = body.created > turn.stamp.plus(limits::CLOCK_JUMP_S);
-            if !ahead && self.is_laptop() && registrar.is_some_and(|registrar| self.is_registrar_key(&body.certificate, &registrar)) {
-                self.note_told(turn, created);
-            }
-        }
-        let refused_count = unpacking.refused.len() as u64 + unpacking.refused_more;
-        let known = unpacking.known.difference(&unpacking.new).filter(|document| !unpacking.changed.contains(*document)).count();
-        let view = UnpackedView {
-            bureau: body.from.to_string(),
-            name: self.name_of(&body.from),
-            created: body.created.0,
-            new: unpacking.new.len() as u64,
-            changed: unpacking.changed.len() as u64,
-            known: known as u64,
-            refused: unpacking
-                .refused
-                .iter()
-                .take(limits::BUNDLE_REFUSALS_TOLD)
-                .map(|(document, why)| RefusedView { document: document.to_string(), why: why.clone() })
-                .collect(),
-            refused_count,
-            erased: unpacking.erased,
-            ignored: unpacking.ignored,
-            noted,
-        };
-        let other = Some(body.from).filter(|from| *from != self.identity.bureau);
-        let detail = format!("{} new {} changed {refused_count} refused {}", view.new, view.changed, short(&body.file));
-        self.account(turn, "bundle_unpacked", None, other, Some(body.certificate), &detail);
-        self.event(turn, "bundle", None, Some(body.from), "unpacked");
-        Ok(Answer::Unpacked(view))
     }
 
     /// A device was told over a link how far it got: from now on it says so itself.

@@ -116,6 +116,8 @@ pub struct Link {
     partial: BTreeMap<DocumentId, (u64, Scope)>,
     /// Held work that finds no room today begins behind this sequence: how far the other end got is not told beyond it.
     late_from: Option<u64>,
+    /// In a bundle: what was passed over on the terms of now.
+    left: BTreeSet<DocumentId>,
     /// Up to which sequence held work was offered in this session.
     offered: BTreeMap<DocumentId, u64>,
     whole: BTreeSet<DocumentId>,
@@ -227,6 +229,7 @@ impl Link {
             sent: BTreeMap::new(),
             partial: BTreeMap::new(),
             late_from: None,
+            left: BTreeSet::new(),
             offered: BTreeMap::new(),
             whole: BTreeSet::new(),
             homeward: None,

@@ -244,6 +244,7 @@ impl Bureau {
             reached,
             cursors,
             homeward: open_homeward(&local),
+            left: super::left::open(&local),
             bundles: super::bundles::Bundles::open(&local),
             progress,
             event_position: events.keys().next_back().copied().unwrap_or(0),

@@ -39,8 +39,6 @@ const DONE: u8 = 2;
 const STORED: u8 = 1;
 /// What is left lying is looked for this often, milliseconds.
 const SWEEP_MS: u64 = 600_000;
-/// Called files remembered by name.
-const SHOWN_CACHED_MAX: usize = 4_096;
 
 /// What became of a file.
 const KEPT: u8 = 0;
@@ -327,7 +325,7 @@ impl Parts {
     }
     /// Remembers how a file is called.
     fn show(&mut self, document: DocumentId, file: Digest, manifest: &Manifest) {
-        if self.shown.len() >= SHOWN_CACHED_MAX {
+        if self.shown.len() >= limits::MANIFESTS_CACHED_MAX {
             self.shown.clear();
         }
         self.shown.insert((document, file), Shown { name: manifest.name.clone(), media: manifest.media.clone() });
@@ -358,9 +356,7 @@ impl Bureau {
     /// Takes what the store gave for a place; `false` if it is none.
     pub(super) fn hold_part(&mut self, place: DocumentId, items: &[(u64, Vec<u8>)]) -> bool {
         let space = space_of(&place);
-        if !self.parts.spaces.contains_key(&space) {
-            return false;
-        }
+        let Some((document, file)) = self.parts.spaces.get(&space).copied() else { return false };
         self.loading.remove(&place);
         // One that was laid down twice, since the first was damaged: either will do.
         let found = items.iter().rev().find_map(|(_, body)| {
@@ -368,7 +364,15 @@ impl Bureau {
             (self::place(&space, &part::name(bytes)) == place).then(|| bytes.to_vec())
         });
         match found {
-            Some(bytes) => self.parts.shelve(place, bytes),
+            Some(bytes) => {
+                // From here on the file is known by its name.
+                if place == self::place(&space, &file)
+                    && let Ok(manifest) = Manifest::from_bytes(part::content(&bytes))
+                {
+                    self.parts.show(document, file, &manifest);
+                }
+                self.parts.shelve(place, bytes);
+            }
             None => self.parts.lost.push(place),
         }
         true

@@ -238,6 +238,7 @@ impl Bureau {
             self.registrar_told = None;
             self.note_told(turn, turn.stamp);
         }
+        self.heard_by_a_poisoned_clock(turn);
         if self.registrar_heard.is_some_and(|heard| heard > turn.stamp) {
             self.registrar_heard = Some(turn.stamp);
             turn.put(Table::Local, b"registrar_heard", turn.stamp.0.to_be_bytes().to_vec());

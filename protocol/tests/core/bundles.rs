@@ -22,11 +22,11 @@ use zeroize::Zeroizing;
 
 use crate::county::{County, usual};
 
-const A: usize = 0;
-const B: usize = 1;
-const C: usize = 2;
+pub const A: usize = 0;
+pub const B: usize = 1;
+pub const C: usize = 2;
 
-fn network() -> NetworkId {
+pub fn network() -> NetworkId {
     NetworkId::named("county")
 }
 
@@ -36,16 +36,16 @@ fn secret(at: usize) -> HpkeSecret {
 }
 
 #[derive(Debug)]
-struct Packed {
-    file: Vec<u8>,
+pub struct Packed {
+    pub file: Vec<u8>,
     /// All but the end.
-    records: Vec<Record>,
-    documents: u64,
+    pub records: Vec<Record>,
+    pub documents: u64,
 }
 
 impl Packed {
     /// Documents something is pushed of.
-    fn pushed(&self) -> BTreeSet<DocumentId> {
+    pub fn pushed(&self) -> BTreeSet<DocumentId> {
         let messages = self.records.iter().filter_map(|record| match record {
             Record::ForAll(bytes) | Record::ForDevice(_, bytes) => Some(Message::decode(bytes).expect("a message")),
             Record::End(_) => None,
@@ -55,7 +55,7 @@ impl Packed {
 }
 
 /// Seals records as they would lie in a file, without compression. The dice are the file's.
-fn seal_file(keys: &[accord_keys::id::HpkeKey], n: u8, end: impl FnOnce(Nonce, Digest, u64) -> Vec<u8>, records: &[Record]) -> Vec<u8> {
+pub fn seal_file(keys: &[accord_keys::id::HpkeKey], n: u8, end: impl FnOnce(Nonce, Digest, u64) -> Vec<u8>, records: &[Record]) -> Vec<u8> {
     let dice = Dice {
         file: [n; 16],
         key: Zeroizing::new([n; 32]),
@@ -74,7 +74,7 @@ fn seal_file(keys: &[accord_keys::id::HpkeKey], n: u8, end: impl FnOnce(Nonce, D
 }
 
 /// Begins to pack, and answers how it is named, for which keys, and all records but the end.
-fn begin(
+pub fn begin(
     county: &mut County,
     at: usize,
     to: &str,
@@ -95,7 +95,7 @@ fn begin(
     panic!("packing never ends")
 }
 
-fn pack_for(county: &mut County, at: usize, to: &str, all: bool) -> Result<Packed, Refused> {
+pub fn pack_for(county: &mut County, at: usize, to: &str, all: bool) -> Result<Packed, Refused> {
     let (number, keys, records, documents) = begin(county, at, to, all, false)?;
     let mut refused = None;
     let seal = |file, digest, records| match county.bundle_step(at, Ask::Seal { number, file, digest, records }) {
@@ -110,13 +110,13 @@ fn pack_for(county: &mut County, at: usize, to: &str, all: bool) -> Result<Packe
     refused.map_or(Ok(Packed { file, records, documents }), Err)
 }
 
-fn pack(county: &mut County, at: usize, to: usize) -> Packed {
+pub fn pack(county: &mut County, at: usize, to: usize) -> Packed {
     let name = county.nodes[to].name.clone();
     pack_for(county, at, &name, false).expect("packs")
 }
 
 /// Opens and verifies a file as a node does before it applies anything.
-fn open(county: &County, at: usize, file: &[u8]) -> Result<(Ask, Vec<Record>), String> {
+pub fn open(county: &County, at: usize, file: &[u8]) -> Result<(Ask, Vec<Record>), String> {
     let said = |error: EnvelopeError| error.to_string();
     let head = file.first_chunk().ok_or("short")?;
     let (header, body) = file.split_at_checked(envelope::header_bytes(head).map_err(said)?).ok_or("short")?;
@@ -142,12 +142,12 @@ fn open(county: &County, at: usize, file: &[u8]) -> Result<(Ask, Vec<Record>), S
 }
 
 /// Unpacks up to so many messages; all of them, and the end, if there are no more.
-fn unpack_some(county: &mut County, at: usize, file: &[u8], most: usize) -> Result<Option<UnpackedView>, String> {
+pub fn unpack_some(county: &mut County, at: usize, file: &[u8], most: usize) -> Result<Option<UnpackedView>, String> {
     unpack_while(county, at, file, most, |_| {})
 }
 
 /// The same, and something else happens once it has begun.
-fn unpack_while(
+pub fn unpack_while(
     county: &mut County,
     at: usize,
     file: &[u8],
@@ -184,12 +184,12 @@ fn unpack_while(
     Ok(Some(view))
 }
 
-fn unpack(county: &mut County, at: usize, file: &[u8]) -> Result<UnpackedView, String> {
+pub fn unpack(county: &mut County, at: usize, file: &[u8]) -> Result<UnpackedView, String> {
     unpack_some(county, at, file, usize::MAX).map(|view| view.expect("all of it"))
 }
 
 /// Three bureaus; A has agreements with both others, and no link to either, nor they to one another.
-fn apart() -> (County, [String; 2]) {
+pub fn apart() -> (County, [String; 2]) {
     let mut county = County::new(3);
     let agreements = [B, C].map(|partner| county.agree(A, partner, usual(county.now.wall)));
     county.pass(20);
@@ -201,7 +201,7 @@ fn apart() -> (County, [String; 2]) {
 
 /// What a node holds of a document: its state as both sides compare it, and its stored parts.
 #[expect(clippy::disallowed_methods, reason = "what the test stored itself")]
-fn held(county: &County, at: usize, id: &str) -> Option<(Digest, BTreeSet<Vec<u8>>)> {
+pub fn held(county: &County, at: usize, id: &str) -> Option<(Digest, BTreeSet<Vec<u8>>)> {
     let document = county.nodes[at].items.keys().find(|document| document.to_string() == id)?;
     let items = county.nodes[at].items[document].clone();
     let state = DocState::load(&county.nodes[at].core.directory(), Stored::given(*document, items)).expect("reads back");
@@ -216,7 +216,7 @@ fn texts(county: &mut County, at: usize, id: &str) -> Vec<String> {
     view.entries.into_iter().map(|entry| entry.text).collect()
 }
 
-fn kinds(county: &County, at: usize, kind: &str) -> usize {
+pub fn kinds(county: &County, at: usize, kind: &str) -> usize {
     county.nodes[at].accounts.iter().filter(|line| line.kind == kind).count()
 }
 
@@ -343,7 +343,8 @@ fn nothing_goes_into_a_bundle_that_the_check_does_not_let_go() {
     assert_eq!((packed.documents, packed.pushed().len()), (0, 0), "suspended: agreements and revocations only");
     // The one that was packed before is not taken back by that; what C then takes is C's matter. It hears of the suspension first.
     let view = unpack(&mut county, C, &packed.file).expect("unpacks");
-    assert_eq!((view.new, view.refused_count), (0, 0));
+    assert_eq!((view.new, view.refused_count, view.statements, view.own), (0, 0, 1, false), "what it brought is the suspension");
+    assert_eq!(unpack(&mut county, C, &packed.file).expect("unpacks").statements, 0, "known by then");
 }
 
 #[test]
@@ -590,7 +591,7 @@ fn what_crosses_between_devices_of_one_bureau_is_all_of_it() {
     let cases: Vec<String> = (0..3).map(|n| county.open_case(A, &[B], &format!("case {n}"), "text")).collect();
     let packed = pack_for(&mut county, A, OWN_DEVICES, false).expect("packs");
     let view = unpack(&mut county, second, &packed.file).expect("unpacks");
-    assert_eq!((view.new, view.refused_count, view.noted), (3, 0, true), "{view:?}");
+    assert_eq!((view.new, view.refused_count, view.noted, view.own), (3, 0, true, true), "{view:?}");
     for case in &cases {
         assert_eq!(held(&county, A, case), held(&county, second, case));
     }

@@ -135,8 +135,12 @@ impl Node {
     }
 
     fn give(&mut self, now: Now, input: Input) -> Option<Result<View, Refused>> {
-        for document in self.core.needs(&input) {
-            self.core.hold(document, self.items.get(&document).cloned().unwrap_or_default()).expect("what was stored reads back");
+        let (mut needs, mut before) = (self.core.needs(&input), Vec::new());
+        while !needs.is_empty() && needs != before {
+            for document in &needs {
+                self.core.hold(*document, self.items.get(document).cloned().unwrap_or_default()).expect("what was stored reads back");
+            }
+            before = std::mem::replace(&mut needs, self.core.needs(&input));
         }
         self.inputs += 1;
         let mut seed = [0; 32];

@@ -45,6 +45,7 @@ mod roots;
 mod segments;
 mod siblings;
 mod statements;
+mod sticks;
 mod successors;
 mod vectors;
 mod wire;

@@ -1,5 +1,6 @@
 //! Files attached to documents: whole nodes that fetch, give and erase them, partners that break off, lie and cheat, stores put back.
 
+use accord_keys::certificate::MemberKind;
 use accord_keys::id::NetworkId;
 use accord_keys::seal::Sealed;
 use accord_protocol::access::log::{Life, Record, RecordKind};
@@ -15,6 +16,7 @@ use accord_protocol::proof::Proof;
 use accord_protocol::rules;
 use accord_protocol::segment::{self, Segment, Tip};
 use accord_protocol::step::{Table, Write};
+use accord_protocol::time::Now;
 use accord_protocol::view::{FileView, PieceView, Refused, SendingView, View};
 use accord_protocol::wire::{Hello, Message, NoPart, Part, PartsWanted, Push};
 use proptest::prelude::*;
@@ -496,6 +498,7 @@ fn what_is_erased_is_gone_at_the_owner_its_partners_and_its_own_devices_and_all_
     assert!(!holds(&county, C, &content) && holds(&county, C, &kept));
     let attested = files(&mut county, A, &id).into_iter().find(|one| one.id == file).and_then(|one| one.attested).expect("told");
     assert_eq!((attested.attested, attested.of), (2, 2));
+    assert!(files(&mut county, a2, &id).iter().all(|one| one.attested.is_none()), "partners say it to the registrar's node");
     let View::Access(access) = county.ask(A, Command::AccessList { id: id.clone() }) else { panic!("access") };
     let record = access.records.iter().find(|record| record.kind == "erase").expect("a record");
     assert_eq!(record.attested.as_ref().map(|view| (view.attested, view.of)), Some((2, 2)));
@@ -913,6 +916,37 @@ fn what_the_agreement_does_not_reach_brings_no_file() {
     county.link(A, B, true);
     county.pass(60);
     assert!(!holds(&county, B, &content));
+}
+
+#[test]
+fn a_file_is_read_by_its_name_at_once_and_that_is_noted_whichever_piece_comes_first() {
+    let (mut county, id) = two();
+    let content = canary(41, 2 * PIECE);
+    attach(&mut county, A, &id, "证人.jpg", &content);
+    county.pass(30);
+    county.restart(B, &[]);
+    let before = accounts(&county, B, "read");
+    for _ in 0..2 {
+        let second = piece(&mut county, B, &id, "证人.jpg", 1).expect("by its name");
+        assert_eq!(base64(&second.bytes), content[PIECE..]);
+        assert_eq!(accounts(&county, B, "read"), before + 1);
+    }
+}
+
+#[test]
+fn reading_a_file_writes_the_floor_of_a_laptop() {
+    let (mut county, id) = two();
+    let content = canary(42, PIECE);
+    let file = attach(&mut county, A, &id, "a.jpg", &content);
+    let laptop = county.add_device(B, MemberKind::Laptop);
+    county.link(B, laptop, true);
+    county.pass(120);
+    county.link(B, laptop, false);
+    const { assert!(limits::FLOOR_EVERY_MS > 400_000, "no floor is due in so short a time") };
+    county.now = Now { mono: county.now.mono.plus(400_000), wall: county.now.wall.plus(400) };
+    piece(&mut county, laptop, &id, &file, 0).expect("it is here");
+    let floor = &county.nodes[laptop].rows[&(Table::Local, b"floor".to_vec())];
+    assert_eq!(*floor, county.now.wall.0.to_be_bytes());
 }
 
 #[test]

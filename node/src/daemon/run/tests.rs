@@ -180,7 +180,7 @@ fn wrong_passphrase_open_file_tap_and_taken_port_each_end_the_start_with_their_r
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound").to_string();
     check(&|plan| plan.listen = vec![address.clone()], "address_in_use");
-    check(&|plan| plan.listen = vec!["nowhere".to_owned()], "address_invalid");
+    check(&|plan| plan.listen = vec!["nowhere".to_owned()], "listen_invalid");
     std::fs::write(data.join("accord.toml"), "lisen = []").expect("written");
     check(&|_| {}, "config_unknown_key");
     std::fs::write(data.join("accord.toml"), "").expect("written");

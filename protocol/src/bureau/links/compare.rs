@@ -117,6 +117,7 @@ impl Bureau {
             }
             self.echoed(turn, &peer);
             self.settled_with(turn, id, &peer);
+            self.left_compared(turn, &peer);
             let shared = self.unnoted(turn, id, |_| true);
             return self.all_delivered(turn, id, shared);
         }

@@ -61,6 +61,8 @@ pub(in crate::bureau) struct Returned {
     pub passes: Option<u64>,
     /// It went in a bundle.
     pub of_bundle: bool,
+    /// Where that bundle ended, by the sequence of this store.
+    pub bundle_end: Option<u64>,
     /// See [`CursorBody`].
     pub policy: Option<Digest>,
 }
@@ -127,6 +129,7 @@ impl Bureau {
         let told = body.filter(|body| body.index.0 == self.index_id && body.reached.walked <= self.sequence).map(|b| b.reached);
         let told = self.bundles.with_brought(transport, told, cursor.is_none());
         let of_bundle = body.is_some_and(|body| body.bundle.is_some());
+        let bundle_end = body.filter(|body| of_bundle && body.index.0 == self.index_id).map(|body| body.reached.walked);
         let (reached, believed) = match (told, self.reached.get(transport)) {
             // Who returns what came in a bundle took in all of it, acknowledged or not.
             (Some(told), _) if of_bundle => (told, true),
@@ -148,7 +151,7 @@ impl Bureau {
             slots: slots.clone(),
         });
         let policy = body.map(|body| body.policy);
-        Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes, of_bundle, policy }
+        Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes, of_bundle, bundle_end, policy }
     }
 
     /// Gives a peer its cursor if that is due.

@@ -22,6 +22,7 @@ impl Bureau {
         }
         let Some(peer) = link.peer else { return };
         self.parts.look_again(turn.now.mono);
+        self.heard_by_link(turn, &link.transport());
         if link.own {
             self.heard_own(turn, &peer.certificate);
         }
@@ -177,7 +178,8 @@ impl Bureau {
         }
         let peer = Peer { certificate: hello.certificate, bureau: hello.bureau };
         let returned = self.returned_cursor(&transport, &peer.bureau, hello.cursor.as_ref());
-        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes, of_bundle, .. } = returned;
+        let cursor::Returned { reached, believed, memory, greeting, current, theirs, heard_of, passes, of_bundle, bundle_end, .. } =
+            returned;
         let link = self.links.get_mut(&id).expect("present above");
         link.peer = Some(peer);
         link.own = own;
@@ -223,6 +225,10 @@ impl Bureau {
         if of_bundle && believed {
             self.note_reached(turn, &transport, reached);
         }
+        if let Some(end) = bundle_end {
+            self.left_arrived(turn, &peer.bureau, end);
+        }
+        self.heard_by_link(turn, &transport);
         self.recollect(turn, &peer, memory);
         self.event(turn, if own { "device_up" } else { "partner_up" }, None, Some(peer.bureau), "");
         self.refresh_allow(turn);

@@ -60,7 +60,7 @@ impl Bureau {
     }
 
     /// One document has to be named to a device of its owner, besides what has to be already.
-    fn note_document(&mut self, turn: &mut Turn, transport: TransportKey, document: DocumentId) {
+    pub(in crate::bureau) fn note_document(&mut self, turn: &mut Turn, transport: TransportKey, document: DocumentId) {
         let homeward = self.homeward.entry(transport).or_default();
         if !homeward.all && homeward.these.insert(document) {
             turn.put(Table::Local, &one_key(&transport, &document), vec![1]);
@@ -89,9 +89,23 @@ impl Bureau {
         }
     }
 
+    /// A walk passes a document over on the terms of now.
+    pub(super) fn leave_behind(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, document: DocumentId) {
+        let leaves = self.leaves_behind(turn, peer, &document);
+        if !self.links[&id].bundle {
+            self.note_left(turn, id, &document);
+            if leaves {
+                self.note_passed(turn, peer.bureau, document);
+            }
+        } else if leaves && let Some(link) = self.links.get_mut(&id) {
+            // Noted when it is sealed: a bundle nobody gets passed nothing over.
+            link.left.insert(document);
+        }
+    }
+
     /// On the terms of now a walk leaves something of a document behind. On better ones nobody walks there again, and where it is the other end's own
     /// and in no view then, nobody compares it.
-    pub(super) fn note_left(&mut self, turn: &mut Turn, id: LinkId, document: &DocumentId) {
+    fn note_left(&mut self, turn: &mut Turn, id: LinkId, document: &DocumentId) {
         let (Some(link), Some(summary)) = (self.links.get(&id), self.documents.get(document)) else { return };
         let (transport, owner) = (link.transport, summary.owner);
         if !link.own && link.is_with(&owner) && !link.echoes.contains(&summary.newest_seq) {
@@ -199,6 +213,7 @@ impl Bureau {
             .filter(|heads| self.documents[&document].held == 0 && heads.iter().map(|bytes| bytes.0.len()).sum::<usize>() <= PUSH_BYTES);
         let link = self.links.get_mut(&id).expect("present above");
         link.homeward.as_mut().expect("present above").remove(&document);
+        link.put_off.remove(&document);
         link.named.insert(document);
         let Some(records) = heads else {
             link.whole.insert(document);

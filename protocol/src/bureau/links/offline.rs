@@ -47,6 +47,10 @@ impl Link {
     pub fn take_no(&mut self) -> Option<String> {
         self.said_no.take()
     }
+    /// What was passed over, and up to which sequence of ours the walk came.
+    pub fn end_of_walk(&mut self) -> (BTreeSet<DocumentId>, u64) {
+        (std::mem::take(&mut self.left), self.walked)
+    }
     /// Whether what is stored under a sequence came by this link.
     pub fn brought_here(&self, seq: u64) -> bool {
         self.echoes.contains(&seq)
@@ -124,6 +128,9 @@ impl Bureau {
         link.had = if returned.believed { returned.reached.base } else { 0 };
         if newer && returned.believed && hello.cursor.is_some() {
             self.note_reached(turn, &transport, returned.reached);
+        }
+        if let Some(end) = returned.bundle_end {
+            self.left_arrived(turn, &peer.bureau, end);
         }
         if returned.of_bundle && returned.believed {
             let same = returned.policy == Some(self.bundle_policy(turn, &peer.bureau));

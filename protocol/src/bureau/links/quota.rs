@@ -90,6 +90,10 @@ impl Quota {
         }
         fits
     }
+    /// So many bytes that were taken turned out to be known.
+    pub fn give_back(&mut self, size: usize) {
+        self.bytes = self.bytes.saturating_sub(size);
+    }
     /// Whether one more ask is taken.
     pub fn take_ask(&mut self) -> bool {
         count(&mut self.asks, limits::ONWARD_PER_DAY_MAX)

@@ -231,7 +231,8 @@ impl Bureau {
     /// Of those who were given a document of ours, who said that what a record erases is gone there.
     pub(in crate::bureau) fn attested_view(&self, summary: &Summary, record: &RecordId) -> Option<AttestedView> {
         let own = self.identity.bureau;
-        if summary.owner != own {
+        // What partners state is said to the registrar's node: another device would count nobody.
+        if summary.owner != own || self.registrar_epoch().is_none() {
             return None;
         }
         let holders: BTreeSet<BureauId> =
@@ -274,8 +275,9 @@ impl Bureau {
             None => return Err(lack("file_not_here")),
         };
         let Some(bytes) = self.parts.unshelve(&place) else { return Err(lack("file_not_here")) };
-        if piece == 0 {
-            let reader = self.reader(person);
+        self.shown_here(turn);
+        let reader = self.reader(person);
+        if self.is_first_read(turn, reader, DocumentId(file.0)) || piece == 0 {
             self.account(turn, "read", Some(document), None, reader, &format!("file {}", file.short()));
         }
         let size = self.parts.file(&document, &file).map_or(0, |found| found.row.size);
