@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_slip_in_the_file_is_told_in_the_readers_language() {
-        let zh = crate::words::Words::of(Lang::Zh);
+        let (zh, en) = (crate::words::Words::of(Lang::Zh), crate::words::Words::of(Lang::En));
         let slips = [
             "",
             "titel = 't'",
@@ -383,15 +383,28 @@ mod tests {
             "[title",
             "title == 't'",
             "title = 't'\ntitle = 'u'",
+            "title = 't' 'u'",
+            "标题 = 't'",
             "grants = 1",
-            "title = 't'\nseats = 'x'",
-            "title = 't'\nroster = ['x']",
+            "title = 't'\nroster = 'x'",
+            "title = 't'\nfrom = 2026-13-01",
+            "title = 't'\nfrom = 2026-1-1",
+            "title = 't'\nfrom = 'tomorrow'",
+            "title = 't'\nfrom = 2026-12-01\nto = 2026-12-31\n[annex]\nnotice_days = -1",
+            "title = 't'\nfrom = 2026-12-01\nto = 2026-12-31\ngrants = []\nroster = ['x']",
         ];
+        let mut said = Vec::new();
         for text in slips {
             let failure = read(text).expect_err(text);
+            said.push(failure.param("problem").expect("what is wrong").to_owned());
             let told = zh.sentences(&failure).cause.expect("a cause");
-            let prose: String = told.split(['`', '"']).step_by(2).collect();
+            let prose: String = told.split(['`', '"', '\'']).step_by(2).collect();
             assert!(!prose.bytes().any(|byte| byte.is_ascii_lowercase()), "{text}: {told}");
+        }
+        for key in en.keys().filter(|key| key.starts_with("detail.toml_")) {
+            let pattern = en.say(key);
+            let pieces: Vec<&str> = pattern.split(['{', '}']).step_by(2).collect();
+            assert!(said.iter().any(|said| pieces.iter().all(|piece| said.contains(piece))), "no slip shows {key}: {pattern}");
         }
     }
 

@@ -440,7 +440,9 @@ mod tests {
             literals.extend(text.split('"').map(str::to_owned));
         }
         let mut missing = Vec::new();
-        for (key, pattern) in Words::of(Lang::En).table.iter().filter(|(key, _)| key.starts_with("detail.")) {
+        // What the library that reads TOML says stands in no source of ours: the tests of the terms show each.
+        let ours = |key: &str| key.starts_with("detail.") && !key.starts_with("detail.toml_");
+        for (key, pattern) in Words::of(Lang::En).table.iter().filter(|(key, _)| ours(key)) {
             let pieces = pattern.split(['{', '}']).step_by(2).map(|piece| piece.trim_matches([' ', ',', ':']));
             let told = |piece: &str| {
                 let whole = !pattern.contains('{');
