@@ -67,18 +67,25 @@ impl Bureau {
         one(matching, "unknown_agreement", word, AgreementId::short)
     }
 
+    /// Documents whose id begins so, in lower case hex: looked for where they would stand, however many there are.
+    fn documents_like(&self, beginning: &str) -> Vec<DocumentId> {
+        let digits = beginning.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let lowest = DocumentId::from_hex(&format!("{beginning:0<64}")).filter(|_| digits && beginning.len() >= PREFIX_MIN);
+        let Some(lowest) = lowest else { return Vec::new() };
+        let from = self.documents.range(lowest..).map(|(id, _)| *id);
+        from.take_while(|id| id.to_string().starts_with(beginning)).collect()
+    }
+
     pub(super) fn resolve_document(&self, word: &str) -> Result<DocumentId, Refused> {
         let word = word.trim();
         let lower = word.to_ascii_lowercase();
         if let Some(id) = DocumentId::from_hex(&lower).filter(|id| self.documents.contains_key(id)) {
             return Ok(id);
         }
-        let by_number: Vec<DocumentId> = self.documents.values().filter(|s| s.number == word).map(|s| s.document).collect();
-        let matching = if by_number.is_empty() && lower.len() >= PREFIX_MIN {
-            self.documents.keys().filter(|id| id.to_string().starts_with(&lower)).copied().collect()
-        } else {
-            by_number
-        };
+        let mut matching = self.documents_like(&lower);
+        if matching.is_empty() {
+            matching = self.documents.values().filter(|s| s.number == word).map(|s| s.document).collect();
+        }
         if matching.is_empty()
             && lower.len() >= PREFIX_MIN
             && let Some((document, at)) = self.retention.erased_like(&lower)

@@ -4,10 +4,13 @@ use accord_keys::seal::Statement;
 use accord_protocol::access::log::{EndKind, Grantee, Kind, Learned, Log, Order, OrderAct, Record, RecordError, RecordKind, Subject};
 use accord_protocol::agreement::{Tlp, Verb};
 use accord_protocol::id::{BureauId, Bytes, Digest, DocumentId, Nonce, RecordId};
+use accord_protocol::input::Command;
 use accord_protocol::limits;
 use accord_protocol::rules::ChangeHash;
+use accord_protocol::view::View;
 
 use crate::admission::Case;
+use crate::county::{County, OFFICER, usual};
 use crate::world::{START, life, network, seal, world};
 
 /// A case's log under a rules version, with its adopt record.
@@ -699,4 +702,29 @@ fn whoever_ordered_a_record_is_named_by_it_so_that_its_certificate_goes_along() 
     assert!(world().officers().iter().any(|member| member.id == officer));
     assert_eq!(kind.officers().collect::<Vec<_>>(), [officer]);
     assert_eq!(RecordKind::Anchor(vec![]).officers().count(), 0, "the machine's own");
+}
+
+#[test]
+fn a_document_is_found_by_the_beginning_of_its_id_and_by_its_number() {
+    let mut county = County::new(2);
+    county.agree(0, 1, usual(county.now.wall));
+    let ids: Vec<String> = (0..20).map(|n| county.open_case(0, &[1], &format!("case {n}"), "text")).collect();
+    county.pass(60);
+    let shown = |county: &mut County, word: &str| match county.asked(0, Some(OFFICER), false, Command::DocumentShow { id: word.to_owned() })
+    {
+        Ok(View::Document(view)) => view.line.id,
+        Ok(other) => panic!("{other:?}"),
+        Err(refused) => refused.code,
+    };
+    for id in &ids {
+        for word in [&id[..8], &id[..63], &id[..], &id[..8].to_ascii_uppercase()] {
+            assert_eq!(shown(&mut county, word), *id, "{word}");
+        }
+    }
+    let View::Document(first) = county.ask(0, Command::DocumentShow { id: ids[0].clone() }) else { panic!("a document") };
+    assert!(!first.line.number.is_empty());
+    assert_eq!(shown(&mut county, &first.line.number), ids[0]);
+    for word in ["", "0", "ffffffffffff", "zz", "no such number"] {
+        assert_eq!(shown(&mut county, word), "unknown_document", "{word}");
+    }
 }
