@@ -27,22 +27,34 @@ pub fn play(lab: &mut Lab, seed: u64, torn: bool, tally: &mut Tally) -> Result<S
     let strict = cut_once(lab, seed, survives)?;
     tally.sled_acknowledged += strict.acknowledged;
     tally.sled_lost += strict.lost;
-    tally.sled_unopened += u64::from(!strict.opens);
     let in_place = cut_once(lab, seed, Survives::BytesInPlace)?;
     tally.sled_in_place_acknowledged += in_place.acknowledged;
     tally.sled_in_place_lost += in_place.lost;
-    tally.cuts += 2;
-    let unopened = if strict.opens { "" } else { ", did not open" };
-    Ok(format!(
-        "sled lost {} of {} acknowledged{unopened}; {} of {} where bytes in place arrive",
-        strict.lost, strict.acknowledged, in_place.lost, in_place.acknowledged
-    ))
+    for outcome in [&strict, &in_place] {
+        tally.sled_settled_lost += outcome.settled_lost;
+        tally.sled_unopened += u64::from(!outcome.opens);
+        tally.cuts += 1;
+    }
+    Ok(format!("sled lost {strict}; where bytes in place arrive {in_place}"))
 }
 
+/// What came of one cut.
 struct Outcome {
     acknowledged: u64,
     lost: u64,
+    /// Keys lost that had been durable long before.
+    settled_lost: u64,
     opens: bool,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} acknowledged", self.lost, self.acknowledged)?;
+        if self.settled_lost > 0 {
+            write!(f, " and {} of {BEFORE} settled before", self.settled_lost)?;
+        }
+        f.write_str(if self.opens { "" } else { ", did not open" })
+    }
 }
 
 fn cut_once(lab: &mut Lab, seed: u64, survives: Survives) -> Result<Outcome, Failed> {
@@ -61,21 +73,29 @@ fn cut_once(lab: &mut Lab, seed: u64, survives: Survives) -> Result<Outcome, Fai
     let acknowledged = told.number("key").unwrap_or(BEFORE);
     let machine = lab.switch_on(machine.cut(survives, &mut dice))?;
     let found = worker::run(&machine, work(acknowledged, acknowledged))?;
-    let there = found.number("there");
-    Ok(Outcome { acknowledged: acknowledged - BEFORE, lost: acknowledged - there.unwrap_or(0).min(acknowledged), opens: there.is_some() })
+    let acknowledged = acknowledged - BEFORE;
+    let there = |word| found.number(word).unwrap_or(0);
+    Ok(Outcome {
+        acknowledged,
+        lost: acknowledged - there("since").min(acknowledged),
+        settled_lost: BEFORE - there("settled").min(BEFORE),
+        opens: found.number("since").is_some(),
+    })
 }
 
-/// What the worker `sled DIR SEED FROM TO` does: counts which of the first FROM keys are there, then writes up to TO, one flush each.
+/// What the worker `sled DIR SEED FROM TO` does: counts how many of the first FROM keys are there, then writes up to TO, one flush each.
 ///
 /// # Errors
 /// When sled fails.
 pub fn work(dir: &Path, seed: u64, from: u64, to: u64) -> Result<(), Failed> {
     let db = sled::open(dir)?;
-    let mut there = 0;
-    for key in 0..from {
-        there += u64::from(db.get(key.to_be_bytes())?.is_some_and(|found| found == value(seed, key)));
+    for (word, keys) in [("settled", 0..from.min(BEFORE)), ("since", BEFORE..from)] {
+        let mut there = 0;
+        for key in keys {
+            there += u64::from(db.get(key.to_be_bytes())?.is_some_and(|found| found == value(seed, key)));
+        }
+        worker::say(&format!("{word} {there}"))?;
     }
-    worker::say(&format!("there {there}"))?;
     for key in from..to {
         db.insert(key.to_be_bytes(), value(seed, key))?;
         db.flush()?;

@@ -62,7 +62,7 @@ impl County {
     pub fn found(lab: &mut Lab) -> Result<Self, Failed> {
         let mut none = SmallRng::seed_from_u64(0);
         let machine = lab.switch_on(Disk::new())?;
-        let ours = Bureau::found(lab.folder(), &machine.at().join("data"), "甲县公安局")?;
+        let ours = Bureau::found(lab.folder(), &machine.at().join("county/bureau"), "甲县公安局")?;
         let theirs = Bureau::found(lab.folder(), &lab.folder().join("partner"), PARTNER)?;
         let machine = lab.switch_on(machine.cut(Survives::Synced, &mut none))?;
         let (running, partner) = (ours.start(Some(&machine))?.up("right after init")?, theirs.start(None)?.up("the partner")?);

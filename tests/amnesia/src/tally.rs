@@ -15,12 +15,14 @@ pub struct Tally {
     pub sled_acknowledged: u64,
     /// Of these, lost.
     pub sled_lost: u64,
-    /// Seeds after which sled did not open any more.
-    pub sled_unopened: u64,
     /// Keys that sled acknowledged on a disk on which every byte arrives that has a durable place.
     pub sled_in_place_acknowledged: u64,
     /// Of these, lost.
     pub sled_in_place_lost: u64,
+    /// Keys that sled lost although they had been durable long before, in both kinds of cuts.
+    pub sled_settled_lost: u64,
+    /// Cuts after which sled did not open any more.
+    pub sled_unopened: u64,
     /// Batches and purges that our store acknowledged on a disk that lies about syncs.
     pub deaf_acknowledged: u64,
     /// Of these, lost: shows that the lab can see a loss of ours.
