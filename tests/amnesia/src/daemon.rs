@@ -3,6 +3,7 @@
 //! The partner's node stands on an ordinary disk and is there only while the agreement is made: every seed begins from the same disk of
 //! ours, and a partner who remembers other seeds would say so.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,6 +35,9 @@ const START_OPERATIONS_MAX: u64 = 60;
 /// What an agreement is made of.
 const GRANTS: &str = "grace_days = 30\n[[grants]]\ndirection = \"both\"\ncategory = \"CRIM.SERIES\"\nverbs = [\"append\"]\ntlp_ceiling = \"AMBER+STRICT\"\nonward = \"none\"\n";
 
+/// What was acknowledged before the first seed: two nodes, an agreement, a case.
+pub const FOUNDED: u64 = 4;
+
 /// Something the daemon acknowledged.
 #[derive(Clone, Debug)]
 struct Acknowledged {
@@ -50,17 +54,27 @@ pub struct County {
     disk: Disk,
     ours: Bureau,
     case: String,
-    /// What was acknowledged before the first seed.
-    founded: u64,
 }
 
 impl County {
-    /// Founds it, and cuts the power right after `init`, and again right after the agreement stood and the case was opened.
+    /// Founds it, and cuts the power right after `init`, and again right after the agreement stood and the case was opened. Before that another is
+    /// founded, in a folder that was there, and cut right after `init`.
     ///
     /// # Errors
     /// When the lab fails, and when what `init` answered for is not there after the cut.
     pub fn found(lab: &mut Lab) -> Result<Self, Failed> {
         let mut none = SmallRng::seed_from_u64(0);
+        // In a folder that is there, as of a service.
+        let machine = lab.switch_on(Disk::new())?;
+        let there = machine.at().join("there");
+        std::fs::create_dir(&there)?;
+        std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o700))?;
+        machine.disk().settle();
+        let alone = Bureau::found(lab.folder(), &there, "丙县公安局")?;
+        let machine = lab.switch_on(machine.cut(Survives::Synced, &mut none))?;
+        drop(alone.start(Some(&machine))?.up("right after init in a folder that was there")?);
+        drop(machine);
+        // And in one that is made, with those around it.
         let machine = lab.switch_on(Disk::new())?;
         let ours = Bureau::found(lab.folder(), &machine.at().join("county/bureau"), "甲县公安局")?;
         let theirs = Bureau::found(lab.folder(), &lab.folder().join("partner"), PARTNER)?;
@@ -76,7 +90,7 @@ impl County {
         let case = opened["id"].as_str().ok_or("a case without an id")?.to_owned();
         drop((running, partner));
         let disk = machine.cut(Survives::Synced, &mut none);
-        Ok(Self { disk, ours, case, founded: 2 })
+        Ok(Self { disk, ours, case })
     }
 
     /// Plays one seed.
@@ -120,7 +134,13 @@ impl County {
             let before = why.len();
             match self.ours.start(Some(&machine))? {
                 Started::Up(running) => {
-                    lost += self.compare(&acknowledged, &mut sequence, &mut why)?;
+                    match self.compare(&acknowledged, &mut sequence, &mut why) {
+                        Ok(missing) => lost += missing,
+                        Err(failed) => {
+                            tally.damage += 1;
+                            why.push(format!("round {round}: {failed}: {}", self.ours.last_words()));
+                        }
+                    }
                     let last = round + 1 == plan.rounds;
                     if last && let Err(failed) = self.ours.stop_and_verify(running) {
                         tally.damage += 1;
@@ -138,7 +158,7 @@ impl County {
                 break;
             }
         }
-        tally.daemon_acknowledged += acknowledged.len() as u64 + self.founded;
+        tally.daemon_acknowledged += acknowledged.len() as u64;
         tally.daemon_lost += lost;
         if !why.is_empty() {
             tally.fail(seed);

@@ -33,6 +33,7 @@ const CONTROL_SEEDS: u64 = 3;
 fn main() -> ExitCode {
     // Under this name it is the program itself, so that the daemon on trial is the one of this very build.
     if std::env::args_os().next().is_some_and(|name| name == daemon::NAME) {
+        worker::go_with_the_lab();
         return accord_node::cli::main();
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn sled_work(dir: &str, numbers: [&str; 3]) -> Result<(), Failed> {
+    worker::go_with_the_lab();
     let [seed, from, to] = numbers.map(plan::number);
     control::work(Path::new(dir), seed?, from?, to?)
 }
@@ -93,9 +95,18 @@ fn run(plan: &Plan) -> Result<bool, Failed> {
         }
     }
     if plan.tries(Part::Daemon) {
-        let county = daemon::County::found(&mut lab)?;
-        for seed in plan.all() {
-            tell(&format!("seed {seed}: {}", county.play(&mut lab, plan, seed, &mut tally)?));
+        match daemon::County::found(&mut lab) {
+            Ok(county) => {
+                tally.daemon_acknowledged += daemon::FOUNDED;
+                for seed in plan.all() {
+                    tell(&format!("seed {seed}: {}", county.play(&mut lab, plan, seed, &mut tally)?));
+                }
+            }
+            Err(failed) => {
+                tell(&format!("what was founded is not there after a power cut: {failed}"));
+                tally.daemon_lost += 1;
+                tally.fail(plan.seed);
+            }
         }
     }
     let mut out = std::io::stdout().lock();

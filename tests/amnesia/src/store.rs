@@ -157,6 +157,7 @@ fn judge(told: &Told, machine: &Machine, acknowledged: &mut Acknowledged, wrong:
 /// # Errors
 /// As [`work`].
 pub fn work_with(dir: &str, numbers: [&str; 4]) -> Result<(), Failed> {
+    worker::go_with_the_lab();
     let [seed, acknowledged, batches, die_after] = numbers.map(plan::number);
     work(Path::new(dir), seed?, acknowledged?, batches?, die_after?)
 }

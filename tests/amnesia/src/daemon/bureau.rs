@@ -161,7 +161,9 @@ impl Bureau {
     /// # Errors
     /// What the daemon says.
     pub fn login(&self) -> Result<(), Failed> {
-        self.json(&["login", OFFICER, "--passphrase-file", &self.pass("officer")]).map(drop)
+        let login = || self.json(&["login", OFFICER, "--passphrase-file", &self.pass("officer")]).map(drop);
+        // A machine that stood still for minutes lets the command run into its time limit while the daemon is well: then it is asked once more.
+        login().or_else(|failed| if failed.to_string().contains("daemon_silent") { login() } else { Err(failed) })
     }
 
     /// Takes in the card of another bureau.
@@ -239,7 +241,8 @@ impl Bureau {
         self.pass.with_extension(of).display().to_string()
     }
 
-    fn last_words(&self) -> String {
+    /// The last lines of its log.
+    pub fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ")
