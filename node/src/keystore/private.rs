@@ -1,8 +1,8 @@
 //! Files only their owner may read, written so that they survive a power cut.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::failure::Failure;
@@ -36,9 +36,9 @@ pub fn check_private(path: &Path) -> Result<(), Failure> {
         .with("command", format!("chmod {right} {}", path.display())))
 }
 
-/// Makes a folder of mode 0700 with its parents; an existing one must be as private.
+/// Makes a folder of mode 0700 with its parents, whose names survive a power cut; an existing one must be as private.
 pub fn make_folder(path: &Path) -> Result<(), Failure> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| unwritable(path, error))?;
+    crate::store::make_folders(path).map_err(|error| unwritable(path, error))?;
     check_private(path)
 }
 

@@ -41,6 +41,8 @@ pub trait Disk: Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes names created, renamed or removed in a folder durable.
     fn sync_dir(&self, name: &str) -> io::Result<()>;
+    /// Makes the name of the store's folder itself durable, in the folder around it. Without it a new store is gone with all that was synced in it.
+    fn sync_home(&self) -> io::Result<()>;
     /// Names of the files in a folder, sorted; empty if there is no such folder.
     fn list(&self, name: &str) -> io::Result<Vec<String>>;
     /// Length in bytes, `None` if there is no such file.
@@ -131,6 +133,20 @@ impl RealDisk {
     fn forget(&self, name: &str) {
         self.handles().remove(name);
     }
+}
+
+/// Makes a folder open to its owner only, with those around it that are missing; the name of each one made here is durable on return.
+pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
+    // A relative path begins in the folder we are in, which is there.
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    missing.iter().rev().try_for_each(|folder| sync_around(folder))
+}
+
+/// Makes the name of a folder durable, in the folder around it.
+fn sync_around(folder: &Path) -> io::Result<()> {
+    let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(around)?.sync_all()
 }
 
 /// Gives a file a second name.
@@ -229,7 +245,7 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, name: &str) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(self.path(name))
+        make_folders(&self.path(name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -258,6 +274,10 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, name: &str) -> io::Result<()> {
         File::open(self.path(name))?.sync_all()
+    }
+
+    fn sync_home(&self) -> io::Result<()> {
+        sync_around(&self.dir)
     }
 
     fn list(&self, name: &str) -> io::Result<Vec<String>> {

@@ -31,6 +31,7 @@ pub fn create(setting: Setting, key: &StoreKey) -> Result<Store, StoreError> {
     let disk = setting.disk.clone();
     let made = |file: &'static str| StoreError::io("making", file);
     disk.create_dir("").map_err(made(""))?;
+    disk.sync_home().map_err(made(""))?;
     disk.create_dir("journal").map_err(made("journal"))?;
     disk.check_modes()?;
     let lock = disk.lock(marks::LOCK)?;

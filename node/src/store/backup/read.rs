@@ -245,7 +245,7 @@ impl Backup<'_> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<OpenReport, BackupError> {
         let disk = &*setting.disk;
-        disk.create_dir("").map_err(StoreError::io("making", "store"))?;
+        disk.create_dir("").and_then(|()| disk.sync_home()).map_err(StoreError::io("making", "store"))?;
         disk.create_dir("journal").map_err(StoreError::io("making", "journal"))?;
         let raw = self.outline.header.encode();
         let (mut done, total) = (0, self.outline.journal_bytes());
@@ -352,6 +352,9 @@ impl Disk for Inside<'_> {
         Self::no()
     }
     fn sync_dir(&self, _: &str) -> io::Result<()> {
+        Self::no()
+    }
+    fn sync_home(&self) -> io::Result<()> {
         Self::no()
     }
 }

@@ -48,6 +48,8 @@ struct Inner {
     nodes: Vec<Node>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
+    /// The store's folder was made, and its own name is not durable yet, in the folder around it.
+    homeless: bool,
     operations: u64,
     plan: Option<(u64, Fault)>,
     dead: bool,
@@ -159,6 +161,10 @@ impl MemoryDisk {
         let folders: BTreeSet<&str> = inner.names.keys().chain(inner.durable_names.keys()).map(|name| folder_of(name)).collect();
         let mut names = BTreeMap::new();
         for folder in folders {
+            // What lies in a folder whose own name is not durable cannot be reached any more.
+            if inner.homeless && survives == Survives::Nothing {
+                continue;
+            }
             let current = match survives {
                 Survives::Nothing => false,
                 Survives::Everything => true,
@@ -179,7 +185,8 @@ impl MemoryDisk {
                 Node { current: content.clone(), durable: content, forgotten: None }
             })
             .collect();
-        let inner = Inner { nodes, durable_names: names.clone(), names, capacity: inner.capacity, ..Inner::default() };
+        let inner =
+            Inner { nodes, durable_names: names.clone(), names, homeless: inner.homeless, capacity: inner.capacity, ..Inner::default() };
         Self { inner: Mutex::new(inner), locked: Arc::default() }
     }
 
@@ -351,7 +358,9 @@ impl Disk for MemoryDisk {
         })
     }
 
-    fn create_dir(&self, _: &str) -> io::Result<()> {
+    fn create_dir(&self, name: &str) -> io::Result<()> {
+        let mut inner = self.inner();
+        inner.homeless |= name.is_empty() && inner.names.is_empty();
         Ok(())
     }
 
@@ -384,6 +393,13 @@ impl Disk for MemoryDisk {
             let current: Vec<_> =
                 inner.names.iter().filter(|(file, _)| folder_of(file) == name).map(|(file, node)| (file.clone(), *node)).collect();
             inner.durable_names.extend(current);
+            Ok(())
+        })
+    }
+
+    fn sync_home(&self) -> io::Result<()> {
+        self.whole("sync_home", "", |inner| {
+            inner.homeless = false;
             Ok(())
         })
     }
