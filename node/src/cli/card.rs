@@ -1,6 +1,5 @@
 //! `accord card`: what partners need to know of us.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use accord_protocol::view::{CardView, View};
@@ -8,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Context;
+use super::output::write_file;
 use super::sending::{Ask, act, tell};
 use crate::failure::Failure;
 
@@ -40,9 +40,7 @@ pub(super) fn run(verb: CardVerb, cx: &Context) -> Result<(), Failure> {
                 return Ok(());
             }
             let name = file.display();
-            let write =
-                || std::fs::File::create(&file).and_then(|mut open| open.write_all(card.text.as_bytes()).and_then(|()| open.sync_all()));
-            write().map_err(|error| Failure::misuse("file_not_written").with("path", name.to_string()).because(error))?;
+            write_file(&file, card.text.as_bytes())?;
             cx.out.result(&View::Card(card.clone()), &cx.words.fill("identity.card_written", &[("file", &name)]));
             Ok(())
         }

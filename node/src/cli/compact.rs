@@ -1,6 +1,5 @@
 //! `accord compact`: one text that many bureaus sign pair by pair, each with one act.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use accord_protocol::view::{CompactView, View};
@@ -8,6 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::output::write_file;
 use super::sending::{Ask, act, tell};
 use crate::client::escape;
 use crate::driver::Clock;
@@ -125,6 +125,5 @@ fn write_down(cx: &Context, file: &Path, previous: Option<String>, out: Option<&
 }
 
 fn save(file: &Path, compact: &CompactView) -> Result<(), Failure> {
-    let write = || std::fs::File::create(file).and_then(|mut open| open.write_all(compact.text.as_bytes()).and_then(|()| open.sync_all()));
-    write().map_err(|error| Failure::misuse("file_not_written").with("path", file.display()).because(error))
+    write_file(file, compact.text.as_bytes())
 }

@@ -1,6 +1,8 @@
 //! Where words go: results to standard output, notes and failures to standard error; colour only on a terminal.
 
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use accord_protocol::view::View;
 use serde::Serialize;
@@ -118,4 +120,23 @@ impl Output {
             let _ = writeln!(err, "{}", paint(self.words.fill("error_line.next", &[("text", &hint)]), "36"));
         }
     }
+}
+
+/// Writes a file somebody asked for, in place of one that is there. When this returns well, the file and its name are on the disk.
+///
+/// # Errors
+/// `file_not_written`.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        // A pipe has nothing to sync.
+        if !file.metadata()?.is_file() {
+            return Ok(());
+        }
+        file.sync_all()?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error: std::io::Error| Failure::misuse("file_not_written").with("path", path.display()).because(error))
 }

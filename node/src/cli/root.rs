@@ -23,6 +23,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::output::write_file;
 use super::sending::{Ask, act, tell};
 use super::{Context, ask, render};
 use crate::client::escape;
@@ -287,8 +288,7 @@ fn install(cx: &Context, paper: &Paper, statement: &[u8]) -> Result<(), Failure>
 
 fn write(cx: &Context, out: &Path, paper: &Paper) -> Result<(), Failure> {
     let name = out.display();
-    std::fs::write(out, paper.to_text())
-        .map_err(|error| Failure::misuse("file_not_written").with("path", name.to_string()).because(error))?;
+    write_file(out, paper.to_text().as_bytes())?;
     let summary = paper.summary()?;
     let text = match summary.missing {
         0 => cx.words.fill("identity.paper_complete", &[("file", &name)]),

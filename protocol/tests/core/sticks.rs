@@ -16,12 +16,12 @@ use crate::bundles::{A, B, C, apart, begin, held, network, open, pack, pack_for,
 use crate::county::{County, OFFICER};
 
 /// Rows of a node that say how far others got, and what it returns to them.
-fn pair_rows(county: &County, at: usize) -> Vec<((Table, Vec<u8>), Vec<u8>)> {
+fn pair_rows(county: &County, at: usize) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
     let rows = county.nodes[at].rows.iter();
     let named = |table: &Table, key: &[u8]| {
         matches!(table, Table::Cursors | Table::Acknowledged) || (*table == Table::Local && key.starts_with(b"bundle-brought:"))
     };
-    rows.filter(|((table, key), _)| named(table, key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    rows.filter(|((table, key), _)| named(table, key)).map(|((table, key), value)| (*table, key.clone(), value.clone())).collect()
 }
 
 /// Both exchange one bundle each way.
@@ -150,8 +150,8 @@ fn what_was_known_of_a_bundle_is_no_part_of_the_days_share() {
     let packed = pack(&mut county, A, B);
     assert_eq!(unpack(&mut county, B, &packed.file).expect("unpacks").new, 1);
     let (begin, records) = open(&county, B, &packed.file).expect("opens");
-    let pushes = records.iter().filter_map(|record| if let Record::ForAll(bytes) = record { Some(bytes) } else { None });
-    let push = pushes.filter(|bytes| matches!(Message::decode(bytes), Ok(Message::Push(_)))).next().expect("a document").clone();
+    let mut pushes = records.iter().filter_map(|record| if let Record::ForAll(bytes) = record { Some(bytes) } else { None });
+    let push = pushes.find(|bytes| matches!(Message::decode(bytes), Ok(Message::Push(_)))).expect("a document").clone();
     let Answer::Unpacking { number } = county.bundle_step(B, begin).expect("begins") else { panic!("it begins") };
     // Each as large as half a day's share.
     for _ in 0..5 {
@@ -206,7 +206,7 @@ fn a_bundle_from_ahead_of_our_time_is_taken_and_says_nothing_of_how_far_anybody_
         },
         &packed.records,
     );
-    let cursors = |county: &County| pair_rows(county, B).into_iter().filter(|((table, _), _)| *table == Table::Cursors).collect::<Vec<_>>();
+    let cursors = |county: &County| pair_rows(county, B).into_iter().filter(|(table, ..)| *table == Table::Cursors).collect::<Vec<_>>();
     let before = cursors(&county);
     for _ in 0..2 {
         let view = unpack(&mut county, B, &ahead).expect("unpacks");
