@@ -19,6 +19,7 @@ pub mod forge;
 mod ids;
 mod index;
 mod leb;
+mod whole;
 
 pub use ids::{ActorId, ChangeHash, Group};
 pub use index::{ChangeMeta, Checked, Index};
@@ -26,6 +27,7 @@ pub use index::{ChangeMeta, Checked, Index};
 use chunk::Op;
 pub(crate) use chunk::{Draft, Head, encode, hash_of_chunk};
 pub(crate) use leb::{Reader, put_signed, put_unsigned};
+pub(crate) use whole::Whole;
 
 /// Bytes of one change chunk, *verdict*. Leaves room for the envelope in a 256 KiB frame.
 pub const CHANGE_BYTES_MAX: usize = 240 * 1024;
@@ -293,6 +295,16 @@ pub struct ParsedChange {
 /// [`Malformed`] names the first rule the bytes break; the same on every node.
 pub fn parse(bytes: &[u8]) -> Result<ParsedChange, Malformed> {
     let (hash, draft) = chunk::read(bytes)?;
+    Ok(ParsedChange { hash, draft, size: bytes.len() })
+}
+
+/// [`parse`] of bytes that it took before, here or before they were written to our own authenticated store: all but the question whether
+/// they are the canonical form, which costs as much as the rest.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_again(bytes: &[u8]) -> Result<ParsedChange, Malformed> {
+    let (hash, draft) = chunk::read_again(bytes)?;
     Ok(ParsedChange { hash, draft, size: bytes.len() })
 }
 
