@@ -178,15 +178,17 @@ fn a_content_may_be_materialised_in_a_worker() {
 fn a_whole_that_lacks_something_is_not_laid_out() {
     let (mut content, founding) = Content::found(ONE, &[vec![1]], "通报").expect("small");
     let written = content.edit(ActorId([2; 16]), &[Edit::Insert { at: 1, text: "一".to_owned() }]).expect("allowed");
-    let last = content.edit(ONE, &[Edit::Delete { at: 1, len: 1 }, Edit::Act(vec![2])]).expect("allowed");
+    let on_it = content.edit(ONE, &[Edit::Act(vec![2])]).expect("allowed");
+    let last = content.edit(ONE, &[Edit::Delete { at: 1, len: 1 }]).expect("allowed");
     let laid_out = |changes: &[&[u8]]| {
         let mut whole = Whole::default();
         changes.iter().for_each(|bytes| whole.add(parse(bytes).expect("own change")));
         whole.encode().is_some()
     };
-    assert!(laid_out(&[&founding, &written[0], &last[0]]));
-    assert!(!laid_out(&[&founding, &last[0]]), "what it rests on is missing");
-    assert!(!laid_out(&[&written[0], &last[0]]), "nothing was founded");
+    assert!(laid_out(&[&founding, &written[0], &on_it[0], &last[0]]));
+    assert!(!laid_out(&[&founding, &on_it[0]]), "what it rests on is missing, though nothing in it names that");
+    assert!(!laid_out(&[&founding, &last[0]]), "what it deletes is missing");
+    assert!(!laid_out(&[&written[0], &on_it[0]]), "nothing was founded");
     assert!(!laid_out(&[]));
 }
 
