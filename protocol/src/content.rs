@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{Automerge, Change, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, Value};
+use automerge::{Automerge, Change, LoadOptions, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, Value, VerificationMode};
 use thiserror::Error;
 
 use crate::rules::{
@@ -20,8 +20,10 @@ use crate::rules::{
 };
 
 mod plan;
+mod whole;
 
 use plan::Piece;
+use whole::Whole;
 
 /// One thing a writer does to a document. Positions and lengths count Unicode code points of the text as the edits before left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +150,9 @@ struct Objects {
     text: ObjId,
 }
 
+/// How raw changes are read.
+type Parse = fn(&[u8]) -> Result<ParsedChange, rules::Malformed>;
+
 /// What edits need to know of the changes in a content; kept here because Automerge does not say it cheaply.
 #[derive(Clone, Debug, Default)]
 struct Ledger {
@@ -195,15 +200,33 @@ impl Content {
     /// # Errors
     /// [`CannotShow`], the same for any causal order of the same changes except for which change it names.
     pub fn replay<'a>(changes: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, CannotShow> {
+        Self::build(changes, rules::parse)
+    }
+
+    /// [`Content::replay`] of changes that the rules took in when they came: their form is not judged again.
+    ///
+    /// # Errors
+    /// As [`Content::replay`].
+    pub(crate) fn replay_placed<'a>(changes: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, CannotShow> {
+        Self::build(changes, rules::parse_again)
+    }
+
+    /// Lays the changes out as one document and opens it, which costs a third of applying them one after the other; where it cannot be done they
+    /// are applied.
+    fn build<'a>(changes: impl IntoIterator<Item = &'a [u8]>, parse: Parse) -> Result<Self, CannotShow> {
         let mut ledger = Ledger::default();
-        let fresh = ledger.take_in(changes)?;
+        let mut whole = Whole::default();
+        let fresh = ledger.take_in(changes, parse, |change| whole.add(change))?;
         if ledger.foundings != 1 {
             return Err(CannotShow::Foundings { found: ledger.foundings });
+        }
+        if let Some((doc, objects)) = whole.encode().and_then(|chunk| opened(&chunk)) {
+            return Ok(Self { doc: Some(doc), objects, ledger });
         }
         let (doc, objects) = guarded("replaying", || {
             let mut doc = empty();
             apply_raw(&mut doc, &fresh)?;
-            let objects = Objects { acts: object(&doc, "acts")?, text: object(&doc, "text")? };
+            let objects = Objects::of(&doc)?;
             Ok((doc, objects))
         })?;
         Ok(Self { doc: Some(doc), objects, ledger })
@@ -215,7 +238,7 @@ impl Content {
     /// [`CannotShow`]; the content is then dropped and every later call answers [`CannotShow::Dropped`].
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Result<(), CannotShow> {
         let mut doc = self.doc.take().ok_or(CannotShow::Dropped)?;
-        let fresh = self.ledger.take_in(changes)?;
+        let fresh = self.ledger.take_in(changes, rules::parse, drop)?;
         if self.ledger.foundings != 1 {
             return Err(CannotShow::Foundings { found: self.ledger.foundings });
         }
@@ -380,13 +403,19 @@ impl std::fmt::Debug for Content {
 }
 
 impl Ledger {
-    /// Notes raw changes and answers those that are new.
-    fn take_in<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<&'a [u8]>, CannotShow> {
+    /// Notes raw changes, answers those that are new and gives them away as they were read.
+    fn take_in<'a>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'a [u8]>,
+        parse: Parse,
+        mut each: impl FnMut(ParsedChange),
+    ) -> Result<Vec<&'a [u8]>, CannotShow> {
         let mut fresh = Vec::new();
         for bytes in changes {
-            let parsed = rules::parse(bytes)?;
+            let parsed = parse(bytes)?;
             if !self.max_ops.contains_key(&parsed.hash()) {
                 self.add(&parsed)?;
+                each(parsed);
                 fresh.push(bytes);
             }
         }
@@ -441,6 +470,18 @@ fn empty() -> Automerge {
     Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint)
 }
 
+/// Opens a document chunk of our own making; `None` when Automerge does not take it. It makes every change again from the chunk and compares
+/// the hashes of the newest.
+fn opened(chunk: &[u8]) -> Option<(Automerge, Objects)> {
+    let options = LoadOptions::new().text_encoding(TextEncoding::UnicodeCodePoint).verification_mode(VerificationMode::Check);
+    guarded("opening", || {
+        let doc = Automerge::load_with_options(chunk, options)?;
+        let objects = Objects::of(&doc)?;
+        Ok((doc, objects))
+    })
+    .ok()
+}
+
 fn engine_actor(actor: ActorId) -> automerge::ActorId {
     automerge::ActorId::from(&actor.0[..])
 }
@@ -448,6 +489,12 @@ fn engine_actor(actor: ActorId) -> automerge::ActorId {
 fn apply_raw(doc: &mut Automerge, changes: &[&[u8]]) -> Result<(), Engine> {
     let changes = changes.iter().map(|bytes| Change::from_bytes(bytes.to_vec())).collect::<Result<Vec<_>, _>>()?;
     Ok(doc.apply_changes(changes)?)
+}
+
+impl Objects {
+    fn of(doc: &Automerge) -> Result<Self, Engine> {
+        Ok(Self { acts: object(doc, "acts")?, text: object(doc, "text")? })
+    }
 }
 
 fn object(doc: &Automerge, key: &str) -> Result<ObjId, Engine> {
@@ -478,4 +525,4 @@ fn write_pieces(transaction: &mut impl Transactable, objects: &Objects, pieces: 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

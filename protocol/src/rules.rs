@@ -10,9 +10,9 @@
 
 use thiserror::Error;
 
-mod chunk;
+pub(crate) mod chunk;
 mod clock;
-mod columns;
+pub(crate) mod columns;
 #[cfg(any(test, feature = "forge"))]
 #[doc(hidden)]
 pub mod forge;
@@ -296,7 +296,22 @@ pub fn parse(bytes: &[u8]) -> Result<ParsedChange, Malformed> {
     Ok(ParsedChange { hash, draft, size: bytes.len() })
 }
 
+/// [`parse`] of bytes that it took before, here or before they were written to our own authenticated store: all but the question whether
+/// they are the canonical form, which costs as much as the rest.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_again(bytes: &[u8]) -> Result<ParsedChange, Malformed> {
+    let (hash, draft) = chunk::read_again(bytes)?;
+    Ok(ParsedChange { hash, draft, size: bytes.len() })
+}
+
 impl ParsedChange {
+    /// What it holds, to be laid out elsewhere.
+    pub(crate) fn into_draft(self) -> Draft {
+        self.draft
+    }
+
     /// Its hash, the same as Automerge gives it.
     pub fn hash(&self) -> ChangeHash {
         self.hash

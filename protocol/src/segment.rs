@@ -291,7 +291,7 @@ pub(crate) fn joined(segments: Vec<Arc<Segment>>, apart: impl Fn(&ActorId) -> bo
 /// [`SegmentError`]: malformed, for everyone and for ever.
 pub fn check(network: &NetworkId, certificate: &MemberCertificate, segment: Segment) -> Result<CheckedSegment, SegmentError> {
     let signature = <[u8; 64]>::try_from(segment.signature.0.as_slice()).map_err(|_| SegmentError::Signature)?;
-    let checked = check_stored(segment)?;
+    let checked = check_chain(segment, rules::parse)?;
     let tip = checked.positions.last().expect("a checked segment has a position").attestation;
     if !seal::verify_tip(network, &certificate.key, &tip.0, &Signature(signature)) {
         return Err(SegmentError::Signature);
@@ -299,11 +299,16 @@ pub fn check(network: &NetworkId, certificate: &MemberCertificate, segment: Segm
     Ok(checked)
 }
 
-/// [`check`] without the signature: only for segments read back from our own authenticated store, where [`check`] stood before the write.
+/// [`check`] without the signature and without asking whether the changes are in canonical form: only for segments read back from our own
+/// authenticated store, where [`check`] stood before the write.
 ///
 /// # Errors
 /// As [`check`].
 pub(crate) fn check_stored(segment: Segment) -> Result<CheckedSegment, SegmentError> {
+    check_chain(segment, rules::parse_again)
+}
+
+fn check_chain(segment: Segment, parse: fn(&[u8]) -> Result<ParsedChange, rules::Malformed>) -> Result<CheckedSegment, SegmentError> {
     let total = segment.changes.len() + segment.links.len();
     if segment.changes.is_empty() || total > limits::SEGMENT_POSITIONS_MAX {
         return Err(SegmentError::Bound("positions"));
@@ -323,7 +328,7 @@ pub(crate) fn check_stored(segment: Segment) -> Result<CheckedSegment, SegmentEr
     let mut steps: Vec<(ChangeHash, RecordId)> = Vec::with_capacity(total);
     for (at, (raw, record)) in segment.changes.iter().zip(cited).enumerate() {
         let position = segment.from + at as u64;
-        let change = rules::parse(&raw.0).map_err(|error| SegmentError::Change { position, why: error.to_string() })?;
+        let change = parse(&raw.0).map_err(|error| SegmentError::Change { position, why: error.to_string() })?;
         if change.actor() != actor || change.seq() != position {
             return Err(SegmentError::Position { position });
         }

@@ -19,6 +19,29 @@ fn replayed(changes: &[Vec<u8>]) -> Content {
     Content::replay(changes.iter().map(Vec::as_slice)).expect("own changes")
 }
 
+/// Laid out by us, changes are to the last byte what Automerge makes of them by applying them one after the other: order, deletions, history.
+pub(crate) fn check_laid_out(changes: &[Vec<u8>]) {
+    let raw: Vec<&[u8]> = changes.iter().map(Vec::as_slice).collect();
+    let mut applied = empty();
+    apply_raw(&mut applied, &raw).unwrap_or_else(|Engine(why)| panic!("applied: {why}"));
+    let mut whole = Whole::default();
+    // Automerge sorts changes its own way; laid out in that order nothing may differ.
+    for change in applied.get_changes(&[]) {
+        whole.add(parse(change.raw_bytes()).expect("well formed"));
+    }
+    let chunk = whole.encode().expect("nothing refers to what is not there");
+    assert!(applied.save_nocompress() == chunk, "written as Automerge writes it");
+    let (opened, _) = opened(&chunk).expect("opened");
+    assert_eq!(opened.get_heads(), applied.get_heads());
+    assert!(opened.save_nocompress() == chunk, "read as it was written");
+    // In any other causal order it says the same.
+    let (mut ledger, mut whole) = (Ledger::default(), Whole::default());
+    ledger.take_in(raw, rules::parse_again, |change| whole.add(change)).expect("in causal order");
+    let (other, objects) = super::opened(&whole.encode().expect("as before")).expect("opened");
+    assert_eq!(other.get_heads(), applied.get_heads());
+    assert_eq!(other.text(&objects.text).ok(), applied.text(&objects.text).ok());
+}
+
 #[test]
 fn positions_count_code_points() {
     let (mut content, founding) = Content::found(ONE, &[], "中👮e\u{301}").expect("small");
@@ -66,6 +89,7 @@ fn long_edits_are_split_into_changes_within_the_bounds() {
     assert!(content.text() == Ok(left), "every other one of the first 40,000 characters is gone");
     assert!(index_of(&changes).len() == changes.len());
     assert!(replayed(&changes).text() == content.text());
+    check_laid_out(&changes);
     assert_eq!(content.acts().expect("shown").len(), 9);
 }
 
@@ -98,6 +122,7 @@ fn check_fold(laptops: u8) {
             assert_eq!(parse(bytes).expect("own change").op_count(), 0, "a fold says nothing");
         }
         assert_eq!(replayed(&all).text(), other.text());
+        check_laid_out(&all);
         // What Automerge thinks of the folds: it takes them and builds on them.
         let doc = other.doc.as_ref().expect("shown");
         assert_eq!(doc.get_heads().iter().map(|head| ChangeHash(head.0)).collect::<Vec<_>>(), other.heads());
@@ -147,4 +172,54 @@ fn a_content_may_be_materialised_in_a_worker() {
     fn is_send<T: Send>(_: &T) {}
     let (content, _) = Content::found(ONE, &[], "").expect("small");
     is_send(&content);
+}
+
+#[test]
+fn a_whole_that_lacks_something_is_not_laid_out() {
+    let (mut content, founding) = Content::found(ONE, &[vec![1]], "通报").expect("small");
+    let written = content.edit(ActorId([2; 16]), &[Edit::Insert { at: 1, text: "一".to_owned() }]).expect("allowed");
+    let on_it = content.edit(ONE, &[Edit::Act(vec![2])]).expect("allowed");
+    let last = content.edit(ONE, &[Edit::Delete { at: 1, len: 1 }]).expect("allowed");
+    let laid_out = |changes: &[&[u8]]| {
+        let mut whole = Whole::default();
+        changes.iter().for_each(|bytes| whole.add(parse(bytes).expect("own change")));
+        whole.encode().is_some()
+    };
+    assert!(laid_out(&[&founding, &written[0], &on_it[0], &last[0]]));
+    assert!(!laid_out(&[&founding, &on_it[0]]), "what it rests on is missing, though nothing in it names that");
+    assert!(!laid_out(&[&founding, &last[0]]), "what it deletes is missing");
+    assert!(!laid_out(&[&written[0], &on_it[0]]), "nothing was founded");
+    assert!(!laid_out(&[]));
+}
+
+#[test]
+fn a_chunk_that_says_something_else_than_its_hashes_is_not_opened() {
+    let (_, founding) = Content::found(ONE, &[], "aaa").expect("small");
+    let mut whole = Whole::default();
+    whole.add(parse(&founding).expect("own change"));
+    let mut chunk = whole.encode().expect("whole");
+    assert!(opened(&chunk).is_some());
+    let text = chunk.windows(3).position(|bytes| bytes == b"aaa").expect("the text stands in it");
+    chunk[text] = b'b';
+    let checksum = rules::hash_of_chunk(&chunk).0;
+    chunk[4..8].copy_from_slice(&checksum[..4]);
+    assert!(opened(&chunk).is_none());
+}
+
+#[test]
+fn what_cannot_be_laid_out_is_applied_one_after_the_other() {
+    let (mut content, founding) = Content::found(ONE, &[vec![1], vec![2]], "通报").expect("small");
+    let placed = content.acts().expect("shown");
+    let engine = engine_actor(ONE);
+    // The rules stop whoever takes an act away; should it come here all the same, it is for Automerge to say what it comes to.
+    let doc = content.doc.as_mut().expect("shown");
+    doc.set_actor(engine);
+    let mut transaction = doc.transaction();
+    transaction.delete(&content.objects.acts, 0).expect("there");
+    let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(0));
+    let taken = doc.get_change_by_hash(&hash.expect("written")).expect("written").raw_bytes().to_vec();
+    let mut whole = Whole::default();
+    [&founding, &taken].into_iter().for_each(|bytes| whole.add(parse(bytes).expect("well formed by its bytes")));
+    assert!(whole.encode().is_none(), "no act is ever deleted");
+    assert_eq!(replayed(&[founding, taken]).acts().as_deref(), Ok(&placed[1..]));
 }

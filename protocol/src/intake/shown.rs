@@ -50,7 +50,7 @@ impl Job {
     pub fn run(self) -> Done {
         let raw = self.raw.iter().map(AsRef::as_ref);
         let content = match self.base {
-            None => Content::replay(raw).map(Box::new),
+            None => Content::replay_placed(raw).map(Box::new),
             Some(mut content) => content.apply(raw).map(|()| content),
         };
         Done { content, token: self.token }

@@ -15,21 +15,21 @@ const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const TYPE_CHANGE: u8 = 1;
 
 /// Columns of a change, by the number Automerge writes for them (`id << 4 | type`).
-mod column {
-    pub(super) const OBJECT_ACTOR: u64 = 1;
-    pub(super) const OBJECT_COUNTER: u64 = 2;
-    pub(super) const KEY_ACTOR: u64 = 17;
-    pub(super) const KEY_COUNTER: u64 = 19;
-    pub(super) const KEY_STRING: u64 = 21;
-    pub(super) const INSERT: u64 = 52;
-    pub(super) const ACTION: u64 = 66;
-    pub(super) const VALUE_META: u64 = 86;
-    pub(super) const VALUE: u64 = 87;
-    pub(super) const PRED_COUNT: u64 = 112;
-    pub(super) const PRED_ACTOR: u64 = 113;
-    pub(super) const PRED_COUNTER: u64 = 115;
+pub(crate) mod column {
+    pub(crate) const OBJECT_ACTOR: u64 = 1;
+    pub(crate) const OBJECT_COUNTER: u64 = 2;
+    pub(crate) const KEY_ACTOR: u64 = 17;
+    pub(crate) const KEY_COUNTER: u64 = 19;
+    pub(crate) const KEY_STRING: u64 = 21;
+    pub(crate) const INSERT: u64 = 52;
+    pub(crate) const ACTION: u64 = 66;
+    pub(crate) const VALUE_META: u64 = 86;
+    pub(crate) const VALUE: u64 = 87;
+    pub(crate) const PRED_COUNT: u64 = 112;
+    pub(crate) const PRED_ACTOR: u64 = 113;
+    pub(crate) const PRED_COUNTER: u64 = 115;
     /// In the order in which they stand in a chunk.
-    pub(super) const ALL: [u64; 12] = [
+    pub(crate) const ALL: [u64; 12] = [
         OBJECT_ACTOR,
         OBJECT_COUNTER,
         KEY_ACTOR,
@@ -46,15 +46,15 @@ mod column {
 }
 
 /// Actions of Automerge that schema 1 uses.
-mod action {
-    pub(super) const SET: u64 = 1;
-    pub(super) const MAKE_LIST: u64 = 2;
-    pub(super) const DELETE: u64 = 3;
-    pub(super) const MAKE_TEXT: u64 = 4;
+pub(crate) mod action {
+    pub(crate) const SET: u64 = 1;
+    pub(crate) const MAKE_LIST: u64 = 2;
+    pub(crate) const DELETE: u64 = 3;
+    pub(crate) const MAKE_TEXT: u64 = 4;
 }
 
-const META_STRING: u64 = 6;
-const META_BYTES: u64 = 7;
+pub(crate) const META_STRING: u64 = 6;
+pub(crate) const META_BYTES: u64 = 7;
 
 /// An operation's id inside one change: a counter and a place in the change's actor table (0 is the change's own actor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +91,15 @@ pub(crate) struct Draft {
 
 /// Reads one change chunk that fills `bytes` exactly and is in canonical form.
 pub(crate) fn read(bytes: &[u8]) -> Result<(ChangeHash, Draft), Malformed> {
+    let (hash, draft) = read_again(bytes)?;
+    if encode(&draft) != bytes {
+        return Err(Malformed::NotCanonical);
+    }
+    Ok((hash, draft))
+}
+
+/// [`read`] of bytes that it took before: it does not write them anew to see whether their form is the canonical one.
+pub(crate) fn read_again(bytes: &[u8]) -> Result<(ChangeHash, Draft), Malformed> {
     if bytes.len() > CHANGE_BYTES_MAX {
         return Err(Malformed::TooLarge { bytes: bytes.len() });
     }
@@ -112,11 +121,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(ChangeHash, Draft), Malformed> {
     if hash.0[..4] != checksum {
         return Err(Malformed::Checksum);
     }
-    let draft = read_body(body)?;
-    if encode(&draft) != bytes {
-        return Err(Malformed::NotCanonical);
-    }
-    Ok((hash, draft))
+    Ok((hash, read_body(body)?))
 }
 
 /// The canonical bytes of a change. Total for any draft, so tests can build hostile ones.
@@ -133,10 +138,15 @@ pub(crate) fn wrap(body: &[u8]) -> Vec<u8> {
 }
 
 fn wrap_hashed(body: &[u8], hash: &ChangeHash) -> Vec<u8> {
+    wrap_as(TYPE_CHANGE, body, hash)
+}
+
+/// Puts the header of any kind of chunk in front of a body that has this hash as such a chunk.
+pub(crate) fn wrap_as(kind: u8, body: &[u8], hash: &ChangeHash) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 16);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&hash.0[..4]);
-    out.push(TYPE_CHANGE);
+    out.push(kind);
     put_unsigned(&mut out, body.len() as u64);
     out.extend_from_slice(body);
     out
@@ -225,7 +235,12 @@ pub(crate) fn hash_of_chunk(bytes: &[u8]) -> ChangeHash {
 }
 
 fn hash_of(body: &[u8]) -> ChangeHash {
-    let mut head = vec![TYPE_CHANGE];
+    hash_as(TYPE_CHANGE, body)
+}
+
+/// The hash of a chunk of this kind with this body.
+pub(crate) fn hash_as(kind: u8, body: &[u8]) -> ChangeHash {
+    let mut head = vec![kind];
     put_unsigned(&mut head, body.len() as u64);
     ChangeHash(Sha256::new().chain_update(&head).chain_update(body).finalize().into())
 }

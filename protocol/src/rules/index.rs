@@ -11,8 +11,8 @@ use super::clock::Clock;
 use super::{ActorId, ChangeHash, Group, Malformed, OPS_MAX, ParsedChange, Verdict};
 
 /// Counters of the two objects every founding change makes.
-const ACTS_COUNTER: u32 = 1;
-const TEXT_COUNTER: u32 = 2;
+pub(super) const ACTS_COUNTER: u32 = 1;
+pub(super) const TEXT_COUNTER: u32 = 2;
 const NONE: u32 = u32::MAX;
 
 /// What is known of one change.

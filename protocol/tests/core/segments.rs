@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use accord_keys::seal;
+use accord_protocol::content::{CannotShow, Content};
 use accord_protocol::id::{Bytes, CertificateId, Digest, DocumentId, RecordId};
 use accord_protocol::limits;
-use accord_protocol::rules::ChangeHash;
+use accord_protocol::rules::{self, ChangeHash, Malformed};
 use accord_protocol::segment::{self, CheckedSegment, CitedRun, Segment, SegmentError};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use crate::documents::Story;
 use crate::world::{key, life, network, world};
@@ -92,6 +94,28 @@ fn what_is_not_the_writers_own_run_is_refused() {
     let links = honest.shortened(2, &hashes).expect("shorter").links;
     let many = || links.iter().cycle().take(limits::SEGMENT_POSITIONS_MAX).cloned().collect();
     check(|segment| segment.links = many(), &SegmentError::Bound("positions"));
+}
+
+/// The same operations in other bytes: one entry of a column as a run of one, where Automerge writes it by itself.
+fn in_another_form(raw: &[u8]) -> Vec<u8> {
+    let singles = raw.iter().enumerate().filter(|(_, byte)| **byte == 0x7f);
+    let mut forms = singles.map(|(at, _)| {
+        let mut form = raw.to_vec();
+        form[at] = 1;
+        let checksum = Sha256::digest(&form[8..]);
+        form[4..8].copy_from_slice(&checksum[..4]);
+        form
+    });
+    forms.find(|form| rules::parse(form) == Err(Malformed::NotCanonical)).expect("an entry stands by itself")
+}
+
+#[test]
+fn a_change_in_another_form_than_automerges_is_refused() {
+    let why = Malformed::NotCanonical.to_string();
+    check(|segment| segment.changes[1].0 = in_another_form(&segment.changes[1].0), &SegmentError::Change { position: 2, why });
+    let (_, segment) = run();
+    let form = in_another_form(&segment.changes[0].0);
+    assert_eq!(Content::replay([&form[..]]).err(), Some(CannotShow::NotWellFormed(Malformed::NotCanonical)));
 }
 
 #[test]

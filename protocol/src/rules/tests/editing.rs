@@ -7,6 +7,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::content::tests::check_laid_out;
 use crate::content::{Content, Edit};
 
 pub(crate) const OWNER: Group = Group([0xaa; 32]);
@@ -53,6 +54,7 @@ impl World {
 
     fn take_in(&mut self, bytes: &[u8], group: Group) {
         let parsed = parse(bytes).expect("written by Automerge");
+        assert_eq!(parse_again(bytes).as_ref(), Ok(&parsed), "read a second time it is the same");
         let engine = automerge::Change::from_bytes(bytes.to_vec()).expect("own change");
         assert_eq!(parsed.hash().0, engine.hash().0, "our hash is Automerge's");
         assert_eq!((parsed.seq(), parsed.start_op(), parsed.max_op()), (engine.seq(), engine.start_op().get(), engine.max_op()));
@@ -137,6 +139,7 @@ fn check(seed: u64) {
     let all: Vec<Vec<u8>> = world.order.iter().map(|hash| world.bytes[hash].clone()).collect();
     let whole = Content::replay(all.iter().map(Vec::as_slice)).expect("checked changes");
     assert_eq!(whole.heads(), world.index.heads().iter().copied().collect::<Vec<_>>(), "seed {seed}");
+    check_laid_out(&all);
     for _ in 0..3 {
         let shuffled = world.shuffled();
         let cut = world.rng.random_range(1..=shuffled.len());

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use super::editing::{OWNER, PARTNER, World};
 use super::forge::{Forged, ForgedKey, ForgedOp};
 use super::*;
+use crate::content::tests::check_laid_out;
 use crate::content::{Content, Edit};
 
 fn world(seed: u64) -> World {
@@ -181,6 +182,7 @@ fn lies_that_pass_the_rules_are_harmless_to_automerge() {
             }
             let written = content.edit(ActorId([0xcc; 16]), &edits).unwrap_or_else(|error| panic!("seed {seed}: {error}: {forged:?}"));
             past.extend(written);
+            check_laid_out(&past);
             let again = Content::replay(past.iter().map(Vec::as_slice)).unwrap_or_else(|error| panic!("seed {seed}: {error}: {forged:?}"));
             assert_eq!((again.text(), again.acts()), (content.text(), content.acts()), "seed {seed}: {forged:?}");
         }
