@@ -389,6 +389,7 @@ mod tests {
             "title = 't'\nroster = 'x'",
             "title = 't'\nfrom = 2026-13-01",
             "title = 't'\nfrom = 2026-1-1",
+            "title = 't'\nfrom = 2026-06-31",
             "title = 't'\nfrom = 'tomorrow'",
             "title = 't'\nfrom = 2026-12-01\nto = 2026-12-31\n[annex]\nnotice_days = -1",
             "title = 't'\nfrom = 2026-12-01\nto = 2026-12-31\ngrants = []\nroster = ['x']",

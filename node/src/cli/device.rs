@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{Context, ask, render};
 use crate::daemon::{self, JoinPlan};
 use crate::failure::{Failure, Kind};
+use crate::invite::Invite;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeviceVerb {
@@ -97,6 +98,8 @@ fn join(
         None if cx.out.person() => ask::line(cx.words.say("identity.ask_invitation"))?,
         None => return Err(Failure::misuse("invitation_missing")),
     };
+    // Before four questions about passphrases.
+    Invite::parse(&code).map_err(|error| Failure::misuse("invitation_invalid").because(error))?;
     let node_passphrase = ask::new_passphrase(cx, passphrase_file, cx.words.say("init.ask_node_passphrase"))?;
     let officer_passphrase = ask::new_passphrase(cx, officer_passphrase_file, cx.words.say("identity.ask_officer_passphrase"))?;
     let plan = JoinPlan { data: cx.data()?, code: code.into(), node_passphrase, officer_passphrase, listen };

@@ -581,7 +581,8 @@ fn sending(found: &SendingView, words: &Words) -> String {
     }
     for receiver in will {
         let name = or_short(&receiver.name, &receiver.bureau);
-        text += &line(&format!("  {}", words.fill("sending.receiver", &[("partner", &name), ("clause", &clean(&receiver.clause))])));
+        let key = if receiver.clause.is_empty() { "sending.receiver_home" } else { "sending.receiver" };
+        text += &line(&format!("  {}", words.fill(key, &[("partner", &name), ("clause", &clean(&receiver.clause))])));
     }
     for receiver in will_not {
         let name = or_short(&receiver.name, &receiver.bureau);

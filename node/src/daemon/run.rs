@@ -62,6 +62,7 @@ pub fn run_until(plan: RunPlan, stop: impl Future<Output = Result<(), Failure>>)
         return Err(Failure::misuse("keylog_set"));
     }
     let config = Config::load(&plan.data).map_err(|error| failures::config(&Config::path(&plan.data), error))?;
+    super::check_listens(&plan.listen)?;
     telemetry::start(&config);
     let folder = KeyFolder::open(&plan.data, KdfParams::default())?;
     let demo = is_demo(&plan.data);

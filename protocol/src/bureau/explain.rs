@@ -134,7 +134,8 @@ impl Bureau {
             Some(verb @ (Verb::Read | Verb::Append)) => verb,
             _ => return Err(Refused::new(RefusedKind::Misuse, "unknown_verb").with("verb", verb.chars().take(40).collect::<String>())),
         };
-        let at = at.unwrap_or(turn.effective);
+        // What is to come is known to nobody.
+        let at = at.map_or(turn.effective, |at| at.min(turn.effective));
         let state = self.body(&document)?;
         let mut view = ExplainView {
             document: document.to_string(),

@@ -269,18 +269,19 @@ impl Bureau {
             .collect();
         let phone = self.contacts.values().find(|c| c.body().bureau == *bureau).map(|c| c.body().phone.clone()).unwrap_or_default();
         let (sending, receiving) = self.progress_with(turn, |transport| self.is_device_of(transport, bureau));
+        let connected = self.links.values().any(|link| link.is_with(bureau));
         PartnerView {
             bureau: bureau.to_string(),
             name: self.name_of(bureau),
             alias: row.alias,
             checked: row.checked,
             checking_code: self.directory.root_head(bureau).map(|head| CheckingCode::of(bureau, &head).to_string()).unwrap_or_default(),
-            connected: self.links.values().any(|link| link.is_with(bureau)),
+            connected,
             standing: newest.as_ref().map_or("none", |(_, standing, _)| standing.word()).to_owned(),
             agreement: newest.as_ref().map(|(id, _, _)| id.to_string()).unwrap_or_default(),
             agreement_ends: newest.map_or(0, |(_, _, ends)| ends),
             nodes,
-            last_contact: row.last_contact,
+            last_contact: if connected { turn.stamp.0 } else { row.last_contact },
             behind: self.behind(turn, bureau),
             divergent: row.divergent,
             silent: self.silence(bureau).unwrap_or_default().to_owned(),

@@ -26,6 +26,10 @@ impl Bureau {
         if link.own {
             self.heard_own(turn, &peer.certificate);
         }
+        if let Some(row) = self.partners.get_mut(&peer.bureau).filter(|_| !link.own) {
+            row.last_contact = turn.stamp.0;
+            self.store_partner(turn, peer.bureau);
+        }
         let still = self.links.values().any(|other| other.is_with(&peer.bureau));
         if !still {
             self.event(turn, if link.own { "device_down" } else { "partner_down" }, None, Some(peer.bureau), "");
