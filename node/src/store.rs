@@ -43,7 +43,7 @@ use accord_protocol::step::{Table, Write};
 pub use account::Account;
 pub use cipher::StoreKey;
 pub use compact::{CompactProgress, CompactReport};
-pub(crate) use disk::{make_folders, rename_new};
+pub(crate) use disk::{make_folders, rename_new, sync_around};
 pub use error::{Damage, StoreError};
 pub use options::{IndexState, OpenReport, Options, Progress, Stage, StoreSize};
 pub use repair::{LostBatches, RepairReport};

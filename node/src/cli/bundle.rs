@@ -15,7 +15,7 @@ use super::{Context, render};
 use crate::client::escape;
 use crate::failure::Failure;
 use crate::keystore::random;
-use crate::store::rename_new;
+use crate::store::{rename_new, sync_around};
 
 /// How a bundle's name ends.
 const ENDING: &str = "bundle";
@@ -151,8 +151,7 @@ fn land(client: &crate::client::Client, id: &str, path: &Path) -> Result<(), Fai
         client.fetch(&format!("/v1/bundles/{}/file", escape(id)), |bytes| file.write_all(bytes).map_err(failed))?;
         file.sync_all().map_err(failed)?;
         rename_new(&part, path).map_err(failed)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        sync_around(path).map_err(failed)
     })();
     if landed.is_err() {
         // Half of it is of no use to anybody; what cannot be removed says what it is by its name.

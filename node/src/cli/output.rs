@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::render;
 use crate::failure::{Failure, Problem};
+use crate::store::sync_around;
 use crate::words::Words;
 
 /// How this process talks.
@@ -127,7 +128,6 @@ impl Output {
 /// # Errors
 /// `file_not_written`.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut file = File::create(path)?;
         file.write_all(bytes)?;
@@ -136,7 +136,7 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             return Ok(());
         }
         file.sync_all()?;
-        File::open(folder)?.sync_all()
+        sync_around(path)
     };
     write().map_err(|error: std::io::Error| Failure::misuse("file_not_written").with("path", path.display()).because(error))
 }

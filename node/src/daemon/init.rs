@@ -15,7 +15,7 @@ use crate::driver::Clock;
 use crate::failure::Failure;
 use crate::keystore::backup_keys::day_of;
 use crate::keystore::{KeyFolder, NodeKeys, check_passphrase, random};
-use crate::swarm;
+use crate::swarm::{self, AddressError};
 
 /// Founds a bureau in an empty folder, and answers what a person writes down.
 ///
@@ -31,10 +31,16 @@ pub fn init(plan: InitPlan) -> Result<StartSheet, Failure> {
 /// # Errors
 /// `address_invalid`, with the first that is wrong.
 pub fn check_addresses<'a>(addresses: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
-    addresses.into_iter().try_for_each(|address| {
-        swarm::check_address(address)
-            .map_err(|_| Failure::misuse("address_invalid").with("found", address.chars().take(64).collect::<String>()))
-    })
+    check_each(addresses, swarm::check_address, "address_invalid")
+}
+
+fn check_each<'a>(
+    addresses: impl IntoIterator<Item = &'a String>,
+    check: fn(&str) -> Result<(), AddressError>,
+    code: &str,
+) -> Result<(), Failure> {
+    let failure = |address: &str| Failure::misuse(code).with("found", address.chars().take(64).collect::<String>());
+    addresses.into_iter().try_for_each(|address| check(address).map_err(|_| failure(address)))
 }
 
 /// Refuses what this machine cannot listen at: the first start would stop over it.
@@ -42,10 +48,7 @@ pub fn check_addresses<'a>(addresses: impl IntoIterator<Item = &'a String>) -> R
 /// # Errors
 /// `listen_invalid`, with the first that is wrong.
 pub fn check_listens<'a>(addresses: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
-    addresses.into_iter().try_for_each(|address| {
-        swarm::check_listen(address)
-            .map_err(|_| Failure::misuse("listen_invalid").with("found", address.chars().take(64).collect::<String>()))
-    })
+    check_each(addresses, swarm::check_listen, "listen_invalid")
 }
 
 /// As [`init`]; `tell` gets the start sheet when everything is made and the bureau does not exist yet. Only after it returned well does it:

@@ -143,8 +143,8 @@ pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
     missing.iter().rev().try_for_each(|folder| sync_around(folder))
 }
 
-/// Makes the name of a folder durable, in the folder around it.
-fn sync_around(folder: &Path) -> io::Result<()> {
+/// Makes the name of a file or folder durable, in the folder around it.
+pub(crate) fn sync_around(folder: &Path) -> io::Result<()> {
     let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(around)?.sync_all()
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Bureau;
 use super::links::Peer;
 use super::turn::Turn;
-use crate::access::Scope;
+use crate::access::{Permit, Scope};
 use crate::id::{BureauId, DocumentId};
 use crate::limits;
 use crate::step::Table;
@@ -49,15 +49,19 @@ impl Bureau {
         })
     }
 
-    /// Whether on the terms of now a bureau is given all of a document that it is to have: of ours what is admitted, of its own everything.
-    fn goes_fully(&self, turn: &Turn, peer: &Peer, document: &DocumentId) -> bool {
-        let ours = self.documents.get(document).is_some_and(|summary| summary.owner == self.identity.bureau);
-        self.may_send(turn, peer, document).is_ok_and(|permit| permit.whole() || (ours && permit.scope() != Scope::Held))
+    /// Whether by a permit a bureau is given all of a document that it is to have: of ours what is admitted, of its own everything.
+    fn is_all(&self, document: &DocumentId, permit: Option<&Permit>) -> bool {
+        let ours = || self.documents.get(document).is_some_and(|summary| summary.owner == self.identity.bureau);
+        permit.is_some_and(|permit| permit.whole() || (permit.scope() != Scope::Held && ours()))
     }
 
-    /// Whether a walk that passes a document over leaves something behind that its other end is to have.
-    pub(super) fn leaves_behind(&self, turn: &Turn, peer: &Peer, document: &DocumentId) -> bool {
-        peer.bureau() != self.identity.bureau && self.concerns(&peer.bureau(), document) && !self.goes_fully(turn, peer, document)
+    fn goes_fully(&self, turn: &Turn, peer: &Peer, document: &DocumentId) -> bool {
+        self.is_all(document, self.may_send(turn, peer, document).ok().as_ref())
+    }
+
+    /// Whether a walk that goes by this permit, or by none, leaves something behind that its other end is to have.
+    pub(super) fn leaves_behind(&self, peer: &Peer, document: &DocumentId, permit: Option<&Permit>) -> bool {
+        peer.bureau() != self.identity.bureau && !self.is_all(document, permit) && self.concerns(&peer.bureau(), document)
     }
 
     /// A walk passed a document over on the terms of now.
@@ -107,10 +111,12 @@ impl Bureau {
         self.forget_left(turn, bureau, |_, brought| brought != 0 && brought <= end);
     }
 
-    /// Both hold the same of all that may go: what was passed over and may go now is there.
+    /// Both hold the same of all that may go: what was passed over and may go now is there. What was destroyed here goes no more.
     pub(super) fn left_compared(&mut self, turn: &mut Turn, peer: &Peer) {
         let Some(left) = self.left.get(&peer.bureau()) else { return };
-        let there: BTreeSet<DocumentId> = left.keys().filter(|document| self.goes_fully(turn, peer, document)).copied().collect();
+        let gone = |document: &DocumentId| *document != EVERY && !self.documents.contains_key(document);
+        let is_there = |document: &&DocumentId| gone(document) || self.goes_fully(turn, peer, document);
+        let there: BTreeSet<DocumentId> = left.keys().filter(is_there).copied().collect();
         self.forget_left(turn, &peer.bureau(), |document, _| there.contains(document));
     }
 

@@ -90,8 +90,8 @@ impl Bureau {
     }
 
     /// A walk passes a document over on the terms of now.
-    pub(super) fn leave_behind(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, document: DocumentId) {
-        let leaves = self.leaves_behind(turn, peer, &document);
+    pub(super) fn leave_behind(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, document: DocumentId, permit: Option<&Permit>) {
+        let leaves = self.leaves_behind(peer, &document, permit);
         if !self.links[&id].bundle {
             self.note_left(turn, id, &document);
             if leaves {

@@ -143,7 +143,7 @@ impl Bureau {
             let nothing_held = self.documents.get(&document).is_none_or(|summary| summary.held == 0);
             let permit = self.may_send(turn, &peer, &document);
             if walk_to.is_some() && !permit.as_ref().is_ok_and(Permit::whole) {
-                self.leave_behind(turn, id, &peer, document);
+                self.leave_behind(turn, id, &peer, document, permit.as_ref().ok());
             }
             let link = &self.links[&id];
             let permit = match permit {
