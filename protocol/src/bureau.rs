@@ -215,6 +215,8 @@ pub struct Bureau {
     stale: BTreeSet<DocumentId>,
     /// Bundles being packed and unpacked.
     bundles: bundles::Bundles,
+    /// Sums of what may go between us and each bureau.
+    views: links::Views,
 }
 
 impl std::fmt::Debug for Bureau {
@@ -250,6 +252,7 @@ impl Bureau {
     pub fn handle(&mut self, now: Now, seed: [u8; 32], input: Input) -> Step {
         let clock_event = self.clock.observe(now);
         let mut turn = Turn::new(now, self.clock.stamp(now), self.clock.effective(now), seed);
+        self.views.begin_turn();
         self.clock_changed(&mut turn, clock_event);
         self.time_passed(&mut turn);
         self.notice(&mut turn);
@@ -281,6 +284,7 @@ impl Bureau {
         self.ledger_duties(&mut turn);
         self.part_duties(&mut turn);
         self.pump_all(&mut turn);
+        self.weigh_words(&mut turn);
         self.compare_quiet(&mut turn);
         self.finish(turn)
     }
@@ -689,7 +693,8 @@ impl Bureau {
         let floor = Some(self.floor_written.plus(limits::FLOOR_EVERY_MS));
         let passes = self.passes_dirty.then(|| self.pass_rounds.pause());
         let pass_changes = self.pass_changes.next_wake(now.mono, effective);
-        let duties = [self.ledgers.next_wake(), self.retention_wake(), pass_changes, self.parts.next_wake()];
+        let counting = self.views.are_counted_on().then(|| now.mono.plus(1));
+        let duties = [self.ledgers.next_wake(), self.retention_wake(), pass_changes, self.parts.next_wake(), counting];
         [policy, ends, asks, links, anchors, cuts, floor, passes].into_iter().chain(duties).flatten().min()
     }
 }

@@ -15,16 +15,43 @@ pub fn key(network: &NetworkId, pair: &Pair) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
+/// The sum of a pair, kept while entries come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    key: [u8; 32],
+    sum: [u8; 32],
+    count: u64,
+}
+
+impl Sum {
+    /// Of no entry.
+    pub fn new(network: &NetworkId, pair: &Pair) -> Self {
+        Self { key: key(network, pair), sum: [0; 32], count: 0 }
+    }
+
+    /// An entry comes.
+    pub fn add(&mut self, entry: &Digest) {
+        add(&mut self.sum, blake3::keyed_hash(&self.key, &entry.0).as_bytes());
+        self.count += 1;
+    }
+
+    /// An entry that was added goes.
+    pub fn take(&mut self, entry: &Digest) {
+        take(&mut self.sum, blake3::keyed_hash(&self.key, &entry.0).as_bytes());
+        self.count = self.count.saturating_sub(1);
+    }
+
+    /// Sum and number of what is in it.
+    pub fn told(&self) -> (Digest, u64) {
+        (Digest(self.sum), self.count)
+    }
+}
+
 /// Sum and number of view entries.
 pub fn sum<'a>(network: &NetworkId, pair: &Pair, entries: impl IntoIterator<Item = &'a Digest>) -> (Digest, u64) {
-    let key = key(network, pair);
-    let mut sum = [0u8; 32];
-    let mut count = 0;
-    for entry in entries {
-        add(&mut sum, blake3::keyed_hash(&key, &entry.0).as_bytes());
-        count += 1;
-    }
-    (Digest(sum), count)
+    let mut sum = Sum::new(network, pair);
+    entries.into_iter().for_each(|entry| sum.add(entry));
+    sum.told()
 }
 
 /// Adds a term to a 256-bit little-endian sum, wrapping.
@@ -37,6 +64,16 @@ fn add(sum: &mut [u8; 32], term: &[u8; 32]) {
     }
 }
 
+/// What [`add`] added, wrapping.
+fn take(sum: &mut [u8; 32], term: &[u8; 32]) {
+    let mut borrow = 0u16;
+    for (byte, other) in sum.iter_mut().zip(term) {
+        let left = 0x100 + u16::from(*byte) - u16::from(*other) - borrow;
+        *byte = left.to_le_bytes()[0];
+        borrow = 1 - (left >> 8);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +83,8 @@ mod tests {
         let mut sum = one;
         add(&mut sum, &other);
         assert_eq!(sum, expected);
+        take(&mut sum, &other);
+        assert_eq!(sum, one);
     }
 
     #[test]
@@ -63,5 +102,10 @@ mod tests {
         assert_eq!(all, sum(&network, &pair, entries.iter().rev()));
         assert_ne!(all.0, sum(&network, &Pair::of(BureauId([1; 32]), BureauId([3; 32])), &entries).0);
         assert_ne!(all, sum(&network, &pair, &entries[..2]));
+        let mut kept = Sum::new(&network, &pair);
+        entries.iter().rev().for_each(|entry| kept.add(entry));
+        assert_eq!(kept.told(), all);
+        kept.take(&entries[2]);
+        assert_eq!(kept.told(), sum(&network, &pair, &entries[..2]));
     }
 }

@@ -156,6 +156,7 @@ pub struct PassBook {
     passes: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
     /// What was replaced or has ended, newest first: nobody goes by it, and whoever asks about a past time is answered by it.
     past: BTreeMap<(BureauId, BureauId), Vec<Verified<RelayPass>>>,
+    changes: u64,
 }
 
 /// Of one issuer's passes for one holder, newest first, those that count at `now`, and those that were replaced.
@@ -191,7 +192,12 @@ impl PassBook {
 
     /// An empty book of the bureau `own` that takes in so much.
     pub fn with_room(own: BureauId, room: Room) -> Self {
-        Self { own, room, passes: BTreeMap::new(), past: BTreeMap::new() }
+        Self { own, room, passes: BTreeMap::new(), past: BTreeMap::new(), changes: 0 }
+    }
+
+    /// How often what is kept changed: what was worked out by this book stands as long as it stays the same.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Takes in one verified pass brought by `messenger` (`None`: out of our own store or by our own devices). `Ok(false)` when it was
@@ -240,12 +246,16 @@ impl PassBook {
             return Ok(false);
         }
         let id = pass.id();
+        let before: Vec<StatementId> = kept.iter().map(Verified::id).collect();
         kept.push(pass);
         newest_first(kept);
         let (mut count, mut replaced) = counting(std::mem::take(kept), now);
         replaced.extend(count.drain(limits::PASSES_KEPT.min(count.len())..));
         let counts = count.iter().any(|pass| pass.id() == id);
         *kept = count;
+        if !kept.iter().map(Verified::id).eq(before) {
+            self.changes += 1;
+        }
         if !counts && !laid_aside {
             replaced.retain(|pass| pass.id() != id);
         }
@@ -265,6 +275,7 @@ impl PassBook {
 
     /// Tells what counts now from what was replaced: after the passes were read back in any order.
     pub fn settle(&mut self, now: WallSeconds) {
+        self.changes += 1;
         let keys: Vec<(BureauId, BureauId)> = self.passes.keys().copied().collect();
         for key in keys {
             let Some(all) = self.passes.remove(&key) else { continue };
@@ -287,6 +298,7 @@ impl PassBook {
                 self.passes.insert(key, kept);
             }
             if !ended.is_empty() {
+                self.changes += 1;
                 let mut before: Vec<StatementId> = ended.iter().map(Verified::id).collect();
                 before.extend(self.past.get(&key).into_iter().flatten().map(Verified::id));
                 self.lay_aside(key, ended);

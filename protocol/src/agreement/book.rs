@@ -98,12 +98,18 @@ pub struct AgreementBook {
     entries: BTreeMap<AgreementId, Entry>,
     pairs: BTreeMap<Pair, PairBook>,
     resumes: BTreeMap<StatementId, Pair>,
+    changes: u64,
     /// Only in a copy that answers "what if": taken as sealed by both, taken as lifted.
     assumed: BTreeSet<AgreementId>,
     assumed_lifted: BTreeSet<StatementId>,
 }
 
 impl AgreementBook {
+    /// How often something was learnt: what was worked out by this book stands as long as it stays the same.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// An empty book of the bureau `own`.
     pub fn new(own: BureauId) -> Self {
         Self {
@@ -111,6 +117,7 @@ impl AgreementBook {
             entries: BTreeMap::new(),
             pairs: BTreeMap::new(),
             resumes: BTreeMap::new(),
+            changes: 0,
             assumed: BTreeSet::new(),
             assumed_lifted: BTreeSet::new(),
         }

@@ -24,6 +24,7 @@ mod receive;
 mod repair;
 mod send;
 mod shelf;
+mod views;
 
 pub(in crate::bureau) use cursor::Recollection;
 pub(in crate::bureau) use homeward::{Homeward, open as open_homeward};
@@ -65,6 +66,7 @@ const WANT_AHEAD: usize = 32;
 pub(super) use gate::Mode;
 pub(super) use quota::{Introduced, Quota};
 pub(super) use shelf::Shelf;
+pub(super) use views::Views;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,17 @@ struct InFlight {
     held: usize,
     /// An erasable part: nothing of the walk.
     part: bool,
+}
+
+/// What an equality says.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::bureau) struct Word {
+    /// See [`equality`].
+    pub sum: Digest,
+    /// Documents in the view.
+    pub count: u64,
+    /// By which both decide.
+    pub policy: Digest,
 }
 
 /// One connection.
@@ -155,6 +168,8 @@ pub struct Link {
     // comparing
     quiet_since: MonoMillis,
     compared: bool,
+    /// What the other end said it holds, while our own is being counted.
+    word: Option<Word>,
     /// When we last told our sum.
     compared_at: MonoMillis,
     repairs: u32,
@@ -254,6 +269,7 @@ impl Link {
             equality_heard: MonoMillis(0),
             quiet_since: now,
             compared: false,
+            word: None,
             compared_at: MonoMillis(0),
             repairs: 0,
             tips_sent: false,
@@ -456,6 +472,7 @@ impl Link {
     pub(in crate::bureau) fn busy(&mut self, now: MonoMillis) {
         self.quiet_since = now;
         self.compared = false;
+        self.word = None;
     }
 }
 
@@ -550,7 +567,7 @@ impl Bureau {
             Checked::Plain(Message::Mark(mark)) => self.send(turn, id, &Message::Heard(mark), false),
             Checked::Plain(Message::Heard(mark)) => self.heard_came(turn, id, mark),
             Checked::Plain(Message::Cursor(cursor)) => self.keep_cursor(turn, id, cursor.0),
-            Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, sum, count, policy),
+            Checked::Plain(Message::Equality { sum, count, policy }) => self.equality_came(turn, id, Word { sum, count, policy }),
             Checked::Plain(Message::Tips { lines, last }) => self.tips_came(turn, id, lines, last),
             Checked::Plain(Message::Symbols { nonce, from, symbols }) => self.symbols_came(turn, id, nonce, from, symbols),
             Checked::Plain(Message::Differs { nonce, wanted, items }) => self.differs_came(turn, id, nonce, wanted, &items.0),

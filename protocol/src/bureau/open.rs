@@ -264,6 +264,7 @@ impl Bureau {
             parts,
             memory,
             stale: BTreeSet::new(),
+            views: super::links::Views::default(),
             lives_from: number(b"lives").unwrap_or(0),
             identity,
         };

@@ -424,6 +424,12 @@ impl Summary {
         self.rights.bureaus.iter().filter(|(bureau, _)| matters(bureau)).flat_map(of).collect()
     }
 
+    /// Whether what records gave one of these bureaus, or consents for it, ends by itself.
+    pub fn ends_for(&self, bureaus: [&BureauId; 2]) -> bool {
+        let held = bureaus.into_iter().filter_map(|bureau| self.rights.bureaus.get(bureau));
+        held.into_iter().any(|held| held.until.is_some() || held.consents.values().any(|consent| consent.until.is_some()))
+    }
+
     /// What an access decision needs.
     pub fn facts(&self) -> Facts<'_> {
         Facts {

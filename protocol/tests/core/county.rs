@@ -39,6 +39,8 @@ pub struct Node {
     pub most_sent: usize,
     sends: VecDeque<(Send, u64)>,
     wants: Vec<DocumentId>,
+    /// It wishes to be woken at once, to go on.
+    soon: bool,
     inputs: u64,
     /// Tells the dice of two nodes of one bureau apart.
     dice: u8,
@@ -104,6 +106,7 @@ impl Node {
             most_sent: 0,
             sends: VecDeque::new(),
             wants: Vec::new(),
+            soon: false,
             closed: Vec::new(),
             bundled: Vec::new(),
             inputs: 0,
@@ -147,6 +150,7 @@ impl Node {
         seed[..8].copy_from_slice(&self.inputs.to_be_bytes());
         (seed[8], seed[9]) = (self.id.0[0], self.dice);
         let step = self.core.handle(now, seed, input);
+        self.soon = step.wake_at == Some(now.mono.plus(1));
         for write in step.writes {
             match write {
                 Write::Put { table, key, value: Some(value) } => drop(self.rows.insert((table, key), value)),
@@ -254,6 +258,7 @@ impl County {
             most_sent: 0,
             sends: VecDeque::new(),
             wants: Vec::new(),
+            soon: false,
             closed: Vec::new(),
             bundled: Vec::new(),
             inputs: 0,
@@ -391,6 +396,9 @@ impl County {
         let mut frames = 0;
         loop {
             for at in 0..self.nodes.len() {
+                while self.nodes[at].soon {
+                    self.nodes[at].give(self.now, Input::Wake);
+                }
                 for document in std::mem::take(&mut self.nodes[at].wants) {
                     let items = self.nodes[at].items.get(&document).cloned().unwrap_or_default();
                     self.nodes[at].core.hold_wanted(document, items).expect("what was stored reads back");

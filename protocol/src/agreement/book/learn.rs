@@ -18,6 +18,12 @@ impl AgreementBook {
     /// # Errors
     /// [`ExchangeError`]; the book is unchanged.
     pub fn learn(&mut self, directory: &Directory, statement: AgreementStatement) -> Result<bool, ExchangeError> {
+        let learnt = self.learn_any(directory, statement)?;
+        self.changes += u64::from(learnt);
+        Ok(learnt)
+    }
+
+    fn learn_any(&mut self, directory: &Directory, statement: AgreementStatement) -> Result<bool, ExchangeError> {
         match statement {
             AgreementStatement::Offer(offer) => self.learn_offer(directory, offer),
             AgreementStatement::Accept(accept) => self.learn_accept(directory, accept),

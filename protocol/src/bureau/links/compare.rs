@@ -12,27 +12,25 @@ impl Bureau {
         {
             return false;
         }
-        if link.own {
-            return true;
-        }
-        let own = self.identity.bureau;
-        let facts = summary.facts();
-        let may = |from, to| self.may_go(turn, &facts, from, to).is_ok();
-        if summary.owner == own {
-            may(own, peer.bureau)
-        } else if summary.owner == peer.bureau {
-            may(peer.bureau, own)
-        } else {
-            // A third bureau's document counts where either of us may have it from the other: then both know that both do.
-            may(own, peer.bureau) && may(peer.bureau, own)
-        }
+        self.is_shared(turn, &peer.bureau, summary)
     }
 
-    pub(in crate::bureau) fn sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
-        let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
-        let pair = Pair::of(self.identity.bureau, peer.bureau);
-        let held = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
-        equality::sum(&self.identity.network, &pair, held.map(|summary| &summary.entry))
+    /// Whether a document counts between us and a bureau, whatever a single link may not have taken.
+    pub(in crate::bureau) fn is_shared(&self, turn: &Turn, bureau: &BureauId, summary: &Summary) -> bool {
+        let (own, bureau) = (self.identity.bureau, *bureau);
+        if bureau == own {
+            return true;
+        }
+        let facts = summary.facts();
+        let may = |from, to| access::concerns(&facts, &to) && self.may_go(turn, &facts, from, to).is_ok();
+        if summary.owner == own {
+            may(own, bureau)
+        } else if summary.owner == bureau {
+            may(bureau, own)
+        } else {
+            // A third bureau's document counts where either of us may have it from the other: then both know that both do.
+            may(own, bureau) && may(bureau, own)
+        }
     }
 
     /// At a quiet moment each side tells its sum; the other compares.
@@ -57,9 +55,9 @@ impl Bureau {
             if self.homeward_due(turn, id) {
                 continue;
             }
-            let link = &self.links[&id];
-            let peer = link.peer.expect("filtered above");
-            let (sum, count) = self.sum(turn, link);
+            let peer = self.links[&id].peer.expect("filtered above");
+            // Counting goes on in the next turn; whoever has something to do meanwhile does it first.
+            let Some((sum, count)) = self.view_sum(turn, id) else { continue };
             let policy = self.policy_digest(&peer.bureau, turn);
             self.send(turn, id, &Message::Equality { sum, count, policy }, true);
             if let Some(link) = self.links.get_mut(&id) {
@@ -69,17 +67,15 @@ impl Bureau {
         }
     }
 
-    pub(in crate::bureau) fn equality_came(&mut self, turn: &mut Turn, id: LinkId, sum: Digest, count: u64, policy: Digest) {
-        let link = &self.links[&id];
-        let peer = link.peer.expect("checked by message()");
-        let quiet = link.in_flight.is_empty() && link.whole.is_empty() && !link.has_dues() && link.walked >= self.sequence;
+    pub(in crate::bureau) fn equality_came(&mut self, turn: &mut Turn, id: LinkId, word: Word) {
+        let peer = self.links[&id].peer.expect("checked by message()");
         // What differs would be told by its id.
         if self.silence(&peer.bureau).is_some() {
             return;
         }
         // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits. Its word may be the last it says, so
         // that ours follows at the next quiet moment.
-        if turn.now.mono < link.equality_heard.plus(limits::QUIET_MS / 4) {
+        if turn.now.mono < self.links[&id].equality_heard.plus(limits::QUIET_MS / 4) {
             if let Some(link) = self.links.get_mut(&id) {
                 link.busy(turn.now.mono);
             }
@@ -88,7 +84,26 @@ impl Bureau {
         if let Some(link) = self.links.get_mut(&id) {
             link.equality_heard = turn.now.mono;
         }
-        if !quiet {
+        self.weigh(turn, id, word);
+    }
+
+    /// Reads what was said while our own sum was not counted yet.
+    pub(in crate::bureau) fn weigh_words(&mut self, turn: &mut Turn) {
+        let waiting: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.word.is_some() && link.peer.is_some()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            if let Some(word) = self.links.get_mut(&id).and_then(|link| link.word.take()) {
+                self.weigh(turn, id, word);
+            }
+        }
+    }
+
+    /// Compares what the other end holds with what we hold.
+    fn weigh(&mut self, turn: &mut Turn, id: LinkId, Word { sum, count, policy }: Word) {
+        let link = &self.links[&id];
+        let peer = link.peer.expect("the caller looked");
+        let quiet = link.in_flight.is_empty() && link.whole.is_empty() && !link.has_dues() && link.walked >= self.sequence;
+        if !quiet || self.silence(&peer.bureau).is_some() {
             return; // Our own word follows when we are.
         }
         // Our symbols are on their way: its word is older than they are, or it has not read them yet. One that never answers is not waited for.
@@ -104,8 +119,14 @@ impl Bureau {
             // Our own word follows when both hold the same agreements and passes.
             return self.show_passes_back(turn, id);
         }
-        let link = &self.links[&id];
-        if self.sum(turn, link) == (sum, count) {
+        let Some(ours) = self.view_sum(turn, id) else {
+            // What it said is read once ours is counted.
+            if let Some(link) = self.links.get_mut(&id) {
+                link.word = Some(Word { sum, count, policy });
+            }
+            return;
+        };
+        if ours == (sum, count) {
             let was = self.partners.get(&peer.bureau).is_some_and(|row| row.divergent);
             if let Some(link) = self.links.get_mut(&id) {
                 link.begin_repairs_anew();
@@ -121,7 +142,8 @@ impl Bureau {
             let shared = self.unnoted(turn, id, |_| true);
             return self.all_delivered(turn, id, shared);
         }
-        let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
+        let link = &self.links[&id];
+        let view = usize::try_from(ours.1).unwrap_or(usize::MAX);
         let by_symbols = link.version >= 4 && !link.by_symbols && view <= limits::SYMBOLS_DOCUMENTS_MAX;
         // A repair by symbols that did not help leaves one by tips.
         let most = limits::REPAIRS_MAX + u32::from(link.by_symbols);
@@ -238,14 +260,6 @@ impl Bureau {
             link.whole.extend(differing);
             link.whole.extend(parted);
         }
-    }
-
-    /// Documents of ours in the view of a link that nobody noted as given to its other end: an acknowledgement was lost with a link.
-    pub(super) fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
-        let link = &self.links[&id];
-        let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
-        let ours = self.documents.values().filter(|summary| summary.owner == self.identity.bureau && !summary.given.contains(&peer.bureau));
-        ours.filter(|summary| meant(summary) && self.in_view(turn, link, summary)).map(|summary| summary.document).collect()
     }
 
     /// Notes as given what the other end showed that it holds.

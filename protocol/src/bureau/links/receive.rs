@@ -619,7 +619,9 @@ impl Bureau {
             None => BTreeSet::new(),
         };
         let ends = (before.map(|before| self.ends_of(before)).unwrap_or_default(), self.ends_of(&summary));
+        self.view_loses(turn, &document);
         self.documents.insert(document, summary);
+        self.view_gains(turn, &document);
         self.onward.note_ends(document, &ends.0, &ends.1, turn.effective);
         let summary = &self.documents[&document];
         let concerned: BTreeSet<LinkId> = self

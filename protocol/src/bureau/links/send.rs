@@ -652,6 +652,7 @@ impl Bureau {
         if let Some(summary) = self.documents.note_given(&document, peer.bureau) {
             turn.put(Table::Documents, &document.0, summary.to_bytes());
             let (owner, kind) = (summary.owner, summary.kind);
+            self.views.note_given(&document, &peer.bureau);
             if owner == self.identity.bureau {
                 self.given_to(turn, peer.bureau, kind);
             }

@@ -1,0 +1,208 @@
+//! What may go between us and each bureau, as a sum and a number kept in step with the documents: comparing costs what changed, not what is held.
+//!
+//! A view is counted once, some thousand documents a turn ([`limits::VIEW_COUNTED_AT_ONCE`]), and from then on a document that changes leaves it as
+//! it was and comes back as it is. It stands as long as what the one check asks stays the same: the books of agreements and passes, whether this
+//! device is in touch with its registrar, and the hours at which something in the books begins or ends. Then it is counted anew. Documents that
+//! come and go by an hour of their own are asked about each time. What a single link did not take is left out when its sum is told.
+
+use super::*;
+use crate::equality::Sum;
+
+/// What answers rest on beside the document and the hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Grounds {
+    book: u64,
+    passes: u64,
+    in_touch: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+struct View {
+    grounds: Grounds,
+    /// From this hour to before that one, no book says anything else.
+    hours: (WallSeconds, Option<WallSeconds>),
+    /// Where counting goes on; `None` when all are counted.
+    next: Option<DocumentId>,
+    sum: Sum,
+    /// Of ours in it, what nobody noted as given.
+    unnoted: BTreeSet<DocumentId>,
+    /// In it or not by an hour of their own.
+    timed: BTreeSet<DocumentId>,
+}
+
+impl View {
+    /// Whether a document was come to.
+    fn counted(&self, document: &DocumentId) -> bool {
+        self.next.is_none_or(|next| *document < next)
+    }
+
+    fn stands(&self, grounds: Grounds, now: WallSeconds) -> bool {
+        let (from, until) = self.hours;
+        self.grounds == grounds && from <= now && until.is_none_or(|until| now < until)
+    }
+}
+
+/// The views of this node, by the bureau at the other end; our own devices share everything.
+#[derive(Debug, Default)]
+pub(in crate::bureau) struct Views {
+    of: BTreeMap<BureauId, View>,
+    /// Documents that are counted still in this turn.
+    room: usize,
+    /// One is being counted for somebody who waits for it.
+    waiting: bool,
+}
+
+impl Views {
+    /// A turn begins: so much may be counted in it, for all together.
+    pub fn begin_turn(&mut self) {
+        (self.room, self.waiting) = (limits::VIEW_COUNTED_AT_ONCE, false);
+    }
+
+    /// Whether counting goes on at once.
+    pub fn are_counted_on(&self) -> bool {
+        self.waiting
+    }
+
+    /// A bureau has a document of ours.
+    pub fn note_given(&mut self, document: &DocumentId, bureau: &BureauId) {
+        if let Some(view) = self.of.get_mut(bureau) {
+            view.unnoted.remove(document);
+        }
+    }
+}
+
+impl Bureau {
+    fn grounds(&self, turn: &Turn) -> Grounds {
+        Grounds { book: self.book.changes(), passes: self.passes.changes(), in_touch: self.in_touch(turn.effective) }
+    }
+
+    /// The view of a bureau, counted so far.
+    fn new_view(&self, turn: &Turn, bureau: &BureauId) -> View {
+        let now = turn.effective;
+        let until = [self.book.next_change(now), self.passes.next_change(now)].into_iter().flatten().min();
+        View {
+            grounds: self.grounds(turn),
+            hours: (now, until),
+            next: self.documents.keys().next().copied(),
+            sum: Sum::new(&self.identity.network, &Pair::of(self.identity.bureau, *bureau)),
+            unnoted: BTreeSet::new(),
+            timed: BTreeSet::new(),
+        }
+    }
+
+    /// Takes a document into a view, or out of it: as it is now.
+    fn count_in(&self, turn: &Turn, bureau: &BureauId, view: &mut View, summary: &Summary, comes: bool) {
+        let document = summary.document;
+        if !comes {
+            view.unnoted.remove(&document);
+            if view.timed.remove(&document) {
+                return;
+            }
+        } else if *bureau != self.identity.bureau && summary.ends_for([&self.identity.bureau, bureau]) {
+            view.timed.insert(document);
+            return;
+        }
+        if !self.is_shared(turn, bureau, summary) {
+            return;
+        }
+        if !comes {
+            return view.sum.take(&summary.entry);
+        }
+        view.sum.add(&summary.entry);
+        if summary.owner == self.identity.bureau && !summary.given.contains(bureau) {
+            view.unnoted.insert(document);
+        }
+    }
+
+    /// Changes the views in which a document was come to.
+    fn recount(&mut self, turn: &Turn, document: &DocumentId, comes: bool) {
+        if self.views.of.is_empty() {
+            return;
+        }
+        let Some(summary) = self.documents.get(document) else { return };
+        let grounds = self.grounds(turn);
+        let mut views = std::mem::take(&mut self.views);
+        // One that stands no more is counted anew when it is asked for.
+        views.of.retain(|_, view| view.stands(grounds, turn.effective));
+        for (bureau, view) in views.of.iter_mut().filter(|(_, view)| view.counted(document)) {
+            self.count_in(turn, bureau, view, summary, comes);
+        }
+        self.views = views;
+    }
+
+    /// A document is about to change or to go.
+    pub(in crate::bureau) fn view_loses(&mut self, turn: &Turn, document: &DocumentId) {
+        self.recount(turn, document, false);
+    }
+
+    /// A document has changed or come.
+    pub(in crate::bureau) fn view_gains(&mut self, turn: &Turn, document: &DocumentId) {
+        self.recount(turn, document, true);
+    }
+
+    /// Sum and number of what may go over a link and was not refused on it; `None` while it is counted, which goes on in the next turn.
+    pub(in crate::bureau) fn view_sum(&mut self, turn: &Turn, id: LinkId) -> Option<(Digest, u64)> {
+        let bureau = self.links[&id].peer?.bureau;
+        let grounds = self.grounds(turn);
+        let kept = self.views.of.remove(&bureau).filter(|view| view.stands(grounds, turn.effective));
+        let mut view = kept.unwrap_or_else(|| self.new_view(turn, &bureau));
+        if let Some(next) = view.next {
+            let mut slice = self.documents.range(next..);
+            let mut room = self.views.room;
+            for (_, summary) in slice.by_ref().take(room) {
+                self.count_in(turn, &bureau, &mut view, summary, true);
+                room -= 1;
+            }
+            self.views.room = room;
+            view.next = slice.next().map(|(document, _)| *document);
+        }
+        self.views.waiting |= view.next.is_some();
+        let told = view.next.is_none().then(|| self.told_on(turn, &self.links[&id], &bureau, &view));
+        self.views.of.insert(bureau, view);
+        // What is kept is what a walk over all documents would find: every test that compares asks both.
+        debug_assert!(told.is_none_or(|told| told == self.walked_sum(turn, &self.links[&id])), "a view is not what is held");
+        told
+    }
+
+    fn told_on(&self, turn: &Turn, link: &Link, bureau: &BureauId, view: &View) -> (Digest, u64) {
+        let mut sum = view.sum.clone();
+        let shared = |document: &&DocumentId| self.documents.get(document).is_some_and(|summary| self.is_shared(turn, bureau, summary));
+        for document in view.timed.iter().filter(shared) {
+            sum.add(&self.documents[document].entry);
+        }
+        let left_out: BTreeSet<&DocumentId> = link.declined.iter().chain(&link.refused).chain(self.cannot_load.keys()).collect();
+        for document in left_out.into_iter().filter(shared) {
+            sum.take(&self.documents[document].entry);
+        }
+        sum.told()
+    }
+
+    /// The same by asking of every document.
+    fn walked_sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
+        let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
+        let pair = Pair::of(self.identity.bureau, peer.bureau);
+        let held = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
+        equality::sum(&self.identity.network, &pair, held.map(|summary| &summary.entry))
+    }
+
+    /// Documents of ours in the view of a link that nobody noted as given to its other end: an acknowledgement was lost with a link.
+    pub(super) fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
+        let link = &self.links[&id];
+        let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
+        let is_unnoted = |summary: &&Summary| {
+            summary.owner == self.identity.bureau
+                && !summary.given.contains(&peer.bureau)
+                && meant(summary)
+                && self.in_view(turn, link, summary)
+        };
+        let grounds = self.grounds(turn);
+        match self.views.of.get(&peer.bureau).filter(|view| view.next.is_none() && view.stands(grounds, turn.effective)) {
+            Some(view) => {
+                let noted = view.unnoted.union(&view.timed).filter_map(|document| self.documents.get(document));
+                noted.filter(is_unnoted).map(|summary| summary.document).collect()
+            }
+            None => self.documents.values().filter(is_unnoted).map(|summary| summary.document).collect(),
+        }
+    }
+}
