@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::Failed;
 use crate::offline::{Filled, Offline};
+use crate::workload::CHANGES;
 
 /// Passphrase of every key: the stores hold nothing real.
 pub const PASSPHRASE: &str = "bench only, nothing real";
@@ -66,6 +67,8 @@ pub struct Pair {
     pub a: Daemon,
     /// The one that receives.
     pub b: Daemon,
+    /// Changes each document is filled with.
+    pub changes: usize,
 }
 
 /// What the hidden command `node DATA LISTEN` does: the daemon, until SIGTERM.
@@ -340,7 +343,7 @@ impl Pair {
         until("the offer to arrive", || stands(&b, "offered_to_us"))?;
         b.post(&format!("/v1/agreements/{}/accept", escape(&id)), &json!({}))?;
         until("the agreement to be in force", || Ok(stands(&a, "in_force")? && stands(&b, "in_force")?))?;
-        Ok(Self { a, b })
+        Ok(Self { a, b, changes: CHANGES })
     }
 
     /// Lets the writer's officers write `count` documents, see [`Offline::fill`]. Both are stopped then.
@@ -355,7 +358,7 @@ impl Pair {
         let code = invited["code"].as_str().ok_or("no code")?;
         self.a.stop()?;
         self.b.stop()?;
-        Offline::open(&self.a.data)?.fill(code, count, kept)
+        Offline::open(&self.a.data)?.fill(code, count, kept, self.changes)
     }
 
     /// Stops both.

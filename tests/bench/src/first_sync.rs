@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use crate::county::{LONG, Over, Pair, day_between, day_now, until_within};
 use crate::machine::{memory_mb, processor_s};
 use crate::report::Report;
-use crate::workload::CHANGES;
 use crate::{Failed, Plan, limits, samod_peer, sync_peer};
 
 /// Documents samod is given unless everything is asked for: its cost grows with their square.
@@ -16,6 +15,8 @@ const IN_PROCESS_MAX: usize = 20_000;
 const SAMOD_RECORDED: (usize, f64) = (10_000, 384.0);
 /// Level of the stream the content alone is compared with.
 const ZSTD_LEVEL: i32 = 3;
+/// New documents after which the partner starts anew: it takes 250,000 a day from one sender.
+const A_DAYS_SHARE: u64 = 200_000;
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -51,6 +52,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         report.runs += 1;
         let dir = plan.folder()?;
         let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
+        pair.changes = plan.changes();
         let filled = pair.fill(documents, documents.min(IN_PROCESS_MAX))?;
         let ours = first_sync(&mut pair, documents)?;
         pair.stop()?;
@@ -96,6 +98,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
             // At equal numbers: ours once more, as small.
             let dir = plan.folder()?;
             let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
+            pair.changes = plan.changes();
             pair.fill(samod_documents, 0)?;
             let small = first_sync(&mut pair, samod_documents)?;
             pair.stop()?;
@@ -165,17 +168,25 @@ pub fn first_sync(pair: &mut Pair, documents: usize) -> Result<Ours, Failed> {
         return Err("the writer does not hold what was written".into());
     }
     let (a, before) = (pair.a.process(), pair.a.traffic()?);
-    let mut used = processor_s(a);
+    let at_start = processor_s(a);
     let begun = Instant::now();
     let before_link = pair.a.link_up_at()?;
     pair.b.spawn()?;
-    let b = pair.b.process();
     until_within("a link", LONG, || Ok(pair.a.link_up_at()? != before_link))?;
-    used += processor_s(b);
+    let up = pair.a.link_up_at()?.ok_or("no link in the log")?;
+    let (mut of_b, mut begins, mut peak) = (-processor_s(pair.b.process()), 0, 0.0_f64);
     pair.b.answering(LONG)?;
-    let changes = (documents * CHANGES) as u64;
+    let changes = (documents * pair.changes) as u64;
     loop {
         let status = pair.b.status()?;
+        // A day's share of one partner is counted from a start: what is to come is brought as over some days.
+        if status.documents >= begins + A_DAYS_SHARE {
+            (of_b, peak) = (of_b + processor_s(pair.b.process()), peak.max(memory_mb(pair.b.process()).1));
+            begins = status.documents;
+            pair.b.stop()?;
+            pair.b.spawn()?;
+            pair.b.answering(LONG)?;
+        }
         if status.documents == documents as u64 && status.changes == changes {
             break;
         }
@@ -185,14 +196,13 @@ pub fn first_sync(pair: &mut Pair, documents: usize) -> Result<Ours, Failed> {
         std::thread::sleep(LOOK);
     }
     let ended = day_now();
-    let up = pair.a.link_up_at()?.ok_or("no link in the log")?;
     let after = pair.a.traffic()?;
     Ok(Ours {
         seconds: day_between(up, ended),
-        cpu_seconds: processor_s(a) + processor_s(b) - used,
+        cpu_seconds: processor_s(a) - at_start + of_b + processor_s(pair.b.process()),
         bytes_out: after.bytes_out - before.bytes_out,
         bytes_in: after.bytes_in - before.bytes_in,
         peak_out_mb: memory_mb(a).1,
-        peak_in_mb: memory_mb(b).1,
+        peak_in_mb: peak.max(memory_mb(pair.b.process()).1),
     })
 }

@@ -26,6 +26,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     let samod_documents = if plan.full_peers { documents } else { documents.min(plan.peer_docs.unwrap_or(SAMOD_DOCUMENTS)) };
     let dir = plan.folder()?;
     let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
+    pair.changes = plan.changes();
     let filled = pair.fill(documents, samod_documents)?;
     first_sync(&mut pair, documents)?;
     pair.a.login()?;

@@ -1,7 +1,7 @@
 //! `accord-bench`: what accord costs, each figure beside the physical limit of the same machine in the same run.
 //!
 //! ## Usage
-//! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER]`; without a
+//! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER]`; without a
 //! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`, `latency`, `admit`,
 //! `store`, `fanout`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
 //! `wire`, `journal`, `policy`. `docs/BENCHMARKS.md` explains the figures.
@@ -75,8 +75,7 @@ const SCENARIOS: [Scenario; 15] = [
     ("memory", Measure::Beside(memory::measure)),
 ];
 
-const USAGE: &str =
-    "usage: accord-bench SCENARIO.. [--docs N] [--json] [--quick] [--repeats N] [--peer-docs N | --full-peers] [--dir FOLDER]";
+const USAGE: &str = "usage: accord-bench SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--peer-docs N | --full-peers] [--dir FOLDER]";
 
 fn usage() -> Failed {
     let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
@@ -92,6 +91,8 @@ struct Plan {
     docs: Option<usize>,
     /// `--peer-docs`: most documents a peer is given whose cost grows faster than their number.
     peer_docs: Option<usize>,
+    /// `--changes`: of each document that is there before a measurement; 20 unless asked otherwise.
+    changes: Option<usize>,
     /// `--full-peers`: every peer is given everything, however long it takes.
     full_peers: bool,
 }
@@ -105,6 +106,11 @@ impl Plan {
     /// How many documents: as asked, else `full`, or with `--quick` `quick`.
     fn documents(&self, full: usize, quick: usize) -> usize {
         self.docs.unwrap_or(self.count(full, quick)).max(1)
+    }
+
+    /// How many changes each document has that is there before a measurement.
+    fn changes(&self) -> usize {
+        self.changes.unwrap_or(workload::CHANGES)
     }
 
     /// How often a measurement is repeated.
@@ -148,7 +154,8 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[&str]) -> Result<(), Failed> {
-    let mut plan = Plan { quick: false, repeats: None, dir: std::env::temp_dir(), docs: None, peer_docs: None, full_peers: false };
+    let mut plan =
+        Plan { quick: false, repeats: None, dir: std::env::temp_dir(), docs: None, changes: None, peer_docs: None, full_peers: false };
     let mut json = false;
     let mut wanted: Vec<&str> = Vec::new();
     let mut words = words.iter();
@@ -159,6 +166,7 @@ fn run(words: &[&str]) -> Result<(), Failed> {
             "--full-peers" => plan.full_peers = true,
             "--repeats" => plan.repeats = Some(number(words.next())?),
             "--docs" => plan.docs = Some(number(words.next())?),
+            "--changes" => plan.changes = Some(number(words.next())?.max(1)),
             "--peer-docs" => plan.peer_docs = Some(number(words.next())?),
             "--dir" => plan.dir = PathBuf::from(words.next().ok_or_else(usage)?),
             "all" => wanted.extend(SCENARIOS.iter().map(|(name, _)| name)),

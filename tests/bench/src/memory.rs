@@ -20,13 +20,14 @@ const IDLE: Duration = Duration::from_secs(5);
 pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     let documents = plan.documents(10_000, 12);
     let mut report = Report::new("memory", documents);
-    report.say("Resident memory of the daemon as the kernel counts it. rss_mb: started with all documents, left alone for 5 s, without a link. first_sync_rss_mb, sender_rss_mb: the most either end took in a first sync.");
+    report.say("Resident memory of the daemon as the kernel counts it. rss_mb: started with all documents, left alone for 5 s, without a link; partner_rss_mb: the same of the one that received them. first_sync_rss_mb, sender_rss_mb: the most either end took in a first sync.");
     report.say("samod: both repositories in one process, documents in memory, so its figure is for two.");
     let samod_documents = if plan.full_peers { documents } else { documents.min(plan.peer_docs.unwrap_or(SAMOD_DOCUMENTS)) };
     for _ in 0..plan.repeats(1) {
         report.runs += 1;
         let dir = plan.folder()?;
         let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
+        pair.changes = plan.changes();
         let filled = pair.fill(documents, samod_documents)?;
         let begun = std::time::Instant::now();
         pair.a.spawn()?;
@@ -36,6 +37,14 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         report.ours.note("rss_mb", memory_mb(pair.a.process()).0);
         pair.a.stop()?;
         let ours = first_sync(&mut pair, documents)?;
+        pair.a.stop()?;
+        pair.b.stop()?;
+        let begun = std::time::Instant::now();
+        pair.b.spawn()?;
+        pair.b.answering(LONG)?;
+        report.ours.note("partner_start_seconds", crate::seconds(begun));
+        std::thread::sleep(IDLE);
+        report.ours.note("partner_rss_mb", memory_mb(pair.b.process()).0);
         pair.stop()?;
         report.ours.note("first_sync_rss_mb", ours.peak_in_mb);
         report.ours.note("sender_rss_mb", ours.peak_out_mb);

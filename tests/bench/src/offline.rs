@@ -183,12 +183,12 @@ impl Offline {
     ///
     /// # Errors
     /// When the core refuses a document.
-    pub fn fill(mut self, invite: &str, count: usize, kept: usize) -> Result<Filled, Failed> {
+    pub fn fill(mut self, invite: &str, count: usize, kept: usize, changes: usize) -> Result<Filled, Failed> {
         let begun = std::time::Instant::now();
         let writers = [self.writer("first", [81; 32])?, self.writer("second", [82; 32])?];
         let mut laptop = self.join(invite)?;
         self.greet(&mut laptop)?;
-        let shape = Shape { audience: self.audience()?, at: self.clock.now().wall, ..Shape::single() };
+        let shape = Shape { audience: self.audience()?, at: self.clock.now().wall, changes, ..Shape::single() };
         let (directory, network) = (self.core.directory(), self.network);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let mut filled = Filled { ids: Vec::new(), raw: Vec::new(), segment_bytes: 0, raw_bytes: 0, seconds: 0.0 };

@@ -12,7 +12,6 @@ use crate::first_sync::first_sync;
 use crate::offline::Offline;
 use crate::relay::Relay;
 use crate::report::Report;
-use crate::workload::CHANGES;
 use crate::{Failed, Plan, limits, samod_peer, sync_peer, workload};
 
 /// Documents that change.
@@ -106,6 +105,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     };
     let (a, b) = (found("河东县公安局", "330101", &relays[0])?, found("河西县消防大队", "330102", &relays[1])?);
     let mut pair = Pair::agree(a, b)?;
+    pair.changes = plan.changes();
     let filled = pair.fill(documents, documents.min(IN_PROCESS_MAX))?;
     first_sync(&mut pair, documents)?;
     pair.a.login()?;
@@ -125,7 +125,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     // Which entry of each document was written in which repeat: each repeat writes two.
     let stored = Offline::open(&pair.a.data)?.segments(&ids)?;
     for (at, (ours, (far, empty))) in near.iter().zip(far.iter().zip(&empty)).enumerate() {
-        let own: usize = stored.iter().filter_map(|sizes| sizes.get(CHANGES + 2 * at)).sum();
+        let own: usize = stored.iter().filter_map(|sizes| sizes.get(plan.changes() + 2 * at)).sum();
         let figures = &mut report.ours;
         figures.note("seconds", ours.seconds);
         figures.note("bytes_out", ours.bytes_out as f64);
