@@ -31,8 +31,9 @@ impl Bureau {
     pub(in crate::bureau) fn sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
         let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
         let pair = Pair::of(self.identity.bureau, peer.bureau);
-        let held = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
-        equality::sum(&self.identity.network, &pair, held.map(|summary| &summary.entry))
+        let held = self.documents.values().filter(|line| self.in_view(turn, link, &line.summary()));
+        let entries: Vec<Digest> = held.map(|line| line.entry).collect();
+        equality::sum(&self.identity.network, &pair, &entries)
     }
 
     /// At a quiet moment each side tells its sum; the other compares.
@@ -121,7 +122,7 @@ impl Bureau {
             let shared = self.unnoted(turn, id, |_| true);
             return self.all_delivered(turn, id, shared);
         }
-        let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary)).count();
+        let view = self.documents.values().filter(|line| self.in_view(turn, link, &line.summary())).count();
         let by_symbols = link.version >= 4 && !link.by_symbols && view <= limits::SYMBOLS_DOCUMENTS_MAX;
         // A repair by symbols that did not help leaves one by tips.
         let most = limits::REPAIRS_MAX + u32::from(link.by_symbols);
@@ -163,7 +164,7 @@ impl Bureau {
         let lines: Vec<TipLine> = self
             .documents
             .values()
-            .filter(|summary| self.in_view(turn, link, summary))
+            .filter(|line| self.in_view(turn, link, &line.summary()))
             .map(|summary| TipLine { document: summary.document, entry: summary.entry })
             .collect();
         let mut pages: Vec<Vec<TipLine>> = lines.chunks(limits::TIPS_PAGE).map(<[TipLine]>::to_vec).collect();
@@ -205,7 +206,7 @@ impl Bureau {
         let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
         let (mut alike, mut differing) = (0, Vec::new());
-        for summary in self.documents.values().filter(|summary| self.in_view(turn, link, summary)) {
+        for summary in self.documents.values().filter(|line| self.in_view(turn, link, &line.summary())) {
             if heard.get(&summary.document) == Some(&summary.entry) {
                 alike += 1;
             } else {
@@ -227,8 +228,8 @@ impl Bureau {
         let parted: Vec<DocumentId> = heard
             .keys()
             .filter(|document| {
-                let facts = self.documents.get(*document).map(Summary::facts);
-                facts.is_some_and(|facts| access::parting(&facts, self.identity.bureau, peer.bureau).is_some())
+                let summary = self.documents.get(document);
+                summary.is_some_and(|summary| access::parting(&summary.facts(), self.identity.bureau, peer.bureau).is_some())
             })
             .copied()
             .collect();
@@ -244,7 +245,8 @@ impl Bureau {
     pub(super) fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
         let link = &self.links[&id];
         let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
-        let ours = self.documents.values().filter(|summary| summary.owner == self.identity.bureau && !summary.given.contains(&peer.bureau));
+        let ours = self.documents.values().filter(|line| line.owner == self.identity.bureau && !line.is_given(&peer.bureau));
+        let ours = ours.map(|line| line.summary());
         ours.filter(|summary| meant(summary) && self.in_view(turn, link, summary)).map(|summary| summary.document).collect()
     }
 
