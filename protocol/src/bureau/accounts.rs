@@ -220,7 +220,7 @@ impl Bureau {
         let name = |id: String, name: String| NameView { id, name };
         let bureaus = self.directory.bureaus().map(|record| name(record.id().to_string(), record.name().to_owned()));
         let officers = self.officers.values().flat_map(|row| row.certificates.iter().map(|id| name(id.to_string(), row.name.clone())));
-        let documents = self.documents.values().map(|summary| name(summary.document.to_string(), summary.number.clone()));
+        let documents = self.documents.values().map(|summary| name(summary.document.to_string(), summary.number().to_owned()));
         Ok(View::Journal(JournalView {
             bureau: self.identity.bureau.to_string(),
             name: self.name_of(&self.identity.bureau),

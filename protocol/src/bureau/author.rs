@@ -146,7 +146,7 @@ impl Bureau {
         // What is not said is as it is in the first.
         if let Some(first) = first.and_then(|first| self.documents.get(&first)) {
             if with.is_empty() {
-                (with, readers) = self.reading_on(turn, first);
+                (with, readers) = self.reading_on(turn, &first);
                 // The same people read on: its title tells them nothing new.
                 if draft.title.is_empty() {
                     first.title.clone_into(&mut draft.title);
@@ -201,7 +201,7 @@ impl Bureau {
     fn continued(&self, turn: &Turn, by: &Unlocked, word: &str) -> Result<DocumentId, Refused> {
         let first = self.resolve_document(word)?;
         self.may_read(turn, Some(&by.name), &first)?;
-        match self.documents[&first].kind {
+        match self.documents.here(&first).kind {
             Kind::Case => Ok(first),
             _ => Err(Refused::new(RefusedKind::Refused, "not_a_case").with("id", first.short())),
         }

@@ -20,6 +20,7 @@ use accord_keys::seal::{Sealed, Verified};
 use minicbor::{Decode, Encode};
 
 use super::Bureau;
+use super::documents::Line;
 use super::links::{Link, Peer};
 use super::rows::{Reached, Summary};
 use super::turn::Turn;

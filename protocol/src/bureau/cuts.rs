@@ -12,6 +12,7 @@ use accord_keys::certificate::Issuer;
 use accord_keys::revocation::{RevocationClass, RevocationTarget};
 
 use super::Bureau;
+use super::documents::Line;
 use super::turn::Turn;
 use crate::access::log::{RecordKind, Subject};
 use crate::agreement::Pair;
@@ -84,10 +85,10 @@ impl Bureau {
         if lapsed.is_empty() {
             return;
         }
-        let writes = |partner: &BureauId, rights: &crate::access::log::Rights| {
-            rights.bureaus.len() > 1 && rights.bureaus.get(partner).is_some_and(|held| held.verb == Verb::Append)
-        };
-        let meant = self.documents.values().filter(|s| s.owner == own && lapsed.iter().any(|partner| writes(partner, &s.rights)));
+        let writes = |line: &Line<'_>, partner: &BureauId| line.holder(partner).is_some_and(|held| held.verb == Verb::Append);
+        let ours = self.documents.values().filter(|line| line.owner == own);
+        let written = ours.filter(|line| lapsed.iter().any(|partner| writes(line, partner)));
+        let meant = written.filter(|line| line.summary().rights.bureaus.len() > 1);
         let meant: Vec<DocumentId> = meant.map(|summary| summary.document).collect();
         meant.into_iter().for_each(|document| self.examine(document));
     }

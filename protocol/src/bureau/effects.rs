@@ -37,12 +37,13 @@ impl Bureau {
     fn flows(&self, partner: BureauId, then: &AgreementBook, at: WallSeconds) -> Vec<FlowView> {
         let own = self.identity.bureau;
         let mut counts: BTreeMap<(Way, Category), (u64, u64)> = BTreeMap::new();
-        for summary in self.documents.values() {
-            let (way, from, to) = match summary.owner {
-                owner if owner == own && summary.rights.bureaus.contains_key(&partner) => (Way::WeGive, own, partner),
+        for line in self.documents.values() {
+            let (way, from, to) = match line.owner {
+                owner if owner == own && line.holder(&partner).is_some() => (Way::WeGive, own, partner),
                 owner if owner == partner => (Way::TheyGive, partner, own),
                 _ => continue,
             };
+            let summary = line.summary();
             let facts = summary.facts();
             let ask = access::Ask { facts: &facts, from, to, now: at, epoch: self.policy_epoch };
             // What this device itself heard lately is no part of the effect.

@@ -25,6 +25,14 @@ impl<K: Ord, V> Few<K, V> {
     pub fn contains(&self, key: &K) -> bool {
         self.place(key).is_ok()
     }
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// All values, ascending by key.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
     /// All keys, ascending.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.iter().map(|(key, _)| key)

@@ -160,7 +160,7 @@ impl Bureau {
     /// A document came from a partner, or work on one of ours: it gets a receipt. On a document of ours it is written at once or not at all:
     /// it tells of the document as its reader, who has just been asked whether it may send, is entitled to know it now.
     pub(super) fn receipt_due(&mut self, turn: &mut Turn, partner: BureauId, document: DocumentId, first: Option<Kind>) {
-        let ours = self.documents.get(&document).is_some_and(|summary| summary.owner == self.identity.bureau);
+        let ours = self.documents.line(&document).is_some_and(|line| line.owner == self.identity.bureau);
         if ours && self.registrar_epoch().is_none() {
             return;
         }
@@ -282,7 +282,7 @@ impl Bureau {
         let mut done = BTreeSet::new();
         let mut missing = Vec::new();
         for document in pairing.pending.iter().take(limits::RECEIPTS_DUE) {
-            let Some(summary) = self.documents.get(document) else {
+            let Some(summary) = self.documents.line(document) else {
                 done.insert(*document);
                 continue;
             };
@@ -566,17 +566,17 @@ impl Bureau {
         for summary in self.documents.values().filter(|summary| within(summary.created)) {
             let here = |where_: &str| LedgerDocumentView {
                 id: summary.document.to_string(),
-                number: summary.number.clone(),
+                number: summary.number().to_owned(),
                 only: where_.to_owned(),
             };
-            if summary.owner == own && summary.given.contains(&bureau) && !by_them.contains(&summary.document) {
+            if summary.owner == own && summary.is_given(&bureau) && !by_them.contains(&summary.document) {
                 documents.push(here("given_not_receipted"));
             }
             if summary.owner == bureau && !by_us.contains(&summary.document) {
                 documents.push(here("held_not_receipted"));
             }
         }
-        for document in by_them.iter().filter(|document| !self.documents.contains_key(*document)) {
+        for document in by_them.iter().filter(|document| !self.documents.contains_key(document)) {
             documents.push(LedgerDocumentView { id: document.to_string(), number: String::new(), only: "receipted_not_held".to_owned() });
         }
         let differs = counts.iter().any(|count| count.ours != count.theirs) || !documents.is_empty();

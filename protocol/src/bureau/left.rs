@@ -43,15 +43,15 @@ pub(super) fn open(local: &BTreeMap<Vec<u8>, Vec<u8>>) -> Left {
 impl Bureau {
     /// Whether a document is a matter between us and a bureau whatever the terms of now: its own, or ours in which it is let in.
     pub(super) fn concerns(&self, bureau: &BureauId, document: &DocumentId) -> bool {
-        self.documents.get(document).is_some_and(|summary| {
-            let ours = summary.owner == self.identity.bureau && summary.rights.bureaus.contains_key(bureau);
-            summary.owner == *bureau || ours
+        self.documents.line(document).is_some_and(|line| {
+            let ours = || line.owner == self.identity.bureau && line.holder(bureau).is_some();
+            line.owner == *bureau || ours()
         })
     }
 
     /// Whether by a permit a bureau is given all of a document that it is to have: of ours what is admitted, of its own everything.
     fn is_all(&self, document: &DocumentId, permit: Option<&Permit>) -> bool {
-        let ours = || self.documents.get(document).is_some_and(|summary| summary.owner == self.identity.bureau);
+        let ours = || self.documents.line(document).is_some_and(|line| line.owner == self.identity.bureau);
         permit.is_some_and(|permit| permit.whole() || (permit.scope() != Scope::Held && ours()))
     }
 

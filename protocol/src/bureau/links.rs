@@ -41,6 +41,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use minicbor::{Decode, Encode};
 
 use super::Bureau;
+use super::documents::Line;
 use super::rows::{Reached, Summary, read, write};
 use super::turn::Turn;
 use crate::access::audience::Opening;

@@ -268,7 +268,8 @@ impl Bureau {
     }
     /// Notes all ends anew: at the start, with a new partner, and when a wild clock went back.
     pub(super) fn note_all_ends(&mut self, now: WallSeconds) {
-        let all = self.documents.values().flat_map(|s| self.ends_of(s).into_iter().map(|(at, bureau)| (at, s.document, bureau)));
+        let some = self.documents.values().filter(|line| line.may_end()).map(|line| line.summary());
+        let all = some.flat_map(|s| self.ends_of(&s).into_iter().map(move |(at, bureau)| (at, s.document, bureau)));
         self.onward.ends = all.filter(|(at, ..)| *at > now).collect();
     }
 
@@ -322,7 +323,7 @@ impl Bureau {
         }
         let answer_by = self.answer_by(turn, wish.answer_by)?;
         self.speaks_for_all()?;
-        let summary = &self.documents[&document];
+        let summary = self.documents.here(&document);
         let owner = summary.owner;
         if owner == own {
             return Err(refused("own_document").with("id", document.short()));

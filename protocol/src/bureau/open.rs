@@ -12,7 +12,7 @@ use super::links::{AcknowledgedRow, open_homeward, open_progress};
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
-use super::{Bureau, Identity};
+use super::{Bureau, Documents, Identity};
 use crate::access::pass::PassBook;
 use crate::agreement::compact::CompactBook;
 use crate::agreement::exchange::AgreementBook;
@@ -155,13 +155,11 @@ impl Bureau {
         for (key, value) in take(Table::Devices) {
             invites.insert(TransportKey(id("devices", &key)?), read("devices", &value)?);
         }
+        // Each is packed as it is read: as rows and as summaries they are never all here at once.
+        let one = |(key, value): KeyValue| Summary::from_bytes(DocumentId(id("documents", &key)?), &value);
+        let mut documents = Documents::read(take(Table::Documents).into_iter().map(one))?;
         // Collected at once: line by line a tree map would be left half empty, for good.
-        let one = |(key, value): KeyValue| {
-            let document = DocumentId(id("documents", &key)?);
-            Ok::<_, RowError>((document, Summary::from_bytes(document, &value)?))
-        };
-        let mut documents: BTreeMap<DocumentId, Summary> = take(Table::Documents).into_iter().map(one).collect::<Result<_, _>>()?;
-        let mut by_seq: BTreeMap<u64, DocumentId> = documents.values().map(|summary| (summary.newest_seq, summary.document)).collect();
+        let mut by_seq: BTreeMap<u64, DocumentId> = documents.values().map(|line| (line.newest_seq, line.document)).collect();
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
         let mut going = BTreeMap::new();
         for (key, value) in take(Table::Acknowledged) {
@@ -191,13 +189,13 @@ impl Bureau {
         }
 
         let sequence = by_seq.keys().next_back().copied().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
-        let summaries = documents.values().map(|summary: &Summary| (summary.owner, summary.document, summary.newest_seq));
+        let summaries = documents.values().map(|line| (line.owner, line.document, line.newest_seq));
         let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), summaries)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
         let retention = super::retention::Retention::open(take(Table::Retention))?;
-        documents.retain(|document, _: &mut Summary| !retention.is_erased(document));
+        let gone: Vec<DocumentId> = documents.values().map(|line| line.document).filter(|id| retention.is_erased(id)).collect();
+        gone.iter().for_each(|document| drop(documents.remove(document)));
         by_seq.retain(|_, document| !retention.is_erased(document));
-        let documents = super::Documents::of(documents);
         let held = |bureau: &BureauId| if *bureau == identity.bureau { documents.len() as u64 } else { documents.owned_by(bureau) };
         let parts = super::parts::Parts::open(take(Table::Parts))?;
         let progress = open_progress(going, &local, held);

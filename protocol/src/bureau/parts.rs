@@ -459,7 +459,7 @@ impl Bureau {
 
     /// Tells the owner that an erasure was carried out here; later, if it cannot be told now.
     fn attest_erasure(&mut self, turn: &mut Turn, document: DocumentId, record: RecordId) {
-        let Some(owner) = self.documents.get(&document).map(|summary| summary.owner) else { return };
+        let Some(owner) = self.documents.line(&document).map(|line| line.owner) else { return };
         let Some(row) = self.parts.done.get(&(document, record)) else { return };
         // What is attested is named by the record that took it away: its id is one of a kind with those of documents.
         let told = row.attested || self.attest_deed(turn, owner, DocumentId(record.0), Deed::Erased);

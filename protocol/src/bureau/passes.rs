@@ -117,7 +117,7 @@ impl Bureau {
         let mut stale = false;
         for link in self.links.values_mut() {
             let issuers: BTreeSet<&BureauId> = ways.iter().filter(|(to, _)| link.is_with(to)).map(|(_, issuer)| issuer).collect();
-            let theirs = |id: &DocumentId| documents.get(id).is_none_or(|summary| issuers.contains(&summary.owner));
+            let theirs = |id: &DocumentId| documents.line(id).is_none_or(|line| issuers.contains(&line.owner));
             if !issuers.is_empty() && link.may_speak_of_some(now, theirs) {
                 link.make_stale();
                 stale = true;
@@ -381,9 +381,12 @@ impl Bureau {
     /// Bureaus that came by way of us to documents of this owner: what they get through us depends on how we stand with it.
     pub(super) fn let_in_by_us(&self, owner: &BureauId) -> BTreeSet<BureauId> {
         let own = self.identity.bureau;
-        let theirs = self.documents.values().filter(|summary| summary.owner == *owner);
-        let held = theirs.flat_map(|summary| summary.rights.bureaus.iter());
-        held.filter(|(_, held)| held.via == Some(own)).map(|(bureau, _)| *bureau).collect()
+        let mut by_us = BTreeSet::new();
+        for line in self.documents.values().filter(|line| line.owner == *owner) {
+            let held = &line.summary().rights.bureaus;
+            by_us.extend(held.iter().filter(|(_, held)| held.via == Some(own)).map(|(bureau, _)| *bureau));
+        }
+        by_us
     }
 
     fn learn_pass(&mut self, turn: &mut Turn, pass: Verified<RelayPass>, messenger: Option<BureauId>) -> Result<bool, PassError> {

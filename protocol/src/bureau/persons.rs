@@ -86,13 +86,13 @@ impl Bureau {
 
     /// Refuses content to a person it is not for.
     pub(super) fn may_read(&self, turn: &Turn, person: Option<&str>, document: &DocumentId) -> Result<(), Refused> {
-        self.documents.get(document).map_or(Ok(()), |summary| self.reads(turn, summary, person))
+        self.documents.get(document).map_or(Ok(()), |summary| self.reads(turn, &summary, person))
     }
 
     /// Refuses an entry by a person who may not write here.
     pub(super) fn may_write(&self, turn: &Turn, by: &Unlocked, document: &DocumentId) -> Result<(), Refused> {
         let Some(summary) = self.documents.get(document) else { return Ok(()) };
-        self.ask_person(turn, summary, Some(&by.certificate), Verb::Append).map_err(|refusal| {
+        self.ask_person(turn, &summary, Some(&by.certificate), Verb::Append).map_err(|refusal| {
             Refused::new(RefusedKind::Refused, "may_not_append")
                 .with("id", document.short())
                 .with("cites", refusal.cites())
@@ -172,9 +172,9 @@ impl Bureau {
         let own = self.identity.bureau;
         let mut known = BTreeMap::new();
         let mut locks = Locks::default();
-        for summary in self.documents.values() {
-            let alike = (summary.owner, summary.category, summary.tlp, summary.rights.bureaus.get(&own).and_then(|held| held.via));
-            let at = *known.entry(alike).or_insert_with(|| self.offline_days_here(turn, &summary.facts()).locks(since));
+        for line in self.documents.values() {
+            let alike = (line.owner, line.category, line.tlp, line.holder(&own).and_then(|held| held.via));
+            let at = *known.entry(alike).or_insert_with(|| self.offline_days_here(turn, &line.summary().facts()).locks(since));
             if at <= turn.effective {
                 locks.locked += 1;
             } else {

@@ -182,14 +182,14 @@ impl Bureau {
         let mut known = BTreeMap::new();
         let mut due = Vec::new();
         let mut slice = self.documents.range(from..);
-        for (document, summary) in slice.by_ref().take(LOOK_SLICE) {
-            let (stage, _) = self.stage_of(turn, summary, &mut known);
-            let ours = summary.owner == self.identity.bureau && self.registrar_epoch().is_some();
+        for line in slice.by_ref().take(LOOK_SLICE) {
+            let (stage, _) = self.stage_of(turn, &line.summary(), &mut known);
+            let ours = line.owner == self.identity.bureau && self.registrar_epoch().is_some();
             if stage == Stage::Erasable || (stage == Stage::Due && ours) {
-                due.push(*document);
+                due.push(line.document);
             }
         }
-        self.retention.looking = slice.next().map(|(document, _)| *document);
+        self.retention.looking = slice.next().map(|line| line.document);
         self.retention.due.extend(due);
     }
 
@@ -205,8 +205,8 @@ impl Bureau {
             return;
         };
         let said = self.retention.confirmed.contains(&document);
-        let (stage, _) = self.stage_of(turn, summary, &mut BTreeMap::new());
-        let told = self.all_told(summary);
+        let (stage, _) = self.stage_of(turn, &summary, &mut BTreeMap::new());
+        let told = self.all_told(&summary);
         // An end is a record upon the log: the log has to be here.
         if stage == Stage::Due && !self.bodies.contains_key(&document) && !self.cannot_load.contains_key(&document) {
             return self.want(turn, document);
@@ -325,8 +325,9 @@ impl Bureau {
         let mut known = BTreeMap::new();
         let mut listed = self.listed(turn, person);
         let all = self.documents.values().filter_map(|summary| {
-            let line = self.line_seen(summary, listed(summary))?;
-            Some(RetentionDocumentView { line, ..self.retention_view(turn, summary, &mut known) })
+            let summary = summary.summary();
+            let line = self.line_seen(&summary, listed(&summary))?;
+            Some(RetentionDocumentView { line, ..self.retention_view(turn, &summary, &mut known) })
         });
         let mut documents: Vec<_> = all.filter(|one| one.stage != Stage::Kept.word() || !one.hold.is_empty()).collect();
         documents.sort_by_key(|one| one.until);
@@ -347,7 +348,7 @@ impl Bureau {
         let mut wanted: BTreeSet<DocumentId> = BTreeSet::new();
         for word in named {
             let document = self.resolve_document(word)?;
-            let (stage, until) = self.stage_of(turn, &self.documents[&document], &mut known);
+            let (stage, until) = self.stage_of(turn, &self.documents.here(&document), &mut known);
             if !matches!(stage, Stage::Due | Stage::Erasable) {
                 let (id, word) = (document.short(), stage.word());
                 return Err(Refused::new(RefusedKind::Refused, "retention_not_due")
@@ -367,7 +368,7 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Refused, "nothing_waits"));
         }
         let shown = wanted.iter().filter_map(|document| self.documents.get(document)).take(SHOWN);
-        let documents = shown.map(|summary| self.retention_view(turn, summary, &mut known)).collect();
+        let documents = shown.map(|summary| self.retention_view(turn, &summary, &mut known)).collect();
         if !dry_run {
             self.account(turn, "retention_confirmed", None, None, Some(by.certificate), &wanted.len().to_string());
             for document in wanted {
@@ -402,13 +403,13 @@ impl Bureau {
         if !dry_run {
             turn.put(Table::Retention, &key(HOLD, &document), write(&row));
             self.account(turn, "hold_place", Some(document), None, Some(by.certificate), "");
-            let ended = self.documents.get(&document).filter(|summary| summary.ended).map(|summary| summary.owner);
+            let ended = self.documents.line(&document).filter(|line| line.ended).map(|line| line.owner);
             if let Some(owner) = ended.filter(|owner| *owner != self.identity.bureau) {
                 self.attest_deed(turn, owner, document, Deed::Frozen);
             }
         }
         let before = self.retention.holds.insert(document, row);
-        let view = self.retention_view(turn, &self.documents[&document], &mut BTreeMap::new());
+        let view = self.retention_view(turn, &self.documents.here(&document), &mut BTreeMap::new());
         if dry_run {
             self.retention.holds.remove(&document);
             debug_assert!(before.is_none(), "refused above");
@@ -429,7 +430,7 @@ impl Bureau {
             self.account(turn, "hold_lift", Some(document), None, Some(by.certificate), "");
             self.retention.next_look = turn.now.mono;
         }
-        let view = self.retention_view(turn, &self.documents[&document], &mut BTreeMap::new());
+        let view = self.retention_view(turn, &self.documents.here(&document), &mut BTreeMap::new());
         Ok(View::Retention { documents: vec![view] })
     }
 }

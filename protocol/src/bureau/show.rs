@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use accord_keys::certificate::MemberKind;
 use accord_keys::code::CheckingCode;
@@ -72,7 +73,7 @@ impl Bureau {
         let digits = beginning.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let lowest = DocumentId::from_hex(&format!("{beginning:0<64}")).filter(|_| digits && beginning.len() >= PREFIX_MIN);
         let Some(lowest) = lowest else { return Vec::new() };
-        let from = self.documents.range(lowest..).map(|(id, _)| *id);
+        let from = self.documents.range(lowest..).map(|line| line.document);
         from.take_while(|id| id.to_string().starts_with(beginning)).collect()
     }
 
@@ -84,7 +85,7 @@ impl Bureau {
         }
         let mut matching = self.documents_like(&lower);
         if matching.is_empty() {
-            matching = self.documents.values().filter(|s| s.number == word).map(|s| s.document).collect();
+            matching = self.documents.values().filter(|s| s.number() == word).map(|s| s.document).collect();
         }
         if matching.is_empty()
             && lower.len() >= PREFIX_MIN
@@ -92,7 +93,7 @@ impl Bureau {
         {
             return Err(Refused::new(RefusedKind::NotFound, "was_erased").with("id", document.short()).with("at", at.0));
         }
-        one(matching, "unknown_document", word, |id| format!("{} {}", id.short(), self.documents[id].number))
+        one(matching, "unknown_document", word, |id| format!("{} {}", id.short(), self.documents.here(id).number))
     }
 
     /// The document a command reads or writes, so the driver can load its body first.
@@ -345,14 +346,14 @@ impl Bureau {
         }
         // What lies behind this was delivered, but for what was declined: nobody looks through it to say that nothing is on its way.
         let far = self.delivered_through(bureau);
-        let beyond = self.by_seq.range((Bound::Excluded(far), Bound::Unbounded)).filter_map(|(_, id)| self.documents.get(id));
+        let beyond = self.by_seq.range((Bound::Excluded(far), Bound::Unbounded)).filter_map(|(_, id)| self.documents.line(id));
         let declined: BTreeSet<DocumentId> =
             self.links.values().filter(|link| link.is_with(bureau)).flat_map(|link| link.declined().copied()).collect();
-        let declined = declined.iter().filter_map(|id| self.documents.get(id)).filter(|summary| summary.newest_seq <= far);
+        let declined = declined.iter().filter_map(|id| self.documents.line(id)).filter(|line| line.newest_seq <= far);
         beyond
             .chain(declined)
-            .filter(|summary| summary.owner == own && summary.rights.bureaus.contains_key(bureau))
-            .filter(|summary| self.may_go(turn, &summary.facts(), own, *bureau).is_ok())
+            .filter(|line| line.owner == own && line.holder(bureau).is_some())
+            .filter(|line| self.may_go(turn, &line.summary().facts(), own, *bureau).is_ok())
             .count() as u64
     }
 
@@ -408,9 +409,9 @@ impl Bureau {
 
     pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind]) -> View {
         let mut listed = self.listed(turn, person);
-        let documents = self.by_seq.values().rev().filter_map(|id| self.documents.get(id));
-        let documents = documents.filter(|summary| kinds.contains(&summary.kind));
-        View::Documents { documents: documents.filter_map(|summary| self.line_seen(summary, listed(summary))).collect() }
+        let documents = self.by_seq.values().rev().filter_map(|id| self.documents.line(id));
+        let documents = documents.filter(|line| kinds.contains(&line.kind)).map(|line| line.summary());
+        View::Documents { documents: documents.filter_map(|summary| self.line_seen(&summary, listed(&summary))).collect() }
     }
 
     /// A document somebody looks into: found, permitted, here with what its files are called, and noted in the account.
@@ -439,7 +440,7 @@ impl Bureau {
             let first = self.find_cited(document, &cited).filter(|first| self.may_read(turn, person, first).is_ok());
             first.map(|first| first.to_string()).unwrap_or_default()
         });
-        let summary = &self.documents[&document];
+        let summary = &self.documents.here(&document);
         let own = self.identity.bureau;
         let mut hasher = blake3::Hasher::new_derive_key("accord shown content v1");
         for act in &acts {
@@ -566,7 +567,7 @@ impl Bureau {
     pub(super) fn show_access(&self, turn: &Turn, id: &str) -> Result<View, Refused> {
         let document = self.resolve_document(id)?;
         let state = self.body(&document)?;
-        let summary = &self.documents[&document];
+        let summary = &self.documents.here(&document);
         let own = self.identity.bureau;
         let holders = summary
             .rights
@@ -658,7 +659,7 @@ impl Bureau {
             kind: kind.to_owned(),
             id: summary.document.to_string(),
             title: if seen == Seen::Locked { String::new() } else { summary.title.clone() },
-            from: self.name_of(from),
+            from: self.name_of(&from),
             since: since.0,
         });
         items.extend(lines);
@@ -670,21 +671,22 @@ impl Bureau {
         &'a self,
         turn: &'a Turn,
         person: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'static str, &'a Summary, &'a BureauId, WallSeconds, Seen)> {
-        let own = &self.identity.bureau;
+    ) -> impl Iterator<Item = (&'static str, Arc<Summary>, BureauId, WallSeconds, Seen)> + 'a {
+        let own = self.identity.bureau;
         let registrar = self.registrar_epoch().is_some();
         let mut listed = self.listed(turn, person);
         let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(INBOX_DOCUMENTS);
-        newest.map(move |summary| (summary, listed(summary))).filter(|(_, seen)| *seen != Seen::Not).flat_map(move |(summary, seen)| {
-            let here = summary.owner == *own && registrar;
-            let unadopted = (here && !summary.adopted && !summary.ended).then_some(("unadopted", summary, own, summary.created));
-            let shown = move |lost: &&LostGrant| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S);
-            let lost = summary.lost.iter().filter(shown).map(move |lost| ("grants_lost", summary, &lost.bureau, lost.healed));
-            let held = (summary.held > 0).then_some(("held", summary, &summary.owner, summary.created));
+        let seen = newest.map(move |summary| (listed(&summary), summary)).filter(|(seen, _)| *seen != Seen::Not);
+        seen.flat_map(move |(seen, summary)| {
+            let here = summary.owner == own && registrar;
+            let unadopted = (here && !summary.adopted && !summary.ended).then_some(("unadopted", own, summary.created));
+            let shown = |lost: &&LostGrant| here && turn.effective < lost.healed.plus(limits::LOST_GRANTS_SHOWN_S);
+            let lost = summary.lost.iter().filter(shown).map(|lost| ("grants_lost", lost.bureau, lost.healed));
+            let held = (summary.held > 0).then_some(("held", summary.owner, summary.created));
             let kind = if summary.kind == Kind::Case { "case" } else { "bulletin" };
-            let came = (summary.owner != *own).then_some((kind, summary, &summary.owner, summary.created));
-            let lines = unadopted.into_iter().chain(lost).chain(held).chain(came);
-            lines.map(move |(kind, summary, from, since)| (kind, summary, from, since, seen))
+            let came = (summary.owner != own).then_some((kind, summary.owner, summary.created));
+            let lines: Vec<_> = unadopted.into_iter().chain(lost).chain(held).chain(came).collect();
+            lines.into_iter().map(move |(kind, from, since)| (kind, Arc::clone(&summary), from, since, seen))
         })
     }
 

@@ -18,14 +18,14 @@ pub struct Rights {
     /// Bureaus that hold the document, with the record that let them in.
     pub bureaus: SharedMap<BureauId, Held>,
     /// Bureaus that held it until a cut, with that cut.
-    parted: SharedMap<BureauId, RecordId>,
+    pub(crate) parted: SharedMap<BureauId, RecordId>,
     /// Of those the ones that had come by way of another bureau.
-    parted_via: SharedMap<BureauId, BureauId>,
+    pub(crate) parted_via: SharedMap<BureauId, BureauId>,
     /// The record that ended the document.
     pub ended: Option<RecordId>,
     /// Bureaus that held it when it ended: parted by that record.
-    until_end: SharedMap<BureauId, Held>,
-    denied: SharedMap<(Subject, Verb), ()>,
+    pub(crate) until_end: SharedMap<BureauId, Held>,
+    pub(crate) denied: SharedMap<(Subject, Verb), ()>,
 }
 
 /// What one bureau holds.

@@ -65,8 +65,8 @@ impl Bureau {
         link.is_to(Peer::new(first.certificate, bureau), own, Reached { base, walked });
         let number = self.bundle_number(turn);
         // What was never noted as given is walked past on no link: the comparison shows it. Here nobody compares.
-        let passed_before = |summary: &&Summary| !own && summary.owner == self.identity.bureau && summary.newest_seq <= walked;
-        let never = self.documents.values().filter(passed_before).filter(|summary| !summary.given.contains(&bureau));
+        let passed_before = |summary: &Line<'_>| !own && summary.owner == self.identity.bureau && summary.newest_seq <= walked;
+        let never = self.documents.values().filter(passed_before).filter(|summary| !summary.is_given(&bureau));
         let mut whole: BTreeSet<DocumentId> =
             never.map(|summary| summary.document).filter(|document| self.may_send(turn, &peer, document).is_ok()).collect();
         whole.extend(left.iter().flatten());
@@ -186,7 +186,7 @@ impl Bureau {
         let mut packing = self.bundles.packs.remove(&number).expect("looked at above");
         self.quota(turn, to).take_back_held(packing.held);
         let (passed, end) = packing.link.end_of_walk();
-        let theirs = |document: &&DocumentId| self.documents.get(document).is_some_and(|summary| summary.owner == to);
+        let theirs = |document: &&DocumentId| self.documents.line(document).is_some_and(|line| line.owner == to);
         let theirs: Vec<DocumentId> = passed.iter().filter(theirs).copied().collect();
         for device in &packing.recipients {
             theirs.iter().for_each(|document| self.note_document(turn, device.transport, *document));

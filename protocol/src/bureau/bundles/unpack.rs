@@ -85,7 +85,7 @@ impl Bureau {
             return Ok(Answer::Taken);
         }
         let (document, size) = if let Checked::Push(push) = &message { (Some(push.document), push.size) } else { (None, 0) };
-        let newest = |core: &Self| document.and_then(|document| core.documents.get(&document)).map(|summary| summary.newest_seq);
+        let newest = |core: &Self| document.and_then(|document| core.documents.line(&document)).map(|line| line.newest_seq);
         let was = newest(self);
         let (from, certificate) = (unpacking.statement.body().from, unpacking.statement.body().certificate);
         let peer = Peer::new(certificate, from);
@@ -163,7 +163,7 @@ impl Bureau {
         let parts = |summary: &Summary| summary.parted_seq.contains(&bureau);
         self.may_send(turn, peer, document).is_ok()
             || (bureau != self.identity.bureau && self.concerns(&bureau, document))
-            || self.documents.get(document).is_some_and(parts)
+            || self.documents.get(document).as_deref().is_some_and(parts)
     }
 
     /// What a device brought need not go back to it: unless something of ours waits for it in between.

@@ -185,7 +185,7 @@ impl Bureau {
         let lines: Vec<TipLine> = self
             .documents
             .values()
-            .filter(|summary| self.in_view(turn, link, summary))
+            .filter(|line| self.in_view(turn, link, &line.summary()))
             .map(|summary| TipLine { document: summary.document, entry: summary.entry })
             .collect();
         let mut pages: Vec<Vec<TipLine>> = lines.chunks(limits::TIPS_PAGE).map(<[TipLine]>::to_vec).collect();
@@ -227,7 +227,7 @@ impl Bureau {
         let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
         let (mut alike, mut differing) = (0, Vec::new());
-        for summary in self.documents.values().filter(|summary| self.in_view(turn, link, summary)) {
+        for summary in self.documents.values().filter(|line| self.in_view(turn, link, &line.summary())) {
             if heard.get(&summary.document) == Some(&summary.entry) {
                 alike += 1;
             } else {
@@ -249,8 +249,8 @@ impl Bureau {
         let parted: Vec<DocumentId> = heard
             .keys()
             .filter(|document| {
-                let facts = self.documents.get(*document).map(Summary::facts);
-                facts.is_some_and(|facts| access::parting(&facts, self.identity.bureau, peer.bureau).is_some())
+                let summary = self.documents.get(document);
+                summary.is_some_and(|summary| access::parting(&summary.facts(), self.identity.bureau, peer.bureau).is_some())
             })
             .copied()
             .collect();

@@ -106,7 +106,7 @@ impl Bureau {
     /// On the terms of now a walk leaves something of a document behind. On better ones nobody walks there again, and where it is the other end's own
     /// and in no view then, nobody compares it.
     fn note_left(&mut self, turn: &mut Turn, id: LinkId, document: &DocumentId) {
-        let (Some(link), Some(summary)) = (self.links.get(&id), self.documents.get(document)) else { return };
+        let (Some(link), Some(summary)) = (self.links.get(&id), self.documents.line(document)) else { return };
         let (transport, owner) = (link.transport, summary.owner);
         if !link.own && link.is_with(&owner) && !link.echoes.contains(&summary.newest_seq) {
             self.note_document(turn, transport, *document);
@@ -116,12 +116,12 @@ impl Bureau {
 
     /// Of what has to be named, what is the partner's own and in no view.
     fn homeward_of(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> BTreeSet<DocumentId> {
-        let out_of_view = |summary: &&Summary| summary.owner == *bureau && !self.in_view(turn, link, summary);
+        let out_of_view = |line: &Line<'_>| line.owner == *bureau && !self.in_view(turn, link, &line.summary());
         match self.homeward.get(&link.transport) {
             None => BTreeSet::new(),
             Some(homeward) if homeward.all => self.documents.values().filter(out_of_view).map(|summary| summary.document).collect(),
             Some(homeward) => {
-                let these = homeward.these.iter().filter_map(|id| self.documents.get(id));
+                let these = homeward.these.iter().filter_map(|id| self.documents.line(id));
                 these.filter(out_of_view).map(|summary| summary.document).collect()
             }
         }
@@ -131,8 +131,8 @@ impl Bureau {
     /// the other end had no room for.
     fn left_behind(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> BTreeSet<DocumentId> {
         let may_go = |document: &DocumentId| {
-            let facts = self.documents[document].facts();
-            self.may_go(turn, &facts, self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole())
+            let summary = self.documents.here(document);
+            self.may_go(turn, &summary.facts(), self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole())
         };
         let all = self.homeward.get(&link.transport).is_some_and(|homeward| homeward.all);
         let mut left = self.homeward_of(turn, link, bureau);
@@ -209,8 +209,10 @@ impl Bureau {
         };
         let heads: Option<Vec<Bytes>> = state.log().heads().iter().map(|head| newest(state, head)).collect();
         // Held work follows no record that could tell whether it is there.
-        let heads = heads
-            .filter(|heads| self.documents[&document].held == 0 && heads.iter().map(|bytes| bytes.0.len()).sum::<usize>() <= PUSH_BYTES);
+        let heads = heads.filter(|heads| {
+            self.documents.line(&document).is_some_and(|line| line.held == 0)
+                && heads.iter().map(|bytes| bytes.0.len()).sum::<usize>() <= PUSH_BYTES
+        });
         let link = self.links.get_mut(&id).expect("present above");
         link.homeward.as_mut().expect("present above").remove(&document);
         link.put_off.remove(&document);

@@ -264,7 +264,7 @@ impl Bureau {
         if changed {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
             self.touched(turn, document, "received");
-            if let Some((owner, kind)) = self.documents.get(&document).map(|summary| (summary.owner, summary.kind)).filter(|_| !own_link)
+            if let Some((owner, kind)) = self.documents.line(&document).map(|line| (line.owner, line.kind)).filter(|_| !own_link)
                 && (owner == peer.bureau || owner_is_us)
             {
                 self.receipt_due(turn, peer.bureau, document, (is_new && !owner_is_us).then_some(kind));
@@ -337,16 +337,16 @@ impl Bureau {
 
     /// Whether a document we hold is a matter between us and this partner: its own, or ours and it was let in once. Unknown ones may be.
     pub(in crate::bureau) fn may_bring(&self, peer: &Peer, document: &DocumentId) -> bool {
-        let Some(summary) = self.documents.get(document) else { return true };
+        let Some(summary) = self.documents.line(document) else { return true };
         if summary.owner == peer.bureau {
             return true;
         }
         // A third bureau's document may come from whom its open log lets in: it knows of it already.
         if summary.owner != self.identity.bureau {
-            return !summary.hidden && summary.rights.bureaus.contains_key(&peer.bureau);
+            return !summary.hidden && summary.holder(&peer.bureau).is_some();
         }
         let ours = summary.owner == self.identity.bureau;
-        ours && (summary.rights.bureaus.contains_key(&peer.bureau)
+        ours && (summary.holder(&peer.bureau).is_some()
             || self.bodies.get(document).is_some_and(|state| state.log().ever_held(&peer.bureau)))
     }
 
@@ -591,11 +591,12 @@ impl Bureau {
         for item in late {
             self.store_item(turn, document, item);
         }
-        if let Some(from) = self.documents.get(&document).map(|before| before.newest_seq) {
+        if let Some(from) = self.documents.line(&document).map(|before| before.newest_seq) {
             self.counted_moves(turn, &document, from);
         }
         let Some(state) = self.bodies.get(&document) else { return };
         let before = self.documents.get(&document);
+        let before = before.as_deref();
         let mut summary = Summary::of(state, before, self.sequence);
         // When another bureau's document ended is that bureau's word: what it gives to keep is counted from when it was heard here.
         if summary.owner != self.identity.bureau
@@ -623,7 +624,7 @@ impl Bureau {
         self.documents.insert(document, summary);
         self.view_gains(turn, &document);
         self.onward.note_ends(document, &ends.0, &ends.1, turn.effective);
-        let summary = &self.documents[&document];
+        let summary = &self.documents.here(&document);
         let concerned: BTreeSet<LinkId> = self
             .links
             .iter()

@@ -28,7 +28,7 @@ impl Bureau {
     /// The view of a link under the key of a repair.
     fn items_of(&self, turn: &Turn, id: LinkId, key: &Key) -> BTreeMap<Item, DocumentId> {
         let link = &self.links[&id];
-        let view = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
+        let view = self.documents.values().filter(|line| self.in_view(turn, link, &line.summary()));
         view.map(|summary| (key.item(&summary.entry), summary.document)).collect()
     }
 
@@ -152,7 +152,7 @@ impl Bureau {
         let items: BTreeSet<Item> = items.as_chunks().0.iter().map(|item| Item::from_be_bytes(*item)).collect();
         // What is the other's own it may have cut us from: by its name it finds out.
         let named = items.iter().filter_map(|item| documents.get(item));
-        let named = named.filter(|document| self.documents.get(document).is_some_and(|summary| summary.owner == peer.bureau));
+        let named = named.filter(|document| self.documents.line(document).is_some_and(|line| line.owner == peer.bureau));
         let named: Vec<DocumentId> = named.copied().collect();
         if let Some(link) = self.links.get_mut(&id).filter(|_| !named.is_empty()) {
             link.listed_at = Some(turn.now.mono);
@@ -167,8 +167,8 @@ impl Bureau {
     pub(in crate::bureau) fn named_came(&mut self, turn: &mut Turn, id: LinkId, documents: &[DocumentId]) {
         let Some(peer) = self.links[&id].peer.filter(|peer| self.silence(&peer.bureau).is_none()) else { return };
         let parted = documents.iter().filter(|document| {
-            let facts = self.documents.get(document).map(Summary::facts);
-            facts.is_some_and(|facts| access::parting(&facts, self.identity.bureau, peer.bureau).is_some())
+            let summary = self.documents.get(document);
+            summary.is_some_and(|summary| access::parting(&summary.facts(), self.identity.bureau, peer.bureau).is_some())
         });
         let parted: Vec<DocumentId> = parted.copied().collect();
         if let Some(link) = self.links.get_mut(&id) {

@@ -140,7 +140,7 @@ impl Bureau {
                     }
                 },
             };
-            let nothing_held = self.documents.get(&document).is_none_or(|summary| summary.held == 0);
+            let nothing_held = self.documents.line(&document).is_none_or(|line| line.held == 0);
             let permit = self.may_send(turn, &peer, &document);
             if walk_to.is_some() && !permit.as_ref().is_ok_and(Permit::whole) {
                 self.leave_behind(turn, id, &peer, document, permit.as_ref().ok());
@@ -194,10 +194,11 @@ impl Bureau {
     /// A third bureau's document is walked only while its owner is not linked here: else the owner hands it out itself, and what a partner
     /// lacks all the same shows in the comparison.
     pub(super) fn left_to_owner(&self, peer: &Peer, document: &DocumentId) -> bool {
-        let Some(owner) = self.documents.get(document).map(|summary| summary.owner) else { return false };
+        let Some(line) = self.documents.line(document) else { return false };
+        let owner = line.owner;
         // Let in by way of us, it gets it from nobody else.
-        let by_us = self.documents[document].rights.bureaus.get(&peer.bureau).is_some_and(|held| held.via == Some(self.identity.bureau));
-        !by_us && owner != self.identity.bureau && owner != peer.bureau && self.links.values().any(|link| link.is_with(&owner))
+        let by_us = || line.holder(&peer.bureau).is_some_and(|held| held.via == Some(self.identity.bureau));
+        owner != self.identity.bureau && owner != peer.bureau && !by_us() && self.links.values().any(|link| link.is_with(&owner))
     }
 
     pub(in crate::bureau) fn want_ahead(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
@@ -229,17 +230,15 @@ impl Bureau {
     pub(in crate::bureau) fn push_document(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer, permit: Permit, walk_to: Option<u64>) {
         let document = permit.document();
         let link = &self.links[&id];
-        let newly = self.documents[&document]
-            .granted_seq
-            .get(&peer.bureau)
-            .is_some_and(|seq| *seq > link.base && !link.sent.contains_key(&document));
+        let summary = self.documents.here(&document);
+        let newly = summary.granted_seq.get(&peer.bureau).is_some_and(|seq| *seq > link.base && !link.sent.contains_key(&document));
         let begun = link.partial.get(&document).filter(|(_, scope)| *scope == permit.scope()).map(|(seq, _)| *seq);
         let after = begun.unwrap_or_else(|| match walk_to {
             None => 0,
             Some(_) if newly => 0,
             Some(_) => link.base.max(link.sent.get(&document).copied().unwrap_or(0)),
         });
-        let mut newest = self.documents[&document].newest_seq;
+        let mut newest = summary.newest_seq;
         let mut items = match (permit.scope(), self.bodies.get(&document)) {
             // What was passed over before it was held is behind the walk: all of it is offered, once a session.
             (Scope::Held, state) => {
@@ -260,7 +259,7 @@ impl Bureau {
             if let Some((first_late, _)) = items.get(count) {
                 rest = None;
                 // Nobody compares on such a link: another day, another link or another start begins here again.
-                let place = self.documents[&document].newest_seq.saturating_sub(1);
+                let place = summary.newest_seq.saturating_sub(1);
                 link.late_from = Some(link.late_from.map_or(place, |before| before.min(place)));
                 newest = first_late - 1;
             }
@@ -268,7 +267,7 @@ impl Bureau {
             link.offered.insert(document, newest);
         }
         let link = &self.links[&id];
-        let owner = self.documents[&document].owner;
+        let owner = summary.owner;
         // What our nodes receipted stays in the house.
         if !link.own || link.version < wire::RECEIPTS_SINCE {
             items.retain(|(_, part)| !matches!(part, Part::Statement(Item::Receipt(_))));

@@ -6,6 +6,7 @@
 //! come and go by an hour of their own are asked about each time. What a single link did not take is left out when its sum is told.
 
 use super::*;
+use crate::bureau::documents::Line;
 use crate::equality::Sum;
 
 /// What answers rest on beside the document and the hour.
@@ -84,7 +85,7 @@ impl Bureau {
         View {
             grounds: self.grounds(turn),
             hours: (now, until),
-            next: self.documents.keys().next().copied(),
+            next: self.documents.values().next().map(|line| line.document),
             sum: Sum::new(&self.identity.network, &Pair::of(self.identity.bureau, *bureau)),
             unnoted: BTreeSet::new(),
             timed: BTreeSet::new(),
@@ -126,7 +127,7 @@ impl Bureau {
         // One that stands no more is counted anew when it is asked for.
         views.of.retain(|_, view| view.stands(grounds, turn.effective));
         for (bureau, view) in views.of.iter_mut().filter(|(_, view)| view.counted(document)) {
-            self.count_in(turn, bureau, view, summary, comes);
+            self.count_in(turn, bureau, view, &summary, comes);
         }
         self.views = views;
     }
@@ -150,12 +151,14 @@ impl Bureau {
         if let Some(next) = view.next {
             let mut slice = self.documents.range(next..);
             let mut room = self.views.room;
-            for (_, summary) in slice.by_ref().take(room) {
-                self.count_in(turn, &bureau, &mut view, summary, true);
+            for line in slice.by_ref().take(room) {
+                if bureau == self.identity.bureau || line.concerns(&bureau) {
+                    self.count_in(turn, &bureau, &mut view, &line.summary(), true);
+                }
                 room -= 1;
             }
+            view.next = slice.next().map(|line| line.document);
             self.views.room = room;
-            view.next = slice.next().map(|(document, _)| *document);
         }
         self.views.waiting |= view.next.is_some();
         let told = view.next.is_none().then(|| self.told_on(turn, &self.links[&id], &bureau, &view));
@@ -167,14 +170,10 @@ impl Bureau {
 
     fn told_on(&self, turn: &Turn, link: &Link, bureau: &BureauId, view: &View) -> (Digest, u64) {
         let mut sum = view.sum.clone();
-        let shared = |document: &&DocumentId| self.documents.get(document).is_some_and(|summary| self.is_shared(turn, bureau, summary));
-        for document in view.timed.iter().filter(shared) {
-            sum.add(&self.documents[document].entry);
-        }
+        let shared = |document: &DocumentId| self.documents.get(document).filter(|summary| self.is_shared(turn, bureau, summary));
+        view.timed.iter().filter_map(shared).for_each(|summary| sum.add(&summary.entry));
         let left_out: BTreeSet<&DocumentId> = link.declined.iter().chain(&link.refused).chain(self.cannot_load.keys()).collect();
-        for document in left_out.into_iter().filter(shared) {
-            sum.take(&self.documents[document].entry);
-        }
+        left_out.into_iter().filter_map(shared).for_each(|summary| sum.take(&summary.entry));
         sum.told()
     }
 
@@ -182,27 +181,26 @@ impl Bureau {
     fn walked_sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
         let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
         let pair = Pair::of(self.identity.bureau, peer.bureau);
-        let held = self.documents.values().filter(|summary| self.in_view(turn, link, summary));
-        equality::sum(&self.identity.network, &pair, held.map(|summary| &summary.entry))
+        let held = self.documents.values().filter(|line| self.in_view(turn, link, &line.summary()));
+        let entries: Vec<Digest> = held.map(|line| line.entry).collect();
+        equality::sum(&self.identity.network, &pair, &entries)
     }
 
     /// Documents of ours in the view of a link that nobody noted as given to its other end: an acknowledgement was lost with a link.
     pub(super) fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
         let link = &self.links[&id];
         let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
-        let is_unnoted = |summary: &&Summary| {
-            summary.owner == self.identity.bureau
-                && !summary.given.contains(&peer.bureau)
-                && meant(summary)
-                && self.in_view(turn, link, summary)
+        let is_ours = |line: &Line<'_>| line.owner == self.identity.bureau && !line.is_given(&peer.bureau);
+        let is_meant = |line: Line<'_>| {
+            let summary = is_ours(&line).then(|| line.summary())?;
+            (meant(&summary) && self.in_view(turn, link, &summary)).then_some(summary.document)
         };
         let grounds = self.grounds(turn);
         match self.views.of.get(&peer.bureau).filter(|view| view.next.is_none() && view.stands(grounds, turn.effective)) {
             Some(view) => {
-                let noted = view.unnoted.union(&view.timed).filter_map(|document| self.documents.get(document));
-                noted.filter(is_unnoted).map(|summary| summary.document).collect()
+                view.unnoted.union(&view.timed).filter_map(|document| self.documents.line(document)).filter_map(is_meant).collect()
             }
-            None => self.documents.values().filter(is_unnoted).map(|summary| summary.document).collect(),
+            None => self.documents.values().filter_map(is_meant).collect(),
         }
     }
 }

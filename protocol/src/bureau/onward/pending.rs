@@ -188,7 +188,8 @@ impl Bureau {
             return Err(Refused::new(RefusedKind::Misuse, "more_than_asked").with("verb", asked.word()));
         }
         let (_, tlp) = self.grantable(&document, verb)?;
-        let facts = self.documents[&document].facts();
+        let summary = self.documents.here(&document);
+        let facts = summary.facts();
         if facts.rights.still_holds(&recipient, turn.effective).is_some() {
             return Err(refused("already_holds").with("name", recipient_name));
         }
@@ -510,7 +511,7 @@ impl Bureau {
             let gone = self.directory.standing(&pending.officer, turn.stamp) != accord_keys::directory::CertStanding::Good;
             if asks().any(|kept| kept.refusal.is_some()) {
                 self.end_pending(turn, &id, Outcome::Refused);
-            } else if turn.stamp >= pending.row.lapses || gone || self.documents.get(&document).is_none_or(|s| s.ended) {
+            } else if turn.stamp >= pending.row.lapses || gone || self.documents.line(&document).is_none_or(|line| line.ended) {
                 self.end_pending(turn, &id, Outcome::Lapsed);
             } else if asks().all(|kept| kept.consent.is_some()) {
                 if self.bodies.contains_key(&document) {
@@ -541,7 +542,8 @@ impl Bureau {
 
     /// Whether what an order rested on when it was sealed still stands.
     fn still_grantable(&self, turn: &Turn, document: &DocumentId, grantee: &Grantee) -> bool {
-        let facts = self.documents[document].facts();
+        let summary = self.documents.here(document);
+        let facts = summary.facts();
         match grantee.via {
             Some(via) => access::may_ask(&self.book, &facts, via, turn.effective).is_ok(),
             None => {
@@ -617,7 +619,7 @@ impl Bureau {
 
     /// Contributors as lines of a dry run: who will be asked, and whom the ask cannot reach.
     fn asked_views<'a>(&self, turn: &Turn, document: &DocumentId, asked: impl Iterator<Item = &'a BureauId>) -> Vec<ReceiverView> {
-        let category = self.documents[document].category;
+        let category = self.documents.here(document).category;
         let one = |bureau: &BureauId| match access::carries(&self.book, self.identity.bureau, *bureau, category, turn.effective) {
             Ok(()) => self.receiver(bureau, true, "ok", ""),
             Err(refusal) => self.receiver(bureau, false, refusal.word(), &refusal.cites()),

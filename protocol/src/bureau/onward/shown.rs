@@ -94,7 +94,7 @@ impl Bureau {
     /// A document's title is not shown where the document is locked.
     fn number_and_title(&self, turn: &Turn, document: &DocumentId) -> (String, String) {
         let Some(summary) = self.documents.get(document) else { return (String::new(), String::new()) };
-        let title = if self.is_locked(turn, summary) { String::new() } else { summary.title.clone() };
+        let title = if self.is_locked(turn, &summary) { String::new() } else { summary.title.clone() };
         (summary.number.clone(), title)
     }
     /// A bureau's own name where we know it, else what another says it is called.
@@ -109,7 +109,8 @@ impl Bureau {
     pub(in crate::bureau) fn resolve_holder(&self, document: &DocumentId, word: &str) -> Option<BureauId> {
         let word = word.trim();
         let lower = word.to_ascii_lowercase();
-        let rights = &self.documents.get(document)?.rights;
+        let summary = self.documents.get(document)?;
+        let rights = &summary.rights;
         let about = |kept: &&Kept| kept.wanted().document == *document;
         let claims = self.onward.asks.values().filter(about).map(|kept| (kept.wanted().recipient, kept.wanted().recipient_name));
         let known = rights.bureaus.keys().copied().chain(rights.all_parted().into_keys()).map(|bureau| (bureau, ""));
@@ -185,7 +186,7 @@ impl Bureau {
                 let held = summary.rights.bureaus.get(bureau);
                 held.is_some_and(|held| held.record == *record && !held.consents.contains_key(&self.identity.bureau))
             };
-            if self.documents.get(document).is_some_and(stands) {
+            if self.documents.get(document).as_deref().is_some_and(stands) {
                 item("grant_without_consent", document.to_string(), self.number_and_title(turn, document).1, self.name_of(bureau), *at);
             }
         }

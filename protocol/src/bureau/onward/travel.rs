@@ -99,7 +99,7 @@ impl Bureau {
 
     /// Whether documents of this one's category cross between us and a partner now.
     fn crosses(&self, turn: &Turn, peer: &BureauId, document: &DocumentId) -> Result<(), String> {
-        let summary = self.documents.get(document).ok_or("no such document")?;
+        let summary = self.documents.line(document).ok_or("no such document")?;
         access::carries(&self.book, self.identity.bureau, *peer, summary.category, turn.effective)
             .map_err(|refusal| format!("{} {}", refusal.word(), refusal.cites()))
     }
@@ -157,7 +157,8 @@ impl Bureau {
         }
         let own = self.identity.bureau;
         let summary = self.documents.get(&document).filter(|summary| summary.owner == own && !summary.ended);
-        let facts = summary.ok_or("no document of ours")?.facts();
+        let summary = summary.ok_or("no document of ours")?;
+        let facts = summary.facts();
         access::may_ask(&self.book, &facts, from, turn.effective).map_err(|refusal| format!("{} {}", refusal.word(), refusal.cites()))?;
         if recipient == own || !facts.kind.allows(body.verb) || facts.rights.still_holds(&recipient, turn.effective).is_some() {
             return Err("nothing to grant".into());
@@ -184,7 +185,7 @@ impl Bureau {
             return Err("not the registrar".into());
         }
         // Whether we wrote there the anchor may say that is still on its way: the person who answers sees how many entries are ours.
-        let theirs = self.documents.get(&document).is_some_and(|summary| summary.owner == from && summary.foreign);
+        let theirs = self.documents.line(&document).is_some_and(|line| line.owner == from && line.foreign);
         if !theirs {
             return Err("no document of theirs that others wrote in".into());
         }
@@ -373,7 +374,7 @@ impl Bureau {
         };
         let new: Vec<(RecordId, BureauId)> =
             without.iter().filter(|(record, _)| !known(record)).filter_map(|(record, who)| Some((*record, *who.first()?))).collect();
-        let of_owner = |document: &DocumentId| self.documents.get(document).is_some_and(|summary| summary.owner == owner);
+        let of_owner = |document: &DocumentId| self.documents.line(document).is_some_and(|line| line.owner == owner);
         let kept = self.onward.without.keys().filter(|(document, ..)| of_owner(document)).count();
         let room = limits::ALARMS_PER_OWNER_MAX.saturating_sub(kept);
         let above = new.len().saturating_sub(room) as u64;

@@ -217,7 +217,7 @@ impl Bureau {
                     let by = state.log().erasures().find(|(_, named)| named.iter().any(|part| parts.contains(part))).map(|(id, _)| id);
                     if let Some(record) = by {
                         view.record = record.to_string();
-                        view.attested = self.attested_view(summary, &record);
+                        view.attested = self.attested_view(&summary, &record);
                         let kind = state.log().get(&record).and_then(|entry| entry.record.as_ref()).map(|record| &record.body().kind);
                         view.erased_by = kind.and_then(RecordKind::ordering_officer).map(|by| self.person_of(&by)).unwrap_or_default();
                     }
