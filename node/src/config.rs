@@ -186,7 +186,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "limits.inputs_per_turn_max",
-        default: "1024",
+        default: "128",
         kind: Kind::Count { min: 1, max: 8192 },
         get: |c| c.inputs_per_turn_max.to_string(),
         set: |c, v| c.inputs_per_turn_max = v.size(),
@@ -293,7 +293,7 @@ impl Default for Config {
             api_connections_max: 64,
             api_body_bytes_max: 1024 * 1024,
             api_header_seconds: 10,
-            inputs_per_turn_max: 1024,
+            inputs_per_turn_max: 128,
             verify_workers: 0,
             link_bytes_max: 16 * 1024 * 1024,
             disk_reserve_bytes: 64 * 1024 * 1024,

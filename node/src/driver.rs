@@ -33,8 +33,8 @@ use crate::handle::{Ask, BundleReply, Compact, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
 
-/// Inputs from the network that wait for the driver.
-pub const INPUTS_MAX: usize = 1_024;
+/// Inputs from the network that wait for the driver, checked and taken apart: each takes some ten times its bytes.
+pub const INPUTS_MAX: usize = 64;
 /// A turn ends early when it has so much to write, bytes: one commit stays well under a second on a slow disk.
 const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most that is handed out of a demonstration's store, bytes; longer pieces beyond it are left out.

@@ -22,7 +22,7 @@ pub mod pass;
 pub mod reading;
 
 pub use check::{
-    Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, concerns, depends_on_person, let_in_without,
-    may_ask, may_grant, may_reenter, parting, to_be_asked,
+    Ask, Basis, Facts, Ground, Parting, Permit, Refusal, Scope, carries, check, check_person, depends_on_person, let_in_without, may_ask,
+    may_grant, may_reenter, parting, to_be_asked,
 };
 pub use reading::{Allowed, Contact, check_reading, offline_days};

@@ -637,12 +637,6 @@ impl Parting {
     }
 }
 
-/// Whether [`check`] could ever let a document go to a bureau, whoever sends it and whatever the terms are. Asked where very many documents are
-/// looked through that mostly are no matter of this bureau's.
-pub fn concerns(facts: &Facts<'_>, bureau: &BureauId) -> bool {
-    facts.owner == *bureau || facts.rights.bureaus.contains_key(bureau)
-}
-
 /// Whether `from` has to tell `to` of its cut: the owner does, and the bureau by way of which it had come, to which alone it may be linked.
 pub fn parting(facts: &Facts<'_>, from: BureauId, to: BureauId) -> Option<Parting> {
     let tells = facts.owner == from || facts.rights.parted_via(&to) == Some(from);

@@ -203,7 +203,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether it is any matter of a bureau's: [`crate::access::concerns`].
+    /// Whether it is any matter of a bureau's: the check lets nothing go to any other.
     pub fn concerns(&self, bureau: &BureauId) -> bool {
         self.owner == *bureau || self.holder(bureau).is_some()
     }
