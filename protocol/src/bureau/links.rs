@@ -413,6 +413,7 @@ impl Link {
     /// side, for which nothing may have changed, is asked for it again.
     pub fn compare_again(&mut self) -> BTreeSet<DocumentId> {
         self.compared = false;
+        self.word = None;
         self.begin_repairs_anew();
         self.count = progress::Count::default();
         self.homeward.take_if(|left| left.is_empty());

@@ -54,12 +54,12 @@ impl Bureau {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            if self.homeward_due(turn, id) {
-                continue;
-            }
             let peer = self.links[&id].peer.expect("filtered above");
             // Counting goes on in the next turn; whoever has something to do meanwhile does it first.
             let Some((sum, count)) = self.view_sum(turn, id) else { continue };
+            if self.homeward_due(turn, id) {
+                continue;
+            }
             let policy = self.policy_digest(&peer.bureau, turn);
             self.send(turn, id, &Message::Equality { sum, count, policy }, true);
             if let Some(link) = self.links.get_mut(&id) {
@@ -75,8 +75,8 @@ impl Bureau {
         if self.silence(&peer.bureau).is_some() {
             return;
         }
-        // Comparing costs a walk over the view: a peer that asks more often than it can be quiet waits. Its word may be the last it says, so
-        // that ours follows at the next quiet moment.
+        // What differs costs a walk over the view: a peer that asks more often than it can be quiet waits. Its word may be the last it says,
+        // so that ours follows at the next quiet moment.
         if turn.now.mono < self.links[&id].equality_heard.plus(limits::QUIET_MS / 4) {
             if let Some(link) = self.links.get_mut(&id) {
                 link.busy(turn.now.mono);
@@ -85,6 +85,7 @@ impl Bureau {
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.equality_heard = turn.now.mono;
+            link.word = None;
         }
         self.weigh(turn, id, word);
     }
@@ -107,6 +108,10 @@ impl Bureau {
         let quiet = link.in_flight.is_empty() && link.whole.is_empty() && !link.has_dues() && link.walked >= self.sequence;
         if !quiet || self.silence(&peer.bureau).is_some() {
             return; // Our own word follows when we are.
+        }
+        // It may have waited while the link became another.
+        if turn.step.close.contains(&id) || self.mode(turn, link) != Mode::Full || !self.still_stands(turn, id) {
+            return;
         }
         // Our symbols are on their way: its word is older than they are, or it has not read them yet. One that never answers is not waited for.
         let link = &self.links[&id];

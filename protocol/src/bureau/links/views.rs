@@ -1,17 +1,20 @@
 //! What may go between us and each bureau, as a sum and a number kept in step with the documents: comparing costs what changed, not what is held.
 //!
 //! A view is counted once, some thousand documents a turn ([`limits::VIEW_COUNTED_AT_ONCE`]), and from then on a document that changes leaves it as
-//! it was and comes back as it is. It stands as long as what the one check asks stays the same: the books of agreements and passes, whether this
-//! device is in touch with its registrar, and the hours at which something in the books begins or ends. Then it is counted anew. Documents that
-//! come and go by an hour of their own are asked about each time. What a single link did not take is left out when its sum is told.
+//! it was and comes back as it is. It stands as long as what the one check asks stays the same: what the books of agreements and passes say
+//! between the two, and of who else we have the word, and whether this device is in touch with its registrar. Then it is counted anew. Documents
+//! that come and go by an hour of their own are asked about each time. What a single link did not take is left out when its sum is told.
 
 use super::*;
 use crate::bureau::documents::Line;
 use crate::equality::Sum;
 
-/// What answers rest on beside the document and the hour.
+/// Times counting may begin anew before it came to an end.
+const CUT_SHORT_MAX: u8 = 2;
+
+/// How often the books changed: where that is the same, nothing else has to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Grounds {
+struct Seen {
     book: u64,
     passes: u64,
     in_touch: bool,
@@ -20,8 +23,12 @@ struct Grounds {
 /// See the module.
 #[derive(Debug)]
 struct View {
-    grounds: Grounds,
-    /// From this hour to before that one, no book says anything else.
+    seen: Seen,
+    /// Before this hour no pass begins or ends.
+    passes_until: Option<WallSeconds>,
+    /// What answers rest on beside the document and the hour.
+    ground: Digest,
+    /// From this hour to before that one, the hour alone changes nothing in the agreements.
     hours: (WallSeconds, Option<WallSeconds>),
     /// Where counting goes on; `None` when all are counted.
     next: Option<DocumentId>,
@@ -38,9 +45,10 @@ impl View {
         self.next.is_none_or(|next| *document < next)
     }
 
-    fn stands(&self, grounds: Grounds, now: WallSeconds) -> bool {
-        let (from, until) = self.hours;
-        self.grounds == grounds && from <= now && until.is_none_or(|until| now < until)
+    /// Whether nothing that could matter has happened.
+    fn stands(&self, seen: Seen, now: WallSeconds) -> bool {
+        let before = |until: Option<WallSeconds>| until.is_none_or(|until| now < until);
+        self.seen == seen && self.hours.0 <= now && before(self.hours.1) && before(self.passes_until)
     }
 }
 
@@ -48,6 +56,10 @@ impl View {
 #[derive(Debug, Default)]
 pub(in crate::bureau) struct Views {
     of: BTreeMap<BureauId, View>,
+    /// What the ground of every view has in common, as of when.
+    common: Option<(Seen, WallSeconds, Option<WallSeconds>, Digest)>,
+    /// How often counting began anew before it came to an end.
+    cut_short: BTreeMap<BureauId, u8>,
     /// Documents that are counted still in this turn.
     room: usize,
     /// One is being counted for somebody who waits for it.
@@ -74,22 +86,80 @@ impl Views {
 }
 
 impl Bureau {
-    fn grounds(&self, turn: &Turn) -> Grounds {
-        Grounds { book: self.book.changes(), passes: self.passes.changes(), in_touch: self.in_touch(turn.effective) }
+    fn seen(&self, turn: &Turn) -> Seen {
+        Seen { book: self.book.changes(), passes: self.passes.changes(), in_touch: self.in_touch(turn.effective) }
     }
 
-    /// The view of a bureau, counted so far.
-    fn new_view(&self, turn: &Turn, bureau: &BureauId) -> View {
-        let now = turn.effective;
+    /// What answers about any bureau rest on: whether we are in touch, and whose word of their own documents we have.
+    fn common_ground(&mut self, turn: &Turn) -> Digest {
+        let (seen, now) = (self.seen(turn), turn.effective);
+        if let Some((of, from, until, ground)) = self.views.common
+            && (of, from <= now, until.is_none_or(|until| now < until)) == (seen, true, true)
+        {
+            return ground;
+        }
+        let own = self.identity.bureau;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[u8::from(seen.in_touch)]);
+        for partner in self.partners.keys() {
+            hasher.update(&partner.0).update(&self.book.policy(Pair::of(own, *partner), now).0);
+            hasher.update(&[u8::from(self.passes.newest(partner, &own, now).is_some())]);
+        }
+        let ground = Digest(*hasher.finalize().as_bytes());
         let until = [self.book.next_change(now), self.passes.next_change(now)].into_iter().flatten().min();
+        self.views.common = Some((seen, now, until, ground));
+        ground
+    }
+
+    fn ground_of_view(&mut self, turn: &Turn, bureau: &BureauId) -> Digest {
+        let common = self.common_ground(turn);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&common.0).update(&self.policy_digest(bureau, turn).0);
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// Whether a view still says what is so; something may have happened that is no matter of it.
+    fn still_stands_for(&mut self, turn: &Turn, bureau: &BureauId, view: &mut View) -> bool {
+        let (seen, now) = (self.seen(turn), turn.effective);
+        if view.stands(seen, now) {
+            return true;
+        }
+        let (from, until) = view.hours;
+        if now < from || until.is_some_and(|until| until <= now) || view.ground != self.ground_of_view(turn, bureau) {
+            return false;
+        }
+        (view.seen, view.passes_until) = (seen, self.passes.next_change(now));
+        // An agreement that was learnt meanwhile brings hours of its own.
+        view.hours = (now, self.book.next_change(now));
+        true
+    }
+
+    fn new_view(&mut self, turn: &Turn, bureau: &BureauId) -> View {
+        let now = turn.effective;
         View {
-            grounds: self.grounds(turn),
-            hours: (now, until),
+            seen: self.seen(turn),
+            passes_until: self.passes.next_change(now),
+            ground: self.ground_of_view(turn, bureau),
+            hours: (now, self.book.next_change(now)),
             next: self.documents.values().next().map(|line| line.document),
             sum: Sum::new(&self.identity.network, &Pair::of(self.identity.bureau, *bureau)),
             unnoted: BTreeSet::new(),
             timed: BTreeSet::new(),
         }
+    }
+
+    /// The views that stand; the others are counted anew when they are asked for.
+    fn standing_views(&mut self, turn: &Turn) -> BTreeMap<BureauId, View> {
+        let mut views = std::mem::take(&mut self.views.of);
+        views.retain(|bureau, view| {
+            let stands = self.still_stands_for(turn, bureau, view);
+            if !stands && view.next.is_some() {
+                let short = self.views.cut_short.entry(*bureau).or_default();
+                *short = short.saturating_add(1);
+            }
+            stands
+        });
+        views
     }
 
     /// Takes a document into a view, or out of it: as it is now.
@@ -111,7 +181,8 @@ impl Bureau {
             return view.sum.take(&summary.entry);
         }
         view.sum.add(&summary.entry);
-        if summary.owner == self.identity.bureau && !summary.given.contains(bureau) {
+        // Of what our own devices have nothing is noted.
+        if summary.owner == self.identity.bureau && *bureau != summary.owner && !summary.given.contains(bureau) {
             view.unnoted.insert(document);
         }
     }
@@ -122,14 +193,11 @@ impl Bureau {
             return;
         }
         let Some(summary) = self.documents.get(document) else { return };
-        let grounds = self.grounds(turn);
-        let mut views = std::mem::take(&mut self.views);
-        // One that stands no more is counted anew when it is asked for.
-        views.of.retain(|_, view| view.stands(grounds, turn.effective));
-        for (bureau, view) in views.of.iter_mut().filter(|(_, view)| view.counted(document)) {
+        let mut views = self.standing_views(turn);
+        for (bureau, view) in views.iter_mut().filter(|(_, view)| view.counted(document)) {
             self.count_in(turn, bureau, view, &summary, comes);
         }
-        self.views = views;
+        self.views.of = views;
     }
 
     /// A document is about to change or to go.
@@ -145,9 +213,15 @@ impl Bureau {
     /// Sum and number of what may go over a link and was not refused on it; `None` while it is counted, which goes on in the next turn.
     pub(in crate::bureau) fn view_sum(&mut self, turn: &Turn, id: LinkId) -> Option<(Digest, u64)> {
         let bureau = self.links[&id].peer?.bureau;
-        let grounds = self.grounds(turn);
-        let kept = self.views.of.remove(&bureau).filter(|view| view.stands(grounds, turn.effective));
-        let mut view = kept.unwrap_or_else(|| self.new_view(turn, &bureau));
+        self.views.of = self.standing_views(turn);
+        let mut view = match self.views.of.remove(&bureau) {
+            Some(view) => view,
+            None => self.new_view(turn, &bureau),
+        };
+        // Whoever chooses how often the books change does not choose that nobody compares: then it is counted in one go.
+        if self.views.cut_short.get(&bureau).is_some_and(|times| *times >= CUT_SHORT_MAX) {
+            self.views.room = usize::MAX;
+        }
         if let Some(next) = view.next {
             let mut slice = self.documents.range(next..);
             let mut room = self.views.room;
@@ -158,7 +232,10 @@ impl Bureau {
                 room -= 1;
             }
             view.next = slice.next().map(|line| line.document);
-            self.views.room = room;
+            self.views.room = room.min(limits::VIEW_COUNTED_AT_ONCE);
+            if view.next.is_none() {
+                self.views.cut_short.remove(&bureau);
+            }
         }
         self.views.waiting |= view.next.is_some();
         let told = view.next.is_none().then(|| self.told_on(turn, &self.links[&id], &bureau, &view));
@@ -195,8 +272,8 @@ impl Bureau {
             let summary = is_ours(&line).then(|| line.summary())?;
             (meant(&summary) && self.in_view(turn, link, &summary)).then_some(summary.document)
         };
-        let grounds = self.grounds(turn);
-        match self.views.of.get(&peer.bureau).filter(|view| view.next.is_none() && view.stands(grounds, turn.effective)) {
+        let seen = self.seen(turn);
+        match self.views.of.get(&peer.bureau).filter(|view| view.next.is_none() && view.stands(seen, turn.effective)) {
             Some(view) => {
                 view.unnoted.union(&view.timed).filter_map(|document| self.documents.line(document)).filter_map(is_meant).collect()
             }
