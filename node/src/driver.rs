@@ -18,7 +18,7 @@ use accord_keys::id::CertificateId;
 use accord_keys::secret::Signer;
 use accord_keys::time::WallSeconds;
 use accord_protocol::bundle::Answer;
-use accord_protocol::bureau::{Bureau, Identity, OpenError};
+use accord_protocol::bureau::{Bureau, Identity, OpenError, Opening};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::intake::{DocState, Done, LoadError};
@@ -840,11 +840,16 @@ fn seed() -> Result<[u8; 32], DriverError> {
 }
 
 fn open_bureau(parts: &Parts) -> Result<Bureau, DriverError> {
-    let mut rows = Vec::new();
-    for table in Table::ALL {
-        rows.extend(parts.store.scan(table)?.into_iter().map(|(key, value)| (table, key, value)));
+    let mut opening = Opening::default();
+    let mut take = |table, key, value| opening.take(table, key, value).map_err(OpenError::from);
+    for table in Table::ALL.into_iter().filter(|table| *table != Table::Documents) {
+        for (key, value) in parts.store.scan(table)? {
+            take(table, key, value)?;
+        }
     }
-    let mut bureau = Bureau::open(parts.clock.now(), parts.identity.clone(), rows)?;
+    // As many as there are documents: never all of them as rows at once.
+    parts.store.each(Table::Documents, &mut |key, value| Ok::<_, DriverError>(take(Table::Documents, key, value)?))?;
+    let mut bureau = Bureau::opened(parts.clock.now(), parts.identity.clone(), opening)?;
     bureau.raise_sequence(parts.store.sequence());
     Ok(bureau)
 }

@@ -306,15 +306,29 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn scan(&self, table: Table) -> Result<Vec<Row>, StoreError> {
-        self.usable()?;
         let mut all = Vec::new();
-        let walked = self.index.walk(&[table as u8], &[table as u8], &mut |_, row| {
-            all.push(self.value(table as u8, &row)?);
-            Ok(true)
-        });
-        walked.map_err(Unusable::fatal)??;
+        self.each(table, &mut |key, value| {
+            all.push((key, value));
+            Ok(())
+        })?;
         all.sort();
         Ok(all)
+    }
+
+    /// Hands over the rows of a table one by one, in no order that means anything: so that they need not all lie in memory.
+    ///
+    /// # Errors
+    /// As [`Store::get`], and what `take` answers.
+    pub fn each<E: From<StoreError>>(&self, table: Table, take: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        self.usable()?;
+        let mut refused = None;
+        let walked = self.index.walk(&[table as u8], &[table as u8], &mut |_, row| {
+            let (key, value) = self.value(table as u8, &row)?;
+            refused = take(key, value).err();
+            Ok(refused.is_none())
+        });
+        walked.map_err(Unusable::fatal)??;
+        refused.map_or(Ok(()), Err)
     }
 
     /// The items of a document with a sequence above `after`, in order.

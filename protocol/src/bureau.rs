@@ -77,7 +77,7 @@ use accord_keys::seal::Verified;
 use accord_keys::secret::Signer;
 
 pub use found::{FoundError, FoundPlan, Founded, LaptopPlan, found, found_laptop};
-pub use open::OpenError;
+pub use open::{OpenError, Opening};
 pub use rows::RowError;
 pub use turn::AccountLine;
 
@@ -163,7 +163,6 @@ pub struct Bureau {
     unlocked: BTreeMap<CertificateId, Unlocked>,
     invites: BTreeMap<TransportKey, InviteRow>,
     documents: Documents,
-    by_seq: BTreeMap<u64, DocumentId>,
     bodies: BTreeMap<DocumentId, DocState>,
     used: VecDeque<DocumentId>,
     cannot_load: BTreeMap<DocumentId, String>,

@@ -9,7 +9,9 @@
 //! body: epoch u64 ‖ place (64) ‖ count u32 ‖ (document ‖ key).. ‖ count u32 ‖ purged document..
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+mod keys;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use accord_protocol::id::DocumentId;
@@ -22,6 +24,7 @@ use super::disk::Disk;
 use super::error::{Damage, StoreError, is_full};
 use super::journal::fatal;
 use super::place::Place;
+use keys::Keys;
 
 /// The keyring's file.
 pub const FILE: &str = "keyring";
@@ -50,7 +53,7 @@ pub struct Keyring {
     generation: u64,
     /// Keys up to this place of the journal are in the file.
     pub through: Place,
-    keys: BTreeMap<DocumentId, Subkey>,
+    keys: Keys,
     purged: Arc<BTreeSet<DocumentId>>,
     condemned: BTreeSet<DocumentId>,
     dirty: bool,
@@ -70,7 +73,7 @@ impl Keyring {
             epoch: 1,
             generation: 0,
             through,
-            keys: BTreeMap::new(),
+            keys: Keys::default(),
             purged: Arc::default(),
             condemned: BTreeSet::new(),
             dirty: true,
@@ -179,10 +182,8 @@ impl Keyring {
         let mut from = Reader(&plain);
         let fields = |from: &mut Reader<'_>| {
             let (epoch, through) = (from.u64()?, Place::decode(from)?);
-            let mut keys = BTreeMap::new();
-            for _ in 0..from.u32()? {
-                keys.insert(DocumentId(from.array()?), Subkey::new(from.array()?));
-            }
+            let count = usize::try_from(from.u32()?).ok().filter(|count| *count <= from.0.len() / 64)?;
+            let keys = Keys::of((0..count).map(|_| Some((DocumentId(from.array()?), Subkey::new(from.array()?)))))?;
             let mut purged = BTreeSet::new();
             for _ in 0..from.u32()? {
                 purged.insert(DocumentId(from.array()?));
@@ -222,7 +223,7 @@ impl Keyring {
 
     /// Documents that have a key.
     pub fn documents(&self) -> impl Iterator<Item = &DocumentId> {
-        self.keys.keys()
+        self.keys.iter().map(|(document, _)| document)
     }
 
     /// A document's key.
@@ -297,10 +298,8 @@ impl Keyring {
             self.ring = Subkey::new(random.take()?);
             self.epoch += 1;
             self.scrub = true;
-            for document in std::mem::take(&mut self.condemned) {
-                self.keys.remove(&document);
-                Arc::make_mut(&mut self.purged).insert(document);
-            }
+            self.keys.forget(&self.condemned);
+            Arc::make_mut(&mut self.purged).extend(std::mem::take(&mut self.condemned));
         }
         self.generation += 1;
         self.through = through;
@@ -367,7 +366,7 @@ impl Keyring {
         body.extend_from_slice(&self.epoch.to_be_bytes());
         self.through.encode(&mut body);
         body.extend_from_slice(&(self.keys.len() as u32).to_be_bytes());
-        for (document, key) in &self.keys {
+        for (document, key) in self.keys.iter() {
             body.extend_from_slice(document.as_bytes());
             body.extend_from_slice(key.expose());
         }

@@ -3,12 +3,15 @@
 //!
 //! A document at rest is a row of bytes here (`packed`), as long as what it says; its [`Summary`] is made of it when somebody asks, which takes
 //! less than a microsecond. What is asked of all documents at once reads a [`Line`], which allocates nothing.
+//!
+//! The order in which documents changed here keeps of each the beginning of its id only: the document is the one beginning so whose newest change
+//! is at that place. Ids are hashes, and whoever makes two that begin alike gains a second look.
 
 mod packed;
 mod words;
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, RangeFrom};
+use std::ops::{Bound, Deref, RangeFrom};
 use std::sync::Arc;
 
 use self::packed::{Head, Packed};
@@ -25,29 +28,51 @@ enum Slot {
     Whole(Arc<Summary>),
 }
 
+/// Bytes of an id that find it.
+const BEGINNING: usize = 8;
+
+fn beginning(document: &DocumentId) -> [u8; BEGINNING] {
+    *document.0.first_chunk().expect("an id is longer")
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Documents {
     rows: BTreeMap<DocumentId, Slot>,
+    /// By the sequence of the newest change: the beginning of the id.
+    by_seq: BTreeMap<u64, [u8; BEGINNING]>,
     words: Words,
     owned: BTreeMap<BureauId, u64>,
     changes: u64,
     sum: [u8; 32],
 }
 
-impl Documents {
-    /// As they are read. The map is built at once: filled line by line it would stay half empty.
-    pub fn read<E>(summaries: impl Iterator<Item = Result<Summary, E>>) -> Result<Self, E> {
-        let mut out = Self::default();
-        let rows = summaries.map(|summary| {
-            let summary = summary?;
-            Ok((summary.document, out.slot(summary)))
-        });
-        let rows: BTreeMap<DocumentId, Slot> = rows.collect::<Result<_, E>>()?;
-        out.rows = rows;
-        Ok(out)
+/// Summaries on their way from the store: each is packed as it comes.
+#[derive(Default)]
+pub struct Reading {
+    documents: Documents,
+    rows: Vec<(DocumentId, Slot)>,
+}
+
+impl Reading {
+    /// One more, of a document that did not come before.
+    pub fn take(&mut self, summary: Summary) {
+        let document = summary.document;
+        let slot = self.documents.slot(summary);
+        self.rows.push((document, slot));
     }
 
+    /// All of them. The maps are built at once: filled line by line they would stay half empty.
+    pub fn finish(self) -> Documents {
+        let mut documents = self.documents;
+        documents.rows = self.rows.into_iter().collect();
+        let places: BTreeMap<u64, [u8; BEGINNING]> = documents.values().map(|line| (line.newest_seq, beginning(&line.document))).collect();
+        documents.by_seq = places;
+        documents
+    }
+}
+
+impl Documents {
     /// The place of a summary in memory; it is counted.
     fn slot(&mut self, summary: Summary) -> Slot {
         *self.owned.entry(summary.owner).or_default() += 1;
@@ -70,6 +95,10 @@ impl Documents {
     /// Puts a summary in the place of the one before.
     pub fn insert(&mut self, document: DocumentId, summary: Summary) {
         let before = self.line(&document).map(|line| *line);
+        if let Some(before) = &before {
+            self.by_seq.remove(&before.newest_seq);
+        }
+        self.by_seq.insert(summary.newest_seq, beginning(&document));
         let slot = self.slot(summary);
         self.rows.insert(document, slot);
         if let Some(before) = before {
@@ -81,6 +110,7 @@ impl Documents {
     pub fn remove(&mut self, document: &DocumentId) -> Option<Arc<Summary>> {
         let gone = self.get(document)?;
         self.rows.remove(document);
+        self.by_seq.remove(&gone.newest_seq);
         self.discount(&Head::of(&gone));
         Some(gone)
     }
@@ -135,6 +165,40 @@ impl Documents {
     /// Those from an id on, ascending.
     pub fn range(&self, from: RangeFrom<DocumentId>) -> impl Iterator<Item = Line<'_>> {
         self.rows.range(from).map(|(document, slot)| Line::of(*document, slot, &self.words))
+    }
+
+    /// In the order of their newest change, those that changed after a place in our sequence.
+    pub fn after(&self, seq: u64) -> impl DoubleEndedIterator<Item = Line<'_>> {
+        let later = self.by_seq.range((Bound::Excluded(seq), Bound::Unbounded));
+        later.filter_map(|(seq, begins)| self.at(*seq, begins))
+    }
+
+    /// The newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = Line<'_>> {
+        self.by_seq.iter().rev().filter_map(|(seq, begins)| self.at(*seq, begins))
+    }
+
+    /// The first of those, with its place.
+    pub fn first_after(&self, seq: u64) -> Option<(u64, DocumentId)> {
+        self.after(seq).next().map(|line| (line.newest_seq, line.document))
+    }
+
+    /// Whether any changed after a place in our sequence.
+    pub fn any_after(&self, seq: u64) -> bool {
+        self.newest_seq().is_some_and(|newest| newest > seq)
+    }
+
+    /// Where the newest change of all stands in our sequence.
+    pub fn newest_seq(&self) -> Option<u64> {
+        self.by_seq.keys().next_back().copied()
+    }
+
+    fn at(&self, seq: u64, begins: &[u8; BEGINNING]) -> Option<Line<'_>> {
+        let mut lowest = [0; 32];
+        lowest[..BEGINNING].copy_from_slice(begins);
+        let like = self.range(DocumentId(lowest)..).take_while(|line| line.document.0.starts_with(begins));
+        let mut found = like.filter(|line| line.newest_seq == seq);
+        found.next()
     }
 
     /// How many documents of a bureau are here.
@@ -203,6 +267,14 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Whether it may have ended, or somebody may have been cut.
+    pub fn may_be_over(&self) -> bool {
+        match &self.0 {
+            Lies::Packed(packed) => packed.is_over(),
+            Lies::Whole(..) => true,
+        }
+    }
+
     /// Whether it is any matter of a bureau's: the check lets nothing go to any other.
     pub fn concerns(&self, bureau: &BureauId) -> bool {
         self.owner == *bureau || self.holder(bureau).is_some()
@@ -231,5 +303,66 @@ impl Deref for Line<'_> {
 fn toggle(sum: &mut [u8; 32], entry: &Digest) {
     for (byte, other) in sum.iter_mut().zip(entry.0) {
         *byte ^= other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bureau::rows::tests::plain;
+
+    /// A summary of a document whose id begins like those of all the others with this first byte.
+    fn one(first: u8, number: u8, newest_seq: u64) -> Summary {
+        let mut id = [first; 32];
+        id[31] = number;
+        Summary { document: DocumentId(id), newest_seq, ..plain(u64::from(number)) }
+    }
+
+    fn order(documents: &Documents) -> Vec<(u64, u8)> {
+        documents.after(0).map(|line| (line.newest_seq, line.document.0[31])).collect()
+    }
+
+    #[test]
+    fn documents_stand_in_the_order_of_their_newest_change_though_their_ids_begin_alike() {
+        let mut documents = Documents::default();
+        for (at, number) in [4, 1, 3, 2, 5].into_iter().enumerate() {
+            let summary = one(u8::from(number == 5), number, at as u64 + 1);
+            documents.insert(summary.document, summary);
+        }
+        assert_eq!(order(&documents), [(1, 4), (2, 1), (3, 3), (4, 2), (5, 5)]);
+        // One changes, one goes.
+        let changed = one(0, 1, 6);
+        documents.insert(changed.document, changed);
+        documents.remove(&one(0, 3, 3).document).expect("it was here");
+        assert_eq!(order(&documents), [(1, 4), (4, 2), (5, 5), (6, 1)]);
+        assert!(documents.newest_first().map(|line| line.newest_seq).eq([6, 5, 4, 1]));
+        assert!(documents.after(4).map(|line| line.newest_seq).eq([5, 6]));
+        assert_eq!((documents.newest_seq(), documents.any_after(5), documents.any_after(6)), (Some(6), true, false));
+        // The same, read at a start.
+        let mut reading = Reading::default();
+        documents.newest_first().for_each(|line| reading.take(Summary::clone(&line.summary())));
+        let read = reading.finish();
+        assert_eq!((order(&read), read.sum(), read.changes()), (order(&documents), documents.sum(), documents.changes()));
+    }
+
+    #[test]
+    fn what_was_given_is_noted_once_and_of_plain_and_other_documents_alike() {
+        let (plain, mut rare) = (one(0, 1, 1), one(1, 2, 2));
+        std::sync::Arc::make_mut(&mut rare.rights)
+            .note_denied(crate::access::log::Subject::Bureau(BureauId([3; 32])), crate::agreement::Verb::Read);
+        let mut documents = Documents::default();
+        for summary in [&plain, &rare] {
+            documents.insert(summary.document, summary.clone());
+        }
+        let kinds: Vec<bool> = documents.rows.values().map(|slot| matches!(slot, Slot::Packed(_))).collect();
+        assert_eq!(kinds, [true, false]);
+        for mut summary in [plain, rare] {
+            let partner = BureauId([9; 32]);
+            summary.given.insert(partner, ());
+            let noted = documents.note_given(&summary.document, partner).expect("it was not known");
+            assert_eq!((&*noted, &*documents.here(&summary.document)), (&summary, &summary));
+            assert_eq!(documents.note_given(&summary.document, partner), None);
+        }
+        assert_eq!(documents.note_given(&DocumentId([7; 32]), BureauId([9; 32])), None);
     }
 }

@@ -7,7 +7,7 @@
 //!               Push(mark) -> durable there -> Ack(mark); the cursor inside the push is what the receiver returns next time
 //!               quiet for 2 s -> Equality(sum, count) -> same: done; not: Symbols, Differs (or Tips both ways) -> Push what differs -> Equality again
 //! ```
-//! A sender walks its own sequence (`by_seq`), so the cost of a reconnect is what changed, not what exists. Permits are asked for anew at
+//! A sender walks its own sequence (`Documents::after`), so the cost of a reconnect is what changed, not what exists. Permits are asked for anew at
 //! every push and carry the policy epoch; the driver drops frames whose epoch has passed. A bureau without an agreement in force hears
 //! roots, revocations and the agreement exchange, and not one byte of a document ([`gate`]).
 

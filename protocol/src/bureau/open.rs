@@ -7,12 +7,13 @@ use accord_keys::directory::Directory;
 use thiserror::Error;
 
 use super::cuts::Cuts;
+use super::documents::Reading;
 use super::ledger::Ledgers;
 use super::links::{AcknowledgedRow, open_homeward, open_progress};
 use super::memory::Memory;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
-use super::{Bureau, Documents, Identity};
+use super::{Bureau, Identity};
 use crate::access::pass::PassBook;
 use crate::agreement::compact::CompactBook;
 use crate::agreement::exchange::AgreementBook;
@@ -39,19 +40,52 @@ pub enum OpenError {
 /// Key and value of a row.
 type KeyValue = (Vec<u8>, Vec<u8>);
 
+/// The rows of a store on their way to a [`Bureau`]. What a row says of a document is packed as it comes: there may be a million of them.
+#[derive(Default)]
+pub struct Opening {
+    tables: BTreeMap<Table, Vec<KeyValue>>,
+    documents: Reading,
+}
+
+impl Opening {
+    /// Takes in one row. They may come in any order, each once.
+    ///
+    /// # Errors
+    /// [`RowError`] for a document's row that cannot be read; other tables are read at the end.
+    pub fn take(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) -> Result<(), RowError> {
+        if table == Table::Documents {
+            self.documents.take(Summary::from_bytes(DocumentId(id("documents", &key)?), &value)?);
+        } else {
+            self.tables.entry(table).or_default().push((key, value));
+        }
+        Ok(())
+    }
+}
+
+fn id(table: &'static str, key: &[u8]) -> Result<[u8; 32], RowError> {
+    <[u8; 32]>::try_from(key).map_err(|_| RowError { table, why: "key is not 32 bytes".into() })
+}
+
 impl Bureau {
     /// The node as its store left it. `rows` are all rows of all tables, in any order.
     ///
     /// # Errors
     /// [`OpenError`] when the rows are not this node's.
     pub fn open(now: Now, identity: Identity, rows: Vec<(Table, Vec<u8>, Vec<u8>)>) -> Result<Self, OpenError> {
-        let mut tables: BTreeMap<Table, Vec<KeyValue>> = BTreeMap::new();
+        let mut opening = Opening::default();
         for (table, key, value) in rows {
-            tables.entry(table).or_default().push((key, value));
+            opening.take(table, key, value)?;
         }
+        Self::opened(now, identity, opening)
+    }
+
+    /// As [`Bureau::open`], of rows that came one by one.
+    ///
+    /// # Errors
+    /// As [`Bureau::open`].
+    pub fn opened(now: Now, identity: Identity, opening: Opening) -> Result<Self, OpenError> {
+        let Opening { mut tables, documents } = opening;
         let mut take = |table| tables.remove(&table).unwrap_or_default();
-        let id =
-            |table: &'static str, key: &[u8]| <[u8; 32]>::try_from(key).map_err(|_| RowError { table, why: "key is not 32 bytes".into() });
 
         let mut directory = Directory::new(identity.network);
         let mut contacts = BTreeMap::new();
@@ -155,11 +189,7 @@ impl Bureau {
         for (key, value) in take(Table::Devices) {
             invites.insert(TransportKey(id("devices", &key)?), read("devices", &value)?);
         }
-        // Each is packed as it is read: as rows and as summaries they are never all here at once.
-        let one = |(key, value): KeyValue| Summary::from_bytes(DocumentId(id("documents", &key)?), &value);
-        let mut documents = Documents::read(take(Table::Documents).into_iter().map(one))?;
-        // Collected at once: line by line a tree map would be left half empty, for good.
-        let mut by_seq: BTreeMap<u64, DocumentId> = documents.values().map(|line| (line.newest_seq, line.document)).collect();
+        let mut documents = documents.finish();
         let mut reached: BTreeMap<TransportKey, Reached> = BTreeMap::new();
         let mut going = BTreeMap::new();
         for (key, value) in take(Table::Acknowledged) {
@@ -188,14 +218,13 @@ impl Bureau {
             events.insert(position, row.view(position));
         }
 
-        let sequence = by_seq.keys().next_back().copied().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
+        let sequence = documents.newest_seq().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
         let summaries = documents.values().map(|line| (line.owner, line.document, line.newest_seq));
         let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), summaries)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         let gone: Vec<DocumentId> = documents.values().map(|line| line.document).filter(|id| retention.is_erased(id)).collect();
         gone.iter().for_each(|document| drop(documents.remove(document)));
-        by_seq.retain(|_, document| !retention.is_erased(document));
         let held = |bureau: &BureauId| if *bureau == identity.bureau { documents.len() as u64 } else { documents.owned_by(bureau) };
         let parts = super::parts::Parts::open(take(Table::Parts))?;
         let progress = open_progress(going, &local, held);
@@ -232,7 +261,6 @@ impl Bureau {
             retention,
             confirmed_roots,
             documents,
-            by_seq,
             bodies: BTreeMap::new(),
             used: VecDeque::new(),
             cannot_load: BTreeMap::new(),

@@ -29,7 +29,7 @@ impl Bureau {
     /// Documents with held work that waits, newest first.
     pub(super) fn held_list(&self, turn: &Turn, person: Option<&str>) -> View {
         let mut listed = self.listed(turn, person);
-        let waiting = self.by_seq.values().rev().filter_map(|id| self.documents.line(id)).filter(|line| line.held > 0);
+        let waiting = self.documents.newest_first().filter(|line| line.held > 0);
         let lines = waiting.map(|line| line.summary()).filter_map(|summary| self.line_seen(&summary, listed(&summary)));
         let documents = lines.map(|line| HeldDocumentView { line, entries: Vec::new() });
         View::Held { documents: documents.collect() }

@@ -278,7 +278,6 @@ impl Bureau {
         self.retention.tombs.insert(document, row);
         turn.step.purges.push(document);
         self.destroy_files(turn, document);
-        self.by_seq.remove(&summary.newest_seq);
         self.bodies.remove(&document);
         self.shelf.remove(&document);
         self.cited.remove(&document);

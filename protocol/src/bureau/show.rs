@@ -1,7 +1,6 @@
 //! Answers for people: names resolved, state as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use accord_keys::certificate::MemberKind;
@@ -346,7 +345,7 @@ impl Bureau {
         }
         // What lies behind this was delivered, but for what was declined: nobody looks through it to say that nothing is on its way.
         let far = self.delivered_through(bureau);
-        let beyond = self.by_seq.range((Bound::Excluded(far), Bound::Unbounded)).filter_map(|(_, id)| self.documents.line(id));
+        let beyond = self.documents.after(far);
         let declined: BTreeSet<DocumentId> =
             self.links.values().filter(|link| link.is_with(bureau)).flat_map(|link| link.declined().copied()).collect();
         let declined = declined.iter().filter_map(|id| self.documents.line(id)).filter(|line| line.newest_seq <= far);
@@ -409,8 +408,7 @@ impl Bureau {
 
     pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind]) -> View {
         let mut listed = self.listed(turn, person);
-        let documents = self.by_seq.values().rev().filter_map(|id| self.documents.line(id));
-        let documents = documents.filter(|line| kinds.contains(&line.kind)).map(|line| line.summary());
+        let documents = self.documents.newest_first().filter(|line| kinds.contains(&line.kind)).map(|line| line.summary());
         View::Documents { documents: documents.filter_map(|summary| self.line_seen(&summary, listed(&summary))).collect() }
     }
 
@@ -518,7 +516,7 @@ impl Bureau {
         if found.is_some_and(|found| self.documents.contains_key(&found)) {
             return found;
         }
-        let found = self.by_seq.range(through + 1..).map(|(_, document)| *document).find(|document| cited.is(document));
+        let found = self.documents.after(through).map(|line| line.document).find(|document| cited.is(document));
         self.cited.insert(by, (self.sequence, found));
         found
     }
@@ -675,7 +673,7 @@ impl Bureau {
         let own = self.identity.bureau;
         let registrar = self.registrar_epoch().is_some();
         let mut listed = self.listed(turn, person);
-        let newest = self.by_seq.values().rev().filter_map(|id| self.documents.get(id)).take(INBOX_DOCUMENTS);
+        let newest = self.documents.newest_first().map(|line| line.summary()).take(INBOX_DOCUMENTS);
         let seen = newest.map(move |summary| (listed(&summary), summary)).filter(|(seen, _)| *seen != Seen::Not);
         seen.flat_map(move |(seen, summary)| {
             let here = summary.owner == own && registrar;

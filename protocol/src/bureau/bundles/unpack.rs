@@ -172,8 +172,8 @@ impl Bureau {
         let body = unpacking.statement.body();
         let peer = Peer::new(body.certificate, body.from);
         let reached = self.reached.get(&transport).copied().unwrap_or_default();
-        let unsent = |(seq, document): (&u64, &DocumentId)| !unpacking.link.brought_here(*seq) && self.waits_for(turn, &peer, document);
-        let waits = unpacking.pending || self.by_seq.range(reached.walked + 1..).any(unsent);
+        let unsent = |line: Line<'_>| !unpacking.link.brought_here(line.newest_seq) && self.waits_for(turn, &peer, &line.document);
+        let waits = unpacking.pending || self.documents.after(reached.walked).any(unsent);
         if waits || reached.walked >= self.sequence || self.memory.is_catching() {
             return;
         }

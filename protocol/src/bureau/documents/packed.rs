@@ -130,11 +130,17 @@ impl Head {
     }
 }
 
-/// Whether everything of a summary has a place in a row: no consents, no denials, no lost grants.
+/// Lines of bureaus in one row: reading it and looking somebody up in it cost as much as it has. Of a document that is given to more of them there is
+/// a summary, made once.
+const LINES_MAX: usize = 32;
+
+/// Whether everything of a summary has a place in a row: few lines, no consents, no denials, no lost grants.
 fn is_plain(summary: &Summary) -> bool {
     let rights = &*summary.rights;
+    let lines = rights.bureaus.len() + rights.until_end.len() + rights.parted.len() + summary.contributors.len() + summary.given.len();
     let no_consents = |held: &SharedMap<BureauId, Held>| held.iter().all(|(_, held)| held.consents.is_empty());
-    summary.lost.is_empty()
+    lines <= LINES_MAX
+        && summary.lost.is_empty()
         && !rights.denies_anybody()
         && no_consents(&rights.bureaus)
         && no_consents(&rights.until_end)
@@ -443,6 +449,11 @@ impl<'a> Packed<'a> {
     /// Whether what somebody holds may end by itself.
     pub fn may_end(&self) -> bool {
         self.flags & ENDS != 0
+    }
+
+    /// Whether it ended, or somebody was cut.
+    pub fn is_over(&self) -> bool {
+        self.flags & OVER != 0
     }
 
     /// What it is called in the books.

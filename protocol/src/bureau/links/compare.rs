@@ -189,12 +189,8 @@ impl Bureau {
 
     pub(in crate::bureau) fn send_tips(&mut self, turn: &mut Turn, id: LinkId) {
         let link = &self.links[&id];
-        let lines: Vec<TipLine> = self
-            .documents
-            .values()
-            .filter(|line| self.in_view(turn, link, &line.summary()))
-            .map(|summary| TipLine { document: summary.document, entry: summary.entry })
-            .collect();
+        let view = self.view_of(turn, link);
+        let lines: Vec<TipLine> = view.map(|summary| TipLine { document: summary.document, entry: summary.entry }).collect();
         let mut pages: Vec<Vec<TipLine>> = lines.chunks(limits::TIPS_PAGE).map(<[TipLine]>::to_vec).collect();
         if pages.is_empty() {
             pages.push(Vec::new());
@@ -234,7 +230,7 @@ impl Bureau {
         let peer = link.peer.expect("checked by message()");
         let link = &self.links[&id];
         let (mut alike, mut differing) = (0, Vec::new());
-        for summary in self.documents.values().filter(|line| self.in_view(turn, link, &line.summary())) {
+        for summary in self.view_of(turn, link) {
             if heard.get(&summary.document) == Some(&summary.entry) {
                 alike += 1;
             } else {

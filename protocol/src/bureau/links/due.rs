@@ -308,7 +308,7 @@ impl Bureau {
             return mark.into_iter().for_each(|mark| self.send(turn, id, &Message::Mark(mark), false));
         }
         let link = &self.links[&id];
-        let walked = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
+        let walked = link.whole.is_empty() && !self.documents.any_after(link.walked);
         if link.in_flight.is_empty() && !walked && link.peer.is_some_and(|peer| self.silence(&peer.bureau).is_none()) {
             return; // Documents are on their way from the disk.
         }

@@ -106,7 +106,7 @@ impl Bureau {
             }
         }
         let link = &self.links[&id];
-        let walked = link.whole.is_empty() && link.partial.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
+        let walked = link.whole.is_empty() && link.partial.is_empty() && !self.documents.any_after(link.walked);
         walked && !link.has_dues() && !link.dues.has_later() && link.dues.newest_mark().is_none() && self.silence(&peer.bureau).is_none()
     }
 

@@ -249,7 +249,7 @@ impl Bureau {
         let course = self.progress.get(&transport).and_then(|progress| progress.sending.as_ref());
         if !link.count.on {
             let most = usize::try_from(limits::PROGRESS_DOCUMENTS_MIN).expect("a small number");
-            let many = link.whole.len() + self.by_seq.range(link.walked + 1..).take(most).count() >= most;
+            let many = link.whole.len() + self.documents.after(link.walked).take(most).count() >= most;
             let runs = course.is_some_and(Course::runs);
             if !many && !runs {
                 return;
@@ -267,12 +267,13 @@ impl Bureau {
         let link = &self.links[&id];
         let (from, at) = (link.count.from, link.count.at);
         let (mut seen, mut until, mut left, mut more, mut again) = (0, link.count.until, 0, 0, 0);
-        for (seq, document) in self.by_seq.range(until + 1..).take(limits::PROGRESS_COUNTED_AT_ONCE) {
-            (seen, until) = (seen + 1, *seq);
-            if self.will_go(turn, link, document) {
-                more += u64::from(*seq <= from);
-                again += u64::from(*seq > from && *seq <= at);
-                left += u64::from(*seq > link.walked);
+        for line in self.documents.after(until).take(limits::PROGRESS_COUNTED_AT_ONCE) {
+            let seq = line.newest_seq;
+            (seen, until) = (seen + 1, seq);
+            if self.will_go(turn, link, &line.document) {
+                more += u64::from(seq <= from);
+                again += u64::from(seq > from && seq <= at);
+                left += u64::from(seq > link.walked);
             }
         }
         let head = self.sequence;

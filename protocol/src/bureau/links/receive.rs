@@ -608,11 +608,7 @@ impl Bureau {
         let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);
         let newly: BTreeSet<BureauId> =
             summary.granted_seq.keys().filter(|bureau| before.is_none_or(|before| !let_in(before, bureau))).copied().collect();
-        if let Some(before) = before {
-            self.by_seq.remove(&before.newest_seq);
-        }
         turn.put(Table::Documents, &document.0, summary.to_bytes());
-        self.by_seq.insert(summary.newest_seq, document);
         let owner = summary.owner;
         // A link whose view this is not hears nothing of it: not even when it is quiet.
         let seen_before: BTreeSet<LinkId> = match before {

@@ -28,8 +28,7 @@ impl Bureau {
     /// The view of a link under the key of a repair.
     fn items_of(&self, turn: &Turn, id: LinkId, key: &Key) -> BTreeMap<Item, DocumentId> {
         let link = &self.links[&id];
-        let view = self.documents.values().filter(|line| self.in_view(turn, link, &line.summary()));
-        view.map(|summary| (key.item(&summary.entry), summary.document)).collect()
+        self.view_of(turn, link).map(|summary| (key.item(&summary.entry), summary.document)).collect()
     }
 
     /// Begins a repair. At least as many documents differ as one side has more; mostly it is little more.

@@ -121,8 +121,8 @@ impl Bureau {
             }
             let (document, walk_to) = match link.whole.first() {
                 Some(document) => (*document, None),
-                None => match self.by_seq.range(link.walked + 1..).next() {
-                    Some((seq, document)) => (*document, Some(*seq)),
+                None => match self.documents.first_after(link.walked) {
+                    Some((seq, document)) => (document, Some(seq)),
                     None => {
                         let head = self.sequence;
                         let link = self.links.get_mut(&id).expect("present above");
@@ -203,12 +203,11 @@ impl Bureau {
 
     pub(in crate::bureau) fn want_ahead(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
         let link = &self.links[&id];
-        let next = link.whole.iter().chain(self.by_seq.range(link.walked + 1..).map(|(_, document)| document));
+        let next = link.whole.iter().copied().chain(self.documents.after(link.walked).map(|line| line.document));
         let missing: Vec<DocumentId> = next
-            .filter(|document| !self.bodies.contains_key(*document) && !self.shelf.holds(document))
+            .filter(|document| !self.bodies.contains_key(document) && !self.shelf.holds(document))
             .filter(|document| self.may_send(turn, peer, document).is_ok())
             .take(WANT_AHEAD)
-            .copied()
             .collect();
         for document in missing {
             self.want_to_send(turn, document);
@@ -364,13 +363,13 @@ impl Bureau {
                 let link = self.links.get_mut(&id).expect("present while pumping");
                 link.sent.insert(document, newest);
                 // Once this is there, everything is: the next walk begins behind it all, and so does what is sent of each document.
-                let all = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none() && link.late_from.is_none();
+                let all = link.whole.is_empty() && !self.documents.any_after(link.walked) && link.late_from.is_none();
                 if all { Reached { base: self.sequence, walked: self.sequence } } else { link.reached() }
             }
         };
         // The cursor says "all before this is with you": only the last push of a document may carry it, and in a long row only some do.
         let link = &self.links[&id];
-        let last_for_now = link.whole.is_empty() && self.by_seq.range(link.walked + 1..).next().is_none();
+        let last_for_now = link.whole.is_empty() && !self.documents.any_after(link.walked);
         // One just went along: the burst it belonged to gets one at its end.
         let rests = link.cursor_given.map(|at| at.plus(limits::CURSOR_REST_MS)).filter(|until| turn.now.mono < *until);
         // In a bundle it comes behind everything.
@@ -425,7 +424,7 @@ impl Bureau {
         document: &DocumentId,
         walk_to: Option<u64>,
     ) -> Option<access::Parting> {
-        let summary = self.documents.get(document)?;
+        let summary = self.documents.line(document).filter(Line::may_be_over)?.summary();
         let parting = access::parting(&summary.facts(), self.identity.bureau, peer.bureau)?;
         let news = summary.parted_seq.get(&peer.bureau).is_some_and(|seq| *seq > link.base) && !link.parted.contains(document);
         let news = news && summary.given.contains(&peer.bureau);

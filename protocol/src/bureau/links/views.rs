@@ -254,6 +254,14 @@ impl Bureau {
         sum.told()
     }
 
+    /// The documents of which a link's view consists, one after the other.
+    pub(super) fn view_of(&self, turn: &Turn, link: &Link) -> impl Iterator<Item = std::sync::Arc<Summary>> {
+        let peer = link.peer.map(|peer| peer.bureau);
+        let concerns = move |line: &Line<'_>| link.own || peer.is_some_and(|peer| line.concerns(&peer));
+        let meant = self.documents.values().filter(concerns).map(|line| line.summary());
+        meant.filter(|summary| self.in_view(turn, link, summary))
+    }
+
     /// The same by asking of every document.
     fn walked_sum(&self, turn: &Turn, link: &Link) -> (Digest, u64) {
         let Some(peer) = link.peer else { return (Digest([0; 32]), 0) };
@@ -267,7 +275,7 @@ impl Bureau {
     pub(super) fn unnoted(&self, turn: &Turn, id: LinkId, meant: impl Fn(&Summary) -> bool) -> Vec<DocumentId> {
         let link = &self.links[&id];
         let Some(peer) = link.peer.filter(|_| !link.own) else { return Vec::new() };
-        let is_ours = |line: &Line<'_>| line.owner == self.identity.bureau && !line.is_given(&peer.bureau);
+        let is_ours = |line: &Line<'_>| line.owner == self.identity.bureau && line.concerns(&peer.bureau) && !line.is_given(&peer.bureau);
         let is_meant = |line: Line<'_>| {
             let summary = is_ours(&line).then(|| line.summary())?;
             (meant(&summary) && self.in_view(turn, link, &summary)).then_some(summary.document)
