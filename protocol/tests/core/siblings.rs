@@ -223,6 +223,36 @@ fn what_is_on_its_way_to_a_node_of_ones_own_stops_when_it_is_revoked() {
 }
 
 #[test]
+fn what_a_node_of_ones_own_says_it_holds_is_not_answered_once_it_is_revoked() {
+    for revoked in [false, true] {
+        let (mut county, _) = county();
+        for n in 0..8 {
+            county.open_case(A, &[B], &format!("case {n}"), "text");
+        }
+        county.heard = Some(Vec::new());
+        county.pass(60);
+        let said = county.heard.replace(Vec::new()).expect("it was listened");
+        let word = said.into_iter().rev().find_map(|(from, to, message)| match message {
+            Message::Equality { count, policy, .. } if (from, to) == (A2, A) => Some((count, policy)),
+            _ => None,
+        });
+        let (count, policy) = word.expect("they compared");
+        // Started anew, it has counted nothing yet: what the other says waits.
+        county.restart(A, &[A2]);
+        county.hand(A2, A, &Message::Equality { sum: accord_protocol::id::Digest([9; 32]), count, policy });
+        if revoked {
+            let node = county.nodes[A2].identity.certificate;
+            revoke(&mut county, node, RevocationClass::Compromised);
+        }
+        county.run();
+        let said = county.heard.take().expect("it was listened");
+        let lists = |message: &Message| matches!(message, Message::Symbols { .. } | Message::Tips { .. });
+        let listed = said.iter().any(|(from, to, message)| (*from, *to) == (A, A2) && lists(message));
+        assert_eq!(listed, !revoked, "what is held is listed to our own nodes and to no other");
+    }
+}
+
+#[test]
 fn what_a_compromised_key_wrote_is_not_let_in_though_it_was_receipted() {
     let (mut county, case) = county();
     apart(&mut county, &case, false);
