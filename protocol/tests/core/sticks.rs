@@ -86,13 +86,17 @@ fn what_was_written_while_suspended_in_a_case_both_hold_goes_by_stick_afterwards
     assert_eq!((view.changed, view.refused_count, view.noted), (1, 0, true), "{view:?}");
     exchange(&mut county, B, A);
     // What was passed over is brought once and forgotten when it arrived.
-    let left = |county: &County, at: usize| county.nodes[at].rows.keys().filter(|(_, key)| key.starts_with(b"left-of:")).count();
     assert_eq!((left(&county, A), left(&county, B)), (0, 0));
     assert_eq!(pack(&mut county, A, B).documents, 0);
 }
 
-#[test]
-fn what_a_link_passed_over_while_suspended_goes_by_stick_afterwards() {
+/// How many documents a node noted as passed over.
+fn left(county: &County, at: usize) -> usize {
+    county.nodes[at].rows.keys().filter(|(_, key)| key.starts_with(b"left-of:")).count()
+}
+
+/// A case of A that B holds by a link, and a note in it that the link passed over while the agreement was suspended.
+fn passed_over() -> (County, String, String) {
     let (mut county, [with_b, _]) = apart();
     let case = county.open_case(A, &[B], "title", "text");
     county.link(A, B, true);
@@ -100,6 +104,13 @@ fn what_a_link_passed_over_while_suspended_goes_by_stick_afterwards() {
     suspend(&mut county, &with_b);
     county.note(A, &case, "meanwhile");
     county.pass(60);
+    assert_eq!(left(&county, A), 1);
+    (county, with_b, case)
+}
+
+#[test]
+fn what_a_link_passed_over_while_suspended_goes_by_stick_afterwards() {
+    let (mut county, with_b, case) = passed_over();
     county.link(A, B, false);
     resume(&mut county, &with_b);
     exchange(&mut county, A, B);
@@ -108,19 +119,13 @@ fn what_a_link_passed_over_while_suspended_goes_by_stick_afterwards() {
 
 #[test]
 fn a_link_that_compared_leaves_nothing_to_be_brought_again() {
-    let (mut county, [with_b, _]) = apart();
-    let case = county.open_case(A, &[B], "title", "text");
-    county.link(A, B, true);
-    county.pass(60);
-    suspend(&mut county, &with_b);
-    county.note(A, &case, "meanwhile");
-    county.pass(60);
+    let (mut county, with_b, case) = passed_over();
     county.ask(A, Command::AgreementResume { id: with_b.clone(), notices: false });
     county.pass(60);
     county.asked(B, Some(OFFICER), false, Command::AgreementResume { id: with_b, notices: false }).expect("accepts");
     county.pass(120);
     assert!(alike(&county, A, B, &case));
-    assert!(!county.nodes[A].rows.keys().any(|(_, key)| key.starts_with(b"left-of:")));
+    assert_eq!(left(&county, A), 0);
     county.link(A, B, false);
     assert_eq!(pack(&mut county, A, B).documents, 0);
 }
