@@ -108,6 +108,9 @@ impl Drop for Background {
     }
 }
 
+/// Rows of a table whose values are read from the journal in one go: some 25 MiB of places.
+const READ_AT_ONCE: usize = 1 << 18;
+
 /// An open store.
 pub struct Store {
     setting: Setting,
@@ -321,14 +324,34 @@ impl Store {
     /// As [`Store::get`], and what `take` answers.
     pub fn each<E: From<StoreError>>(&self, table: Table, take: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         self.usable()?;
-        let mut refused = None;
+        let (mut refused, mut far) = (None, Vec::new());
         let walked = self.index.walk(&[table as u8], &[table as u8], &mut |_, row| {
-            let (key, value) = self.value(table as u8, &row)?;
-            refused = take(key, value).err();
+            match rows::read(&row).ok_or_else(|| Unusable("garbled table row".to_owned()).fatal())? {
+                (key, Value::Inline(value)) => refused = take(key, value).err(),
+                (key, Value::InJournal(span)) => far.push((span, key)),
+            }
+            if far.len() >= READ_AT_ONCE {
+                refused = self.each_far(table, &mut far, take).err();
+            }
             Ok(refused.is_none())
         });
         walked.map_err(Unusable::fatal)??;
-        refused.map_or(Ok(()), Err)
+        refused.map_or_else(|| self.each_far(table, &mut far, take), Err)
+    }
+
+    /// Hands over rows whose values lie in the journal, in the order in which they lie there: a disk that is not read yet gives them at its pace, not
+    /// at that of a seek for each.
+    fn each_far<E: From<StoreError>>(
+        &self,
+        table: Table,
+        far: &mut Vec<(place::Span, Vec<u8>)>,
+        take: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        far.sort_unstable_by_key(|(span, _)| (span.file, span.offset));
+        far.drain(..).try_for_each(|(span, key)| {
+            let value = self.far_value(table as u8, &key, &span)?;
+            take(key, value)
+        })
     }
 
     /// The items of a document with a sequence above `after`, in order.
@@ -804,12 +827,17 @@ impl Store {
             Value::Inline(value) => return Ok((key, value)),
             Value::InJournal(span) => span,
         };
-        let sealed = self.journal.read(&span)?;
-        let opened = self.blob_key(table, &key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, &key), &sealed, None));
-        let value = opened.ok_or_else(|| {
-            StoreError::damaged(&journal::file_name(span.file), span.offset, format!("a value of table {table} does not open"))
-        })?;
+        let value = self.far_value(table, &key, &span)?;
         Ok((key, value))
+    }
+
+    /// The value of a row that lies in the journal.
+    fn far_value(&self, table: u8, key: &[u8], span: &place::Span) -> Result<Vec<u8>, StoreError> {
+        let sealed = self.journal.read(span)?;
+        let opened = self.blob_key(table, key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, key), &sealed, None));
+        opened.ok_or_else(|| {
+            StoreError::damaged(&journal::file_name(span.file), span.offset, format!("a value of table {table} does not open"))
+        })
     }
 
     fn walk(&self, each: &mut dyn FnMut(&journal::Met) -> Result<bool, StoreError>) -> Result<(), StoreError> {

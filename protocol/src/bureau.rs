@@ -179,6 +179,8 @@ pub struct Bureau {
     progress: BTreeMap<TransportKey, links::Progress>,
     anchor_due: BTreeMap<DocumentId, MonoMillis>,
     anchored_at: BTreeMap<DocumentId, VecDeque<MonoMillis>>,
+    /// When those of more than a minute ago were last taken out.
+    anchored_looked: MonoMillis,
     /// How many anchors each partner's work hastened, and on which day.
     hastened: BTreeMap<BureauId, (u64, u32)>,
     cuts: cuts::Cuts,

@@ -256,6 +256,7 @@ impl Bureau {
             invites,
             anchor_due: BTreeMap::new(),
             anchored_at: BTreeMap::new(),
+            anchored_looked: now.mono,
             hastened: BTreeMap::new(),
             cuts,
             retention,

@@ -111,7 +111,11 @@ impl Bureau {
             self.anchor_due.remove(&document);
             self.anchor(turn, document);
         }
-        self.anchored_at.retain(|_, recent| recent.back().is_some_and(|at| at.plus(60_000) > now));
+        // Very many may be anchored within a minute: they are not looked through at every one of them.
+        if now >= self.anchored_looked.plus(1_000) {
+            self.anchored_looked = now;
+            self.anchored_at.retain(|_, recent| recent.back().is_some_and(|at| at.plus(60_000) > now));
+        }
     }
 
     /// Settles everything admitted in a document; adopts it first if nobody did, and heals its log if it forked. `true` when a record was

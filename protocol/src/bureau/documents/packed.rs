@@ -132,12 +132,12 @@ impl Head {
 
 /// Lines of bureaus in one row: reading it and looking somebody up in it cost as much as it has. Of a document that is given to more of them there is
 /// a summary, made once.
-const LINES_MAX: usize = 32;
+const LINES_MAX: usize = 128;
 
 /// Whether everything of a summary has a place in a row: few lines, no consents, no denials, no lost grants.
 fn is_plain(summary: &Summary) -> bool {
     let rights = &*summary.rights;
-    let lines = rights.bureaus.len() + rights.until_end.len() + rights.parted.len() + summary.contributors.len() + summary.given.len();
+    let lines = rights.bureaus.len() + rights.until_end.len() + rights.parted.len() + summary.contributors.len();
     let no_consents = |held: &SharedMap<BureauId, Held>| held.iter().all(|(_, held)| held.consents.is_empty());
     lines <= LINES_MAX
         && summary.lost.is_empty()

@@ -32,6 +32,8 @@ struct View {
     hours: (WallSeconds, Option<WallSeconds>),
     /// Where counting goes on; `None` when all are counted.
     next: Option<DocumentId>,
+    /// Some were counted.
+    begun: bool,
     sum: Sum,
     /// Of ours in it, what nobody noted as given.
     unnoted: BTreeSet<DocumentId>,
@@ -52,16 +54,30 @@ impl View {
     }
 }
 
+/// What is the same for every view, and how long it is so.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    seen: Seen,
+    from: WallSeconds,
+    /// Before this hour no pass begins or ends.
+    passes_until: Option<WallSeconds>,
+    /// Before this one the hour alone changes nothing in the agreements.
+    book_until: Option<WallSeconds>,
+    ground: Digest,
+}
+
 /// The views of this node, by the bureau at the other end; our own devices share everything.
 #[derive(Debug, Default)]
 pub(in crate::bureau) struct Views {
     of: BTreeMap<BureauId, View>,
-    /// What the ground of every view has in common, as of when.
-    common: Option<(Seen, WallSeconds, Option<WallSeconds>, Digest)>,
+    /// What the ground of every view has in common.
+    common: Option<Common>,
     /// How often counting began anew before it came to an end.
     cut_short: BTreeMap<BureauId, u8>,
     /// Documents that are counted still in this turn.
     room: usize,
+    /// One was counted in one go in this turn.
+    whole: bool,
     /// One is being counted for somebody who waits for it.
     waiting: bool,
 }
@@ -69,7 +85,7 @@ pub(in crate::bureau) struct Views {
 impl Views {
     /// A turn begins: so much may be counted in it, for all together.
     pub fn begin_turn(&mut self) {
-        (self.room, self.waiting) = (limits::VIEW_COUNTED_AT_ONCE, false);
+        (self.room, self.whole, self.waiting) = (limits::VIEW_COUNTED_AT_ONCE, false, false);
     }
 
     /// Whether counting goes on at once.
@@ -91,28 +107,31 @@ impl Bureau {
     }
 
     /// What answers about any bureau rest on: whether we are in touch, and whose word of their own documents we have.
-    fn common_ground(&mut self, turn: &Turn) -> Digest {
+    fn common_ground(&mut self, turn: &Turn) -> Common {
         let (seen, now) = (self.seen(turn), turn.effective);
-        if let Some((of, from, until, ground)) = self.views.common
-            && (of, from <= now, until.is_none_or(|until| now < until)) == (seen, true, true)
-        {
-            return ground;
+        let before = |until: Option<WallSeconds>| until.is_none_or(|until| now < until);
+        let stands =
+            |common: &Common| common.seen == seen && common.from <= now && before(common.passes_until) && before(common.book_until);
+        if let Some(common) = self.views.common.filter(stands) {
+            return common;
         }
         let own = self.identity.bureau;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[u8::from(seen.in_touch)]);
-        for partner in self.partners.keys() {
-            hasher.update(&partner.0).update(&self.book.policy(Pair::of(own, *partner), now).0);
-            hasher.update(&[u8::from(self.passes.newest(partner, &own, now).is_some())]);
+        // Every owner there is an agreement with, also one that this device of ours never met.
+        for pair in self.book.pairs().filter(|pair| pair.holds(&own)) {
+            let other = if pair.low == own { pair.high } else { pair.low };
+            hasher.update(&other.0).update(&self.book.policy(pair, now).0);
+            hasher.update(&[u8::from(self.passes.newest(&other, &own, now).is_some())]);
         }
         let ground = Digest(*hasher.finalize().as_bytes());
-        let until = [self.book.next_change(now), self.passes.next_change(now)].into_iter().flatten().min();
-        self.views.common = Some((seen, now, until, ground));
-        ground
+        let common = Common { seen, from: now, passes_until: self.passes.next_change(now), book_until: self.book.next_change(now), ground };
+        self.views.common = Some(common);
+        common
     }
 
     fn ground_of_view(&mut self, turn: &Turn, bureau: &BureauId) -> Digest {
-        let common = self.common_ground(turn);
+        let common = self.common_ground(turn).ground;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&common.0).update(&self.policy_digest(bureau, turn).0);
         Digest(*hasher.finalize().as_bytes())
@@ -128,20 +147,22 @@ impl Bureau {
         if now < from || until.is_some_and(|until| until <= now) || view.ground != self.ground_of_view(turn, bureau) {
             return false;
         }
-        (view.seen, view.passes_until) = (seen, self.passes.next_change(now));
+        let common = self.common_ground(turn);
+        (view.seen, view.passes_until) = (seen, common.passes_until);
         // An agreement that was learnt meanwhile brings hours of its own.
-        view.hours = (now, self.book.next_change(now));
+        view.hours = (now, common.book_until);
         true
     }
 
     fn new_view(&mut self, turn: &Turn, bureau: &BureauId) -> View {
-        let now = turn.effective;
+        let (now, ground, common) = (turn.effective, self.ground_of_view(turn, bureau), self.common_ground(turn));
         View {
-            seen: self.seen(turn),
-            passes_until: self.passes.next_change(now),
-            ground: self.ground_of_view(turn, bureau),
-            hours: (now, self.book.next_change(now)),
+            seen: common.seen,
+            passes_until: common.passes_until,
+            ground,
+            hours: (now, common.book_until),
             next: self.documents.values().next().map(|line| line.document),
+            begun: false,
             sum: Sum::new(&self.identity.network, &Pair::of(self.identity.bureau, *bureau)),
             unnoted: BTreeSet::new(),
             timed: BTreeSet::new(),
@@ -153,7 +174,7 @@ impl Bureau {
         let mut views = std::mem::take(&mut self.views.of);
         views.retain(|bureau, view| {
             let stands = self.still_stands_for(turn, bureau, view);
-            if !stands && view.next.is_some() {
+            if !stands && view.next.is_some() && view.begun {
                 let short = self.views.cut_short.entry(*bureau).or_default();
                 *short = short.saturating_add(1);
             }
@@ -219,12 +240,13 @@ impl Bureau {
             None => self.new_view(turn, &bureau),
         };
         // Whoever chooses how often the books change does not choose that nobody compares: then it is counted in one go.
-        if self.views.cut_short.get(&bureau).is_some_and(|times| *times >= CUT_SHORT_MAX) {
-            self.views.room = usize::MAX;
-        }
+        // One in a turn.
+        let often = self.views.cut_short.get(&bureau).is_some_and(|times| *times >= CUT_SHORT_MAX);
+        let whole = often && view.next.is_some() && !std::mem::replace(&mut self.views.whole, true);
         if let Some(next) = view.next {
             let mut slice = self.documents.range(next..);
-            let mut room = self.views.room;
+            let mut room = if whole { usize::MAX } else { self.views.room };
+            view.begun |= room > 0;
             for line in slice.by_ref().take(room) {
                 if bureau == self.identity.bureau || line.concerns(&bureau) {
                     self.count_in(turn, &bureau, &mut view, &line.summary(), true);
@@ -232,7 +254,7 @@ impl Bureau {
                 room -= 1;
             }
             view.next = slice.next().map(|line| line.document);
-            self.views.room = room.min(limits::VIEW_COUNTED_AT_ONCE);
+            self.views.room = if whole { 0 } else { room };
             if view.next.is_none() {
                 self.views.cut_short.remove(&bureau);
             }
