@@ -269,8 +269,8 @@ impl Bureau {
 
     /// Destroys what is here of a document: its key goes once this turn is on disk. The tombstone stays.
     fn erase(&mut self, turn: &mut Turn, document: DocumentId) {
-        self.view_loses(turn, &document);
         let Some(summary) = self.documents.remove(&document) else { return };
+        self.view_loses(turn, &summary);
         let row = TombRow { version: 1, owner: summary.owner, at: turn.stamp };
         turn.put(Table::Retention, &key(TOMB, &document), write(&row));
         turn.remove(Table::Documents, &document.0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::county::{LONG, Over, Pair};
+use crate::county::{Daemon, LONG, Over, Pair};
 use crate::first_sync::first_sync;
 use crate::machine::memory_mb;
 use crate::report::Report;
@@ -29,22 +29,16 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         let mut pair = Pair::agreed(dir.path(), Over::Tcp)?;
         pair.changes = plan.changes();
         let filled = pair.fill(documents, samod_documents)?;
-        let begun = std::time::Instant::now();
-        pair.a.spawn()?;
-        pair.a.answering(LONG)?;
-        report.ours.note("start_seconds", crate::seconds(begun));
-        std::thread::sleep(IDLE);
-        report.ours.note("rss_mb", memory_mb(pair.a.process()).0);
+        let (start, rss) = at_rest(&mut pair.a)?;
+        report.ours.note("start_seconds", start);
+        report.ours.note("rss_mb", rss);
         pair.a.stop()?;
         let ours = first_sync(&mut pair, documents)?;
         pair.a.stop()?;
         pair.b.stop()?;
-        let begun = std::time::Instant::now();
-        pair.b.spawn()?;
-        pair.b.answering(LONG)?;
-        report.ours.note("partner_start_seconds", crate::seconds(begun));
-        std::thread::sleep(IDLE);
-        report.ours.note("partner_rss_mb", memory_mb(pair.b.process()).0);
+        let (start, rss) = at_rest(&mut pair.b)?;
+        report.ours.note("partner_start_seconds", start);
+        report.ours.note("partner_rss_mb", rss);
         pair.stop()?;
         report.ours.note("first_sync_rss_mb", ours.peak_in_mb);
         report.ours.note("sender_rss_mb", ours.peak_out_mb);
@@ -58,4 +52,14 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         peer.note("rss_mb", cost.rss_mb - before);
     }
     Ok(report)
+}
+
+/// Starts a daemon and leaves it alone: how long until it answered, seconds, and what it takes then, MiB.
+fn at_rest(daemon: &mut Daemon) -> Result<(f64, f64), Failed> {
+    let begun = std::time::Instant::now();
+    daemon.spawn()?;
+    daemon.answering(LONG)?;
+    let start = crate::seconds(begun);
+    std::thread::sleep(IDLE);
+    Ok((start, memory_mb(daemon.process()).0))
 }

@@ -616,11 +616,13 @@ impl Bureau {
             None => BTreeSet::new(),
         };
         let ends = (before.map(|before| self.ends_of(before)).unwrap_or_default(), self.ends_of(&summary));
-        self.view_loses(turn, &document);
+        if let Some(before) = before {
+            self.view_loses(turn, before);
+        }
         self.documents.insert(document, summary);
-        self.view_gains(turn, &document);
-        self.onward.note_ends(document, &ends.0, &ends.1, turn.effective);
         let summary = &self.documents.here(&document);
+        self.view_gains(turn, summary);
+        self.onward.note_ends(document, &ends.0, &ends.1, turn.effective);
         let concerned: BTreeSet<LinkId> = self
             .links
             .iter()

@@ -23,13 +23,10 @@ struct Seen {
 /// See the module.
 #[derive(Debug)]
 struct View {
-    seen: Seen,
-    /// Before this hour no pass begins or ends.
-    passes_until: Option<WallSeconds>,
+    /// What was the same for every view when this one was last looked at.
+    common: Common,
     /// What answers rest on beside the document and the hour.
     ground: Digest,
-    /// From this hour to before that one, the hour alone changes nothing in the agreements.
-    hours: (WallSeconds, Option<WallSeconds>),
     /// Where counting goes on; `None` when all are counted.
     next: Option<DocumentId>,
     /// Some were counted.
@@ -46,12 +43,6 @@ impl View {
     fn counted(&self, document: &DocumentId) -> bool {
         self.next.is_none_or(|next| *document < next)
     }
-
-    /// Whether nothing that could matter has happened.
-    fn stands(&self, seen: Seen, now: WallSeconds) -> bool {
-        let before = |until: Option<WallSeconds>| until.is_none_or(|until| now < until);
-        self.seen == seen && self.hours.0 <= now && before(self.hours.1) && before(self.passes_until)
-    }
 }
 
 /// What is the same for every view, and how long it is so.
@@ -64,6 +55,18 @@ struct Common {
     /// Before this one the hour alone changes nothing in the agreements.
     book_until: Option<WallSeconds>,
     ground: Digest,
+}
+
+impl Common {
+    /// Whether the hour alone changes nothing in the agreements.
+    fn book_stands(&self, now: WallSeconds) -> bool {
+        self.from <= now && self.book_until.is_none_or(|until| now < until)
+    }
+
+    /// Whether nothing that could matter has happened.
+    fn stands(&self, seen: Seen, now: WallSeconds) -> bool {
+        self.seen == seen && self.book_stands(now) && self.passes_until.is_none_or(|until| now < until)
+    }
 }
 
 /// The views of this node, by the bureau at the other end; our own devices share everything.
@@ -109,10 +112,7 @@ impl Bureau {
     /// What answers about any bureau rest on: whether we are in touch, and whose word of their own documents we have.
     fn common_ground(&mut self, turn: &Turn) -> Common {
         let (seen, now) = (self.seen(turn), turn.effective);
-        let before = |until: Option<WallSeconds>| until.is_none_or(|until| now < until);
-        let stands =
-            |common: &Common| common.seen == seen && common.from <= now && before(common.passes_until) && before(common.book_until);
-        if let Some(common) = self.views.common.filter(stands) {
+        if let Some(common) = self.views.common.filter(|common| common.stands(seen, now)) {
             return common;
         }
         let own = self.identity.bureau;
@@ -139,28 +139,22 @@ impl Bureau {
 
     /// Whether a view still says what is so; something may have happened that is no matter of it.
     fn still_stands_for(&mut self, turn: &Turn, bureau: &BureauId, view: &mut View) -> bool {
-        let (seen, now) = (self.seen(turn), turn.effective);
-        if view.stands(seen, now) {
+        let now = turn.effective;
+        if view.common.stands(self.seen(turn), now) {
             return true;
         }
-        let (from, until) = view.hours;
-        if now < from || until.is_some_and(|until| until <= now) || view.ground != self.ground_of_view(turn, bureau) {
+        if !view.common.book_stands(now) || view.ground != self.ground_of_view(turn, bureau) {
             return false;
         }
-        let common = self.common_ground(turn);
-        (view.seen, view.passes_until) = (seen, common.passes_until);
         // An agreement that was learnt meanwhile brings hours of its own.
-        view.hours = (now, common.book_until);
+        view.common = self.common_ground(turn);
         true
     }
 
     fn new_view(&mut self, turn: &Turn, bureau: &BureauId) -> View {
-        let (now, ground, common) = (turn.effective, self.ground_of_view(turn, bureau), self.common_ground(turn));
         View {
-            seen: common.seen,
-            passes_until: common.passes_until,
-            ground,
-            hours: (now, common.book_until),
+            common: self.common_ground(turn),
+            ground: self.ground_of_view(turn, bureau),
             next: self.documents.values().next().map(|line| line.document),
             begun: false,
             sum: Sum::new(&self.identity.network, &Pair::of(self.identity.bureau, *bureau)),
@@ -209,26 +203,25 @@ impl Bureau {
     }
 
     /// Changes the views in which a document was come to.
-    fn recount(&mut self, turn: &Turn, document: &DocumentId, comes: bool) {
+    fn recount(&mut self, turn: &Turn, summary: &Summary, comes: bool) {
         if self.views.of.is_empty() {
             return;
         }
-        let Some(summary) = self.documents.get(document) else { return };
         let mut views = self.standing_views(turn);
-        for (bureau, view) in views.iter_mut().filter(|(_, view)| view.counted(document)) {
-            self.count_in(turn, bureau, view, &summary, comes);
+        for (bureau, view) in views.iter_mut().filter(|(_, view)| view.counted(&summary.document)) {
+            self.count_in(turn, bureau, view, summary, comes);
         }
         self.views.of = views;
     }
 
-    /// A document is about to change or to go.
-    pub(in crate::bureau) fn view_loses(&mut self, turn: &Turn, document: &DocumentId) {
-        self.recount(turn, document, false);
+    /// A document changes or goes: this is how it was.
+    pub(in crate::bureau) fn view_loses(&mut self, turn: &Turn, before: &Summary) {
+        self.recount(turn, before, false);
     }
 
-    /// A document has changed or come.
-    pub(in crate::bureau) fn view_gains(&mut self, turn: &Turn, document: &DocumentId) {
-        self.recount(turn, document, true);
+    /// A document has changed or come: this is how it is.
+    pub(in crate::bureau) fn view_gains(&mut self, turn: &Turn, now: &Summary) {
+        self.recount(turn, now, true);
     }
 
     /// Sum and number of what may go over a link and was not refused on it; `None` while it is counted, which goes on in the next turn.
@@ -303,7 +296,7 @@ impl Bureau {
             (meant(&summary) && self.in_view(turn, link, &summary)).then_some(summary.document)
         };
         let seen = self.seen(turn);
-        match self.views.of.get(&peer.bureau).filter(|view| view.next.is_none() && view.stands(seen, turn.effective)) {
+        match self.views.of.get(&peer.bureau).filter(|view| view.next.is_none() && view.common.stands(seen, turn.effective)) {
             Some(view) => {
                 view.unnoted.union(&view.timed).filter_map(|document| self.documents.line(document)).filter_map(is_meant).collect()
             }
