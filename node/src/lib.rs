@@ -11,10 +11,12 @@
 //! | [`api`] | HTTP and JSON on a Unix socket |
 //! | [`cli`], [`client`], [`terms`], [`text_input`], [`words`] | the command line: verbs, its side of the API, files it reads, sentences in two languages |
 //! | [`keystore`], [`invite`] | key files: the node's, its officers'; the one-time code of a laptop |
+//! | [`allocator`] | bounds on the memory a daemon keeps |
 //! | [`config`], [`telemetry`], [`failure`] | settings, log lines, why something was not done |
 //! | [`demo`] | three bureaus and a laptop as real processes, told and checked |
 //! | [`doctor`] | what is wrong with this node, and what to do |
 
+pub mod allocator;
 pub mod api;
 pub mod bundle;
 pub mod cli;

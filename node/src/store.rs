@@ -129,6 +129,8 @@ pub struct Store {
     compacting: compact::Compacting,
     written: Option<checkpoint::Written>,
     reserve: u64,
+    /// Zeros that a batch may write behind itself: none where room is short, which belongs to what has to be said.
+    ahead: u64,
     full: bool,
     failed: Option<String>,
     _lock: LockGuard,
@@ -552,7 +554,12 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        let Self { setting, index, marks, mut random, .. } = self;
+        let Self { setting, mut journal, index, marks, mut random, .. } = self;
+        match journal.give_room_back() {
+            // Then nothing says that the stop was clean, and the next start looks for itself.
+            Err(error) if is_full(&error) => return index.close(&mut random).map(drop),
+            other => other.map_err(|error| fatal("cutting", "journal", &error))?,
+        }
         match index.close(&mut random)? {
             Some(state) => marks::write_clean(&*setting.disk, &marks, &state),
             None => Ok(()),
@@ -672,7 +679,7 @@ impl Store {
         let rows = rows::of(draft.records(), file, start, &self.index).map_err(Unusable::fatal)?;
         let (plain, blobs) = draft.finish(item_seq, &after);
         let frame = frame::seal(&self.journal.keys().frame, draft.seq(), self.random.take()?, &plain, blobs);
-        let place = self.journal.append(&frame, draft.seq(), after)?;
+        let place = self.journal.append(&frame, self.ahead, draft.seq(), after)?;
         // Durable from here on.
         let state = State { place, tally: Tally::default(), item_seq };
         for record in draft.records() {
@@ -775,6 +782,8 @@ impl Store {
     fn ensure_space(&mut self, bytes: u64, accounts: bool) -> Result<(), StoreError> {
         let options = self.setting.options;
         let free = self.free()?;
+        let ample = free >= options.low_water_bytes + options.reserve_bytes + bytes + options.ahead_bytes;
+        self.ahead = if ample { options.ahead_bytes } else { 0 };
         if accounts {
             if free < bytes {
                 self.full = true;

@@ -95,6 +95,7 @@ pub(super) fn new_file(path: &Path) -> Result<PathBuf, Failure> {
 /// Runs the daemon in the foreground until it is told to stop.
 pub(super) fn run(args: Run, cx: &Context) -> Result<(), Failure> {
     cx.no_dry_run()?;
+    crate::allocator::bound();
     daemon::run(RunPlan {
         data: cx.data()?,
         listen: args.listen,

@@ -2,6 +2,9 @@
 //!
 //! Appending is one write and one `fdatasync`. Reading walks frames in order and stops at the first byte that is not what was made durable:
 //! a *torn tail* when nothing valid follows in the last file, *damage* in every other case.
+//!
+//! The last file may end in zeros, room for the frames to come: a sync over bytes that are there already need not make a new length and new blocks
+//! durable with them, and takes half the time. Every file before it ends with its last frame.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +71,9 @@ pub struct Journal {
     keys: JournalKeys,
     file_max: u64,
     head: Place,
+    /// Up to here the last file may reach, as far as anybody knows what of its length is durable: behind `head` it holds zeros. No room is behind
+    /// `head` only where the length was synced.
+    room: u64,
     bytes: u64,
     /// As `bytes`, but compaction takes nothing off: what has been written since some moment is counted by it.
     grown: u64,
@@ -96,14 +102,24 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Continues after `head`, where all files together hold `bytes`.
+    /// Continues after `head`, where all files together hold `bytes`, and the last one nothing but zeros behind it.
     ///
     /// # Errors
     /// When the last file's header does not read.
     pub fn resume(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64) -> Result<Self, StoreError> {
-        let header = FileReader::open(&*disk, head.file)?.map(|mut file| file.header(&keys)).transpose()?.flatten();
+        let mut file = FileReader::open(&*disk, head.file)?;
+        let header = file.as_mut().map(|file| file.header(&keys)).transpose()?.flatten();
+        let len = file.map(|file| file.len());
         let outdated = header.is_some_and(|header| header.version != JOURNAL_VERSION);
-        Ok(Self::assembled(disk, keys, file_max, head, bytes, outdated))
+        let mut journal = Self::assembled(disk, keys, file_max, head, bytes, outdated);
+        // What compaction wrote ends in a table, and its length was synced.
+        if let Some(len) = len.filter(|_| !header.is_some_and(|header| header.is_rewritten())) {
+            journal.bytes = bytes.saturating_sub(len.saturating_sub(head.end));
+            journal.grown = journal.bytes;
+            // An earlier process may have cut it and not known whether that is durable.
+            journal.room = len.max(head.end + 1);
+        }
+        Ok(journal)
     }
 
     fn assembled(disk: Arc<dyn Disk>, keys: JournalKeys, file_max: u64, head: Place, bytes: u64, outdated: bool) -> Self {
@@ -112,6 +128,7 @@ impl Journal {
             keys,
             file_max,
             head,
+            room: head.end,
             bytes,
             grown: bytes,
             outdated,
@@ -126,7 +143,7 @@ impl Journal {
         self.head
     }
 
-    /// Length of all files together.
+    /// Length of all files together, without the room at the end.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -205,6 +222,10 @@ impl Journal {
             self.settle_removal(len)?;
         }
         if self.outdated || self.head.end > HEADER as u64 && self.head.end + len > self.file_max {
+            match self.give_room_back() {
+                Err(error) if is_full(&error) => return Err(StoreError::Full { free: 0, needed: len }),
+                other => other.map_err(|error| fatal("cutting", &file_name(self.head.file), &error))?,
+            }
             let next = self.head.file + 1;
             if let Err(error) = self.start_file(next) {
                 let name = file_name(next);
@@ -222,25 +243,41 @@ impl Journal {
             self.grown += HEADER as u64;
             self.outdated = false;
             self.head = Place { file: next, start: 0, end: HEADER as u64, ..self.head };
+            self.room = self.head.end;
         }
         Ok((self.head.file, self.head.end))
     }
 
-    /// Makes one frame durable. On [`StoreError::Full`] the journal is as it was.
+    /// Makes one frame durable. Where the file has no room for it, zeros for `ahead` bytes of later ones are written along, unless it is so long itself
+    /// that they would be much of the work and of little use. On [`StoreError::Full`] the journal is as it was.
     ///
     /// # Errors
     /// [`StoreError::Full`], or [`StoreError::Fatal`] after which this value must not be used any more.
-    pub fn append(&mut self, frame: &[u8], seq: u64, chain: [u8; 32]) -> Result<Place, StoreError> {
+    pub fn append(&mut self, frame: &[u8], ahead: u64, seq: u64, chain: [u8; 32]) -> Result<Place, StoreError> {
         let name = file_name(self.head.file);
         let start = self.head.end;
-        if let Err(error) = self.disk.append(&name, frame) {
+        let end = start + frame.len() as u64;
+        let ahead = if frame.len() as u64 > ahead / 4 { end } else { end.saturating_add(ahead).min(self.file_max).max(end) };
+        // No room for the zeros may yet be room for the frame.
+        let written = self.write(&name, frame, start, ahead).or_else(|error| {
+            if !is_full(&error) || self.room <= end {
+                return Err(error);
+            }
+            self.disk.truncate(&name, start)?;
+            self.room = start;
+            self.write(&name, frame, start, end)
+        });
+        if let Err(error) = written {
             if !is_full(&error) {
                 return Err(fatal("writing", &name, &error));
             }
-            match self.disk.truncate(&name, start).and_then(|()| self.disk.sync_data(&name)) {
+            // Behind the zeros of before, or in front of zeros, a batch that is refused here may stand whole.
+            self.disk.truncate(&name, start).map_err(|error| fatal("cutting", &name, &error))?;
+            match self.disk.sync_data(&name) {
+                Ok(()) => self.room = start,
                 // What is behind `start` on the disk is a torn end, and the sync of the next frame takes the cut along.
-                Err(error) if is_full(&error) => {}
-                other => other.map_err(|error| fatal("cutting", &name, &error))?,
+                Err(error) if is_full(&error) => self.room = self.room.max(start + 1),
+                Err(error) => return Err(fatal("cutting", &name, &error)),
             }
             return Err(StoreError::Full { free: 0, needed: frame.len() as u64 });
         }
@@ -249,6 +286,31 @@ impl Journal {
         self.grown += frame.len() as u64;
         self.head = Place { file: self.head.file, start, end: start + frame.len() as u64, seq, chain };
         Ok(self.head)
+    }
+
+    /// Writes a frame where the last one ended; where it makes the file longer, with zeros behind it up to `ahead`.
+    fn write(&mut self, name: &str, frame: &[u8], start: u64, ahead: u64) -> std::io::Result<()> {
+        let end = start + frame.len() as u64;
+        // Also what does not come through whole may make it longer.
+        let grows = end > self.room;
+        self.room = self.room.max(if grows { ahead } else { end });
+        if !grows || ahead == end {
+            return self.disk.write_at(name, start, frame);
+        }
+        let mut whole = frame.to_vec();
+        whole.resize(usize::try_from(ahead - start).map_err(std::io::Error::other)?, 0);
+        self.disk.write_at(name, start, &whole)
+    }
+
+    /// Cuts the zeros off the end of the last file, durably: nothing more is added to it for now.
+    pub fn give_room_back(&mut self) -> std::io::Result<()> {
+        if self.room > self.head.end {
+            let name = file_name(self.head.file);
+            self.disk.truncate(&name, self.head.end)?;
+            self.disk.sync_data(&name)?;
+            self.room = self.head.end;
+        }
+        Ok(())
     }
 
     /// Makes the removal of a half-made file durable: what is written next goes elsewhere, and must not meet the old header again after a power
@@ -386,6 +448,21 @@ impl<'a> FileReader<'a> {
         Ok(frame::open(&keys.frame, bytes).map(|(head, batch)| (head, batch, total)))
     }
 
+    /// Where the bytes from an offset on end that are not the zeros of room for later frames; the offset itself if there are no others.
+    pub fn written_end(&mut self, from: u64) -> Result<u64, StoreError> {
+        let (mut at, mut end) = (from, from);
+        loop {
+            let chunk = self.bytes(at, WINDOW as u64)?;
+            if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+                end = at + last as u64 + 1;
+            }
+            match chunk.len() {
+                0 => return Ok(end),
+                read => at += read as u64,
+            }
+        }
+    }
+
     /// The first offset at or after `from` where a whole valid frame with a sequence above `above` stands.
     pub fn next_valid(&mut self, keys: &JournalKeys, from: u64, above: u64) -> Result<Option<u64>, StoreError> {
         let mut at = from;
@@ -446,7 +523,7 @@ pub struct TornTail {
     pub file: u64,
     /// Where the incomplete part begins; 0 if the whole file is to go.
     pub offset: u64,
-    /// Its length.
+    /// Its length, without zeros at its end.
     pub bytes: u64,
 }
 
@@ -455,7 +532,7 @@ pub struct TornTail {
 pub struct ScanEnd {
     /// The last whole frame, or where the scan began.
     pub head: Place,
-    /// What stands after it, if anything does.
+    /// What stands after it, if anything does but zeros.
     pub torn: Option<TornTail>,
 }
 
@@ -492,7 +569,7 @@ pub fn scan(
             }
             Some(_) => {}
             None if is_last && number != from.file && file.next_valid(keys, 0, head.seq)?.is_none() => {
-                let torn = TornTail { file: number, offset: 0, bytes: file.len() };
+                let torn = TornTail { file: number, offset: 0, bytes: file.written_end(0)? };
                 return Ok(ScanEnd { head, torn: Some(torn) });
             }
             None => return Err(StoreError::damaged(&name, 0, "garbled file header")),
@@ -532,10 +609,11 @@ pub fn scan(
             if let Some(next) = file.next_valid(keys, at + 1, head.seq)? {
                 return Err(StoreError::damaged(&name, at, format!("{wrong}, yet a whole frame follows at byte {next}")));
             }
-            let torn = TornTail { file: number, offset: at, bytes: file.len() - at };
+            let bytes = file.written_end(at)? - at;
+            let torn = (bytes > 0).then_some(TornTail { file: number, offset: at, bytes });
             // The next batch goes where the torn one stood, also when that is the first of its file.
             head = in_file(head, number);
-            return Ok(ScanEnd { head, torn: Some(torn) });
+            return Ok(ScanEnd { head, torn });
         }
         head = in_file(head, number);
     }

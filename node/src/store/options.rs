@@ -11,6 +11,9 @@ use super::marks;
 pub struct Options {
     /// A journal file longer than this is followed by a new one. Bytes; default 64 MiB.
     pub file_bytes: u64,
+    /// Where a batch makes the journal file longer, zeros for so many bytes of later batches are written along: their syncs need not make a new length
+    /// durable. Bytes, 0: none; default 1 MiB.
+    pub ahead_bytes: u64,
     /// An index checkpoint is written when the journal grew by this much since the last. Bytes; default 256 MiB.
     pub checkpoint_bytes: u64,
     /// As `checkpoint_bytes`, at a clean stop. Bytes; default 64 MiB.
@@ -37,6 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             file_bytes: 64 << 20,
+            ahead_bytes: 1 << 20,
             checkpoint_bytes: 256 << 20,
             checkpoint_at_close_bytes: 64 << 20,
             flush_bytes: 32 << 20,

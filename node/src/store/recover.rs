@@ -89,6 +89,7 @@ fn assemble(
         compacting: super::compact::Compacting::default(),
         written: None,
         reserve,
+        ahead: 0,
         failed: None,
         _lock: lock,
     }
@@ -257,9 +258,12 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
         cut(&*disk, torn)?;
     }
     let table = FileReader::open(&*disk, end.head.file)?.map_or(Ok(None), |mut file| file.table(&opening.keys))?;
-    // What compaction wrote was read back after its sync.
-    if clean.is_none() && table.is_none() {
-        write_again(&*disk, &end.head)?;
+    // What compaction wrote was read back after its sync, and nothing is added to it.
+    if table.is_none() {
+        cut_room(&*disk, &end.head)?;
+        if clean.is_none() {
+            write_again(&*disk, &end.head)?;
+        }
     }
     let bytes = bytes_all(&*disk)?;
     let Opening { keys, mut random, .. } = opening;
@@ -512,6 +516,20 @@ fn cut(disk: &dyn Disk, torn: &TornTail) -> Result<(), StoreError> {
         }
     };
     step().map_err(|error| fatal("cutting", &name, &error))
+}
+
+/// Takes away the room for later batches behind the last one. Nobody knows whether its length is durable: what is written next makes the file longer
+/// again, so that its sync says the length too.
+fn cut_room(disk: &dyn Disk, head: &Place) -> Result<(), StoreError> {
+    if len(disk, head.file)? <= head.end {
+        return Ok(());
+    }
+    let name = journal::file_name(head.file);
+    match disk.truncate(&name, head.end).and_then(|()| disk.sync_data(&name)) {
+        // Only where cutting takes room itself. The next batch, or the cut before the next file, says the length anew.
+        Err(error) if is_full(&error) => Ok(()),
+        other => other.map_err(|error| fatal("cutting", &name, &error)),
+    }
 }
 
 /// Writes the last batch once more over itself. After a failed sync Linux may show bytes that never reach the disk, and a sync alone does

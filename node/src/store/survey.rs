@@ -217,7 +217,7 @@ impl Survey {
             }
             Some(_) => self.damage(&name, 0, "header of another place in the journal"),
             None if is_last && number > 1 && file.next_valid(keys, 0, self.seq)?.is_none() => {
-                self.torn = Some(TornTail { file: number, offset: 0, bytes: file.len() });
+                self.torn = Some(TornTail { file: number, offset: 0, bytes: file.written_end(0)? });
                 self.report.bytes += file.len();
                 found.parts.push(Part::Bad);
                 self.files.push(found);
@@ -226,7 +226,8 @@ impl Survey {
             None => self.damage(&name, 0, "garbled file header"),
         }
         let before = self.report.bytes;
-        let mut end = file.len();
+        let mut length = file.len();
+        let mut end = length;
         let header = file.header(keys)?;
         found.rewritten = header.is_some_and(|header| header.is_rewritten());
         let table = match file.table(keys) {
@@ -267,11 +268,18 @@ impl Survey {
                 continue;
             }
             let next = file.next_valid(keys, at + 1, self.seq)?;
+            let continued = next.is_none() && is_last && !found.rewritten && !found.bad_table;
+            let written = if continued { file.written_end(at)? } else { file.len() };
+            if written == at {
+                // Room for the frames to come.
+                length = at;
+                break;
+            }
             found.parts.push(Part::Bad);
             if found.bad_table && next.is_none() {
                 // What is left is the table, of which it was said that it does not read.
-            } else if next.is_none() && is_last && !found.rewritten {
-                self.torn = Some(TornTail { file: number, offset: at, bytes: file.len() - at });
+            } else if continued {
+                self.torn = Some(TornTail { file: number, offset: at, bytes: written - at });
             } else {
                 self.damage(&name, at, &what);
             }
@@ -287,7 +295,7 @@ impl Survey {
                 self.damage(&name, end, "the table of what moved is not that of the frames");
             }
         }
-        self.report.bytes = before + file.len();
+        self.report.bytes = before + length;
         self.files.push(found);
         Ok(())
     }

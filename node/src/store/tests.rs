@@ -42,6 +42,7 @@ pub fn item(number: u8, seq: u64, body: &[u8]) -> Write {
 pub fn small() -> Options {
     Options {
         file_bytes: 4 << 10,
+        ahead_bytes: 4 << 10,
         checkpoint_bytes: 16 << 10,
         checkpoint_at_close_bytes: 8 << 10,
         flush_bytes: 2 << 10,

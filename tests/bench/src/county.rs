@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -76,12 +77,28 @@ pub struct Pair {
 /// # Errors
 /// What the daemon says.
 pub fn run_node(data: &str, listen: &str) -> Result<(), Failed> {
+    accord_node::allocator::bound();
     let data = PathBuf::from(data);
     let plan = RunPlan { passphrase_file: Some(data.join("passphrase")), data, listen: vec![listen.to_owned()], ..RunPlan::default() };
     daemon::run(plan).map_err(|failure| failure.to_string().into())
 }
 
 impl Daemon {
+    /// One that was founded in `dir` before and is stopped.
+    ///
+    /// # Errors
+    /// When there is no event loop to be had.
+    pub fn founded(dir: &Path, name: &str, unit_code: &str, port: u16) -> Result<Self, Failed> {
+        let data = dir.join(unit_code);
+        let client = Client::new(data.join("run").join("api.sock"))?;
+        Ok(Self { name: name.to_owned(), data, listen: format!("/ip4/127.0.0.1/tcp/{port}"), child: None, client })
+    }
+
+    /// The port it listens at.
+    pub fn port(&self) -> u16 {
+        self.listen.split('/').rev().find_map(|part| part.parse().ok()).unwrap_or(0)
+    }
+
     /// Founds a bureau and starts it. Others reach it at `contact`, or where it listens.
     ///
     /// # Errors
@@ -186,7 +203,7 @@ impl Daemon {
     /// # Errors
     /// When they cannot be looked at.
     pub fn journal_bytes(&self) -> Result<u64, Failed> {
-        folder_bytes(&self.data.join("store").join("journal"))
+        journal_bytes(&self.data.join("store").join("journal"))
     }
 
     /// Its events from now on. A thread follows the stream and notes when each came.
@@ -382,16 +399,23 @@ pub fn sent(view: View) -> Result<String, Failed> {
     }
 }
 
-/// Bytes of all files in a folder.
+/// Bytes of the journal files in a folder, without the room that the last one keeps for batches to come.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn folder_bytes(dir: &Path) -> Result<u64, Failed> {
-    let mut bytes = 0;
+pub fn journal_bytes(dir: &Path) -> Result<u64, Failed> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
-        bytes += entry?.metadata()?.len();
+        let entry = entry?;
+        files.push((entry.path(), entry.metadata()?.len()));
     }
-    Ok(bytes)
+    files.sort();
+    let bytes: u64 = files.iter().map(|(_, len)| len).sum();
+    let Some((last, len)) = files.last() else { return Ok(0) };
+    let mut end = vec![0; usize::try_from((*len).min(2 << 20))?];
+    let from = len - end.len() as u64;
+    let read = File::open(last)?.read_at(&mut end, from)?;
+    Ok(bytes - end[..read].iter().rev().take_while(|byte| **byte == 0).count() as u64)
 }
 
 /// Seconds of the day at the beginning of a log line.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use accord_node::swarm::TrafficView;
+
 use crate::county::{LONG, Over, Pair, day_between, day_now, until_within};
 use crate::machine::{memory_mb, processor_s};
 use crate::report::Report;
@@ -167,42 +169,54 @@ pub fn first_sync(pair: &mut Pair, documents: usize) -> Result<Ours, Failed> {
     if pair.a.status()?.documents != documents as u64 {
         return Err("the writer does not hold what was written".into());
     }
-    let (a, before) = (pair.a.process(), pair.a.traffic()?);
-    let at_start = processor_s(a);
+    let mut ours = Ours::default();
+    // What was spent before is not this first sync's.
+    let (at_start, mut traffic) = (processor_s(pair.a.process()), pair.a.traffic()?);
     let begun = Instant::now();
     let before_link = pair.a.link_up_at()?;
     pair.b.spawn()?;
     until_within("a link", LONG, || Ok(pair.a.link_up_at()? != before_link))?;
     let up = pair.a.link_up_at()?.ok_or("no link in the log")?;
-    let (mut of_b, mut begins, mut peak) = (-processor_s(pair.b.process()), 0, 0.0_f64);
+    ours.cpu_seconds = -at_start - processor_s(pair.b.process());
+    let mut begins = 0;
     pair.b.answering(LONG)?;
     let changes = (documents * pair.changes) as u64;
     loop {
         let status = pair.b.status()?;
-        // A day's share of one partner is counted from a start: what is to come is brought as over some days.
-        if status.documents >= begins + A_DAYS_SHARE {
-            (of_b, peak) = (of_b + processor_s(pair.b.process()), peak.max(memory_mb(pair.b.process()).1));
-            begins = status.documents;
-            pair.b.stop()?;
-            pair.b.spawn()?;
-            pair.b.answering(LONG)?;
-        }
         if status.documents == documents as u64 && status.changes == changes {
             break;
+        }
+        // A day's share of one partner, of documents and of receipts, is counted from a start: what is to come is brought as over some days.
+        if status.documents >= begins + A_DAYS_SHARE {
+            begins = status.documents;
+            ours.take(pair, &traffic)?;
+            pair.b.stop()?;
+            pair.a.stop()?;
+            for daemon in [&mut pair.a, &mut pair.b] {
+                daemon.spawn()?;
+                daemon.answering(LONG)?;
+            }
+            traffic = TrafficView::default();
         }
         if begun.elapsed() > LONG {
             return Err(format!("{} of {documents} documents, {} of {changes} changes arrived", status.documents, status.changes).into());
         }
         std::thread::sleep(LOOK);
     }
-    let ended = day_now();
-    let after = pair.a.traffic()?;
-    Ok(Ours {
-        seconds: day_between(up, ended),
-        cpu_seconds: processor_s(a) - at_start + of_b + processor_s(pair.b.process()),
-        bytes_out: after.bytes_out - before.bytes_out,
-        bytes_in: after.bytes_in - before.bytes_in,
-        peak_out_mb: memory_mb(a).1,
-        peak_in_mb: peak.max(memory_mb(pair.b.process()).1),
-    })
+    ours.seconds = day_between(up, day_now());
+    ours.take(pair, &traffic)?;
+    Ok(ours)
+}
+
+impl Ours {
+    /// Adds what the daemons that run now spent since their start, or since the traffic was `before`.
+    fn take(&mut self, pair: &Pair, before: &TrafficView) -> Result<(), Failed> {
+        let (now, a, b) = (pair.a.traffic()?, pair.a.process(), pair.b.process());
+        self.cpu_seconds += processor_s(a) + processor_s(b);
+        self.bytes_out += now.bytes_out - before.bytes_out;
+        self.bytes_in += now.bytes_in - before.bytes_in;
+        self.peak_out_mb = self.peak_out_mb.max(memory_mb(a).1);
+        self.peak_in_mb = self.peak_in_mb.max(memory_mb(b).1);
+        Ok(())
+    }
 }

@@ -9,7 +9,7 @@ use accord_node::store::{Store, StoreKey};
 use accord_protocol::id::DocumentId;
 use accord_protocol::step::{Table as Rows, Write};
 
-use crate::county::folder_bytes;
+use crate::county::journal_bytes;
 use crate::figures::{Table, p50_p99};
 use crate::{Failed, Plan, limits};
 
@@ -46,9 +46,9 @@ pub fn measure(plan: &Plan) -> Result<Table, Failed> {
             let dir = plan.folder()?;
             let place = dir.path().join("store");
             let mut store = Store::create(&place, &key())?;
-            let before = folder_bytes(&place.join("journal"))?;
+            let before = journal_bytes(&place.join("journal"))?;
             let micros = fill(&mut store, shape, batches)?;
-            let each = (folder_bytes(&place.join("journal"))? - before) / batches;
+            let each = (journal_bytes(&place.join("journal"))? - before) / batches;
             store.close()?;
             clean.push(open(&place)?);
             ours.push(batches as f64 / (micros.iter().sum::<f64>() / 1e6));

@@ -1,7 +1,7 @@
 //! `accord-bench`: what accord costs, each figure beside the physical limit of the same machine in the same run.
 //!
 //! ## Usage
-//! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER]`; without a
+//! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER] [--keep | --kept FOLDER]`; without a
 //! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`, `latency`, `admit`,
 //! `store`, `fanout`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
 //! `wire`, `journal`, `policy`. `docs/BENCHMARKS.md` explains the figures.
@@ -75,7 +75,7 @@ const SCENARIOS: [Scenario; 15] = [
     ("memory", Measure::Beside(memory::measure)),
 ];
 
-const USAGE: &str = "usage: accord-bench SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--peer-docs N | --full-peers] [--dir FOLDER]";
+const USAGE: &str = "usage: accord-bench SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--peer-docs N | --full-peers] [--dir FOLDER] [--keep | --kept FOLDER]";
 
 fn usage() -> Failed {
     let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
@@ -95,6 +95,10 @@ struct Plan {
     changes: Option<usize>,
     /// `--full-peers`: every peer is given everything, however long it takes.
     full_peers: bool,
+    /// `--keep`: what `reconnect` filled stays where it lies, to be measured again.
+    keep: bool,
+    /// `--kept`: where a run with `--keep` left it.
+    kept: Option<PathBuf>,
 }
 
 impl Plan {
@@ -154,8 +158,17 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[&str]) -> Result<(), Failed> {
-    let mut plan =
-        Plan { quick: false, repeats: None, dir: std::env::temp_dir(), docs: None, changes: None, peer_docs: None, full_peers: false };
+    let mut plan = Plan {
+        quick: false,
+        repeats: None,
+        dir: std::env::temp_dir(),
+        docs: None,
+        changes: None,
+        peer_docs: None,
+        full_peers: false,
+        keep: false,
+        kept: None,
+    };
     let mut json = false;
     let mut wanted: Vec<&str> = Vec::new();
     let mut words = words.iter();
@@ -169,6 +182,8 @@ fn run(words: &[&str]) -> Result<(), Failed> {
             "--changes" => plan.changes = Some(number(words.next())?.max(1)),
             "--peer-docs" => plan.peer_docs = Some(number(words.next())?),
             "--dir" => plan.dir = PathBuf::from(words.next().ok_or_else(usage)?),
+            "--keep" => plan.keep = true,
+            "--kept" => plan.kept = Some(PathBuf::from(words.next().ok_or_else(usage)?)),
             "all" => wanted.extend(SCENARIOS.iter().map(|(name, _)| name)),
             name if SCENARIOS.iter().any(|(known, _)| *known == name) => wanted.push(name),
             _ => return Err(usage()),

@@ -3,6 +3,7 @@
 //! Round trips are not counted but measured: the partners talk through a relay that holds every byte back for a while, and the time this
 //! adds, divided by two such whiles, is how often one side had to wait for the other.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -41,9 +42,82 @@ struct Apart {
     relays: [Relay; 2],
     ids: Vec<String>,
     entries: usize,
+    documents: usize,
 }
 
+/// What a run with `--keep` notes for the next.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Note {
+    /// Where the daemons listen, and the relays before them.
+    ports: [u16; 2],
+    relays: [u16; 2],
+    ids: Vec<String>,
+    entries: usize,
+    changes: usize,
+    documents: usize,
+}
+
+const NAMES: [(&str, &str); 2] = [("河东县公安局", "330101"), ("河西县消防大队", "330102")];
+const NOTE: &str = "kept.json";
+
+/// Of each document its changes.
+type Raw = Vec<Vec<Vec<u8>>>;
+
 impl Apart {
+    /// Fills the writer and lets the partner take everything.
+    fn filled(plan: &Plan, dir: &Path, documents: usize, changed: usize) -> Result<(Self, Raw), Failed> {
+        let relays = [Relay::start(0)?, Relay::start(0)?];
+        let found = |at: usize| {
+            Daemon::found(dir, NAMES[at].0, Over::Tcp, NAMES[at].1, |port| {
+                relays[at].lead_to(port);
+                Some(relays[at].port())
+            })
+        };
+        let mut pair = Pair::agree(found(0)?, found(1)?)?;
+        pair.changes = plan.changes();
+        let filled = pair.fill(documents, documents.min(IN_PROCESS_MAX))?;
+        first_sync(&mut pair, documents)?;
+        pair.a.login()?;
+        silent(&pair)?;
+        let ids = filled.ids.iter().take(changed).cloned().collect();
+        Ok((Self { pair, relays, ids, entries: 0, documents }, filled.raw))
+    }
+
+    /// As an earlier run left it.
+    fn kept(dir: &Path, changes: usize, documents: usize) -> Result<Self, Failed> {
+        let note: Note = serde_json::from_slice(&std::fs::read(dir.join(NOTE))?)?;
+        if (note.changes, note.documents) != (changes, documents) {
+            return Err(format!("kept were {} documents: --docs {0} --changes {}", note.documents, note.changes).into());
+        }
+        let relays = [Relay::start(note.relays[0])?, Relay::start(note.relays[1])?];
+        relays.iter().zip(note.ports).for_each(|(relay, port)| relay.lead_to(port));
+        let daemon = |at: usize| Daemon::founded(dir, NAMES[at].0, NAMES[at].1, note.ports[at]);
+        let mut pair = Pair { a: daemon(0)?, b: daemon(1)?, changes };
+        for daemon in [&mut pair.a, &mut pair.b] {
+            daemon.spawn()?;
+            daemon.answering(LONG)?;
+        }
+        pair.a.login()?;
+        until_within("a link", LONG, || Ok(pair.a.traffic()?.frames_in > 0))?;
+        silent(&pair)?;
+        Ok(Self { pair, relays, ids: note.ids, entries: note.entries, documents })
+    }
+
+    /// Stops both and notes where they stand.
+    fn stay(&mut self, dir: &Path) -> Result<(), Failed> {
+        self.pair.b.stop()?;
+        self.pair.a.stop()?;
+        let note = Note {
+            ports: [self.pair.a.port(), self.pair.b.port()],
+            relays: [self.relays[0].port(), self.relays[1].port()],
+            ids: self.ids.clone(),
+            entries: self.entries,
+            changes: self.pair.changes,
+            documents: self.documents,
+        };
+        Ok(std::fs::write(dir.join(NOTE), serde_json::to_vec(&note)?)?)
+    }
+
     /// The partner goes away, some documents get one entry each, it comes back.
     fn once(&mut self, changed: usize, held_back: Duration) -> Result<Ours, Failed> {
         let pair = &mut self.pair;
@@ -96,22 +170,12 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     report.say("bytes: all on the control stream from the link on, both ways, until nothing was said for 3 s. bytes_beyond: less the stored bytes of the new segments. bytes_empty: nothing had changed.");
     report.say("round_trips: how much longer it takes when a relay holds every byte back 100 ms each way, by 200 ms; half a one is a message one way.");
     let dir = plan.folder()?;
-    let relays = [Relay::start()?, Relay::start()?];
-    let found = |name: &str, code: &str, relay: &Relay| {
-        Daemon::found(dir.path(), name, Over::Tcp, code, |port| {
-            relay.lead_to(port);
-            Some(relay.port())
-        })
+    let (mut apart, raw) = match &plan.kept {
+        Some(kept) => (Apart::kept(kept, plan.changes(), documents)?, Vec::new()),
+        None => Apart::filled(plan, dir.path(), documents, changed)?,
     };
-    let (a, b) = (found("河东县公安局", "330101", &relays[0])?, found("河西县消防大队", "330102", &relays[1])?);
-    let mut pair = Pair::agree(a, b)?;
-    pair.changes = plan.changes();
-    let filled = pair.fill(documents, documents.min(IN_PROCESS_MAX))?;
-    first_sync(&mut pair, documents)?;
-    pair.a.login()?;
-    silent(&pair)?;
-    let ids: Vec<String> = filled.ids.iter().take(changed).cloned().collect();
-    let mut apart = Apart { pair, relays, ids, entries: 0 };
+    let changed = apart.ids.len();
+    let before = apart.entries;
     let (mut near, mut far, mut empty) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.repeats(3) {
         report.runs += 1;
@@ -119,13 +183,12 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         near.push(apart.once(changed, Duration::ZERO)?);
         far.push(apart.once(changed, HELD_BACK)?);
     }
-    let Apart { mut pair, ids, .. } = apart;
-    pair.b.stop()?;
-    pair.a.stop()?;
+    apart.stay(&plan.kept.clone().unwrap_or_else(|| dir.path().to_owned()))?;
+    let Apart { pair, ids, .. } = apart;
     // Which entry of each document was written in which repeat: each repeat writes two.
     let stored = Offline::open(&pair.a.data)?.segments(&ids)?;
     for (at, (ours, (far, empty))) in near.iter().zip(far.iter().zip(&empty)).enumerate() {
-        let own: usize = stored.iter().filter_map(|sizes| sizes.get(plan.changes() + 2 * at)).sum();
+        let own: usize = stored.iter().filter_map(|sizes| sizes.get(plan.changes() + before / changed.max(1) + 2 * at)).sum();
         let figures = &mut report.ours;
         figures.note("seconds", ours.seconds);
         figures.note("bytes_out", ours.bytes_out as f64);
@@ -136,8 +199,11 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         figures.note("round_trips", (far.seconds - ours.seconds) / (2.0 * HELD_BACK.as_secs_f64()));
     }
     report.limits.note("append_fdatasync_p50_ms", crate::figures::p50_p99(limits::durable_appends(dir.path(), limits::PAGE, 100)?).0 / 1e3);
-    drop((pair, dir));
-    beside(plan, &mut report, &filled.raw, changed)?;
+    drop(pair);
+    if plan.keep && plan.kept.is_none() {
+        report.say(format!("kept: reconnect --kept {}", dir.keep().display()));
+    }
+    beside(plan, &mut report, &raw, changed)?;
     Ok(report)
 }
 

@@ -22,12 +22,12 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Begins to listen. Its threads end with the process.
+    /// Begins to listen at a port, or where one is free (0). Its threads end with the process.
     ///
     /// # Errors
-    /// When there is no port.
-    pub fn start() -> Result<Self, Failed> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    /// When there is no such port.
+    pub fn start(port: u16) -> Result<Self, Failed> {
+        let listener = TcpListener::bind(("127.0.0.1", port))?;
         let relay = Self { port: listener.local_addr()?.port(), to: Arc::default(), hold_us: Arc::default() };
         let (to, hold_us) = (Arc::clone(&relay.to), Arc::clone(&relay.hold_us));
         std::thread::spawn(move || {
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn bytes_arrive_unchanged_and_as_late_as_they_are_held_back() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let relay = Relay::start().expect("a relay");
+        let relay = Relay::start(0).expect("a relay");
         relay.lead_to(listener.local_addr().expect("bound").port());
         let mut near = TcpStream::connect(("127.0.0.1", relay.port())).expect("connected");
         let (mut far, _) = listener.accept().expect("led on");

@@ -55,7 +55,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
         let dir = plan.folder()?;
         let mut ours = Figures::default();
         exercise::<Ours>(&dir.path().join("ours"), documents, &mut ours)?;
-        let journal = crate::county::folder_bytes(&dir.path().join("ours").join("s").join("journal"))?;
+        let journal = crate::county::journal_bytes(&dir.path().join("ours").join("s").join("journal"))?;
         let each = usize::try_from(journal)? / (documents / PER_BATCH);
         ours.note("journal_vs_live", journal as f64 / (documents * VALUES * BYTES) as f64);
         killed(&dir.path().join("killed"), documents, &mut ours)?;

@@ -228,10 +228,13 @@ impl MemoryDisk {
 fn torn(node: &Node, random: &mut SmallRng) -> Vec<u8> {
     let Some(tail) = node.current.strip_prefix(&node.durable[..]) else {
         // Overwritten or cut: each sector as it was or as it is.
-        let (old, new) = (&node.durable, &node.current);
+        let (mut old, new) = (node.durable.clone(), &node.current);
+        // Where it also became longer, any part of the new length may be there, and what is there of it may be zeros.
+        let longer = random.random_range(0..=new.len().saturating_sub(old.len()));
+        old.resize(old.len() + longer, 0);
         let mut out = if random.random() { old.clone() } else { new.clone() };
         for (at, chunk) in out.chunks_mut(512).enumerate() {
-            let from = if random.random() { old } else { new };
+            let from = if random.random() { &old } else { new };
             if let Some(sector) = from.get(at * 512..at * 512 + chunk.len()) {
                 chunk.copy_from_slice(sector);
             }
@@ -298,31 +301,45 @@ impl Disk for MemoryDisk {
     }
 
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.whole("write_at", name, |inner| {
-            let node = inner.node(name)?;
-            let end = offset as usize + bytes.len();
-            node.forgotten.take_if(|forgotten| forgotten.start >= offset as usize && forgotten.end <= end);
-            let content = &mut node.current;
-            content.resize(content.len().max(end), 0);
-            content[offset as usize..end].copy_from_slice(bytes);
-            Ok(())
-        })
+        let (mut inner, fault) = self.change("write_at", name);
+        let offset = offset as usize;
+        let here = inner.plan.is_some_and(|(at, _)| at == inner.operations);
+        let fits = (inner.node(name)?.current.len() + inner.room() as usize).saturating_sub(offset);
+        let grows = inner.node(name)?.current.len() < offset + bytes.len();
+        let (take, answer) = match fault {
+            None if fits < bytes.len() => (fits, Err(no_room())),
+            None => (bytes.len(), Ok(())),
+            // Over what is there only a file system that copies on write lacks room, before it does anything.
+            Some(Fault::NoRoom) => (if grows { bytes.len() / 2 } else { 0 }, Err(no_room())),
+            Some(Fault::Short | Fault::Cut) if here => (bytes.len() / 2, Err(broken())),
+            Some(Fault::CutAfter) => (bytes.len(), Err(broken())),
+            Some(_) => (0, Err(broken())),
+        };
+        let node = inner.node(name)?;
+        let end = offset + take;
+        node.forgotten.take_if(|forgotten| forgotten.start >= offset && forgotten.end <= end);
+        let content = &mut node.current;
+        content.resize(content.len().max(end), 0);
+        content[offset..end].copy_from_slice(&bytes[..take]);
+        answer
     }
 
     fn sync_data(&self, name: &str) -> io::Result<()> {
         let done = self.whole("sync_data", name, |inner| {
             let node = inner.node(name)?;
-            node.durable = node.current.clone();
-            if let Some(forgotten) = node.forgotten.clone() {
-                let end = forgotten.end.min(node.durable.len());
-                node.durable[forgotten.start.min(end)..end].fill(0);
+            let before = std::mem::replace(&mut node.durable, node.current.clone());
+            let len = node.durable.len();
+            for at in node.forgotten.clone().into_iter().flatten().take_while(|at| *at < len) {
+                node.durable[at] = before.get(at).copied().unwrap_or(0);
             }
             Ok(())
         });
         if done.is_err()
             && let Ok(node) = self.inner().node(name)
         {
-            node.forgotten = Some(node.durable.len().min(node.current.len())..node.current.len());
+            // From the first byte that differs on.
+            let same = node.durable.iter().zip(&node.current).take_while(|(old, new)| old == new).count();
+            node.forgotten = (same < node.current.len()).then_some(same..node.current.len());
         }
         done
     }
@@ -331,6 +348,9 @@ impl Disk for MemoryDisk {
         self.whole("truncate", name, |inner| {
             let node = inner.node(name)?;
             node.forgotten.take_if(|forgotten| forgotten.start >= len as usize);
+            if let Some(forgotten) = &mut node.forgotten {
+                forgotten.end = forgotten.end.min(len as usize);
+            }
             node.current.resize(len as usize, 0);
             Ok(())
         })

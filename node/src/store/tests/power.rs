@@ -200,14 +200,15 @@ fn every_prefix_of_an_unsynced_batch_opens_as_if_it_had_never_been_or_as_whole()
     let first = vec![item(1, 1, b"first"), put(Table::Local, b"a", b"1")];
     store.commit(&first).expect("commit");
     model.commit(&first);
-    let synced = disk.bytes("journal/00000001.journal").len();
+    let synced = store.journal.head().end as usize;
     let second = vec![item(1, 2, b"second"), item(2, 3, b"new document"), put(Table::Local, b"a", b"2")];
     let before = disk.copy();
     store.commit(&second).expect("commit");
-    let whole = disk.bytes("journal/00000001.journal");
+    let whole = disk.bytes("journal/00000001.journal")[..store.journal.head().end as usize].to_vec();
     let mut random = SmallRng::seed_from_u64(1);
     for cut in synced..=whole.len() {
-        for garble in [false, true] {
+        // Written into room that was durable before, or making the file longer.
+        for (garble, room) in [(false, true), (true, true), (false, false), (true, false)] {
             let image = before.image(Survives::Everything, &mut random);
             let mut tail = whole[synced..cut].to_vec();
             if garble {
@@ -217,17 +218,29 @@ fn every_prefix_of_an_unsynced_batch_opens_as_if_it_had_never_been_or_as_whole()
                 let middle = tail.len() / 2;
                 tail[middle] ^= 0x10;
             }
-            image.tamper("journal/00000001.journal", |content| content.extend_from_slice(&tail));
+            image.tamper("journal/00000001.journal", |content| {
+                if !room {
+                    content.truncate(synced);
+                }
+                content.resize(content.len().max(cut), 0);
+                content[synced..cut].copy_from_slice(&tail);
+            });
             let image = Arc::new(image);
-            let index = temporary.path().join(format!("index{cut}{garble}"));
+            let index = temporary.path().join(format!("index{cut}{garble}{room}"));
             let (opened, report) = start(&image, &index, 2).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
             let mut expected = model.clone();
-            if cut == whole.len() && !garble {
+            let came_whole = !garble && whole[cut..].iter().all(|byte| room && *byte == 0);
+            if came_whole {
                 expected.commit(&second);
             }
             assert_eq!(Model::of(&opened), expected, "cut at {cut} of {}: {report:?}", whole.len());
-            let torn = if cut == whole.len() && !garble { 0 } else { cut - synced };
+            let torn = if came_whole { 0 } else { tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1) };
             assert_eq!(report.torn_tail_bytes, torn as u64);
+            assert_eq!(
+                image.bytes("journal/00000001.journal").len() as u64,
+                opened.journal.head().end,
+                "nothing stays behind the last batch"
+            );
             drop(opened);
             std::fs::remove_dir_all(index).expect("remove");
         }

@@ -173,11 +173,45 @@ fn a_full_disk_reads_and_records_and_writes_again_when_there_is_room() {
     assert_eq!(Model::of(&store), model);
 }
 
+/// A frame is written as it is: no zeros behind it that may find no room where it finds some.
+fn without_room_ahead(mut setting: Setting) -> Setting {
+    setting.options.ahead_bytes = 0;
+    setting
+}
+
+#[test]
+fn room_for_later_batches_that_is_not_there_keeps_no_batch_out() {
+    let temporary = scratch();
+    let disk = Arc::new(MemoryDisk::default());
+    let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+    let mut model = Model::default();
+    let mut commit = |store: &mut Store, seq: u64, bytes: usize| {
+        let batch = vec![item(1, seq, &vec![seq as u8; bytes])];
+        store.commit(&batch).expect("there is room for it");
+        model.commit(&batch);
+        let len = disk.bytes("journal/00000001.journal").len() as u64;
+        (len - store.journal.head().end, model.clone())
+    };
+    // The zeros behind a frame are half written when the disk is full.
+    disk.plan(disk.operations() + 1, Fault::NoRoom);
+    assert_eq!(commit(&mut store, 1, 300).0, 0, "what was half written is taken away");
+    let rooms: Vec<u64> = (2..8).map(|seq| commit(&mut store, seq, 10).0).collect();
+    assert!(rooms[0] > 0 && rooms.windows(2).all(|two| two[1] < two[0]), "made and used: {rooms:?}");
+    let (_, model) = commit(&mut store, 8, 10);
+    assert_eq!(Model::of(&store), model);
+    let image = Arc::new(disk.image(Survives::Nothing, &mut SmallRng::seed_from_u64(1)));
+    let (again, report) = start(&image, &temporary.path().join("image"), 2).expect("nothing is damaged");
+    assert_eq!((Model::of(&again), report.torn_tail_bytes), (model, 0));
+    store.close().expect("close");
+    let (end, len) = (again.journal.head().end, disk.bytes("journal/00000001.journal").len() as u64);
+    assert_eq!(len, end, "a closed store keeps no room");
+}
+
 #[test]
 fn what_a_write_without_room_left_is_taken_back_durably() {
     let temporary = scratch();
     let disk = Arc::new(MemoryDisk::default());
-    let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+    let mut store = recover::create(without_room_ahead(setting(&disk, &temporary.path().join("index"), 1)), &key()).expect("create");
     let ends = |wanted: [&str; 2]| {
         let log = disk.log();
         let last: Vec<&str> = log.lines().rev().take(2).map(|line| line.split_once(' ').expect("number and deed").1).collect();
@@ -195,6 +229,40 @@ fn what_a_write_without_room_left_is_taken_back_durably() {
     refused(&mut store, 2, &[item(1, 2, &[2; 2000])]);
     ends(["remove journal/00000002.journal", "sync_dir journal"]);
     store.commit(&[item(1, 2, &[2; 200])]).expect("a smaller one goes into the file there is");
+}
+
+#[test]
+fn a_cut_that_did_not_get_through_is_made_up_for_before_another_file_follows() {
+    for closes in [false, true] {
+        let temporary = scratch();
+        let disk = Arc::new(MemoryDisk::default());
+        let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+        store.commit(&[item(1, 1, &[1; 300])]).expect("commit");
+        assert!(disk.bytes("journal/00000001.journal").len() as u64 > store.journal.head().end, "there is room to cut off");
+        let disk = if closes {
+            disk.let_syncs_lack_room(true);
+            store.close().expect("a full disk is no failed one");
+            disk
+        } else {
+            drop(store);
+            let image = Arc::new(disk.image(Survives::Nothing, &mut SmallRng::seed_from_u64(1)));
+            image.let_syncs_lack_room(true);
+            image
+        };
+        let opened = start(&disk, &temporary.path().join("again"), 1);
+        disk.let_syncs_lack_room(false);
+        let (mut store, _) = match opened {
+            Ok(opened) => opened,
+            Err(StoreError::Full { .. }) => start(&disk, &temporary.path().join("again"), 1).expect("there is room again"),
+            Err(error) => panic!("closes {closes}: {error}"),
+        };
+        // Straight into a new file.
+        store.commit(&[item(1, 2, &[2; 4000])]).expect("commit");
+        assert_eq!(store.journal.head().file, 2, "closes {closes}");
+        let image = Arc::new(disk.image(Survives::Nothing, &mut SmallRng::seed_from_u64(1)));
+        let (store, report) = start(&image, &temporary.path().join("image"), 2).unwrap_or_else(|error| panic!("closes {closes}: {error}"));
+        assert_eq!((report.batches, store.items(&document(1), 0).expect("readable").len()), (2, 2), "closes {closes}");
+    }
 }
 
 #[test]
@@ -228,7 +296,7 @@ fn a_sync_that_finds_no_room_on_the_way_out_of_a_full_disk_is_no_failed_disk() {
     for rotates in [false, true] {
         let disk = Arc::new(MemoryDisk::default());
         let index = temporary.path().join(format!("index{rotates}"));
-        let mut store = recover::create(setting(&disk, &index, 1), &key()).expect("create");
+        let mut store = recover::create(without_room_ahead(setting(&disk, &index, 1)), &key()).expect("create");
         store.commit(&[item(1, 1, &[1; 900])]).expect("commit");
         let batch = vec![item(1, 2, &vec![2; if rotates { 4000 } else { 500 }])];
         if !rotates {
