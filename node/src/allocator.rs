@@ -9,11 +9,16 @@
 const SETTINGS: [(&str, &str); 3] =
     [("MALLOC_ARENA_MAX", "2"), ("MALLOC_TRIM_THRESHOLD_", "4194304"), ("MALLOC_MMAP_THRESHOLD_", "1048576")];
 
+/// Says that it was tried: of a program with privileges of its own file the loader takes away what would set the allocator.
+const TRIED: &str = "ACCORD_MEMORY_BOUNDED";
+
 /// Starts this process anew with [`SETTINGS`], unless they are there already; comes back where that is so, where they would mean nothing, and where it
-/// does not succeed, which costs memory and nothing else. To be called before anything else is begun.
+/// does not succeed, which costs memory and nothing else once SIGPIPE is handled (`stop_signal` sees to it: trying sets it back to ending the
+/// process). To be called before anything else is begun.
 pub fn bound() {
     use std::os::unix::process::CommandExt;
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) || SETTINGS.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
+    let set = |name: &str| std::env::var_os(name).is_some();
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) || set(TRIED) || SETTINGS.iter().any(|(name, _)| set(name)) {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
@@ -23,5 +28,5 @@ pub fn bound() {
         again.arg0(name);
     }
     // Answers only if it failed.
-    let _ = again.args(args).envs(SETTINGS).exec();
+    let _ = again.args(args).envs(SETTINGS).env(TRIED, "1").exec();
 }

@@ -294,6 +294,8 @@ async fn stop_signal() -> Result<(), Failure> {
     let no_signal = |error: std::io::Error| Failure::fault("no_runtime").because(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
+    // Heard and passed over, also where something set it back to ending the process: who hangs up is told by an error.
+    let _pipe = signal(SignalKind::pipe()).map_err(no_signal)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

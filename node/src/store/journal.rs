@@ -271,12 +271,12 @@ impl Journal {
             if !is_full(&error) {
                 return Err(fatal("writing", &name, &error));
             }
-            // Behind the zeros of before, or in front of zeros, a batch that is refused here may stand whole.
-            self.disk.truncate(&name, start).map_err(|error| fatal("cutting", &name, &error))?;
-            match self.disk.sync_data(&name) {
+            let cut = self.disk.truncate(&name, start).and_then(|()| self.disk.sync_data(&name));
+            match cut {
                 Ok(()) => self.room = start,
-                // What is behind `start` on the disk is a torn end, and the sync of the next frame takes the cut along.
-                Err(error) if is_full(&error) => self.room = self.room.max(start + 1),
+                // What is behind `start` on the disk is a torn end, and the next frame goes over it. Only a batch that is refused here and stands whole in
+                // front of zeros would come back at the next start.
+                Err(error) if is_full(&error) && !self.stands(&name, frame, start)? => self.room = self.room.max(end),
                 Err(error) => return Err(fatal("cutting", &name, &error)),
             }
             return Err(StoreError::Full { free: 0, needed: frame.len() as u64 });
@@ -286,6 +286,12 @@ impl Journal {
         self.grown += frame.len() as u64;
         self.head = Place { file: self.head.file, start, end: start + frame.len() as u64, seq, chain };
         Ok(self.head)
+    }
+
+    fn stands(&self, name: &str, frame: &[u8], start: u64) -> Result<bool, StoreError> {
+        let mut there = vec![0; frame.len()];
+        let read = self.disk.read_at(name, start, &mut there).map_err(|error| fatal("reading", name, &error))?;
+        Ok(there[..read] == *frame)
     }
 
     /// Writes a frame where the last one ended; where it makes the file longer, with zeros behind it up to `ahead`.

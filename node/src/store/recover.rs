@@ -515,7 +515,11 @@ fn cut(disk: &dyn Disk, torn: &TornTail) -> Result<(), StoreError> {
             disk.sync_data(&name)
         }
     };
-    step().map_err(|error| fatal("cutting", &name, &error))
+    match step() {
+        // Only where cutting takes room itself. What is written next goes over it.
+        Err(error) if is_full(&error) && torn.offset > 0 => Ok(()),
+        other => other.map_err(|error| fatal("cutting", &name, &error)),
+    }
 }
 
 /// Takes away the room for later batches behind the last one. Nobody knows whether its length is durable: what is written next makes the file longer

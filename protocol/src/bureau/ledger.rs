@@ -368,8 +368,7 @@ impl Bureau {
         let its_own = pairing.theirs.after(holds.mine).map(|line| (line, true));
         let mut page = Vec::new();
         let mut size = 0;
-        for (line, own) in its_own.chain(pairing.ours.after(holds.yours).map(|line| (line, false))) {
-            let bytes = line.sealed().to_bytes();
+        for (bytes, own) in its_own.chain(pairing.ours.after(holds.yours).map(|line| (line, false))) {
             if !page.is_empty() && (size + bytes.len() > PAGE_BYTES || page.len() >= limits::LINES_PER_MESSAGE) {
                 break;
             }
@@ -443,10 +442,10 @@ impl Bureau {
         let of = |partner: &BureauId, pairing: &Pairing| {
             let ours = pairing
                 .ours
-                .lines()
+                .others()
                 .filter_map(|line| if let Says::Daily(daily) = &line.body().says { Some((line.id(), daily)) } else { None });
             let days: BTreeMap<StatementId, &Daily> = ours.collect();
-            pairing.theirs.lines().rev().find_map(|theirs| {
+            pairing.theirs.others().rev().find_map(|theirs| {
                 let Says::Countersign { line } = &theirs.body().says else { return None };
                 let daily = days.get(line)?;
                 Some(CountersignedView {
@@ -466,16 +465,15 @@ impl Bureau {
 
     /// The lines of every pair, both ways, that say a document arrived.
     pub(super) fn receipt_lines(&self, document: &DocumentId) -> Vec<Verified<Line>> {
-        let lines = self.ledgers.pairs.values().flat_map(|pairing| pairing.ours.lines().chain(pairing.theirs.lines()));
-        let of = |says: &Says| matches!(says, Says::Receipts(lines) if lines.iter().any(|line| line.document == *document));
-        lines.filter(|line| of(&line.body().says)).cloned().collect()
+        let of = |pairing: &Pairing| pairing.ours.receipts_of(document).chain(pairing.theirs.receipts_of(document)).collect::<Vec<_>>();
+        self.ledgers.pairs.values().flat_map(of).collect()
     }
 
     /// What our own registrar receipted of a document, to whom and under which record of its log: what it let in before it knew of a cut.
     pub fn receipted_under(&self, document: &DocumentId) -> Vec<(BureauId, RecordId, Digest)> {
         let mut out = Vec::new();
         for (partner, pairing) in &self.ledgers.pairs {
-            for line in pairing.ours.lines() {
+            for line in pairing.ours.receipts_of(document) {
                 let Says::Receipts(receipts) = &line.body().says else { continue };
                 out.extend(receipts.iter().filter(|r| r.document == *document).map(|r| (*partner, r.head, r.entry)));
             }
@@ -486,7 +484,7 @@ impl Bureau {
     /// Whether a partner stated to us that it erased what this id names.
     pub(super) fn has_attested(&self, partner: &BureauId, id: &DocumentId) -> bool {
         let said = |says: &Says| matches!(says, Says::Attestation { document, what: Deed::Erased } if document == id);
-        self.ledgers.pairs.get(partner).is_some_and(|pairing| pairing.theirs.lines().rev().any(|line| said(&line.body().says)))
+        self.ledgers.pairs.get(partner).is_some_and(|pairing| pairing.theirs.others().rev().any(|line| said(&line.body().says)))
     }
 
     // ---- answers ----
@@ -496,16 +494,13 @@ impl Bureau {
         let nothing = Pairing::default();
         let pairing = self.ledgers.pairs.get(&bureau).unwrap_or(&nothing);
         let view = |ours: bool| {
-            move |line: &Verified<Line>| {
-                let body = line.body();
-                LedgerLineView {
-                    ours,
-                    n: body.n,
-                    at: body.at.0,
-                    says: body.says.word().to_owned(),
-                    id: line.id().to_string(),
-                    words: told(&body.says),
-                }
+            move |(id, body): (StatementId, Line)| LedgerLineView {
+                ours,
+                n: body.n,
+                at: body.at.0,
+                says: body.says.word().to_owned(),
+                id: id.to_string(),
+                words: told(&body.says),
             }
         };
         let mut lines: Vec<LedgerLineView> = pairing.ours.lines().map(view(true)).chain(pairing.theirs.lines().map(view(false))).collect();
@@ -528,7 +523,7 @@ impl Bureau {
         let nothing = Pairing::default();
         let pairing = self.ledgers.pairs.get(&bureau).unwrap_or(&nothing);
         let days = |chain: &Chain| -> BTreeMap<u32, Daily> {
-            let daily = chain.lines().filter_map(|line| match &line.body().says {
+            let daily = chain.others().filter_map(|line| match &line.body().says {
                 Says::Daily(daily) if (first..past).contains(&daily.day) => Some((daily.day, daily.clone())),
                 _ => None,
             });
@@ -554,11 +549,7 @@ impl Bureau {
                 theirs: there.get(&kind).copied().unwrap_or(0),
             }));
         }
-        let receipted = |chain: &Chain| -> BTreeSet<DocumentId> {
-            let lines =
-                chain.lines().filter_map(|line| if let Says::Receipts(receipts) = &line.body().says { Some(receipts) } else { None });
-            lines.flatten().map(|receipt| receipt.document).collect()
-        };
+        let receipted = |chain: &Chain| -> BTreeSet<DocumentId> { chain.receipts().map(|receipt| receipt.document).collect() };
         let (by_them, by_us) = (receipted(&pairing.theirs), receipted(&pairing.ours));
         let within = |at: WallSeconds| (begins..ends).contains(&at);
         let own = self.identity.bureau;

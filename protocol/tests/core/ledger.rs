@@ -32,7 +32,11 @@ fn chain(count: u64) -> Vec<Verified<Line>> {
     let mut head = Digest([0; 32]);
     (1..=count)
         .map(|n| {
-            let made = sealed(line(n, head, receipts(&[u8::try_from(n).expect("few lines")])));
+            let says = match n % 3 {
+                0 => Says::Denials { count: n, references: vec![n] },
+                _ => receipts(&[u8::try_from(n).expect("few lines")]),
+            };
+            let made = sealed(line(n, head, says));
             head = Digest(made.id().0);
             made
         })
@@ -63,9 +67,21 @@ proptest! {
                 prop_assert_eq!((held.len(), held.head()), (len, head), "a contradiction changes nothing");
             }
         }
-        let ids: Vec<_> = held.lines().map(Verified::id).collect();
-        prop_assert_eq!(ids, written[..usize::try_from(held.len()).expect("few")].iter().map(Verified::id).collect::<Vec<_>>());
-        prop_assert_eq!(held.after(2).count() as u64, held.len().saturating_sub(2));
+        // What is kept as bytes alone is read again as it was written.
+        let written = &written[..usize::try_from(held.len()).expect("few")];
+        let lines: Vec<_> = written.iter().map(|line| (line.id(), line.body().clone())).collect();
+        prop_assert_eq!(held.lines().collect::<Vec<_>>(), lines);
+        let of_receipts = |line: &Verified<Line>| matches!(line.body().says, Says::Receipts(_));
+        let (receipts, others): (Vec<_>, Vec<_>) = written.iter().cloned().partition(of_receipts);
+        prop_assert_eq!(held.others().cloned().collect::<Vec<_>>(), others);
+        let documents: Vec<u8> = held.receipts().map(|receipt| receipt.document.0[0]).collect();
+        prop_assert_eq!(documents.len(), receipts.len());
+        for (document, line) in documents.iter().zip(&receipts) {
+            prop_assert_eq!(&held.receipts_of(&DocumentId([*document; 32])).collect::<Vec<_>>(), std::slice::from_ref(line));
+        }
+        prop_assert_eq!(held.receipts_of(&DocumentId([200; 32])).count(), 0);
+        let bytes: Vec<Vec<u8>> = written.iter().skip(2).map(|line| line.sealed().to_bytes()).collect();
+        prop_assert_eq!(held.after(2).collect::<Vec<_>>(), bytes);
     }
 }
 

@@ -55,6 +55,7 @@ struct Inner {
     dead: bool,
     capacity: Option<u64>,
     syncs_lack_room: bool,
+    cuts_lack_room: bool,
     log: Vec<String>,
 }
 
@@ -108,6 +109,11 @@ impl MemoryDisk {
     /// Room may show only when written bytes are sent: on file systems that take blocks late, on shares, under quotas.
     pub fn let_syncs_lack_room(&self, lack: bool) {
         self.inner().syncs_lack_room = lack;
+    }
+
+    /// On file systems that copy on write even cutting takes room.
+    pub fn let_cuts_lack_room(&self, lack: bool) {
+        self.inner().cuts_lack_room = lack;
     }
 
     pub fn used(&self) -> u64 {
@@ -212,6 +218,7 @@ impl MemoryDisk {
     fn whole(&self, what: &str, name: &str, run: impl FnOnce(&mut Inner) -> io::Result<()>) -> io::Result<()> {
         let (mut inner, fault) = self.change(what, name);
         match fault {
+            None if inner.cuts_lack_room && what == "truncate" => Err(no_room()),
             None if inner.syncs_lack_room && matches!(what, "sync_data" | "sync_dir") => Err(no_room()),
             None => run(&mut inner),
             Some(Fault::CutAfter) => run(&mut inner).and(Err(broken())),

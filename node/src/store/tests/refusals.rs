@@ -232,6 +232,39 @@ fn what_a_write_without_room_left_is_taken_back_durably() {
 }
 
 #[test]
+fn a_batch_that_is_refused_where_not_even_cutting_has_room_stays_refused_and_stops_nothing() {
+    for bytes in [300, 1500] {
+        let temporary = scratch();
+        let disk = Arc::new(MemoryDisk::default());
+        let mut store = recover::create(setting(&disk, &temporary.path().join("index"), 1), &key()).expect("create");
+        let first = vec![item(1, 1, b"first")];
+        store.commit(&first).expect("commit");
+        let mut model = Model::default();
+        model.commit(&first);
+        disk.let_cuts_lack_room(true);
+        disk.plan(disk.operations() + 1, Fault::NoRoom);
+        let refusal = store.commit(&[item(1, 2, &vec![2; bytes])]);
+        assert!(matches!(refusal, Err(StoreError::Full { .. })), "{bytes}: {refusal:?}");
+        // Whoever starts now finds what there was before, though nothing can be cut.
+        let image = Arc::new(disk.image(Survives::Everything, &mut SmallRng::seed_from_u64(1)));
+        image.let_cuts_lack_room(true);
+        let (mut again, _) = start(&image, &temporary.path().join("image"), 2).unwrap_or_else(|error| panic!("{bytes}: {error}"));
+        assert_eq!(Model::of(&again), model, "{bytes}");
+        let next = vec![item(1, 2, b"next")];
+        again.commit(&next).expect("there is room");
+        image.let_cuts_lack_room(false);
+        store.commit(&next).expect("there is room again");
+        model.commit(&next);
+        for disk in [&disk, &image] {
+            disk.let_cuts_lack_room(false);
+            let image = Arc::new(disk.image(Survives::Nothing, &mut SmallRng::seed_from_u64(1)));
+            let (again, _) = start(&image, &scratch().path().join("index"), 3).unwrap_or_else(|error| panic!("{bytes}: {error}"));
+            assert_eq!(Model::of(&again), model, "{bytes}");
+        }
+    }
+}
+
+#[test]
 fn a_cut_that_did_not_get_through_is_made_up_for_before_another_file_follows() {
     for closes in [false, true] {
         let temporary = scratch();
