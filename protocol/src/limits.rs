@@ -232,7 +232,7 @@ pub const ANCHORS_PER_MINUTE: usize = 6;
 pub const QUIET_MS: u64 = 2_000;
 /// Documents a sum of a view is counted over within a turn. Back-pressure: about a microsecond each, while others wait. Where assertions are on very
 /// few, so that every test counts in several turns.
-pub const VIEW_COUNTED_AT_ONCE: usize = if cfg!(debug_assertions) { 2 } else { 8_192 };
+pub const VIEW_COUNTED_AT_ONCE: usize = if cfg!(debug_assertions) { 2 } else { 1_024 };
 /// Documents a tips exchange may cover; above it an alarm and no exchange.
 pub const TIPS_DOCUMENTS_MAX: usize = 10_000;
 /// Changes of one bureau in a case thread above which its writers are sent on to a successor (`case continue`): opening and merging stay bounded.

@@ -203,7 +203,9 @@ pub fn measure(plan: &Plan) -> Result<Report, Failed> {
     if plan.keep && plan.kept.is_none() {
         report.say(format!("kept: reconnect --kept {}", dir.keep().display()));
     }
-    beside(plan, &mut report, &raw, changed)?;
+    if plan.kept.is_none() {
+        beside(plan, &mut report, &raw, changed)?;
+    }
     Ok(report)
 }
 
