@@ -1,7 +1,7 @@
 //! How the memory of a daemon is handed out and given back.
 //!
 //! glibc makes up to eight arenas for each core and lets each keep up to 64 MiB that nobody uses, more as larger pieces come and go: a daemon that sent
-//! 400,000 documents held 1,420 MB, of which 720 MB were in use. Its bounds are set by the environment a program is started in (mallopt(3)), so a
+//! 400,000 documents held 1,420 MB, and 720 once the allocator was asked to give back what was free. Its bounds are set by the environment a program is started in (mallopt(3)), so a
 //! daemon begins by starting itself once more, as the same process.
 
 /// What a daemon sets unless somebody chose for themselves. Two arenas: one core each. Pieces from 1 MiB on are given back at once, others when 4 MiB

@@ -16,6 +16,7 @@ mod compact;
 mod disk;
 mod error;
 mod frame;
+mod housekeeping;
 mod index;
 mod journal;
 mod keyring;
@@ -23,9 +24,11 @@ mod marks;
 mod options;
 mod pages;
 mod place;
+mod reading;
 mod recover;
 mod repair;
 mod rewrite;
+mod room;
 mod rows;
 mod survey;
 mod table;
@@ -35,7 +38,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use accord_protocol::id::DocumentId;
 use accord_protocol::step::{Table, Write};
@@ -53,13 +55,13 @@ use batch::{Draft, Record};
 use cipher::{Random, Subkey};
 use disk::{Disk, LockGuard, RealDisk};
 pub(crate) use error::is_full;
-use index::{Index, RECENT_ROWS_MAX, Unusable};
+use housekeeping::Background;
+use index::{Index, Unusable};
 use journal::{Journal, fatal};
 use keyring::Keyring;
 use marks::Note;
 use options::Setting;
 use place::{State, Tally};
-use rows::Value;
 
 /// Longest key of a table in bytes.
 pub const KEY_BYTES_MAX: usize = 128;
@@ -73,10 +75,6 @@ pub const ACCOUNT_BYTES_MAX: usize = 64 << 10;
 pub const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Longer values stay in the journal and only their place is indexed: sled handles large values badly.
 const INLINE_BYTES_MAX: usize = 4 << 10;
-/// The file that keeps room for auditors' lines on a full disk.
-const RESERVE: &str = "reserve";
-/// The reserve is given up in steps of this size.
-const RESERVE_STEP: u64 = 1 << 20;
 /// Items of a document are sealed together up to this many bytes: what one reader has to open, and one flipped bit to destroy.
 const TOGETHER_BYTES_MAX: usize = 256 << 10;
 /// What a frame and a record of it may add to the bytes they hold.
@@ -85,31 +83,6 @@ const RECORD_EXTRA: u64 = 256;
 
 /// A key of a table and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
-
-/// What a thread of the store has done.
-enum Done {
-    /// Every page of the index is there.
-    Counted,
-    /// Recent rows are in the pages, and a checkpoint was written if one was due and found room.
-    Settled(State, Option<checkpoint::Written>),
-}
-
-/// A thread at work on the index, which is waited for: it holds the index open, and a store opened again must not meet it.
-#[derive(Default)]
-struct Background(Option<JoinHandle<Result<Done, StoreError>>>);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take()
-            && handle.join().is_err()
-        {
-            tracing::error!("the thread that works on the index panicked");
-        }
-    }
-}
-
-/// Rows of a table whose values are read from the journal in one go: some 25 MiB of places.
-const READ_AT_ONCE: usize = 1 << 18;
 
 /// An open store.
 pub struct Store {
@@ -291,114 +264,6 @@ impl Store {
         }
         self.record(draft, self.state.item_seq, false)?;
         self.save_keyring()
-    }
-
-    /// A table's value.
-    ///
-    /// # Errors
-    /// [`StoreError::Fatal`] once the store stopped, [`StoreError::Damaged`], [`StoreError::Io`].
-    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.usable()?;
-        let row_key = self.index.keys().put(table as u8, key);
-        match self.index.get(&row_key).map_err(Unusable::fatal)? {
-            Some(row) => self.value(table as u8, &row).map(|(_, value)| Some(value)),
-            None => Ok(None),
-        }
-    }
-
-    /// All of a table, by key.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub fn scan(&self, table: Table) -> Result<Vec<Row>, StoreError> {
-        let mut all = Vec::new();
-        self.each(table, &mut |key, value| {
-            all.push((key, value));
-            Ok(())
-        })?;
-        all.sort();
-        Ok(all)
-    }
-
-    /// Hands over the rows of a table one by one, in no order that means anything: so that they need not all lie in memory.
-    ///
-    /// # Errors
-    /// As [`Store::get`], and what `take` answers.
-    pub fn each<E: From<StoreError>>(&self, table: Table, take: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        self.usable()?;
-        let (mut refused, mut far) = (None, Vec::new());
-        let walked = self.index.walk(&[table as u8], &[table as u8], &mut |_, row| {
-            match rows::read(&row).ok_or_else(|| Unusable("garbled table row".to_owned()).fatal())? {
-                (key, Value::Inline(value)) => refused = take(key, value).err(),
-                (key, Value::InJournal(span)) => far.push((span, key)),
-            }
-            if far.len() >= READ_AT_ONCE {
-                refused = self.each_far(table, &mut far, take).err();
-            }
-            Ok(refused.is_none())
-        });
-        walked.map_err(Unusable::fatal)??;
-        refused.map_or_else(|| self.each_far(table, &mut far, take), Err)
-    }
-
-    /// Hands over rows whose values lie in the journal, in the order in which they lie there: a disk that is not read yet gives them at its pace, not
-    /// at that of a seek for each.
-    fn each_far<E: From<StoreError>>(
-        &self,
-        table: Table,
-        far: &mut Vec<(place::Span, Vec<u8>)>,
-        take: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        far.sort_unstable_by_key(|(span, _)| (span.file, span.offset));
-        far.drain(..).try_for_each(|(span, key)| {
-            let value = self.far_value(table as u8, &key, &span)?;
-            take(key, value)
-        })
-    }
-
-    /// The items of a document with a sequence above `after`, in order.
-    ///
-    /// # Errors
-    /// As [`Store::get`]; [`StoreError::Damaged`] names the place of an item that does not open.
-    pub fn items(&self, document: &DocumentId, after: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        self.usable()?;
-        let mut items = Vec::new();
-        let (Some(key), Some(first)) = (self.keyring.get(document), after.checked_add(1)) else { return Ok(items) };
-        let prefix = self.index.keys().document(document);
-        let walked = self.index.walk(&prefix, &self.index.keys().items(document, first), &mut |row_key, row| {
-            let extent = rows::Extent::read(row_key, &row).ok_or_else(|| Unusable("garbled item row".to_owned()).fatal())?;
-            let sealed = self.journal.read(&extent.span)?;
-            let opened = extent.open(document, key, &sealed, after).ok_or_else(|| {
-                let what = format!("items {} to {} do not open", extent.first, extent.last);
-                StoreError::damaged(&journal::file_name(extent.span.file), extent.span.offset, what)
-            })?;
-            items.extend(opened);
-            Ok(true)
-        });
-        walked.map_err(Unusable::fatal)??;
-        Ok(items)
-    }
-
-    /// Every document that has items here, by id.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub fn document_ids(&self) -> Result<Vec<DocumentId>, StoreError> {
-        self.usable()?;
-        let mut ids = Vec::new();
-        for document in self.keyring.documents() {
-            let prefix = self.index.keys().document(document);
-            let mut any = false;
-            let walked = self.index.walk(&prefix, &prefix, &mut |_, _| {
-                any = true;
-                Ok(false)
-            });
-            walked.map_err(Unusable::fatal)??;
-            if any {
-                ids.push(*document);
-            }
-        }
-        Ok(ids)
     }
 
     /// The lines for auditors, oldest first, each with the number of its batch, until `each` answers false. Reads the whole journal.
@@ -695,158 +560,6 @@ impl Store {
             tracing::debug!(through = written.through, "index checkpoint recorded");
         }
         Ok(())
-    }
-
-    /// What is due after a commit: letting rows settle, writing keyring and checkpoint.
-    fn keep_house(&mut self) -> Result<(), StoreError> {
-        let now = self.journal.grown();
-        let options = self.setting.options;
-        if self.keyring.is_dirty() && now - self.keyring_at > options.keyring_bytes.max(8 * self.keyring.bytes()) {
-            match self.save_keyring() {
-                Ok(()) | Err(StoreError::Full { .. }) => self.keyring_at = now,
-                Err(error) => return Err(error),
-            }
-        }
-        let checkpoint = now - self.checkpoint_at > options.checkpoint_bytes.max(2 * self.index.bytes()) && self.written.is_none();
-        if checkpoint || now - self.flushed_at > options.flush_bytes || self.index.recent() >= RECENT_ROWS_MAX {
-            // Recent rows must not pile up without end behind a slow disk.
-            let late = !options.background || self.index.recent() >= 4 * RECENT_ROWS_MAX;
-            self.finish_background(late)?;
-            if self.writing.0.is_none() {
-                // One that was just finished lies where the next would be written, until a batch records it.
-                self.begin_settling(checkpoint && self.written.is_none());
-                self.finish_background(!options.background)?;
-            }
-        }
-        self.compact_by_itself()
-    }
-
-    fn save_keyring(&mut self) -> Result<(), StoreError> {
-        let saved = self.keyring.save(&*self.setting.disk, self.state.place, &mut self.random);
-        self.keyring_at = self.journal.grown();
-        self.note_failure(saved)
-    }
-
-    /// Lets a thread move recent rows into the pages, and with `checkpoint` copy these afterwards. None may be at work yet.
-    fn begin_settling(&mut self, checkpoint: bool) {
-        let now = self.journal.grown();
-        let Some((rows, state)) = self.index.begin_settling() else { return };
-        self.flushed_at = now;
-        self.compacting.counted = false;
-        if checkpoint {
-            self.checkpoint_at = now;
-        }
-        let (disk, pages) = (self.setting.disk.clone(), self.index.pages().clone());
-        let (key, store) = (self.checkpoint_key.clone(), self.keyring.store);
-        self.writing.0 = Some(std::thread::spawn(move || {
-            let state = pages.settle(&rows, &state, &mut Random::default()).map_err(Unusable::fatal)?;
-            let written = if checkpoint { checkpoint::write(&*disk, &pages, &state, &key, &store)? } else { None };
-            Ok(Done::Settled(state, written))
-        }));
-    }
-
-    /// Lets a thread look whether every page of the index is there. None may be at work yet.
-    fn begin_counting(&mut self) {
-        let pages = self.index.pages().clone();
-        self.writing.0 = Some(std::thread::spawn(move || {
-            let stated = pages.state().and_then(|state| state.ok_or_else(|| Unusable("no state row".to_owned())));
-            let counted = stated.and_then(|state| recover::same(&pages.recount(&mut |_| {})?, &state.tally));
-            counted.map(|()| Done::Counted).map_err(|why| {
-                pages.condemn();
-                why.fatal()
-            })
-        }));
-    }
-
-    /// Takes over what the thread at work has done, if there is one and it is through (or `wait`).
-    fn finish_background(&mut self, wait: bool) -> Result<(), StoreError> {
-        let Some(handle) = self.writing.0.take_if(|handle| wait || handle.is_finished()) else { return Ok(()) };
-        let done = handle.join().unwrap_or_else(|_| Err(StoreError::Fatal("working on the index: panicked".to_owned())));
-        match self.note_failure(done)? {
-            Done::Counted => self.compacting.counted = true,
-            Done::Settled(state, written) => {
-                self.index.settled(&state);
-                if written.is_some() {
-                    self.written = written;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn free(&self) -> Result<u64, StoreError> {
-        self.setting.disk.free_space().map_err(StoreError::io("measuring the disk of", "store"))
-    }
-
-    /// Refuses early what would fill the disk, so that the index keeps room to breathe.
-    fn ensure_space(&mut self, bytes: u64, accounts: bool) -> Result<(), StoreError> {
-        let options = self.setting.options;
-        let free = self.free()?;
-        let ample = free >= options.low_water_bytes + options.reserve_bytes + bytes + options.ahead_bytes;
-        self.ahead = if ample { options.ahead_bytes } else { 0 };
-        if accounts {
-            if free < bytes {
-                self.full = true;
-                let given = self.give_up_reserve(bytes);
-                self.note_failure(given)?;
-            }
-            return Ok(());
-        }
-        let missing = options.reserve_bytes.saturating_sub(self.reserve);
-        let needed = options.low_water_bytes + missing + bytes;
-        if free < needed {
-            self.full = true;
-            return Err(StoreError::Full { free, needed });
-        }
-        if missing > 0 {
-            match self.setting.disk.allocate(RESERVE, options.reserve_bytes) {
-                Ok(()) => self.reserve = options.reserve_bytes,
-                Err(error) if is_full(&error) => {
-                    self.full = true;
-                    return Err(StoreError::Full { free, needed });
-                }
-                Err(error) => return self.note_failure(Err(fatal("refilling", RESERVE, &error))),
-            }
-        }
-        self.full = false;
-        Ok(())
-    }
-
-    /// Frees part of the reserve; false when it is used up.
-    fn give_up_reserve(&mut self, needed: u64) -> Result<bool, StoreError> {
-        if self.reserve == 0 {
-            return Ok(false);
-        }
-        let left = self.reserve.saturating_sub(needed.max(RESERVE_STEP));
-        self.setting.disk.truncate(RESERVE, left).map_err(|error| fatal("cutting", RESERVE, &error))?;
-        self.reserve = left;
-        Ok(true)
-    }
-
-    fn blob_key(&self, table: u8, key: &[u8]) -> Option<&Subkey> {
-        match rows::owner(table, key) {
-            Some(document) => self.keyring.get(&document),
-            None => Some(&self.journal.keys().value),
-        }
-    }
-
-    fn value(&self, table: u8, row: &[u8]) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-        let (key, value) = rows::read(row).ok_or_else(|| Unusable("garbled table row".to_owned()).fatal())?;
-        let span = match value {
-            Value::Inline(value) => return Ok((key, value)),
-            Value::InJournal(span) => span,
-        };
-        let value = self.far_value(table, &key, &span)?;
-        Ok((key, value))
-    }
-
-    /// The value of a row that lies in the journal.
-    fn far_value(&self, table: u8, key: &[u8], span: &place::Span) -> Result<Vec<u8>, StoreError> {
-        let sealed = self.journal.read(span)?;
-        let opened = self.blob_key(table, key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, key), &sealed, None));
-        opened.ok_or_else(|| {
-            StoreError::damaged(&journal::file_name(span.file), span.offset, format!("a value of table {table} does not open"))
-        })
     }
 
     fn walk(&self, each: &mut dyn FnMut(&journal::Met) -> Result<bool, StoreError>) -> Result<(), StoreError> {

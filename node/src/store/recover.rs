@@ -12,7 +12,8 @@ use super::keyring::{self, Keyring};
 use super::marks::{self, Note};
 use super::options::{IndexState, OpenReport, Progress, Setting, Stage};
 use super::place::{Place, State, Tally};
-use super::{RESERVE, Store, checkpoint, frame, pages, repair, rows};
+use super::room::RESERVE;
+use super::{Store, checkpoint, frame, housekeeping, pages, repair, rows};
 
 /// Room the index needs to open at all. Taken out of the reserve if the disk has less.
 pub const START_BYTES: u64 = 4 << 20;
@@ -85,7 +86,7 @@ fn assemble(
         flushed_at: bytes,
         checkpoint_at: bytes,
         keyring_at: bytes,
-        writing: super::Background::default(),
+        writing: housekeeping::Background::default(),
         compacting: super::compact::Compacting::default(),
         written: None,
         reserve,
