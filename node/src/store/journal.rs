@@ -195,6 +195,38 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Damaged`] when it is not there, [`StoreError::Io`].
     pub fn read(&self, span: &Span) -> Result<Vec<u8>, StoreError> {
+        read_span(&*self.disk, &self.placed(span)?)
+    }
+
+    /// Reads sealed parts that lie one after the other: those close together with one call of the system.
+    ///
+    /// # Errors
+    /// As [`Journal::read`], and what `each` answers, which sees the number of the part and its bytes.
+    pub fn read_each<E: From<StoreError>>(&self, spans: &[Span], each: &mut dyn FnMut(usize, &[u8]) -> Result<(), E>) -> Result<(), E> {
+        let placed = spans.iter().map(|span| self.placed(span)).collect::<Result<Vec<_>, _>>()?;
+        let mut at = 0;
+        while let Some(first) = placed.get(at) {
+            let near = placed[at..].windows(2).take_while(|two| two[0].is_near(&two[1]) && two[1].is_within(first)).count();
+            let (group, last) = (&placed[at..=at + near], placed[at + near]);
+            // Where it cannot be had at once, one by one says of which part.
+            let whole = Span { len: u32::try_from(last.offset - first.offset).unwrap_or(u32::MAX).saturating_add(last.len), ..*first };
+            let together = if near > 0 { read_span(&*self.disk, &whole).ok() } else { None };
+            for (number, span) in group.iter().enumerate() {
+                match &together {
+                    Some(bytes) => {
+                        let from = usize::try_from(span.offset - first.offset).expect("within one read");
+                        each(at + number, &bytes[from..from + span.len as usize])?;
+                    }
+                    None => each(at + number, &read_span(&*self.disk, span)?)?,
+                }
+            }
+            at += near + 1;
+        }
+        Ok(())
+    }
+
+    /// Where a part lies now.
+    fn placed(&self, span: &Span) -> Result<Span, StoreError> {
         let known = if !self.is_closed(span.file) { Some(None) } else { self.tables().get(&span.file).cloned() };
         let table = match known {
             Some(table) => table,
@@ -205,7 +237,7 @@ impl Journal {
             }
         };
         let offset = table.map_or(Ok(span.offset), |table| table.now(&*self.disk, &self.keys.table, span.offset, span.len.into()))?;
-        read_span(&*self.disk, &Span { offset, ..*span })
+        Ok(Span { offset, ..*span })
     }
 
     /// The keys it is sealed under.

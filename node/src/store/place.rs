@@ -46,6 +46,24 @@ pub struct Span {
     pub len: u32,
 }
 
+/// Between parts that are read at once lie no more bytes than these: about what a call of the system takes.
+const NEAR: u64 = 8 << 10;
+/// No more bytes than these are read at once.
+const AT_ONCE: u64 = 256 << 10;
+
+impl Span {
+    /// Whether another begins in the same file behind this one, and soon.
+    pub fn is_near(&self, next: &Self) -> bool {
+        let end = self.offset.saturating_add(self.len.into());
+        self.file == next.file && (end..=end.saturating_add(NEAR)).contains(&next.offset)
+    }
+
+    /// Whether this one ends where it may be read at once with an earlier one.
+    pub fn is_within(&self, first: &Self) -> bool {
+        self.offset.saturating_add(self.len.into()) <= first.offset.saturating_add(AT_ONCE)
+    }
+}
+
 /// How many pages the index has and the sum of their hashes: equal tallies mean equal pages, short of a broken hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

@@ -1,16 +1,24 @@
 //! Reading rows and items back: places from the index, bytes from the journal, keys from the keyring.
 
+use std::sync::mpsc::sync_channel;
+
 use accord_protocol::id::DocumentId;
 use accord_protocol::step::Table;
 
 use super::cipher::Subkey;
 use super::error::StoreError;
 use super::index::Unusable;
+use super::journal::Journal;
+use super::keyring::Keyring;
+use super::place::Span;
 use super::rows::{self, Value};
-use super::{Row, Store, batch, journal, place};
+use super::{Row, Store, batch, journal};
 
 /// Rows of a table whose values are read from the journal in one go: some 25 MiB of places.
 const READ_AT_ONCE: usize = 1 << 18;
+/// Rows opened in one go by the thread that reads ahead, and how many such it may be ahead: some MiB.
+const OPENED_AT_ONCE: usize = if cfg!(debug_assertions) { 3 } else { 1 << 11 };
+const OPENED_AHEAD: usize = 2;
 
 impl Store {
     /// A table's value.
@@ -62,17 +70,29 @@ impl Store {
     }
 
     /// Hands over rows whose values lie in the journal, in the order in which they lie there: a disk that is not read yet gives them at its pace, not
-    /// at that of a seek for each.
+    /// at that of a seek for each. Of many rows another thread reads and opens the next while `take` makes something of these.
     fn each_far<E: From<StoreError>>(
         &self,
         table: Table,
-        far: &mut Vec<(place::Span, Vec<u8>)>,
+        far: &mut Vec<(Span, Vec<u8>)>,
         take: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         far.sort_unstable_by_key(|(span, _)| (span.file, span.offset));
-        far.drain(..).try_for_each(|(span, key)| {
-            let value = self.far_value(table as u8, &key, &span)?;
-            take(key, value)
+        let far = std::mem::take(far);
+        if far.len() <= OPENED_AT_ONCE {
+            return self.opener().values(table as u8, &far)?.into_iter().try_for_each(|(key, value)| take(key, value));
+        }
+        let opener = self.opener();
+        std::thread::scope(|scope| {
+            let (give, got) = sync_channel(OPENED_AHEAD);
+            scope.spawn(move || {
+                // Whoever takes them may have had enough.
+                let _ = far.chunks(OPENED_AT_ONCE).try_for_each(|some| give.send(opener.values(table as u8, some)));
+            });
+            for rows in got {
+                rows?.into_iter().try_for_each(|(key, value)| take(key, value))?;
+            }
+            Ok(())
         })
     }
 
@@ -122,10 +142,7 @@ impl Store {
     }
 
     pub(super) fn blob_key(&self, table: u8, key: &[u8]) -> Option<&Subkey> {
-        match rows::owner(table, key) {
-            Some(document) => self.keyring.get(&document),
-            None => Some(&self.journal.keys().value),
-        }
+        self.opener().key(table, key)
     }
 
     fn value(&self, table: u8, row: &[u8]) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
@@ -134,16 +151,51 @@ impl Store {
             Value::Inline(value) => return Ok((key, value)),
             Value::InJournal(span) => span,
         };
-        let value = self.far_value(table, &key, &span)?;
+        let value = self.opener().value(table, &key, &span)?;
         Ok((key, value))
     }
 
-    /// The value of a row that lies in the journal.
-    fn far_value(&self, table: u8, key: &[u8], span: &place::Span) -> Result<Vec<u8>, StoreError> {
-        let sealed = self.journal.read(span)?;
-        let opened = self.blob_key(table, key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, key), &sealed, None));
+    fn opener(&self) -> Opener<'_> {
+        Opener { journal: &self.journal, keyring: &self.keyring }
+    }
+}
+
+/// What it takes to read values that lie in the journal, also from another thread.
+#[derive(Clone, Copy)]
+struct Opener<'a> {
+    journal: &'a Journal,
+    keyring: &'a Keyring,
+}
+
+impl<'a> Opener<'a> {
+    /// The key a row's value is sealed under.
+    fn key(self, table: u8, key: &[u8]) -> Option<&'a Subkey> {
+        match rows::owner(table, key) {
+            Some(document) => self.keyring.get(&document),
+            None => Some(&self.journal.keys().value),
+        }
+    }
+
+    fn opened(self, table: u8, key: &[u8], span: &Span, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let opened = self.key(table, key).and_then(|under| batch::open_blob(under, &batch::put_bound(table, key), sealed, None));
         opened.ok_or_else(|| {
             StoreError::damaged(&journal::file_name(span.file), span.offset, format!("a value of table {table} does not open"))
         })
+    }
+
+    fn value(self, table: u8, key: &[u8], span: &Span) -> Result<Vec<u8>, StoreError> {
+        self.opened(table, key, span, &self.journal.read(span)?)
+    }
+
+    /// Of rows in the order in which their values lie in the journal: their keys and values.
+    fn values(self, table: u8, far: &[(Span, Vec<u8>)]) -> Result<Vec<Row>, StoreError> {
+        let spans: Vec<Span> = far.iter().map(|(span, _)| *span).collect();
+        let mut rows = Vec::with_capacity(far.len());
+        self.journal.read_each(&spans, &mut |at, sealed| {
+            let (span, key) = &far[at];
+            rows.push((key.clone(), self.opened(table, key, span, sealed)?));
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(rows)
     }
 }

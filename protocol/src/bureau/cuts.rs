@@ -72,8 +72,8 @@ impl Bureau {
     /// A revocation was learnt: documents with unsettled work are examined.
     pub(super) fn revocation_came(&mut self) {
         let own = self.identity.bureau;
-        let open = self.documents.values().filter(|s| s.owner == own && s.settled < s.changes);
-        let open: Vec<DocumentId> = open.map(|summary| summary.document).collect();
+        let open = self.documents.open().filter(|line| line.owner == own && line.settled < line.changes);
+        let open: Vec<DocumentId> = open.map(|line| line.document).collect();
         open.into_iter().for_each(|document| self.examine(document));
     }
 

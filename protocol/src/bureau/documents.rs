@@ -10,7 +10,7 @@
 mod packed;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Deref, RangeFrom};
 use std::sync::Arc;
 
@@ -42,9 +42,21 @@ pub struct Documents {
     /// By the sequence of the newest change: the beginning of the id.
     by_seq: BTreeMap<u64, [u8; BEGINNING]>,
     words: Words,
-    owned: BTreeMap<BureauId, u64>,
+    owned: BTreeMap<BureauId, Owned>,
+    /// What [`Documents::open`] answers.
+    open: BTreeSet<DocumentId>,
+    /// What [`Documents::ending`] answers.
+    ending: BTreeSet<DocumentId>,
     changes: u64,
     sum: [u8; 32],
+}
+
+/// What is here of one bureau's documents.
+#[derive(Clone, Copy, Default)]
+struct Owned {
+    count: u64,
+    /// Where the newest change that was ever seen stands in our sequence.
+    newest: u64,
 }
 
 /// Summaries on their way from the store: each is packed as it comes.
@@ -52,12 +64,14 @@ pub struct Documents {
 pub struct Reading {
     documents: Documents,
     rows: Vec<(DocumentId, Slot)>,
+    places: Vec<(u64, [u8; BEGINNING])>,
 }
 
 impl Reading {
     /// One more, of a document that did not come before.
     pub fn take(&mut self, summary: Summary) {
         let document = summary.document;
+        self.places.push((summary.newest_seq, beginning(&document)));
         let slot = self.documents.slot(summary);
         self.rows.push((document, slot));
     }
@@ -66,8 +80,7 @@ impl Reading {
     pub fn finish(self) -> Documents {
         let mut documents = self.documents;
         documents.rows = self.rows.into_iter().collect();
-        let places: BTreeMap<u64, [u8; BEGINNING]> = documents.values().map(|line| (line.newest_seq, beginning(&line.document))).collect();
-        documents.by_seq = places;
+        documents.by_seq = self.places.into_iter().collect();
         documents
     }
 }
@@ -75,18 +88,28 @@ impl Reading {
 impl Documents {
     /// The place of a summary in memory; it is counted.
     fn slot(&mut self, summary: Summary) -> Slot {
-        *self.owned.entry(summary.owner).or_default() += 1;
+        let owned = self.owned.entry(summary.owner).or_default();
+        owned.count += 1;
+        owned.newest = owned.newest.max(summary.newest_seq);
         self.changes += summary.changes;
         toggle(&mut self.sum, &summary.entry);
-        match packed::pack(&summary, &mut self.words) {
+        if Head::of(&summary).is_open() {
+            self.open.insert(summary.document);
+        }
+        let document = summary.document;
+        let slot = match packed::pack(&summary, &mut self.words) {
             Some(bytes) => Slot::Packed(bytes),
             None => Slot::Whole(Arc::new(summary)),
+        };
+        if Line::of(document, &slot, &self.words).may_end() {
+            self.ending.insert(document);
         }
+        slot
     }
 
     fn discount(&mut self, before: &Head) {
         if let Some(owned) = self.owned.get_mut(&before.owner) {
-            *owned = owned.saturating_sub(1);
+            owned.count = owned.count.saturating_sub(1);
         }
         self.changes = self.changes.saturating_sub(before.changes);
         toggle(&mut self.sum, &before.entry);
@@ -97,6 +120,8 @@ impl Documents {
         let before = self.line(&document).map(|line| *line);
         if let Some(before) = &before {
             self.by_seq.remove(&before.newest_seq);
+            self.open.remove(&document);
+            self.ending.remove(&document);
         }
         self.by_seq.insert(summary.newest_seq, beginning(&document));
         let slot = self.slot(summary);
@@ -110,6 +135,8 @@ impl Documents {
     pub fn remove(&mut self, document: &DocumentId) -> Option<Arc<Summary>> {
         let gone = self.get(document)?;
         self.rows.remove(document);
+        self.open.remove(document);
+        self.ending.remove(document);
         self.by_seq.remove(&gone.newest_seq);
         self.discount(&Head::of(&gone));
         Some(gone)
@@ -203,7 +230,25 @@ impl Documents {
 
     /// How many documents of a bureau are here.
     pub fn owned_by(&self, bureau: &BureauId) -> u64 {
-        self.owned.get(bureau).copied().unwrap_or(0)
+        self.owned.get(bureau).map_or(0, |owned| owned.count)
+    }
+
+    /// Those of a bureau that changed after a place in our sequence. Where none did, nobody looks.
+    pub fn owned_after(&self, bureau: &BureauId, seq: u64) -> impl Iterator<Item = Line<'_>> {
+        let any = self.owned.get(bureau).is_some_and(|owned| owned.newest > seq);
+        let later = any.then(|| self.after(seq)).into_iter().flatten();
+        let bureau = *bureau;
+        later.filter(move |line| line.owner == bureau)
+    }
+
+    /// Those that wait for something: work that no anchor settled, a log nobody adopted or that branched, work that is held. Ascending by id.
+    pub fn open(&self) -> impl Iterator<Item = Line<'_>> {
+        self.open.iter().filter_map(|document| self.line(document))
+    }
+
+    /// Those of which what somebody holds may end by itself, ascending by id.
+    pub fn ending(&self) -> impl Iterator<Item = Line<'_>> {
+        self.ending.iter().filter_map(|document| self.line(document))
     }
 
     /// Changes of all documents.
@@ -343,6 +388,48 @@ mod tests {
         documents.newest_first().for_each(|line| reading.take(Summary::clone(&line.summary())));
         let read = reading.finish();
         assert_eq!((order(&read), read.sum(), read.changes()), (order(&documents), documents.sum(), documents.changes()));
+    }
+
+    #[test]
+    fn what_waits_and_what_may_end_is_known_without_a_walk() {
+        let seen = |documents: &Documents| {
+            let open: Vec<_> = documents.values().filter(|line| line.is_open()).map(|line| line.document).collect();
+            let ending: Vec<_> = documents.values().filter(Line::may_end).map(|line| line.document).collect();
+            assert_eq!(documents.open().map(|line| line.document).collect::<Vec<_>>(), open);
+            assert_eq!(documents.ending().map(|line| line.document).collect::<Vec<_>>(), ending);
+            (open.len(), ending.len())
+        };
+        let settled = |first| {
+            let plain = one(first, 1, u64::from(first));
+            Summary { adopted: true, settled: plain.changes, torn: false, held: 0, ..plain }
+        };
+        let open: [fn(&mut Summary); 4] = [|s| s.adopted = false, |s| s.settled = s.changes - 1, |s| s.torn = true, |s| s.held = 1];
+        let mut documents = Documents::default();
+        (1..=6).for_each(|first| documents.insert(DocumentId(settled(first).document.0), settled(first)));
+        assert_eq!(seen(&documents), (0, 0));
+        for (at, change) in open.into_iter().enumerate() {
+            let mut summary = settled(at as u8 + 1);
+            change(&mut summary);
+            documents.insert(summary.document, summary);
+            assert_eq!(seen(&documents), (at + 1, 0));
+        }
+        let mut ends = settled(5);
+        let rights = std::sync::Arc::make_mut(&mut ends.rights);
+        let (bureau, mut held) = rights.bureaus.iter().next().map(|(bureau, held)| (*bureau, held.clone())).expect("somebody holds it");
+        held.until = Some(crate::time::WallSeconds(99));
+        rights.bureaus.insert(bureau, held);
+        let owner = ends.owner;
+        documents.insert(ends.document, ends);
+        assert_eq!(seen(&documents), (4, 1));
+        // The same, read at a start.
+        let mut reading = Reading::default();
+        documents.values().for_each(|line| reading.take(Summary::clone(&line.summary())));
+        assert_eq!(seen(&reading.finish()), (4, 1));
+        assert!(documents.owned_after(&owner, 4).map(|line| line.newest_seq).eq([5, 6]));
+        assert_eq!((documents.owned_after(&owner, 6).count(), documents.owned_after(&BureauId([9; 32]), 0).count()), (0, 0));
+        documents.remove(&settled(2).document).expect("it was here");
+        documents.insert(settled(5).document, settled(5));
+        assert_eq!(seen(&documents), (3, 0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use accord_keys::seal::{Sealed, Verified};
 use minicbor::{Decode, Encode};
 
 use super::Bureau;
+use super::documents::Documents;
 use super::links::Peer;
 use super::rows::{RowError, read, write};
 use super::turn::Turn;
@@ -85,11 +86,7 @@ impl Ledgers {
     ///
     /// # Errors
     /// [`RowError`] for a row that is none, or a line that no longer verifies.
-    pub fn open(
-        network: &crate::id::NetworkId,
-        rows: Vec<(Vec<u8>, Vec<u8>)>,
-        documents: impl Iterator<Item = (BureauId, DocumentId, u64)>,
-    ) -> Result<Self, RowError> {
+    pub fn open(network: &crate::id::NetworkId, rows: Vec<(Vec<u8>, Vec<u8>)>, documents: &Documents) -> Result<Self, RowError> {
         let bad = |why: &str| RowError { table: "ledger", why: why.to_owned() };
         let mut ledgers = Self::default();
         for (key, value) in rows {
@@ -107,9 +104,9 @@ impl Ledgers {
                 None => return Err(bad("key")),
             }
         }
-        for (owner, document, seq) in documents {
-            if let Some(pairing) = ledgers.pairs.get_mut(&owner).filter(|pairing| seq > pairing.open.receipted) {
-                pairing.pending.insert(document);
+        for (owner, pairing) in &mut ledgers.pairs {
+            pairing.pending.extend(documents.owned_after(owner, pairing.open.receipted).map(|line| line.document));
+            if !pairing.pending.is_empty() {
                 pairing.due = Some(MonoMillis(0));
             }
         }

@@ -268,8 +268,8 @@ impl Bureau {
     }
     /// Notes all ends anew: at the start, with a new partner, and when a wild clock went back.
     pub(super) fn note_all_ends(&mut self, now: WallSeconds) {
-        let some = self.documents.values().filter(|line| line.may_end()).map(|line| line.summary());
-        let all = some.flat_map(|s| self.ends_of(&s).into_iter().map(move |(at, bureau)| (at, s.document, bureau)));
+        let all = self.documents.ending().map(|line| line.summary());
+        let all = all.flat_map(|s| self.ends_of(&s).into_iter().map(move |(at, bureau)| (at, s.document, bureau)));
         self.onward.ends = all.filter(|(at, ..)| *at > now).collect();
     }
 

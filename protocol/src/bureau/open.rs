@@ -219,12 +219,10 @@ impl Bureau {
         }
 
         let sequence = documents.newest_seq().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
-        let summaries = documents.values().map(|line| (line.owner, line.document, line.newest_seq));
-        let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), summaries)?;
+        let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), &documents)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
         let retention = super::retention::Retention::open(take(Table::Retention))?;
-        let gone: Vec<DocumentId> = documents.values().map(|line| line.document).filter(|id| retention.is_erased(id)).collect();
-        gone.iter().for_each(|document| drop(documents.remove(document)));
+        retention.erased().for_each(|document| drop(documents.remove(document)));
         let held = |bureau: &BureauId| if *bureau == identity.bureau { documents.len() as u64 } else { documents.owned_by(bureau) };
         let parts = super::parts::Parts::open(take(Table::Parts))?;
         let progress = open_progress(going, &local, held);

@@ -46,9 +46,8 @@ impl Bureau {
         }
         let own = self.identity.bureau;
         let due = mono.plus(limits::ANCHOR_ACT_MS);
-        let unsettled =
-            self.documents.values().filter(|s| s.owner == own && !s.ended && (!s.adopted || s.settled < s.changes || s.torn || s.held > 0));
-        self.anchor_due = unsettled.map(|s| (s.document, due)).collect();
+        let unsettled = self.documents.open().filter(|line| line.owner == own && !line.ended);
+        self.anchor_due = unsettled.map(|line| (line.document, due)).collect();
     }
 
     /// Plans an anchor after a document changed.

@@ -104,6 +104,11 @@ impl Retention {
         }
         Ok(out)
     }
+    /// The documents that were destroyed here.
+    pub fn erased(&self) -> impl Iterator<Item = &DocumentId> {
+        self.tombs.keys()
+    }
+
     /// Whether a document was destroyed here.
     pub fn is_erased(&self, document: &DocumentId) -> bool {
         self.tombs.contains_key(document)

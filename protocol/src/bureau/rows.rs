@@ -34,6 +34,17 @@ pub fn read<T: Encode<()> + for<'b> Decode<'b, ()>>(table: &'static str, bytes: 
     accord_keys::canon::decode(bytes).map_err(|e| RowError { table, why: e.to_string() })
 }
 
+/// As [`read`], of a row there may be a million of: it is not written anew to see that it was written in the one way. The store gives back what
+/// it was given, or nothing.
+fn read_one_of_many<T: for<'b> Decode<'b, ()>>(table: &'static str, bytes: &[u8]) -> Result<T, RowError> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode().map_err(|e| RowError { table, why: e.to_string() })?;
+    match bytes.len() - decoder.position() {
+        0 => Ok(value),
+        more => Err(RowError { table, why: format!("{more} bytes more than a row") }),
+    }
+}
+
 /// What we keep about a partner besides its sealed statements.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -517,7 +528,7 @@ impl Summary {
 
     /// Reads a row. Rights read back hold the holders, and so many denials of seats, units and keys: enough for egress and for lists.
     pub fn from_bytes(document: DocumentId, bytes: &[u8]) -> Result<Self, RowError> {
-        let row: SummaryRow = read("documents", bytes)?;
+        let row: SummaryRow = read_one_of_many("documents", bytes)?;
         let mut rights = Rights::default();
         let mut granted_seq = Vec::with_capacity(row.holders.len());
         for holder in row.holders {

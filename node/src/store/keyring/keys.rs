@@ -3,6 +3,7 @@
 //! A sorted run of all, and a small map of those that came since, which becomes part of the run when it has grown. A key stays where it was
 //! written: nothing here moves one and leaves a copy behind in memory that nobody overwrites. What is forgotten is overwritten in its place.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,6 +15,15 @@ use crate::store::cipher::Subkey;
 const NEW_MIN: usize = 1_024;
 /// Beyond that, this part of the run: a run is written anew so seldom that a key is copied some 16 times in all.
 const NEW_PART: usize = 16;
+
+/// How often a guess of a line's place is mended by what stands there: of a million lines it is then some five off.
+const MENDED: usize = 2;
+/// The first step from there.
+const NEAR: usize = 8;
+
+fn beginning(document: &DocumentId) -> u64 {
+    u64::from_be_bytes(*document.0.first_chunk().expect("an id is longer"))
+}
 
 /// See the module. Copies share the run.
 #[derive(Clone, Default)]
@@ -45,8 +55,43 @@ impl Keys {
         self.run.len() + self.new.len()
     }
 
+    /// Where a document's line stands in the run. Ids are hashes, which lie evenly: their beginning says about where, what is found there says it
+    /// better, and from there on it is looked for as in any sorted run, in steps that double. A search from the middle would look at twenty lines
+    /// of a million, each in another page of memory.
     fn place(&self, document: &DocumentId) -> Option<usize> {
-        self.run.binary_search_by(|(other, _)| other.cmp(document)).ok()
+        let run = self.run.as_slice();
+        let wanted = beginning(document);
+        let lines = |apart: u64| ((u128::from(apart) * run.len() as u128) >> 64) as usize;
+        let mut at = lines(wanted);
+        for _ in 0..MENDED {
+            let there = beginning(&run.get(at)?.0);
+            at = match there.checked_sub(wanted) {
+                Some(beyond) => at.saturating_sub(lines(beyond)),
+                None => (at + lines(wanted - there)).min(run.len() - 1),
+            };
+        }
+        let mut step = NEAR;
+        let within = match run.get(at)?.0.cmp(document) {
+            Ordering::Equal => return Some(at),
+            Ordering::Less => {
+                let mut low = at + 1;
+                while low + step < run.len() && run[low + step].0 < *document {
+                    low += step + 1;
+                    step *= 2;
+                }
+                low..run.len().min(low + step + 1)
+            }
+            Ordering::Greater => {
+                let mut high = at;
+                while step < high && run[high - step].0 > *document {
+                    high -= step;
+                    step *= 2;
+                }
+                high.saturating_sub(step)..high
+            }
+        };
+        let low = within.start;
+        run[within].binary_search_by(|(other, _)| other.cmp(document)).ok().map(|found| low + found)
     }
 
     /// A document's key.
@@ -164,6 +209,24 @@ mod tests {
             let keys = Keys::of(lines.into_iter().map(Some)).expect("all of them");
             holds(&keys, &expected)?;
             prop_assert!(Keys::of([Some((document(1), key(1))), None].into_iter()).is_none());
+        }
+    }
+
+    proptest! {
+        /// Ids that lie unevenly, as only somebody who makes them so would have them: close together, far apart, equal at their beginning.
+        #[test]
+        fn a_key_is_found_however_the_ids_lie(ids in proptest::collection::btree_set((0u8..4, any::<u8>(), 0u8..3, any::<u8>()), 0..300)) {
+            let at = |(first, second, ninth, last): (u8, u8, u8, u8)| {
+                let mut id = [0; 32];
+                (id[0], id[1], id[8], id[31]) = (first.wrapping_mul(85), if first == 2 { 7 } else { second }, ninth, last);
+                DocumentId(id)
+            };
+            let there: BTreeSet<DocumentId> = ids.iter().filter(|(.., last)| last % 4 != 0).map(|id| at(*id)).collect();
+            let keys = Keys::of(there.iter().map(|id| Some((*id, Subkey::new(id.0)))).collect::<Vec<_>>().into_iter()).expect("all of them");
+            for id in ids.into_iter().map(at).chain([DocumentId([0; 32]), DocumentId([255; 32])]) {
+                let expected = there.contains(&id).then_some(id.0);
+                prop_assert_eq!(keys.get(&id).map(|key| *key.expose()), expected);
+            }
         }
     }
 

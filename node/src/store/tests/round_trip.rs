@@ -91,3 +91,61 @@ fn a_store_may_move_between_threads() {
     fn check<T: Send + Sync>() {}
     check::<Store>();
 }
+
+/// Documents' rows whose values lie in the journal: some close together, some far apart, some in other files.
+fn scattered(dir: &Path) -> (Store, Model) {
+    let mut store = Store::create_with(dir, &key(), &small()).expect("create");
+    let mut model = Model::default();
+    for number in 0..60_u8 {
+        let apart = if number % 7 == 0 { 12_000 } else { usize::from(number) };
+        let batch = vec![put(Table::Documents, &[number; 32], &[number; 90]), item(number, u64::from(number) + 1, &vec![number; apart])];
+        store.commit(&batch).expect("commit");
+        model.commit(&batch);
+    }
+    (store, model)
+}
+
+#[test]
+fn rows_are_read_in_one_go_as_they_are_one_by_one() {
+    let (_temporary, dir) = folder();
+    let (store, model) = scattered(&dir);
+    assert_eq!(Model::of(&store), model);
+    // Whoever has had enough gets no more, and nobody waits.
+    let mut seen = 0;
+    let refused = store.each(Table::Documents, &mut |_, _| {
+        seen += 1;
+        if seen < 10 { Ok(()) } else { Err(StoreError::Fatal("enough".to_owned())) }
+    });
+    assert!(matches!(refused, Err(StoreError::Fatal(why)) if why == "enough"));
+    assert_eq!(seen, 10);
+}
+
+#[test]
+fn of_rows_read_in_one_go_the_one_that_is_damaged_is_named() {
+    let (_temporary, dir) = folder();
+    let (store, _) = scattered(&dir);
+    let (hit, row) = store.scan(Table::Documents).expect("scan").swap_remove(33);
+    let stored = store.index.get(&store.index.keys().put(Table::Documents as u8, &hit)).expect("index").expect("a row");
+    let (file, offset) = rows::place(&hit, &stored).expect("it lies in the journal");
+    let name = journal::file_name(file);
+    let mut byte = [0];
+    let disk = &store.setting.disk;
+    disk.read_at(&name, offset + 30, &mut byte).expect("read");
+    disk.write_at(&name, offset + 30, &[byte[0] ^ 1]).expect("write");
+    let one = store.get(Table::Documents, &hit).expect_err("damaged").to_string();
+    assert_eq!(store.scan(Table::Documents).expect_err("damaged").to_string(), one);
+    assert!(one.contains(&name), "{one}");
+    disk.write_at(&name, offset + 30, &byte).expect("write");
+    assert_eq!(store.get(Table::Documents, &hit).expect("whole again"), Some(row));
+    // The end of the file is gone: what lies before it is read.
+    let cut = disk.len(&name).expect("len").expect("there");
+    disk.truncate(&name, offset + 3).expect("truncate");
+    let mut read = 0;
+    let refused = store.each(Table::Documents, &mut |_, _| {
+        read += 1;
+        Ok::<_, StoreError>(())
+    });
+    let refused = refused.expect_err("cut").to_string();
+    assert!(refused.contains("file ends inside a part") && read > 0, "{refused} after {read}");
+    assert!(cut > offset);
+}

@@ -128,6 +128,11 @@ impl Head {
             hidden: summary.hidden,
         }
     }
+
+    /// Whether it waits for something: see [`Documents::open`](super::Documents::open).
+    pub fn is_open(&self) -> bool {
+        !self.adopted || self.settled < self.changes || self.torn || self.held > 0
+    }
 }
 
 /// Lines of bureaus in one row: reading it and looking somebody up in it cost as much as it has. Of a document that is given to more of them there is
