@@ -31,6 +31,7 @@ mod hold;
 mod init;
 mod journal;
 mod ledger;
+mod list;
 mod officer;
 mod onward;
 mod output;

@@ -813,8 +813,8 @@ fn only_reads(command: &Command) -> bool {
             | Command::AgreementList
             | Command::AgreementShow { .. }
             | Command::AgreementDiff { .. }
-            | Command::BulletinList
-            | Command::CaseList
+            | Command::BulletinList(_)
+            | Command::CaseList(_)
             | Command::DocumentShow { .. }
             | Command::FileList { .. }
             | Command::FileRead { .. }

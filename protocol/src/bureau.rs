@@ -527,12 +527,12 @@ impl Bureau {
             Command::CompactList => Ok(self.compact_list(turn)),
             Command::BulletinNew(draft) => self.draft_new(turn, person, dry_run, draft),
             Command::BulletinPublish { draft, text, to, open } => self.publish(turn, person, dry_run, draft.as_deref(), text, (&to, open)),
-            Command::BulletinList => {
-                Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft]))
+            Command::BulletinList(page) => {
+                Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Bulletin, crate::access::log::Kind::Draft], page))
             }
             Command::CaseOpen { draft, with, continues } => self.case_open(turn, person, dry_run, draft, (&with, continues.as_deref())),
             Command::CaseNote { id, kind, text } => self.case_note(turn, person, dry_run, &id, &kind, text),
-            Command::CaseList => Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Case])),
+            Command::CaseList(page) => Ok(self.show_documents(turn, person, &[crate::access::log::Kind::Case], page)),
             Command::DocumentShow { id } => self.show_document(turn, person, &id),
             Command::AccessList { id } => self.show_access(turn, &id),
             Command::JournalRead { document, partner, person: of } => {

@@ -90,6 +90,15 @@ impl Input {
     }
 }
 
+/// Which part of a list of documents, the one that changed last first. There may be a million of them: a list is told page by page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Only what changed before this place, as the page before named it; what changes meanwhile comes to stand before the first page.
+    pub before: Option<u64>,
+    /// At most so many; [`crate::limits::LIST_PAGE_MAX`] where it is none, and never more.
+    pub limit: Option<usize>,
+}
+
 /// What a person or program asks for.
 #[derive(Clone)]
 pub enum Command {
@@ -342,7 +351,7 @@ pub enum Command {
         open: bool,
     },
     /// Bulletins we hold.
-    BulletinList,
+    BulletinList(Page),
     /// Opens a case thread.
     CaseOpen {
         /// Title, text, category, case number.
@@ -362,7 +371,7 @@ pub enum Command {
         text: String,
     },
     /// Threads we hold.
-    CaseList,
+    CaseList(Page),
     /// One document in full.
     DocumentShow {
         /// Document id, number or prefix.

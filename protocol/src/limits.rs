@@ -230,6 +230,10 @@ pub const ANCHORS_HASTENED_PER_DAY: u32 = 2_000;
 pub const ANCHORS_PER_MINUTE: usize = 6;
 /// Quiet time before sums are compared, milliseconds.
 pub const QUIET_MS: u64 = 2_000;
+/// Documents on one page of a list.
+pub const LIST_PAGE_MAX: usize = 1_000;
+/// Documents looked at for one page, at most: some 20 ms in which others wait.
+pub const LIST_LOOK_MAX: usize = if cfg!(debug_assertions) { 100 } else { 16_384 };
 /// Documents a sum of a view is counted over within a turn. Back-pressure: about a microsecond each, while others wait. Where assertions are on very
 /// few, so that every test counts in several turns.
 pub const VIEW_COUNTED_AT_ONCE: usize = if cfg!(debug_assertions) { 2 } else { 1_024 };

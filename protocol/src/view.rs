@@ -60,8 +60,13 @@ pub enum View {
     Compact(Box<CompactView>),
     /// Every version of every compact.
     Compacts { compacts: Vec<CompactView> },
-    /// Documents, newest first.
-    Documents { documents: Vec<DocumentLine> },
+    /// A page of documents, newest first.
+    Documents {
+        documents: Vec<DocumentLine>,
+        /// There may be older ones: [`crate::input::Page::before`] of the next page. A page may be short, or empty, and others follow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
+    },
     /// One document.
     Document(DocumentView),
     /// Root versions of our own bureau.

@@ -1,7 +1,7 @@
 //! Every route and the command it stands for.
 
 use accord_keys::time::WallSeconds;
-use accord_protocol::input::{Command, CompactDraft, Draft, GrantTerms, NewAsk};
+use accord_protocol::input::{Command, CompactDraft, Draft, GrantTerms, NewAsk, Page};
 use accord_protocol::view::View;
 use axum::Router;
 use axum::extract::State;
@@ -72,8 +72,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/compacts/{id}/sign", post(async |app, who, Name(id)| ask(app, who, Command::CompactSign { id }).await))
         .route("/v1/compacts/{id}/deviate", post(compact_deviate))
         .route("/v1/drafts", post(draft))
-        .route("/v1/bulletins", get(async |app, who| ask(app, who, Command::BulletinList).await).post(publish))
-        .route("/v1/cases", get(async |app, who| ask(app, who, Command::CaseList).await).post(case_open))
+        .route("/v1/bulletins", get(async |app, query| list(app, query, Command::BulletinList).await).post(publish))
+        .route("/v1/cases", get(async |app, query| list(app, query, Command::CaseList).await).post(case_open))
         .route("/v1/cases/{id}/entries", post(case_note))
         .route("/v1/documents/{id}", get(async |app, who, Name(id)| ask(app, who, Command::DocumentShow { id }).await))
         .route("/v1/documents/{id}/access", get(async |app, who, Name(id)| ask(app, who, Command::AccessList { id }).await))
@@ -116,6 +116,17 @@ pub fn router(app: App) -> Router {
 
 async fn ask(State(app): State<App>, who: Who, command: Command) -> Done {
     Ok(Answer(app.handle.ask(who.person, who.dry_run, command).await?))
+}
+
+/// A page of a list: `?limit=N`, at most 1,000, and `before=` what the page before answered as `next`.
+async fn list(State(app): State<App>, query: Query, make: impl FnOnce(Page) -> Command) -> Done {
+    query.only(&["before"])?;
+    if query.after.is_some() {
+        return Err(Problems(Failure::misuse("bad_query").with("name", "after")));
+    }
+    let limit = query.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let command = make(Page { before: query.number("before")?, limit });
+    Ok(Answer(app.handle.ask(query.who.person, query.who.dry_run, command).await?))
 }
 
 async fn no_route(method: Method, uri: Uri) -> Problems {

@@ -142,6 +142,8 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
             Command::OnwardShow { id } => format!("onward show {id}"),
             Command::AccessCut { id, subject, strict } => format!("cut {id} {subject} {strict}"),
             Command::Events { after, limit } => format!("events {after} {limit}"),
+            Command::BulletinList(page) => format!("bulletins {:?} {:?}", page.before, page.limit),
+            Command::CaseList(page) => format!("cases {:?} {:?}", page.before, page.limit),
             Command::ClockCorrect { confirm } => format!("clock {confirm}"),
             Command::Lock { name } => format!("lock {name:?}"),
             _ => "another".to_owned(),
@@ -161,6 +163,12 @@ fn every_route_reaches_its_command_with_person_dry_run_and_values() {
     assert_eq!(get("/v1/agreements/7c1e/diff/90ab"), "李/liaison diff 7c1e 90ab");
     assert_eq!(get("/v1/onward/7c1e"), "李/liaison onward show 7c1e");
     assert_eq!(get("/v1/events?after=7&limit=9"), "李/liaison events 7 9");
+    assert_eq!(get("/v1/bulletins"), "李/liaison bulletins None None");
+    assert_eq!(get("/v1/cases?limit=9&before=7"), "李/liaison cases Some(7) Some(9)");
+    for bad in ["after=1", "before=x", "limit=-1", "limit=1&limit=2&before=3&before=4", "page=2"] {
+        let refused = client.get::<View>(&format!("/v1/cases?{bad}")).expect_err(bad);
+        assert_eq!(refused.code, "bad_query", "{bad}");
+    }
     let text = json!({"title": "盗窃", "text": "甲", "category": "CRIM.SERIES"});
     for (path, body, expect) in [
         ("/v1/officers", json!({"name": "王", "seats": ["duty"], "capabilities": ["create"]}), "officer 王 [\"duty\"] [\"create\"]"),

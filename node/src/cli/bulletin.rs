@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::ask::TextArgs;
+use super::list::{PageArgs, list};
 use super::sending::{Ask, act_and_tell};
 use crate::client::escape;
 use crate::failure::Failure;
@@ -26,7 +27,10 @@ pub(super) enum BulletinVerb {
         #[arg(long)]
         open: bool,
     },
-    List,
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
     Show {
         id: String,
     },
@@ -98,7 +102,7 @@ pub(super) fn run(verb: BulletinVerb, cx: &Context) -> Result<(), Failure> {
             };
             act_and_tell(cx, "/v1/bulletins", &body, Ask::Person, None)
         }
-        BulletinVerb::List => show(cx, "/v1/bulletins"),
+        BulletinVerb::List { page } => list(cx, "/v1/bulletins", &page),
         BulletinVerb::Show { id } => show(cx, &format!("/v1/documents/{}", escape(&id))),
     }
 }

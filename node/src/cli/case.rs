@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::ask::TextArgs;
 use super::bulletin::DraftArgs;
+use super::list::{PageArgs, list};
 use super::sending::{Ask, act, act_and_tell, tell};
 use crate::client::escape;
 use crate::failure::Failure;
@@ -32,7 +33,10 @@ pub(super) enum CaseVerb {
         #[arg(long, default_value = "note", value_parser = ["note", "finding", "minutes"], hide_possible_values = true, hide_default_value = true)]
         kind: String,
     },
-    List,
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
     Show {
         id: String,
     },
@@ -48,10 +52,7 @@ pub(super) fn run(verb: CaseVerb, cx: &Context) -> Result<(), Failure> {
             tell(cx, &view, Some(cx.words.say("case.noted")));
             Ok(())
         }
-        CaseVerb::List => {
-            cx.out.view(&cx.client()?.get("/v1/cases")?);
-            Ok(())
-        }
+        CaseVerb::List { page } => list(cx, "/v1/cases", &page),
         CaseVerb::Show { id } => {
             cx.out.view(&cx.client()?.get(&format!("/v1/documents/{}", escape(&id)))?);
             Ok(())

@@ -48,7 +48,7 @@ pub(super) fn view(view: &View, words: &Words) -> String {
         View::Compacts { compacts: found } => compact::compacts(found, words),
         View::Effects(found) => agreement::effects(found, words),
         View::TermsDiff(found) => agreement::terms_diff(found, words),
-        View::Documents { documents: found } => documents(found, words),
+        View::Documents { documents: found, .. } => documents(found, words),
         View::Document(found) => document(found, words),
         View::Roots { roots } => roots.iter().map(|found| root(found, words)).collect(),
         View::Retention { documents } => held::retention(documents, words),

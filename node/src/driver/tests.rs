@@ -5,7 +5,7 @@ use std::path::Path;
 use accord_keys::id::{NetworkId, TransportKey};
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::bureau::{self, FoundPlan};
-use accord_protocol::input::Draft;
+use accord_protocol::input::{Draft, Page};
 use accord_protocol::view::CardView;
 
 use super::*;
@@ -226,7 +226,9 @@ async fn a_document_that_cannot_be_read_back_is_no_reason_to_stop() {
 
     let node = start(&dir, &identity, &Options::default());
     unlock(&node.handle, Some(certificate)).await;
-    let View::Documents { documents } = node.handle.command(Command::BulletinList).await.expect("a list") else { panic!("{opened:?}") };
+    let View::Documents { documents, .. } = node.handle.command(Command::BulletinList(Page::default())).await.expect("a list") else {
+        panic!("{opened:?}")
+    };
     let id = documents.first().expect("still listed").id.clone();
     let shown = node.handle.command(Command::DocumentShow { id }).await;
     assert_ne!(shown.expect_err("not readable").code, "stopping");

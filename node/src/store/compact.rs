@@ -94,6 +94,8 @@ pub struct Compacting {
     /// Written and synced, to be put in place.
     ready: Option<Weighed>,
     round: Option<Round>,
+    /// The file under way is one of the round's: what was begun before it, or by itself, is no matter of what the round tells.
+    of_round: bool,
     /// The pages of the index were counted, and since then nothing was asked of them and nothing settled in them.
     pub counted: bool,
     /// Growth of the journal when a file was last looked at.
@@ -128,6 +130,7 @@ impl Store {
         let report = CompactReport { dry, ..CompactReport::default() };
         let progress = CompactProgress { report, ..CompactProgress::default() };
         self.compacting.round = Some(Round { settling: true, next: 0, end: 0, progress });
+        self.compacting.of_round = false;
         Ok(())
     }
 
@@ -157,7 +160,9 @@ impl Store {
             }
         }
         loop {
-            if let Some(done) = self.collect_rewritten(waits)? {
+            if let Some(done) = self.collect_rewritten(waits)?
+                && self.compacting.of_round
+            {
                 round.take(done);
             }
             round.progress.waiting = self.compacting.ready.is_some();
@@ -174,13 +179,14 @@ impl Store {
             }
             let pause = self.setting.options.compact_pause_ms / ROUND_HASTE;
             self.begin_rewriting(round.next, 0, round.progress.report.dry, pause)?;
+            self.compacting.of_round = true;
             round.next += 1;
             if !waits {
                 break;
             }
         }
         let mut progress = round.progress.clone();
-        if let Some(working) = &self.compacting.working {
+        if let Some(working) = self.compacting.working.as_ref().filter(|_| self.compacting.of_round) {
             // A file is read up to three times.
             progress.done = progress.total.min(progress.done + working.watch.done.load(Ordering::Relaxed) / 3);
         }
@@ -235,6 +241,7 @@ impl Store {
         let number = if number > closed { 1 } else { number };
         self.compacting.next = number + 1;
         self.begin_rewriting(number, options.compact_percent, false, options.compact_pause_ms)?;
+        self.compacting.of_round = false;
         self.collect_by_the_way(!options.background)
     }
 
@@ -242,7 +249,7 @@ impl Store {
     fn collect_by_the_way(&mut self, wait: bool) -> Result<(), StoreError> {
         if let Some((weighed, outcome)) = self.collect_rewritten(wait)? {
             tracing::debug!(file = weighed.number, bytes = weighed.bytes, after = weighed.after, ?outcome, "a journal file was looked at");
-            if let Some(round) = &mut self.compacting.round {
+            if let Some(round) = self.compacting.round.as_mut().filter(|_| self.compacting.of_round) {
                 round.take((weighed, outcome));
             }
         }

@@ -52,8 +52,8 @@ impl Bureau {
         let shows = matches!(
             command,
             Command::DocumentShow { .. }
-                | Command::BulletinList
-                | Command::CaseList
+                | Command::BulletinList(_)
+                | Command::CaseList(_)
                 | Command::Inbox
                 | Command::Events { .. }
                 | Command::RetentionList

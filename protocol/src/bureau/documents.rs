@@ -200,9 +200,10 @@ impl Documents {
         later.filter_map(|(seq, begins)| self.at(*seq, begins))
     }
 
-    /// The newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = Line<'_>> {
-        self.by_seq.iter().rev().filter_map(|(seq, begins)| self.at(*seq, begins))
+    /// The newest first, of all or of those that changed last before a place in our sequence.
+    pub fn newest_before(&self, seq: Option<u64>) -> impl Iterator<Item = Line<'_>> {
+        let to = seq.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_seq.range((Bound::Unbounded, to)).rev().filter_map(|(seq, begins)| self.at(*seq, begins))
     }
 
     /// The first of those, with its place.
@@ -380,12 +381,13 @@ mod tests {
         documents.insert(changed.document, changed);
         documents.remove(&one(0, 3, 3).document).expect("it was here");
         assert_eq!(order(&documents), [(1, 4), (4, 2), (5, 5), (6, 1)]);
-        assert!(documents.newest_first().map(|line| line.newest_seq).eq([6, 5, 4, 1]));
+        assert!(documents.newest_before(None).map(|line| line.newest_seq).eq([6, 5, 4, 1]));
+        assert!(documents.newest_before(Some(5)).map(|line| line.newest_seq).eq([4, 1]));
         assert!(documents.after(4).map(|line| line.newest_seq).eq([5, 6]));
         assert_eq!((documents.newest_seq(), documents.any_after(5), documents.any_after(6)), (Some(6), true, false));
         // The same, read at a start.
         let mut reading = Reading::default();
-        documents.newest_first().for_each(|line| reading.take(Summary::clone(&line.summary())));
+        documents.newest_before(None).for_each(|line| reading.take(Summary::clone(&line.summary())));
         let read = reading.finish();
         assert_eq!((order(&read), read.sum(), read.changes()), (order(&documents), documents.sum(), documents.changes()));
     }

@@ -29,8 +29,9 @@ impl Bureau {
     /// Documents with held work that waits, newest first.
     pub(super) fn held_list(&self, turn: &Turn, person: Option<&str>) -> View {
         let mut listed = self.listed(turn, person);
-        let waiting = self.documents.newest_first().filter(|line| line.held > 0);
-        let lines = waiting.map(|line| line.summary()).filter_map(|summary| self.line_seen(&summary, listed(&summary)));
+        let mut waiting: Vec<_> = self.documents.open().filter(|line| line.held > 0).collect();
+        waiting.sort_unstable_by_key(|line| std::cmp::Reverse(line.newest_seq));
+        let lines = waiting.into_iter().map(|line| line.summary()).filter_map(|summary| self.line_seen(&summary, listed(&summary)));
         let documents = lines.map(|line| HeldDocumentView { line, entries: Vec::new() });
         View::Held { documents: documents.collect() }
     }

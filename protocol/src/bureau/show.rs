@@ -16,7 +16,7 @@ use crate::agreement::Pair;
 use crate::agreement::exchange::{Entry, Standing};
 use crate::cited::Cited;
 use crate::id::{AgreementId, BureauId, Digest, DocumentId, RecordId, TransportKey};
-use crate::input::Command;
+use crate::input::{Command, Page};
 use crate::intake::HeldAct;
 use crate::limits;
 use crate::time::WallSeconds;
@@ -406,10 +406,24 @@ impl Bureau {
         }
     }
 
-    pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind]) -> View {
+    pub(super) fn show_documents(&self, turn: &Turn, person: Option<&str>, kinds: &[Kind], page: Page) -> View {
         let mut listed = self.listed(turn, person);
-        let documents = self.documents.newest_first().filter(|line| kinds.contains(&line.kind)).map(|line| line.summary());
-        View::Documents { documents: documents.filter_map(|summary| self.line_seen(&summary, listed(&summary))).collect() }
+        let limit = page.limit.unwrap_or(limits::LIST_PAGE_MAX).clamp(1, limits::LIST_PAGE_MAX);
+        let (mut documents, mut next) = (Vec::new(), None);
+        for (looked, line) in self.documents.newest_before(page.before).enumerate() {
+            // Where little of much is for this reader, a page ends early: others wait for their turn.
+            if documents.len() == limit || looked == limits::LIST_LOOK_MAX {
+                // The one looked at last.
+                break;
+            }
+            next = Some(line.newest_seq);
+            if kinds.contains(&line.kind) {
+                let summary = line.summary();
+                documents.extend(self.line_seen(&summary, listed(&summary)));
+            }
+        }
+        let older = next.is_some_and(|last| self.documents.newest_before(Some(last)).next().is_some());
+        View::Documents { documents, next: next.filter(|_| older) }
     }
 
     /// A document somebody looks into: found, permitted, here with what its files are called, and noted in the account.
@@ -673,7 +687,7 @@ impl Bureau {
         let own = self.identity.bureau;
         let registrar = self.registrar_epoch().is_some();
         let mut listed = self.listed(turn, person);
-        let newest = self.documents.newest_first().map(|line| line.summary()).take(INBOX_DOCUMENTS);
+        let newest = self.documents.newest_before(None).map(|line| line.summary()).take(INBOX_DOCUMENTS);
         let seen = newest.map(move |summary| (listed(&summary), summary)).filter(|(seen, _)| *seen != Seen::Not);
         seen.flat_map(move |(seen, summary)| {
             let here = summary.owner == own && registrar;

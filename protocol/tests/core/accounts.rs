@@ -120,8 +120,8 @@ fn an_auditor_reads_the_account_and_no_content_at_all() {
     let bureau = county.nodes[1].name.clone();
     let content = [
         show(&id),
-        Command::CaseList,
-        Command::BulletinList,
+        Command::CaseList(accord_protocol::input::Page::default()),
+        Command::BulletinList(accord_protocol::input::Page::default()),
         Command::Inbox,
         Command::Events { after: 0, limit: 10 },
         Command::AccessList { id: id.clone() },

@@ -22,6 +22,7 @@ mod intake_kept;
 mod intake_place;
 mod ledger;
 mod lifecycle;
+mod lists;
 mod log;
 mod naive;
 mod onward;

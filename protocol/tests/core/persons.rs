@@ -3,7 +3,7 @@
 use accord_keys::secret::SecretKey;
 use accord_protocol::agreement::{Category, Tlp, Verb};
 use accord_protocol::id::CertificateId;
-use accord_protocol::input::Command;
+use accord_protocol::input::{Command, Page};
 use accord_protocol::view::{Refused, View};
 
 use crate::county::{County, OFFICER, terms, usual};
@@ -32,7 +32,10 @@ fn code(answer: Result<View, Refused>) -> (String, String) {
 }
 
 fn listed(county: &mut County, person: &str) -> usize {
-    let View::Documents { documents } = county.asked(1, Some(person), false, Command::CaseList).expect("a list") else { panic!("a list") };
+    let View::Documents { documents, .. } = county.asked(1, Some(person), false, Command::CaseList(Page::default())).expect("a list")
+    else {
+        panic!("a list")
+    };
     documents.len()
 }
 

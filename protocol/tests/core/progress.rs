@@ -1,6 +1,6 @@
 //! How far a first sync has come: what people are told while they wait, across broken links and restarts, and what the other side learns by it.
 
-use accord_protocol::input::{Command, Draft};
+use accord_protocol::input::{Command, Draft, Page};
 use accord_protocol::limits;
 use accord_protocol::step::Table;
 use accord_protocol::view::{ProgressView, View};
@@ -237,7 +237,7 @@ fn of_a_short_row_nothing_is_said_and_of_a_long_one_little() {
 #[test]
 fn what_is_written_meanwhile_is_counted_once_and_the_end_is_the_end() {
     let mut county = apart(MANY);
-    let View::Documents { documents } = county.ask(0, Command::CaseList) else { panic!("documents") };
+    let View::Documents { documents, .. } = county.ask(0, Command::CaseList(Page::default())) else { panic!("documents") };
     // The newest are the last to go.
     let last: Vec<String> = documents.iter().take(10).map(|line| line.id.clone()).collect();
     // Nothing of it in memory: the walk waits for the disk.

@@ -12,7 +12,7 @@ use accord_protocol::access::{self, Contact, Facts, Refusal};
 use accord_protocol::agreement::exchange::AgreementBook;
 use accord_protocol::agreement::{Category, Direction, Grant, Onward, Tlp, Verb};
 use accord_protocol::id::{DocumentId, RecordId};
-use accord_protocol::input::Command;
+use accord_protocol::input::{Command, Page};
 use accord_protocol::limits;
 use accord_protocol::step::Table;
 use accord_protocol::time::{MonoMillis, Now, WallSeconds};
@@ -250,7 +250,9 @@ fn inbox(county: &mut County) -> Vec<(String, String)> {
 }
 
 fn listed(county: &mut County, id: &str) -> DocumentLine {
-    let View::Documents { documents } = county.asked(L, None, false, Command::CaseList).expect("a list") else { panic!("a list") };
+    let View::Documents { documents, .. } = county.asked(L, None, false, Command::CaseList(Page::default())).expect("a list") else {
+        panic!("a list")
+    };
     documents.into_iter().find(|line| line.id == id).expect("listed")
 }
 
@@ -438,7 +440,9 @@ fn a_laptop_that_was_told_of_its_revocation_shows_nothing_however_long_its_link_
 
 /// Titles the laptop lists.
 fn listed_titles(county: &mut County) -> Vec<String> {
-    let View::Documents { documents } = county.asked(L, None, false, Command::CaseList).expect("a list") else { panic!("a list") };
+    let View::Documents { documents, .. } = county.asked(L, None, false, Command::CaseList(Page::default())).expect("a list") else {
+        panic!("a list")
+    };
     documents.into_iter().map(|line| line.title).collect()
 }
 

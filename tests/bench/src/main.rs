@@ -3,7 +3,7 @@
 //! ## Usage
 //! `cargo run --release -p accord-bench -- SCENARIO.. [--docs N] [--changes N] [--json] [--quick] [--repeats N] [--full-peers] [--dir FOLDER] [--keep | --kept FOLDER]`; without a
 //! scenario it says which there are. Beside a peer: `first-sync`, `reconnect`, `latency`, `admit`,
-//! `store`, `fanout`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
+//! `store`, `compact`, `fanout`, `repair`, `memory`, `thread`. Beside the limits of the machine alone: `delivery`, `publish`, `rules`,
 //! `wire`, `journal`, `policy`. `docs/BENCHMARKS.md` explains the figures.
 
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
@@ -57,7 +57,7 @@ enum Measure {
     Alone(fn(&Plan) -> Result<Table, Failed>),
 }
 
-const SCENARIOS: [Scenario; 15] = [
+const SCENARIOS: [Scenario; 16] = [
     ("journal", Measure::Alone(journal::measure)),
     ("rules", Measure::Alone(rules::measure)),
     ("wire", Measure::Alone(wire::measure)),
@@ -68,6 +68,7 @@ const SCENARIOS: [Scenario; 15] = [
     ("reconnect", Measure::Beside(reconnect::measure)),
     ("admit", Measure::Beside(admit::measure)),
     ("store", Measure::Beside(stores::measure)),
+    ("compact", Measure::Beside(stores::compact::measure)),
     ("latency", Measure::Beside(latency::measure)),
     ("fanout", Measure::Beside(fanout::measure)),
     ("repair", Measure::Beside(repair::measure)),

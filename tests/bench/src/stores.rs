@@ -1,5 +1,7 @@
 //! `store`: durable batches, random reads and reopening of our store, beside a bare append log, sled, redb and SQLite on the same disk.
 
+pub mod compact;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -73,6 +73,12 @@ fn what_runs_in_one_process_stands_beside_its_peers() {
     beside("admit", &["runs_changes_per_s"], &["verify_strict"], &["changes_per_s_vs_verify_strict", "scaling"]);
     let peers = ["sled_fdatasync", "redb", "sqlite_wal_full"];
     beside("store", &["batches_per_s", "read_p50_us", "reopen_ms"], &peers, &["batches_per_s_vs_bare", "disk_vs_live"]);
+    beside(
+        "compact",
+        &["seconds", "disk_after", "p99_ms_during"],
+        &["redb", "sqlite_wal_full"],
+        &["seconds_vs_bare", "p99_during_vs_before"],
+    );
     beside("repair", &["bytes", "round_trips"], &["negentropy"], &["bytes_vs_negentropy"]);
     beside(
         "thread",

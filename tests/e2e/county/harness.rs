@@ -223,7 +223,8 @@ impl Bureau {
         self.folder.join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// One command, to be run when the caller likes.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = accord();
         command.arg("--data").arg(&self.data).args(args);
         command

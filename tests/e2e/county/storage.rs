@@ -62,6 +62,93 @@ fn the_store_is_compacted_by_the_node_that_runs_and_by_hand_when_none_does() {
     all_there(&a, &shown);
 }
 
+/// Names and lengths of a bureau's journal files.
+fn journal_files(bureau: &Bureau) -> Vec<(String, u64)> {
+    let files = std::fs::read_dir(bureau.data.join("store/journal")).expect("a journal");
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.ok()?;
+        // One that is renamed meanwhile is there under its other name.
+        Some((entry.file_name().into_string().expect("plain"), entry.metadata().ok()?.len()))
+    };
+    files.filter_map(file).collect()
+}
+
+#[test]
+fn the_room_of_what_was_erased_comes_back_while_the_node_serves_though_it_was_killed_at_it() {
+    const LEN: usize = 31_000_000;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut a, mut shown) = filled(dir.path());
+    // So much that a journal file is closed, and about half of it is erased.
+    let (holder, _) = shown.remove(0);
+    let names = ["一.bin", "二.bin", "三.bin"];
+    for name in names {
+        let path = a.file(name);
+        let mut bytes = vec![0; LEN];
+        getrandom::fill(&mut bytes).expect("the system has randomness");
+        std::fs::write(&path, bytes).expect("written");
+        a.json(&["file", "add", &holder, path.to_str().expect("plain path")]);
+    }
+    // A node looks for dead files by itself when it starts, when nothing is dead yet, and as its journal grows.
+    a.stop();
+    a.start();
+    a.login();
+    for name in &names[1..] {
+        a.json(&["access", "erase", &holder, name, "--yes"]);
+    }
+    let bytes = |a: &Bureau| journal_files(a).iter().map(|(_, len)| len).sum::<u64>();
+    let before = bytes(&a);
+    assert!(before > 3 * LEN as u64 && journal_files(&a).len() == 2, "{:?}", journal_files(&a));
+    let compact = |a: &Bureau, more: &[&str]| {
+        let pass = a.pass("node");
+        let line = ["--json", "store", "compact", "--passphrase-file", pass.to_str().expect("plain path")];
+        a.command(&[&line, more].concat())
+    };
+    let foreseen = ran(compact(&a, &["--dry-run"])).json();
+    assert_eq!((&foreseen["files"], &foreseen["rewritten"], &foreseen["dry_run"]), (&1.into(), &1.into(), &true.into()), "{foreseen}");
+    assert_eq!(bytes(&a), before, "a dry run rewrites nothing");
+
+    // Killed while the successor of the file is being written: that is taken away, and everything is there.
+    let asked = compact(&a, &[]);
+    let asking = std::thread::spawn(move || ran(asked));
+    let is_next = |(name, _): &(String, u64)| name.ends_with(".next");
+    until("a file is being rewritten", || journal_files(&a).iter().any(is_next).then_some(()));
+    a.kill();
+    assert_ne!(asking.join().expect("no panic").code, 0, "nobody says that it was done");
+    a.start();
+    assert!(!journal_files(&a).iter().any(is_next));
+    all_there(&a, &shown);
+
+    // Not killed: drafts are made all the while.
+    a.login();
+    let asked = compact(&a, &[]);
+    let asking = std::thread::spawn(move || ran(asked));
+    let mut made = 0;
+    while !asking.is_finished() {
+        let draft = a.json(&["bulletin", "new", "--text", &format!("其间第{made}份"), "--category", "CRIM.SERIES"]);
+        let id = draft["id"].as_str().expect("an id").to_owned();
+        shown.push((id.clone(), a.document(&id).expect("just made")));
+        made += 1;
+    }
+    let done = asking.join().expect("no panic");
+    // A node that starts looks for dead files by itself too: whichever came first has rewritten it.
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(made > 0, "it served meanwhile");
+    let after = bytes(&a);
+    assert!(after < before - 30_000_000, "{before} bytes before, {after} after");
+    all_there(&a, &shown);
+    // What was rewritten is what a start finds, with an index and without.
+    for index in [true, false] {
+        a.kill();
+        if !index {
+            std::fs::remove_dir_all(a.data.join("store/index")).expect("there");
+        }
+        a.start();
+        all_there(&a, &shown);
+    }
+    a.stop();
+    assert_eq!(store_verb(&a, "verify").code, 0);
+}
+
 #[test]
 fn a_torn_end_of_the_journal_is_cut_and_what_was_acknowledged_stays() {
     let dir = tempfile::tempdir().expect("a temporary folder");

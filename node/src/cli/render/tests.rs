@@ -291,7 +291,7 @@ fn a_document_shows_what_it_is_before_what_it_says() {
 #[test]
 fn lists_of_documents_officers_and_devices_are_tables() {
     check(
-        &View::Documents { documents: vec![document_line()] },
+        &View::Documents { documents: vec![document_line()], next: None },
         "|标识      编号                种类             标题        所有单位      传播等级      创建              状态\n\
          |7c1e0a11  临公通〔2026〕12号  通报 · 串并征集  电动车被盗  临溪县公安局  AMBER+STRICT  2026-12-01 00:00  已定案",
         "|ID        NUMBER              KIND               TITLE       OWNER         TLP           CREATED           STATE\n\
@@ -557,7 +557,7 @@ fn a_laptop_says_how_long_it_shows_what_it_holds_and_what_is_locked() {
     assert_eq!(said(ReadingView { next: 0, ..away }, Lang::Zh).len(), 1);
     assert!(said(ReadingView { next: 0, ..home }, Lang::Zh).is_empty(), "nothing is held");
     let locked = DocumentLine { locked: true, held: 1, title: String::new(), ..document_line() };
-    assert!(view(&View::Documents { documents: vec![locked.clone()] }, &Words::of(Lang::Zh)).contains("（已锁定）"));
+    assert!(view(&View::Documents { documents: vec![locked.clone()], next: None }, &Words::of(Lang::Zh)).contains("（已锁定）"));
     let held = HeldDocumentView { line: locked, entries: Vec::new() };
     assert!(view(&View::Held { documents: vec![held] }, &Words::of(Lang::En)).contains("(locked)"));
     let item = |kind: &str| InboxItem { kind: kind.into(), title: "3".into(), since: AT, ..InboxItem::default() };
@@ -600,7 +600,7 @@ fn what_events_and_records_say_is_in_the_readers_language() {
 #[test]
 fn a_partners_title_cannot_steer_the_terminal() {
     let found = DocumentLine { title: "\x1b[2J令\u{202e}x\r\n".into(), ..document_line() };
-    let text = view(&View::Documents { documents: vec![found] }, &Words::of(Lang::En));
+    let text = view(&View::Documents { documents: vec![found], next: None }, &Words::of(Lang::En));
     assert!(!text.contains('\x1b') && !text.contains('\u{202e}') && text.lines().count() == 2, "{text:?}");
 }
 

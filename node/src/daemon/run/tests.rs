@@ -257,7 +257,7 @@ fn two_bureaus_agree_and_a_published_bulletin_arrives() {
     let text = json!({"title": "系列盗窃", "text": "城东连续三起。", "category": "CRIM.SERIES", "subkind": "series"});
     a.post("/v1/bulletins", json!({"text": text, "to": ["west"]}));
     let line = until("the bulletin arrives", || match b.get("/v1/bulletins") {
-        View::Documents { documents } => documents.first().cloned(),
+        View::Documents { documents, .. } => documents.first().cloned(),
         other => panic!("{other:?}"),
     });
     assert_eq!(line.title, "系列盗窃");
@@ -298,7 +298,7 @@ fn a_laptop_joins_with_its_code_once_and_gets_what_its_bureau_holds() {
     let laptop = Node::start(&laptop_data);
     laptop.post("/v1/login", json!({"name": "值班一", "passphrase": "laptop horse"}));
     until("the draft arrives", || match laptop.get("/v1/bulletins") {
-        View::Documents { documents } => documents.first().map(|line| assert_eq!(line.title, "草稿")),
+        View::Documents { documents, .. } => documents.first().map(|line| assert_eq!(line.title, "草稿")),
         other => panic!("{other:?}"),
     });
     until("both hold the same", || match (home.get("/v1/status"), laptop.get("/v1/status")) {

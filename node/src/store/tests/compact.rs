@@ -362,6 +362,33 @@ fn enough_of_a_file_dead_it_is_rewritten_without_being_asked_for() {
 }
 
 #[test]
+fn a_round_does_not_tell_of_a_file_that_was_being_rewritten_by_itself_when_it_began() {
+    let temporary = scratch();
+    let options = Options { compact_percent: 1, ..small() };
+    let disk = Arc::new(MemoryDisk::default());
+    let mut store = recover::create(Setting { options, ..setting(&disk, &temporary.path().join("index"), 1) }, &key()).expect("create");
+    // Somebody reads, so the first file that is rewritten by itself waits.
+    let reader = store.account().expect("open");
+    let mut seq = 0;
+    while disk.list("journal").expect("list").iter().all(|name| !name.ends_with(".next")) {
+        seq += 1;
+        store.commit(&[put(Table::Local, b"again", &[seq as u8; 900])]).expect("commit");
+        assert!(seq < 1_000, "one is rewritten");
+    }
+    store.compact_begin(true).expect("begin");
+    assert!(store.compact_step().expect("step").waiting);
+    drop(reader);
+    let report = loop {
+        let progress = store.compact_step().expect("step");
+        if progress.ended {
+            break progress.report;
+        }
+    };
+    assert_eq!((report.seen, report.files), (report.files, report.files), "{report:?}");
+    assert!(report.rewritten < report.files && report.after <= report.before, "that one needs it no more: {report:?}");
+}
+
+#[test]
 fn an_index_that_lies_stops_the_store_before_anything_is_thrown_away() {
     let temporary = scratch();
     let index = temporary.path().join("index");
