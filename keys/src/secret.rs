@@ -266,6 +266,24 @@ mod tests {
         }
     }
 
+    /// Keys, signatures and verdicts, the same with every arithmetic of the curve library (`tests/backends/run`).
+    #[test]
+    fn so_many_signatures_are_what_they_were() {
+        let mut all = blake3::Hasher::new();
+        for n in 0..400_u32 {
+            let key = SecretKey::from_seed(*blake3::hash(&n.to_be_bytes()).as_bytes());
+            let message = vec![n as u8; n as usize];
+            let signature = key.sign(&message).expect("a key in memory signs");
+            assert!(verify_strict(&key.public(), &message, &signature) && key.public().is_usable(), "{n}");
+            let (mut bent, mut other) = (signature, key.public());
+            bent.0[n as usize % 64] ^= 1 << (n % 8);
+            other.0[n as usize % 32] ^= 1 << (n % 8);
+            assert!(!verify_strict(&key.public(), &message, &bent) && !verify_strict(&other, &message, &signature), "{n}");
+            all.update(&key.public().0).update(&signature.0).update(&[u8::from(other.is_usable())]);
+        }
+        assert_eq!(all.finalize().to_hex().as_str(), "73834e43af6fc33dc7a8129d0f4d0d639f42a59cef1ca93fa6ff604d0b627dfd");
+    }
+
     #[test]
     fn secrets_print_nothing() {
         let key = SecretKey::from_seed([0xab; 32]);

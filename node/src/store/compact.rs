@@ -94,8 +94,6 @@ pub struct Compacting {
     /// Written and synced, to be put in place.
     ready: Option<Weighed>,
     round: Option<Round>,
-    /// The file under way is one of the round's: what was begun before it, or by itself, is no matter of what the round tells.
-    of_round: bool,
     /// The pages of the index were counted, and since then nothing was asked of them and nothing settled in them.
     pub counted: bool,
     /// Growth of the journal when a file was last looked at.
@@ -130,7 +128,6 @@ impl Store {
         let report = CompactReport { dry, ..CompactReport::default() };
         let progress = CompactProgress { report, ..CompactProgress::default() };
         self.compacting.round = Some(Round { settling: true, next: 0, end: 0, progress });
-        self.compacting.of_round = false;
         Ok(())
     }
 
@@ -145,6 +142,12 @@ impl Store {
         let Some(mut round) = self.compacting.round.take() else {
             return Ok(CompactProgress { ended: true, ..CompactProgress::default() });
         };
+        if round.settling && self.finish_earlier(waits)? {
+            round.progress.waiting = self.compacting.ready.is_some();
+            let progress = round.progress.clone();
+            self.compacting.round = Some(round);
+            return Ok(progress);
+        }
         if round.settling {
             // What is recent decides over older files only once it is in the pages.
             if self.writing.0.is_none() {
@@ -160,9 +163,7 @@ impl Store {
             }
         }
         loop {
-            if let Some(done) = self.collect_rewritten(waits)?
-                && self.compacting.of_round
-            {
+            if let Some(done) = self.collect_rewritten(waits)? {
                 round.take(done);
             }
             round.progress.waiting = self.compacting.ready.is_some();
@@ -179,14 +180,13 @@ impl Store {
             }
             let pause = self.setting.options.compact_pause_ms / ROUND_HASTE;
             self.begin_rewriting(round.next, 0, round.progress.report.dry, pause)?;
-            self.compacting.of_round = true;
             round.next += 1;
             if !waits {
                 break;
             }
         }
         let mut progress = round.progress.clone();
-        if let Some(working) = self.compacting.working.as_ref().filter(|_| self.compacting.of_round) {
+        if let Some(working) = &self.compacting.working {
             // A file is read up to three times.
             progress.done = progress.total.min(progress.done + working.watch.done.load(Ordering::Relaxed) / 3);
         }
@@ -202,6 +202,12 @@ impl Store {
     /// Ends a round after the file it is at; answers how far it was.
     pub fn compact_leave(&mut self) -> Option<CompactProgress> {
         self.compacting.round.take().map(|round| round.progress)
+    }
+
+    /// A file that was begun before the round is no matter of what it tells, and is in its place before anything is measured. Whether there is one still.
+    fn finish_earlier(&mut self, wait: bool) -> Result<bool, StoreError> {
+        self.collect_rewritten(wait)?;
+        Ok(self.compacting.working.is_some() || self.compacting.ready.is_some())
     }
 
     fn plan(&self, round: &mut Round) -> Result<(), StoreError> {
@@ -241,7 +247,6 @@ impl Store {
         let number = if number > closed { 1 } else { number };
         self.compacting.next = number + 1;
         self.begin_rewriting(number, options.compact_percent, false, options.compact_pause_ms)?;
-        self.compacting.of_round = false;
         self.collect_by_the_way(!options.background)
     }
 
@@ -249,7 +254,7 @@ impl Store {
     fn collect_by_the_way(&mut self, wait: bool) -> Result<(), StoreError> {
         if let Some((weighed, outcome)) = self.collect_rewritten(wait)? {
             tracing::debug!(file = weighed.number, bytes = weighed.bytes, after = weighed.after, ?outcome, "a journal file was looked at");
-            if let Some(round) = self.compacting.round.as_mut().filter(|_| self.compacting.of_round) {
+            if let Some(round) = self.compacting.round.as_mut().filter(|round| !round.settling) {
                 round.take((weighed, outcome));
             }
         }

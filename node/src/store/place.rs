@@ -54,13 +54,14 @@ const AT_ONCE: u64 = 256 << 10;
 impl Span {
     /// Whether another begins in the same file behind this one, and soon.
     pub fn is_near(&self, next: &Self) -> bool {
-        let end = self.offset.saturating_add(self.len.into());
-        self.file == next.file && (end..=end.saturating_add(NEAR)).contains(&next.offset)
+        let end = self.offset.checked_add(self.len.into());
+        self.file == next.file && end.and_then(|end| next.offset.checked_sub(end)).is_some_and(|apart| apart <= NEAR)
     }
 
     /// Whether this one ends where it may be read at once with an earlier one.
     pub fn is_within(&self, first: &Self) -> bool {
-        self.offset.saturating_add(self.len.into()) <= first.offset.saturating_add(AT_ONCE)
+        let end = self.offset.checked_add(self.len.into());
+        end.and_then(|end| end.checked_sub(first.offset)).is_some_and(|bytes| bytes <= AT_ONCE)
     }
 }
 

@@ -16,9 +16,25 @@ use super::{Row, Store, batch, journal};
 
 /// Rows of a table whose values are read from the journal in one go: some 25 MiB of places.
 const READ_AT_ONCE: usize = 1 << 18;
-/// Rows opened in one go by the thread that reads ahead, and how many such it may be ahead: some MiB.
+/// Rows opened in one go, at most so many and about so many bytes, and how many such the thread that reads ahead may be ahead.
 const OPENED_AT_ONCE: usize = if cfg!(debug_assertions) { 3 } else { 1 << 11 };
+const OPENED_BYTES: u64 = 1 << 20;
 const OPENED_AHEAD: usize = 2;
+
+/// Rows to be opened in one go, one lot after the other.
+fn lots(mut rest: &[(Span, Vec<u8>)]) -> impl Iterator<Item = &[(Span, Vec<u8>)]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |(span, _): &&(Span, Vec<u8>)| {
+            let before = bytes;
+            bytes += u64::from(span.len);
+            before < OPENED_BYTES
+        };
+        let count = rest.iter().take(OPENED_AT_ONCE).take_while(fits).count();
+        let lot = rest.split_off(..count)?;
+        (!lot.is_empty()).then_some(lot)
+    })
+}
 
 impl Store {
     /// A table's value.
@@ -79,20 +95,21 @@ impl Store {
     ) -> Result<(), E> {
         far.sort_unstable_by_key(|(span, _)| (span.file, span.offset));
         let far = std::mem::take(far);
-        if far.len() <= OPENED_AT_ONCE {
-            return self.opener().values(table as u8, &far)?.into_iter().try_for_each(|(key, value)| take(key, value));
-        }
         let opener = self.opener();
+        let mut take_all = |rows: Vec<Row>| rows.into_iter().try_for_each(|(key, value)| take(key, value));
         std::thread::scope(|scope| {
             let (give, got) = sync_channel(OPENED_AHEAD);
-            scope.spawn(move || {
+            let ahead = || {
                 // Whoever takes them may have had enough.
-                let _ = far.chunks(OPENED_AT_ONCE).try_for_each(|some| give.send(opener.values(table as u8, some)));
-            });
-            for rows in got {
-                rows?.into_iter().try_for_each(|(key, value)| take(key, value))?;
+                let _ = lots(&far).try_for_each(|lot| give.send(opener.values(table as u8, lot)));
+                drop(give);
+            };
+            let many = far.len() > OPENED_AT_ONCE;
+            if many && std::thread::Builder::new().name("rows".to_owned()).spawn_scoped(scope, ahead).is_ok() {
+                return got.into_iter().try_for_each(|rows| take_all(rows?));
             }
-            Ok(())
+            // Few, or no thread to be had.
+            lots(&far).try_for_each(|lot| take_all(opener.values(table as u8, lot)?))
         })
     }
 

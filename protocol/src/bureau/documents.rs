@@ -234,12 +234,9 @@ impl Documents {
         self.owned.get(bureau).map_or(0, |owned| owned.count)
     }
 
-    /// Those of a bureau that changed after a place in our sequence. Where none did, nobody looks.
-    pub fn owned_after(&self, bureau: &BureauId, seq: u64) -> impl Iterator<Item = Line<'_>> {
-        let any = self.owned.get(bureau).is_some_and(|owned| owned.newest > seq);
-        let later = any.then(|| self.after(seq)).into_iter().flatten();
-        let bureau = *bureau;
-        later.filter(move |line| line.owner == bureau)
+    /// No document of a bureau changed after this place in our sequence.
+    pub fn newest_owned(&self, bureau: &BureauId) -> u64 {
+        self.owned.get(bureau).map_or(0, |owned| owned.newest)
     }
 
     /// Those that wait for something: work that no anchor settled, a log nobody adopted or that branched, work that is held. Ascending by id.
@@ -427,8 +424,7 @@ mod tests {
         let mut reading = Reading::default();
         documents.values().for_each(|line| reading.take(Summary::clone(&line.summary())));
         assert_eq!(seen(&reading.finish()), (4, 1));
-        assert!(documents.owned_after(&owner, 4).map(|line| line.newest_seq).eq([5, 6]));
-        assert_eq!((documents.owned_after(&owner, 6).count(), documents.owned_after(&BureauId([9; 32]), 0).count()), (0, 0));
+        assert_eq!((documents.newest_owned(&owner), documents.newest_owned(&BureauId([9; 32]))), (6, 0));
         documents.remove(&settled(2).document).expect("it was here");
         documents.insert(settled(5).document, settled(5));
         assert_eq!(seen(&documents), (3, 0));

@@ -104,10 +104,14 @@ impl Ledgers {
                 None => return Err(bad("key")),
             }
         }
-        for (owner, pairing) in &mut ledgers.pairs {
-            pairing.pending.extend(documents.owned_after(owner, pairing.open.receipted).map(|line| line.document));
-            if !pairing.pending.is_empty() {
-                pairing.due = Some(MonoMillis(0));
+        // One walk at most, and none where every pair has its receipts.
+        let wanting = |(owner, pairing): (&BureauId, &Pairing)| documents.newest_owned(owner) > pairing.open.receipted;
+        if ledgers.pairs.iter().any(wanting) {
+            for line in documents.values() {
+                if let Some(pairing) = ledgers.pairs.get_mut(&line.owner).filter(|pairing| line.newest_seq > pairing.open.receipted) {
+                    pairing.pending.insert(line.document);
+                    pairing.due = Some(MonoMillis(0));
+                }
             }
         }
         Ok(ledgers)

@@ -34,6 +34,9 @@ pub fn read<T: Encode<()> + for<'b> Decode<'b, ()>>(table: &'static str, bytes: 
     accord_keys::canon::decode(bytes).map_err(|e| RowError { table, why: e.to_string() })
 }
 
+/// Of the rows of documents. A field that decides who may read what raises it: an older program must not pass over one.
+const SUMMARY_VERSION: u8 = 1;
+
 /// As [`read`], of a row there may be a million of: it is not written anew to see that it was written in the one way. The store gives back what
 /// it was given, or nothing.
 fn read_one_of_many<T: for<'b> Decode<'b, ()>>(table: &'static str, bytes: &[u8]) -> Result<T, RowError> {
@@ -479,7 +482,7 @@ impl Summary {
             })
             .collect();
         write(&SummaryRow {
-            version: 1,
+            version: SUMMARY_VERSION,
             owner: self.owner,
             kind: self.kind,
             category: self.category,
@@ -529,6 +532,9 @@ impl Summary {
     /// Reads a row. Rights read back hold the holders, and so many denials of seats, units and keys: enough for egress and for lists.
     pub fn from_bytes(document: DocumentId, bytes: &[u8]) -> Result<Self, RowError> {
         let row: SummaryRow = read_one_of_many("documents", bytes)?;
+        if row.version != SUMMARY_VERSION {
+            return Err(RowError { table: "documents", why: format!("version {}", row.version) });
+        }
         let mut rights = Rights::default();
         let mut granted_seq = Vec::with_capacity(row.holders.len());
         for holder in row.holders {
