@@ -87,6 +87,9 @@ pub struct Journal {
     readers: Arc<()>,
 }
 
+/// Sees the number of a part among those asked for, and its sealed bytes.
+pub type PartVisitor<'a> = dyn FnMut(usize, &[u8]) -> Result<(), StoreError> + 'a;
+
 /// Keeps every journal file in its place for as long as it lives.
 #[derive(Clone)]
 pub struct Reading {
@@ -202,7 +205,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::read`], and what `each` answers, which sees the number of the part and its bytes.
-    pub fn read_each<E: From<StoreError>>(&self, spans: &[Span], each: &mut dyn FnMut(usize, &[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn read_each(&self, spans: &[Span], each: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         let placed = spans.iter().map(|span| self.placed(span)).collect::<Result<Vec<_>, _>>()?;
         let mut at = 0;
         while let Some(first) = placed.get(at) {

@@ -211,7 +211,7 @@ impl<'a> Opener<'a> {
         self.journal.read_each(&spans, &mut |at, sealed| {
             let (span, key) = &far[at];
             rows.push((key.clone(), self.opened(table, key, span, sealed)?));
-            Ok::<_, StoreError>(())
+            Ok(())
         })?;
         Ok(rows)
     }
