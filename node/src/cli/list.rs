@@ -32,14 +32,15 @@ pub(super) fn list(cx: &Context, path: &str, page: &PageArgs) -> Result<(), Fail
         None => SHOWN,
     };
     let mut found = Found::default();
-    let mut next = found.read(&client, path, wanted, 0)?;
-    // What changed while later pages were read came to stand before the first one: it is looked up there.
-    for _ in 0..AGAIN_MAX {
-        if found.pages < 2 || !found.grew {
+    let next = found.read(&client, path, wanted, 0)?;
+    // What changed while later pages were read came to stand before the first one: it is looked up there. A first reading that brought nothing may
+    // have missed all there is.
+    for again in 0..AGAIN_MAX {
+        if found.pages < 2 || (again > 0 && !found.grew) {
             break;
         }
         let newest = found.newest;
-        next = next.max(found.read(&client, path, usize::MAX, newest)?);
+        found.read(&client, path, usize::MAX, newest)?;
     }
     let mut documents: Vec<DocumentLine> = found.lines.into_values().collect();
     documents.sort_unstable_by_key(|line| std::cmp::Reverse(line.sequence));

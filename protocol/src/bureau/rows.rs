@@ -684,6 +684,20 @@ pub mod tests {
         (summaries / count, read / u128::from(count), begun.elapsed().as_nanos() / u128::from(count))
     }
 
+    #[test]
+    fn a_row_of_another_version_or_with_something_behind_it_is_refused() {
+        let (summary, mut bytes) = (plain(1), plain(1).to_bytes());
+        assert_eq!(Summary::from_bytes(summary.document, &bytes).expect("a row"), summary);
+        // A map whose first entry is the version: 0 => 1.
+        assert_eq!(&bytes[1..3], &[0, SUMMARY_VERSION]);
+        bytes[2] = SUMMARY_VERSION + 1;
+        let refused = Summary::from_bytes(summary.document, &bytes).expect_err("newer");
+        assert_eq!(refused.why, "version 2");
+        bytes[2] = SUMMARY_VERSION;
+        bytes.push(0);
+        assert_eq!(Summary::from_bytes(summary.document, &bytes).expect_err("longer").why, "1 bytes more than a row");
+    }
+
     /// `cargo test -p accord-protocol --lib -- --ignored --nocapture a_document_at_rest`
     #[test]
     #[ignore = "measures the whole process, so it runs alone"]
