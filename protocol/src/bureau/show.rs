@@ -413,7 +413,6 @@ impl Bureau {
         for (looked, line) in self.documents.newest_before(page.before).enumerate() {
             // Where little of much is for this reader, a page ends early: others wait for their turn.
             if documents.len() == limit || looked == limits::LIST_LOOK_MAX {
-                // The one looked at last.
                 break;
             }
             next = Some(line.newest_seq);
