@@ -8,6 +8,8 @@
 //! itself until there is room again or [`REST_MS`] are over, and takes one thing a turn, so that who only reads is answered from what is on
 //! disk. Any other failure of the store ends the process; a new start reads what is really there.
 
+mod inventory;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +20,12 @@ use accord_keys::id::CertificateId;
 use accord_keys::secret::Signer;
 use accord_keys::time::WallSeconds;
 use accord_protocol::bundle::Answer;
-use accord_protocol::bureau::{Bureau, Identity, OpenError, Opening};
+use accord_protocol::bureau::{Bureau, Identity, OpenError};
 use accord_protocol::id::DocumentId;
 use accord_protocol::input::{Command, CommandId, Input, LinkId};
 use accord_protocol::intake::{DocState, Done, LoadError};
 use accord_protocol::limits;
-use accord_protocol::step::{AllowedPeer, Gates, Send, Step, Table, Write};
+use accord_protocol::step::{AllowedPeer, Gates, Send, Step, Write};
 use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{EventView, Refused, RefusedKind, View};
 use thiserror::Error;
@@ -32,6 +34,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::handle::{Ask, BundleReply, Compact, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
+use inventory::{Keeping, Written};
 
 /// Inputs from the network that wait for the driver, checked and taken apart: each takes some ten times its bytes.
 pub const INPUTS_MAX: usize = 64;
@@ -147,6 +150,7 @@ pub struct Driver {
     /// Commands asked again, and how often.
     retries: BTreeMap<CommandId, u8>,
     aside: Aside,
+    keeping: Keeping,
 }
 
 /// What other threads compute for the core, and what waits for it. Long documents hold up whoever asks for them, and nobody else.
@@ -168,6 +172,7 @@ struct Aside {
 enum Finished {
     Loaded(DocumentId, Result<DocState, LoadError>),
     Content(DocumentId, Done),
+    Inventory(Written),
 }
 
 impl Aside {
@@ -268,7 +273,7 @@ impl Driver {
     /// # Errors
     /// [`DriverError`] when the store cannot be read or holds no state of a bureau.
     pub fn open(parts: Parts) -> Result<Self, DriverError> {
-        let bureau = open_bureau(&parts)?;
+        let (bureau, keeping) = inventory::open_bureau(&parts)?;
         let _ = parts.directory.send(bureau.directory());
         let gates = bureau.gates();
         Ok(Self {
@@ -288,6 +293,7 @@ impl Driver {
             told: false,
             retries: BTreeMap::new(),
             aside: Aside::new(),
+            keeping,
         })
     }
 
@@ -304,6 +310,10 @@ impl Driver {
                 self.pending.push_back(Work::Input(Input::Wake));
             }
             let turn = self.decide(now)?;
+            if self.bureau.is_inventory_broken() {
+                self.without_inventory(turn).await?;
+                continue;
+            }
             match self.commit(&turn.writes) {
                 Ok(()) => {
                     self.purge(&turn.purges)?;
@@ -317,6 +327,7 @@ impl Driver {
                         }
                     }
                     self.dispatch(turn).await?;
+                    self.keep_inventory(now)?;
                 }
                 Err(StoreError::Full { free, needed }) => {
                     if !std::mem::replace(&mut self.told, true) {
@@ -339,10 +350,16 @@ impl Driver {
             }
         }
         let last = self.bureau.stopping(self.parts.clock.now());
-        match self.commit(&last.writes) {
-            Ok(()) | Err(StoreError::Full { .. }) => Ok(self.parts.store),
-            Err(error) => Err(error.into()),
+        if self.bureau.is_inventory_broken() {
+            self.parts.store.drop_inventories();
+            return Ok(self.parts.store);
         }
+        match self.commit(&last.writes) {
+            Ok(()) => self.last_inventory().await?,
+            Err(StoreError::Full { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.parts.store)
     }
 
     /// Waits until there is something to do; false when the daemon stops.
@@ -545,6 +562,7 @@ impl Driver {
                 self.bureau.content_done(&document, done);
                 document
             }
+            Finished::Inventory(written) => return self.inventory_written(written),
         };
         let links: Vec<LinkId> = self.aside.links.iter().filter(|(_, (waits, _))| *waits == document).map(|(link, _)| *link).collect();
         let mut again: Vec<Work> = self.aside.commands.remove(&document).unwrap_or_default();
@@ -709,7 +727,8 @@ impl Driver {
     /// asked again, of the core as it now is.
     async fn start_over(&mut self, turn: Turn, why: &Refused) -> Result<(), DriverError> {
         let clock = self.bureau.clock();
-        self.bureau = open_bureau(&self.parts)?;
+        let (bureau, keeping) = inventory::open_bureau(&self.parts)?;
+        (self.bureau, self.keeping) = (bureau, keeping.after(&self.keeping));
         self.bureau.keep_clock(clock);
         self.wake_at = None;
         // Frames of the links being closed were permitted by decisions that never were.
@@ -837,21 +856,6 @@ fn seed() -> Result<[u8; 32], DriverError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| DriverError::Randomness)?;
     Ok(seed)
-}
-
-fn open_bureau(parts: &Parts) -> Result<Bureau, DriverError> {
-    let mut opening = Opening::default();
-    let mut take = |table, key, value| opening.take(table, key, value).map_err(OpenError::from);
-    for table in Table::ALL.into_iter().filter(|table| *table != Table::Documents) {
-        for (key, value) in parts.store.scan(table)? {
-            take(table, key, value)?;
-        }
-    }
-    // As many as there are documents: never all of them as rows at once.
-    parts.store.each(Table::Documents, &mut |key, value| Ok::<_, DriverError>(take(Table::Documents, key, value)?))?;
-    let mut bureau = Bureau::opened(parts.clock.now(), parts.identity.clone(), opening)?;
-    bureau.raise_sequence(parts.store.sequence());
-    Ok(bureau)
 }
 
 fn to_swarm(peer: AllowedPeer) -> swarm::AllowedPeer {

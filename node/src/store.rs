@@ -18,6 +18,7 @@ mod error;
 mod frame;
 mod housekeeping;
 mod index;
+mod inventory;
 mod journal;
 mod keyring;
 mod marks;
@@ -47,6 +48,7 @@ pub use cipher::StoreKey;
 pub use compact::{CompactProgress, CompactReport};
 pub(crate) use disk::{make_folders, rename_new, sync_around};
 pub use error::{Damage, StoreError};
+pub use inventory::{Inventory, InventoryFile, InventoryWriter};
 pub use options::{IndexState, OpenReport, Options, Progress, Stage, StoreSize};
 pub use repair::{LostBatches, RepairReport};
 pub use survey::{LostPart, VerifyReport};
@@ -304,12 +306,13 @@ impl Store {
         ))
     }
 
-    /// Hands out everything that can still be decrypted: keys and values of tables, items, auditors' lines. For looking whether
+    /// Hands out everything that can still be decrypted: keys and values of tables, items, auditors' lines, inventories. For looking whether
     /// something is in this store at all. Reads the whole journal.
     ///
     /// # Errors
     /// As [`Store::get`].
     pub fn dump_plaintext(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.dump_inventories(each);
         self.walk(&mut |met| {
             for record in &met.batch.records {
                 let (key, bound, blob) = match record {
@@ -378,6 +381,7 @@ impl Store {
             index: self.index.size(),
             checkpoint: len(checkpoint::FILE) + len(checkpoint::NEXT),
             keyring: len(keyring::FILE),
+            inventory: self.inventory_bytes(),
             reserve: self.reserve,
         }
     }

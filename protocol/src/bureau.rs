@@ -61,6 +61,7 @@ mod receipted;
 mod records;
 mod reentry;
 mod registrar;
+mod rest;
 mod retention;
 mod roots;
 mod rows;
@@ -76,6 +77,7 @@ use accord_keys::directory::Directory;
 use accord_keys::seal::Verified;
 use accord_keys::secret::Signer;
 
+pub use documents::{InMemory, Leaving, Sheets, Taking};
 pub use found::{FoundError, FoundPlan, Founded, LaptopPlan, found, found_laptop};
 pub use open::{OpenError, Opening};
 pub use rows::RowError;

@@ -243,10 +243,12 @@ enum Kept {
 }
 
 impl Kept {
-    fn of(line: Verified<Line>) -> Self {
+    /// `bytes` are those of the line, where somebody has them.
+    fn of(line: Verified<Line>, bytes: Option<Box<[u8]>>) -> Self {
         match line.body().says {
             Says::Receipts(_) => {
-                Self::Receipts { id: line.id(), network: *line.network(), bytes: line.sealed().to_bytes().into_boxed_slice() }
+                let bytes = bytes.unwrap_or_else(|| line.sealed().to_bytes().into_boxed_slice());
+                Self::Receipts { id: line.id(), network: *line.network(), bytes }
             }
             _ => Self::Other(Box::new(line)),
         }
@@ -298,6 +300,18 @@ impl Chain {
     /// # Errors
     /// [`LineError::Gap`] while a line before is missing; [`LineError::Loose`] when it continues another chain.
     pub fn take(&mut self, line: Verified<Line>) -> Result<Taken, LineError> {
+        self.take_with(line, None)
+    }
+
+    /// As [`Chain::take`], of a line that our own store gave back as these bytes.
+    ///
+    /// # Errors
+    /// As [`Chain::take`].
+    pub fn take_stored(&mut self, line: Verified<Line>, bytes: Box<[u8]>) -> Result<Taken, LineError> {
+        self.take_with(line, Some(bytes))
+    }
+
+    fn take_with(&mut self, line: Verified<Line>, bytes: Option<Box<[u8]>>) -> Result<Taken, LineError> {
         let n = line.body().n;
         if let Some(held) = self.behind(n.saturating_sub(1)).first() {
             return Ok(if held.id() == line.id() { Taken::Known } else { Taken::Fork });
@@ -308,7 +322,7 @@ impl Chain {
         if line.body().previous != self.head() {
             return Err(LineError::Loose);
         }
-        self.lines.push(Kept::of(line));
+        self.lines.push(Kept::of(line, bytes));
         Ok(Taken::New)
     }
     /// How many lines.

@@ -461,3 +461,8 @@ const _: () = assert!(PARTS_ASKED_MAX <= PARTS_DUE_MAX, "what one asks for finds
 const _: () = assert!(TEXT_BYTES_MAX < ACT_BYTES_MAX, "a text fits an act");
 const _: () = assert!(ANCHOR_ACT_MS <= 10_000, "promised: within ten seconds of another bureau's act");
 const _: () = assert!(SEGMENT_BYTES_TARGET <= SEGMENT_BYTES_MAX, "our own segments are acceptable");
+
+/// An inventory of documents is taken when so many rows changed since the last. Few in a development build, so that every test passes through.
+pub const INVENTORY_ROWS: usize = if cfg!(debug_assertions) { 16 } else { 65_536 };
+/// And at least one in so many of all documents: what is written anew stays in proportion to what changed.
+pub const INVENTORY_SHARE: usize = 8;

@@ -236,6 +236,67 @@ async fn a_document_that_cannot_be_read_back_is_no_reason_to_stop() {
     end(node).await;
 }
 
+/// All bulletins, by title.
+async fn titles(handle: &Handle) -> Vec<String> {
+    let asked = handle.command(Command::BulletinList(Page { limit: Some(1_000), ..Page::default() })).await;
+    let View::Documents { documents, .. } = asked.expect("a list") else { panic!("a list") };
+    let mut titles: Vec<String> = documents.into_iter().map(|line| line.title).collect();
+    titles.sort();
+    titles
+}
+
+fn inventories(dir: &Path) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(dir).expect("readable").map(|entry| entry.expect("readable").path());
+    files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("inventory-"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_at_rest_are_read_from_the_inventory_and_from_the_store_when_it_breaks() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let node = start(&dir, &identity, &Options::default());
+    let certificate = unlock(&node.handle, None).await;
+    let mut all = Vec::new();
+    for number in 100..160 {
+        all.push(format!("通报 {number}"));
+        let draft = Draft { title: format!("通报 {number}"), text: "电动车".into(), category: "TRAF".into(), ..Draft::default() };
+        node.handle.command(Command::BulletinNew(draft)).await.expect("opened");
+    }
+    assert_eq!(titles(&node.handle).await, all);
+    end(node).await;
+    assert_eq!(inventories(&dir).len(), 1, "one is left by a clean stop");
+
+    // A start from it, and what is written since lies above it.
+    let node = start(&dir, &identity, &Options::default());
+    unlock(&node.handle, Some(certificate)).await;
+    assert_eq!(titles(&node.handle).await, all);
+    assert_eq!(inventories(&dir).len(), 1, "it is believed");
+    let draft = Draft { title: "通报 160".into(), text: "电动车".into(), category: "TRAF".into(), ..Draft::default() };
+    all.push("通报 160".to_owned());
+    node.handle.command(Command::BulletinNew(draft)).await.expect("opened");
+    // The disk forgets what its sheets said.
+    let path = inventories(&dir).remove(0);
+    let mut bytes = std::fs::read(&path).expect("readable");
+    let sheets = bytes.len() * 3 / 4;
+    bytes[42..sheets].fill(0x55);
+    std::fs::write(&path, bytes).expect("written");
+    assert_eq!(titles(&node.handle).await, all, "nobody is given a list with holes");
+    assert!(!inventories(&dir).contains(&path), "it is not met again");
+    assert_eq!(titles(&node.handle).await, all);
+    end(node).await;
+
+    // So it is where it breaks between two runs.
+    let path = inventories(&dir).remove(0);
+    let mut bytes = std::fs::read(&path).expect("readable");
+    let sheets = bytes.len() / 2;
+    bytes[42..sheets].fill(0x55);
+    std::fs::write(&path, bytes).expect("written");
+    let node = start(&dir, &identity, &Options::default());
+    assert_eq!(titles(&node.handle).await, all);
+    end(node).await;
+}
+
 #[test]
 fn the_clock_counts_time_asleep() {
     let clock = Clock::start();

@@ -41,6 +41,7 @@ const BYTES_MAX: u64 = 1 << 30;
 const CONTEXT_STORE: &str = "accord store v1 keyring";
 const CONTEXT_BODY: &str = "accord store v1 keyring body";
 const CONTEXT_WRAP: &str = "accord store v1 document key";
+const CONTEXT_INVENTORY: &str = "accord store v1 inventory";
 
 /// All document keys of a store.
 #[derive(Clone)]
@@ -348,6 +349,11 @@ impl Keyring {
             disk.sync_dir("")
         };
         step().map_err(|error| fatal("replacing", FILE, &error))
+    }
+
+    /// The key of inventories: another one after every purge.
+    pub fn inventory_key(&self) -> Subkey {
+        Subkey::derive(CONTEXT_INVENTORY, self.ring.expose(), &self.store)
     }
 
     fn wrapping(&self) -> Subkey {

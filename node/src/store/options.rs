@@ -123,6 +123,8 @@ pub struct StoreSize {
     pub checkpoint: u64,
     /// The keyring.
     pub keyring: u64,
+    /// Inventories of the documents.
+    pub inventory: u64,
     /// What is left of the reserve.
     pub reserve: u64,
 }
@@ -130,7 +132,7 @@ pub struct StoreSize {
 impl StoreSize {
     /// All parts together.
     pub fn total(&self) -> u64 {
-        self.journal + self.index + self.checkpoint + self.keyring + self.reserve
+        self.journal + self.index + self.checkpoint + self.keyring + self.inventory + self.reserve
     }
 }
 

@@ -569,7 +569,7 @@ fn bytes_all(disk: &dyn Disk) -> Result<u64, StoreError> {
 }
 
 /// Bytes of the journal up to and with a place; less than there are where compaction made the place's own file shorter.
-fn bytes_before(disk: &dyn Disk, place: &Place) -> Result<u64, StoreError> {
+pub fn bytes_before(disk: &dyn Disk, place: &Place) -> Result<u64, StoreError> {
     let files: u64 = journal::file_numbers(disk)?
         .into_iter()
         .filter(|number| *number < place.file)

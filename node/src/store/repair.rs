@@ -18,7 +18,7 @@ use super::marks;
 use super::options::{OpenReport, Progress, Setting};
 use super::place::Place;
 use super::survey::{self, FileSurvey, LostPart, Part, Run, VerifyReport};
-use super::{pages, recover};
+use super::{inventory, pages, recover};
 
 /// There from the first step of a repair that may hide a loss until the loss is on record.
 const UNDER_WAY: &str = "repairing";
@@ -154,6 +154,7 @@ pub fn repair(setting: &Setting, key: &StoreKey, progress: &mut dyn FnMut(Progre
             disk.remove(name).map_err(StoreError::io("removing", name))?;
         }
     }
+    inventory::remove_all(disk, None);
     let place = last_place(disk, &keys, seq, chain)?;
     keyring.save(disk, place, &mut random)?;
     drop(lock);

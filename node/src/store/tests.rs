@@ -3,6 +3,7 @@
 mod backup;
 mod compact;
 mod damage;
+mod inventory;
 mod memory;
 mod model;
 mod power;

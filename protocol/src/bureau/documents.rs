@@ -1,22 +1,28 @@
 //! The summaries of all documents here, and what they come to in sum: kept in step with each change, so that nobody walks over a million
 //! documents to say how many there are.
 //!
-//! A document at rest is a row of bytes here (`packed`), as long as what it says; its [`Summary`] is made of it when somebody asks, which takes
-//! less than a microsecond. What is asked of all documents at once reads a [`Line`], which allocates nothing.
+//! What changed since the last inventory was taken lies in memory, the rest on disk (`inventory`). A document at rest is a row of bytes
+//! (`packed`), as long as what it says; its [`Summary`] is made of it when somebody asks, which takes less than a microsecond. What is asked of
+//! all documents at once reads a [`Line`], which allocates nothing.
 //!
 //! The order in which documents changed here keeps of each the beginning of its id only: the document is the one beginning so whose newest change
 //! is at that place. Ids are hashes, and whoever makes two that begin alike gains a second look.
 
+mod inventory;
+mod merged;
 mod packed;
 mod words;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, Deref, RangeFrom};
+use std::ops::{Deref, RangeFrom};
 use std::sync::Arc;
 
+use self::inventory::{Account, Inventory};
+pub use self::inventory::{InMemory, Sheets, Taking};
 use self::packed::{Head, Packed};
 use self::words::Words;
-use super::rows::Summary;
+use super::rows::{RowError, Summary};
 use crate::access::log::Held;
 use crate::id::{BureauId, Digest, DocumentId};
 
@@ -31,16 +37,38 @@ enum Slot {
 /// Bytes of an id that find it.
 const BEGINNING: usize = 8;
 
+/// Of so many documents as one in this many, a walk over all is cheaper than a sheet for each.
+const MANY_SHARE: usize = 32;
+
 fn beginning(document: &DocumentId) -> [u8; BEGINNING] {
     *document.0.first_chunk().expect("an id is longer")
 }
 
+/// What changed after something that lies below.
+#[derive(Default)]
+struct Layer {
+    /// None for one that is gone.
+    rows: BTreeMap<DocumentId, Option<Slot>>,
+    /// By the sequence of the newest change: the beginning of the id. Just one place for each row.
+    places: BTreeMap<u64, [u8; BEGINNING]>,
+}
+
+/// Rows that need not lie in memory any more. To let go of many takes a while, which another thread may have.
+#[must_use = "dropping it may take a while"]
+pub struct Leaving(#[expect(dead_code, reason = "to be dropped")] Option<Arc<Layer>>);
+
 /// See the module.
 #[derive(Default)]
 pub struct Documents {
-    rows: BTreeMap<DocumentId, Slot>,
-    /// By the sequence of the newest change: the beginning of the id.
-    by_seq: BTreeMap<u64, [u8; BEGINNING]>,
+    /// What lies on disk.
+    inventory: Option<Arc<Inventory>>,
+    /// What changed after it and is being written into the next one.
+    taken: Option<Arc<Layer>>,
+    /// What changed since.
+    recent: Layer,
+    /// One of the inventories did not read, whatever became of it.
+    broken: bool,
+    count: u64,
     words: Words,
     owned: BTreeMap<BureauId, Owned>,
     /// What [`Documents::open`] answers.
@@ -63,24 +91,46 @@ struct Owned {
 #[derive(Default)]
 pub struct Reading {
     documents: Documents,
-    rows: Vec<(DocumentId, Slot)>,
+    rows: Vec<(DocumentId, Option<Slot>)>,
     places: Vec<(u64, [u8; BEGINNING])>,
 }
 
 impl Reading {
+    /// What an inventory has; what changed since is to come.
+    ///
+    /// # Errors
+    /// [`RowError`] for an inventory of another build, or none.
+    pub fn since(head: &[u8], sheets: Arc<dyn Sheets>) -> Result<Self, RowError> {
+        let (inventory, account) = Inventory::open(head, sheets)?;
+        let Account { count, changes, sum, owned, open, ending, words } = account;
+        let inventory = Some(Arc::new(inventory));
+        let documents = Documents { inventory, count, words, owned, open, ending, changes, sum, ..Documents::default() };
+        Ok(Self { documents, ..Self::default() })
+    }
+
     /// One more, of a document that did not come before.
     pub fn take(&mut self, summary: Summary) {
         let document = summary.document;
+        if self.documents.inventory.is_some() {
+            return self.documents.insert(document, summary);
+        }
         self.places.push((summary.newest_seq, beginning(&document)));
         let slot = self.documents.slot(summary);
-        self.rows.push((document, slot));
+        self.rows.push((document, Some(slot)));
+    }
+
+    /// One that is no more.
+    pub fn gone(&mut self, document: &DocumentId) {
+        self.documents.remove(document);
     }
 
     /// All of them. The maps are built at once: filled line by line they would stay half empty.
     pub fn finish(self) -> Documents {
         let mut documents = self.documents;
-        documents.rows = self.rows.into_iter().collect();
-        documents.by_seq = self.places.into_iter().collect();
+        if documents.inventory.is_none() {
+            documents.recent.rows = self.rows.into_iter().collect();
+            documents.recent.places = self.places.into_iter().collect();
+        }
         documents
     }
 }
@@ -88,6 +138,7 @@ impl Reading {
 impl Documents {
     /// The place of a summary in memory; it is counted.
     fn slot(&mut self, summary: Summary) -> Slot {
+        self.count += 1;
         let owned = self.owned.entry(summary.owner).or_default();
         owned.count += 1;
         owned.newest = owned.newest.max(summary.newest_seq);
@@ -97,17 +148,23 @@ impl Documents {
             self.open.insert(summary.document);
         }
         let document = summary.document;
-        let slot = match packed::pack(&summary, &mut self.words) {
-            Some(bytes) => Slot::Packed(bytes),
-            None => Slot::Whole(Arc::new(summary)),
-        };
+        let slot = self.packed(summary);
         if Line::of(document, &slot, &self.words).may_end() {
             self.ending.insert(document);
         }
         slot
     }
 
+    fn packed(&mut self, summary: impl Into<Arc<Summary>>) -> Slot {
+        let summary = summary.into();
+        match packed::pack(&summary, &mut self.words) {
+            Some(bytes) => Slot::Packed(bytes),
+            None => Slot::Whole(summary),
+        }
+    }
+
     fn discount(&mut self, before: &Head) {
+        self.count = self.count.saturating_sub(1);
         if let Some(owned) = self.owned.get_mut(&before.owner) {
             owned.count = owned.count.saturating_sub(1);
         }
@@ -115,17 +172,26 @@ impl Documents {
         toggle(&mut self.sum, &before.entry);
     }
 
+    /// Puts a row above all others of its document.
+    fn lay(&mut self, document: DocumentId, newest_seq: u64, slot: Slot) {
+        let before = self.recent.rows.get(&document).and_then(Option::as_ref);
+        if let Some(before) = before.map(|slot| Line::of(document, slot, &self.words).newest_seq) {
+            self.recent.places.remove(&before);
+        }
+        self.recent.places.insert(newest_seq, beginning(&document));
+        self.recent.rows.insert(document, Some(slot));
+    }
+
     /// Puts a summary in the place of the one before.
     pub fn insert(&mut self, document: DocumentId, summary: Summary) {
         let before = self.line(&document).map(|line| *line);
-        if let Some(before) = &before {
-            self.by_seq.remove(&before.newest_seq);
+        if before.is_some() {
             self.open.remove(&document);
             self.ending.remove(&document);
         }
-        self.by_seq.insert(summary.newest_seq, beginning(&document));
+        let newest_seq = summary.newest_seq;
         let slot = self.slot(summary);
-        self.rows.insert(document, slot);
+        self.lay(document, newest_seq, slot);
         if let Some(before) = before {
             self.discount(&before);
         }
@@ -134,10 +200,16 @@ impl Documents {
     /// Takes one out.
     pub fn remove(&mut self, document: &DocumentId) -> Option<Arc<Summary>> {
         let gone = self.get(document)?;
-        self.rows.remove(document);
+        if self.recent.rows.get(document).is_some_and(Option::is_some) {
+            self.recent.places.remove(&gone.newest_seq);
+        }
+        if self.inventory.is_some() || self.taken.is_some() {
+            self.recent.rows.insert(*document, None);
+        } else {
+            self.recent.rows.remove(document);
+        }
         self.open.remove(document);
         self.ending.remove(document);
-        self.by_seq.remove(&gone.newest_seq);
         self.discount(&Head::of(&gone));
         Some(gone)
     }
@@ -147,11 +219,8 @@ impl Documents {
         let line = self.line(document).filter(|line| !line.is_given(&bureau))?;
         let mut summary = line.summary();
         Arc::make_mut(&mut summary).given.insert(bureau, ());
-        let slot = match packed::pack(&summary, &mut self.words) {
-            Some(bytes) => Slot::Packed(bytes),
-            None => Slot::Whole(Arc::clone(&summary)),
-        };
-        self.rows.insert(*document, slot);
+        let slot = self.packed(Arc::clone(&summary));
+        self.lay(*document, summary.newest_seq, slot);
         Some(summary)
     }
 
@@ -170,63 +239,71 @@ impl Documents {
 
     /// What most ask of a document.
     pub fn line(&self, document: &DocumentId) -> Option<Line<'_>> {
-        let (document, slot) = self.rows.get_key_value(document)?;
-        Some(Line::of(*document, slot, &self.words))
+        let above = self.recent.rows.get(document).or_else(|| self.taken.as_ref()?.rows.get(document));
+        match above {
+            Some(slot) => slot.as_ref().map(|slot| Line::of(*document, slot, &self.words)),
+            None => self.inventory.as_ref()?.line(document, &self.words),
+        }
     }
 
     /// Whether a document is here.
     pub fn contains_key(&self, document: &DocumentId) -> bool {
-        self.rows.contains_key(document)
+        self.line(document).is_some()
     }
 
     /// How many are here.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
     /// All of them, ascending by id.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = Line<'_>> {
-        self.rows.iter().map(|(document, slot)| Line::of(*document, slot, &self.words))
+    pub fn values(&self) -> impl Iterator<Item = Line<'_>> {
+        self.range(DocumentId([0; 32])..)
     }
 
     /// Those from an id on, ascending.
     pub fn range(&self, from: RangeFrom<DocumentId>) -> impl Iterator<Item = Line<'_>> {
-        self.rows.range(from).map(|(document, slot)| Line::of(*document, slot, &self.words))
+        merged::Rows::of(self, from.start)
     }
 
     /// In the order of their newest change, those that changed after a place in our sequence.
-    pub fn after(&self, seq: u64) -> impl DoubleEndedIterator<Item = Line<'_>> {
-        let later = self.by_seq.range((Bound::Excluded(seq), Bound::Unbounded));
-        later.filter_map(|(seq, begins)| self.at(*seq, begins))
+    pub fn after(&self, seq: u64) -> impl Iterator<Item = Line<'_>> {
+        merged::after(self, seq)
+    }
+
+    /// The ids of these, with their places, in the same order: no row is read for one that lies below.
+    pub fn ids_after(&self, seq: u64) -> impl Iterator<Item = (u64, DocumentId)> {
+        merged::ids_after(self, seq)
+    }
+
+    /// Those that changed after a place in our sequence, in any order. Of many that lie below, each by its place would open a sheet of its own.
+    pub fn changed_after(&self, seq: u64) -> impl Iterator<Item = Line<'_>> {
+        let many = self.inventory.as_ref().is_some_and(|inventory| inventory.about_after(seq) > self.len() / MANY_SHARE);
+        let (all, some) = if many { (Some(self.values()), None) } else { (None, Some(self.after(seq))) };
+        all.into_iter().flatten().filter(move |line| line.newest_seq > seq).chain(some.into_iter().flatten())
     }
 
     /// The newest first, of all or of those that changed last before a place in our sequence.
     pub fn newest_before(&self, seq: Option<u64>) -> impl Iterator<Item = Line<'_>> {
-        let to = seq.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_seq.range((Bound::Unbounded, to)).rev().filter_map(|(seq, begins)| self.at(*seq, begins))
+        merged::newest_before(self, seq)
     }
 
     /// The first of those, with its place.
     pub fn first_after(&self, seq: u64) -> Option<(u64, DocumentId)> {
-        self.after(seq).next().map(|line| (line.newest_seq, line.document))
+        self.ids_after(seq).next()
     }
 
     /// Whether any changed after a place in our sequence.
     pub fn any_after(&self, seq: u64) -> bool {
-        self.newest_seq().is_some_and(|newest| newest > seq)
+        let behind = |layer: &Layer| layer.places.keys().next_back().is_some_and(|last| *last > seq);
+        let below = || self.taken.as_deref().is_some_and(behind) || self.inventory.as_ref().is_some_and(|inventory| inventory.last() > seq);
+        // What stands in the layers below may be covered; mostly nothing stands there.
+        behind(&self.recent) || (below() && self.first_after(seq).is_some())
     }
 
     /// Where the newest change of all stands in our sequence.
     pub fn newest_seq(&self) -> Option<u64> {
-        self.by_seq.keys().next_back().copied()
-    }
-
-    fn at(&self, seq: u64, begins: &[u8; BEGINNING]) -> Option<Line<'_>> {
-        let mut lowest = [0; 32];
-        lowest[..BEGINNING].copy_from_slice(begins);
-        let like = self.range(DocumentId(lowest)..).take_while(|line| line.document.0.starts_with(begins));
-        let mut found = like.filter(|line| line.newest_seq == seq);
-        found.next()
+        self.newest_before(None).next().map(|line| line.newest_seq)
     }
 
     /// How many documents of a bureau are here.
@@ -258,47 +335,155 @@ impl Documents {
     pub fn sum(&self) -> Digest {
         Digest(self.sum)
     }
+
+    /// Rows in memory: of documents that changed since the last inventory was taken.
+    pub fn recent(&self) -> usize {
+        self.recent.rows.len()
+    }
+
+    /// Begins an inventory of all documents as they are now; `None` while one is being taken, or when nothing changed since the last.
+    pub fn take_inventory(&mut self) -> Option<Taking> {
+        if self.taken.is_some() || self.recent.rows.is_empty() && self.inventory.is_some() {
+            return None;
+        }
+        let layer = Arc::new(std::mem::take(&mut self.recent));
+        self.taken = Some(Arc::clone(&layer));
+        let account = Account {
+            count: self.count,
+            changes: self.changes,
+            sum: self.sum,
+            owned: self.owned.clone(),
+            open: self.open.clone(),
+            ending: self.ending.clone(),
+            words: self.words.clone(),
+        };
+        Some(Taking { before: self.inventory.clone(), layer, account })
+    }
+
+    /// The inventory that was begun is written: what it has need not lie in memory any more.
+    ///
+    /// # Errors
+    /// [`RowError`] if it is not the one that was begun: then it is as if it had failed.
+    pub fn rest_on(&mut self, head: &[u8], sheets: Arc<dyn Sheets>) -> Result<Leaving, RowError> {
+        self.broken = self.is_broken();
+        match Inventory::open(head, sheets) {
+            Ok((inventory, _)) => {
+                self.inventory = Some(Arc::new(inventory));
+                Ok(Leaving(self.taken.take()))
+            }
+            Err(error) => {
+                self.inventory_failed();
+                Err(error)
+            }
+        }
+    }
+
+    /// The inventory that was begun could not be made, because the one before does not read, or is not what was counted.
+    pub fn inventory_wrong(&mut self) {
+        self.broken = true;
+        self.inventory_failed();
+    }
+
+    /// The inventory that was begun will not come.
+    pub fn inventory_failed(&mut self) {
+        let Some(taken) = self.taken.take() else { return };
+        // Whoever was to write it let go of it, or is about to: then it is copied.
+        let Layer { mut rows, mut places } = Arc::try_unwrap(taken).unwrap_or_else(|taken| taken.copy());
+        for document in self.recent.rows.keys() {
+            if let Some(slot) = rows.get(document).and_then(Option::as_ref) {
+                places.remove(&Line::of(*document, slot, &self.words).newest_seq);
+            }
+        }
+        let recent = std::mem::take(&mut self.recent);
+        rows.extend(recent.rows);
+        places.extend(recent.places);
+        self.recent = Layer { rows, places };
+    }
+
+    /// Whether the inventory could not be read: what was answered since may leave documents out.
+    pub fn is_broken(&self) -> bool {
+        self.broken || self.inventory.as_ref().is_some_and(|inventory| inventory.is_broken())
+    }
+}
+
+impl Layer {
+    fn copy(&self) -> Self {
+        let copied = |slot: &Slot| match slot {
+            Slot::Packed(bytes) => Slot::Packed(bytes.clone()),
+            Slot::Whole(summary) => Slot::Whole(Arc::clone(summary)),
+        };
+        let rows = self.rows.iter().map(|(document, slot)| (*document, slot.as_ref().map(copied))).collect();
+        Self { rows, places: self.places.clone() }
+    }
+
+    /// The document of a place in this layer.
+    fn at(&self, seq: u64, begins: &[u8; BEGINNING], words: &Words) -> Option<DocumentId> {
+        let mut lowest = [0; 32];
+        lowest[..BEGINNING].copy_from_slice(begins);
+        let like = self.rows.range(DocumentId(lowest)..).take_while(|(document, _)| document.0.starts_with(begins));
+        let mut found =
+            like.filter(|(document, slot)| slot.as_ref().is_some_and(|slot| Line::of(**document, slot, words).newest_seq == seq));
+        found.next().map(|(document, _)| *document)
+    }
 }
 
 /// A document's place: reads like its [`Head`], and gives the rest where it is asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Line<'a>(Lies<'a>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Lies<'a> {
     Packed(Packed<'a>),
-    Whole(Head, &'a Arc<Summary>),
+    Whole(Head, Arc<Summary>),
+    /// On a sheet of the inventory, only its head packed; the rest as in the store, read when it is asked for.
+    Sheet(Packed<'a>, OnceCell<Arc<Summary>>),
 }
 
 impl<'a> Line<'a> {
     fn of(document: DocumentId, slot: &'a Slot, words: &'a Words) -> Self {
-        Self(match slot {
-            Slot::Packed(bytes) => Lies::Packed(Packed::read(document, bytes, words)),
-            Slot::Whole(summary) => Lies::Whole(Head::of(summary), summary),
-        })
+        match slot {
+            Slot::Packed(bytes) => Self(Lies::Packed(Packed::read(document, bytes, words))),
+            Slot::Whole(summary) => Self::whole(Arc::clone(summary)),
+        }
+    }
+
+    fn whole(summary: Arc<Summary>) -> Self {
+        Self(Lies::Whole(Head::of(&summary), summary))
+    }
+
+    /// The summary of one that says what few do.
+    fn rare(&self) -> Option<&Arc<Summary>> {
+        match &self.0 {
+            Lies::Packed(_) => None,
+            Lies::Whole(_, summary) => Some(summary),
+            Lies::Sheet(packed, read) => {
+                let row = || Summary::from_bytes(packed.head.document, packed.behind_head());
+                Some(read.get_or_init(|| Arc::new(row().expect("it was read back when it was written, and is sealed"))))
+            }
+        }
     }
 
     /// All that is known of it.
     pub fn summary(&self) -> Arc<Summary> {
-        match &self.0 {
-            Lies::Packed(packed) => Arc::new(packed.unpack()),
-            Lies::Whole(_, summary) => Arc::clone(summary),
+        match (&self.0, self.rare()) {
+            (Lies::Packed(packed), _) => Arc::new(packed.unpack()),
+            (_, summary) => Arc::clone(summary.expect("one or the other")),
         }
     }
 
     /// What it is called in the books.
-    pub fn number(&self) -> &'a str {
-        match &self.0 {
-            Lies::Packed(packed) => packed.number(),
-            Lies::Whole(_, summary) => &summary.number,
+    pub fn number(&self) -> &str {
+        match (&self.0, self.rare()) {
+            (Lies::Packed(packed), _) => packed.number(),
+            (_, summary) => summary.map_or("", |summary| &summary.number),
         }
     }
 
     /// Whether a bureau acknowledged something of it.
     pub fn is_given(&self, bureau: &BureauId) -> bool {
-        match &self.0 {
-            Lies::Packed(packed) => packed.is_given(bureau),
-            Lies::Whole(_, summary) => summary.given.contains(bureau),
+        match (&self.0, self.rare()) {
+            (Lies::Packed(packed), _) => packed.is_given(bureau),
+            (_, summary) => summary.is_some_and(|summary| summary.given.contains(bureau)),
         }
     }
 
@@ -306,7 +491,7 @@ impl<'a> Line<'a> {
     pub fn may_end(&self) -> bool {
         match &self.0 {
             Lies::Packed(packed) => packed.may_end(),
-            Lies::Whole(..) => true,
+            Lies::Whole(..) | Lies::Sheet(..) => true,
         }
     }
 
@@ -314,7 +499,7 @@ impl<'a> Line<'a> {
     pub fn may_be_over(&self) -> bool {
         match &self.0 {
             Lies::Packed(packed) => packed.is_over(),
-            Lies::Whole(..) => true,
+            Lies::Whole(..) | Lies::Sheet(..) => true,
         }
     }
 
@@ -325,9 +510,9 @@ impl<'a> Line<'a> {
 
     /// What a bureau holds of it.
     pub fn holder(&self, bureau: &BureauId) -> Option<Held> {
-        match &self.0 {
-            Lies::Packed(packed) => packed.holder(bureau),
-            Lies::Whole(_, summary) => summary.rights.bureaus.get(bureau).cloned(),
+        match (&self.0, self.rare()) {
+            (Lies::Packed(packed), _) => packed.holder(bureau),
+            (_, summary) => summary?.rights.bureaus.get(bureau).cloned(),
         }
     }
 }
@@ -337,7 +522,7 @@ impl Deref for Line<'_> {
 
     fn deref(&self) -> &Head {
         match &self.0 {
-            Lies::Packed(packed) => &packed.head,
+            Lies::Packed(packed) | Lies::Sheet(packed, _) => &packed.head,
             Lies::Whole(head, _) => head,
         }
     }
@@ -439,7 +624,7 @@ mod tests {
         for summary in [&plain, &rare] {
             documents.insert(summary.document, summary.clone());
         }
-        let kinds: Vec<bool> = documents.rows.values().map(|slot| matches!(slot, Slot::Packed(_))).collect();
+        let kinds: Vec<bool> = documents.recent.rows.values().map(|slot| matches!(slot, Some(Slot::Packed(_)))).collect();
         assert_eq!(kinds, [true, false]);
         for mut summary in [plain, rare] {
             let partner = BureauId([9; 32]);

@@ -7,7 +7,7 @@ use accord_keys::directory::Directory;
 use thiserror::Error;
 
 use super::cuts::Cuts;
-use super::documents::Reading;
+use super::documents::{Reading, Sheets};
 use super::ledger::Ledgers;
 use super::links::{AcknowledgedRow, open_homeward, open_progress};
 use super::memory::Memory;
@@ -48,6 +48,19 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// With the inventory of the documents at rest: of their rows only those follow that were written since it was taken.
+    ///
+    /// # Errors
+    /// [`RowError`] for one that another build wrote: then all rows are taken in, with [`Opening::default`].
+    pub fn since(head: &[u8], sheets: Arc<dyn Sheets>) -> Result<Self, RowError> {
+        Ok(Self { documents: Reading::since(head, sheets)?, ..Self::default() })
+    }
+
+    /// A document of the inventory whose row is no more.
+    pub fn gone(&mut self, document: &DocumentId) {
+        self.documents.gone(document);
+    }
+
     /// Takes in one row. They may come in any order, each once.
     ///
     /// # Errors
@@ -55,6 +68,10 @@ impl Opening {
     pub fn take(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) -> Result<(), RowError> {
         if table == Table::Documents {
             self.documents.take(Summary::from_bytes(DocumentId(id("documents", &key)?), &value)?);
+        } else if table == Table::Ledger {
+            // A hundred megabytes, in memory for good: copied, because another thread read them ahead, and what the allocator holds for that thread
+            // it would not give back.
+            self.tables.entry(table).or_default().push((key.as_slice().into(), value.as_slice().into()));
         } else {
             self.tables.entry(table).or_default().push((key, value));
         }
@@ -219,7 +236,9 @@ impl Bureau {
         }
 
         let sequence = documents.newest_seq().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
-        let ledgers = Ledgers::open(&identity.network, take(Table::Ledger), &documents)?;
+        let mut lines = take(Table::Ledger);
+        lines.sort_unstable();
+        let ledgers = Ledgers::open(&identity.network, lines, &documents)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         retention.erased().for_each(|document| drop(documents.remove(document)));

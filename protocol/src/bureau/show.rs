@@ -345,7 +345,7 @@ impl Bureau {
         }
         // What lies behind this was delivered, but for what was declined: nobody looks through it to say that nothing is on its way.
         let far = self.delivered_through(bureau);
-        let beyond = self.documents.after(far);
+        let beyond = self.documents.changed_after(far);
         let declined: BTreeSet<DocumentId> =
             self.links.values().filter(|link| link.is_with(bureau)).flat_map(|link| link.declined().copied()).collect();
         let declined = declined.iter().filter_map(|id| self.documents.line(id)).filter(|line| line.newest_seq <= far);
@@ -529,7 +529,7 @@ impl Bureau {
         if found.is_some_and(|found| self.documents.contains_key(&found)) {
             return found;
         }
-        let found = self.documents.after(through).map(|line| line.document).find(|document| cited.is(document));
+        let found = self.documents.ids_after(through).map(|(_, document)| document).find(|document| cited.is(document));
         self.cited.insert(by, (self.sequence, found));
         found
     }

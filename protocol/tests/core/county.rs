@@ -168,6 +168,12 @@ impl Node {
             self.purged.insert(document);
         }
         self.core.committed();
+        // What lies in memory and what lies below it change places all the time: nobody may see a difference.
+        match self.inputs % 5 {
+            0 => self.core.rest_in_memory(),
+            2 if self.core.take_inventory().is_some() => self.core.inventory_failed(),
+            _ => {}
+        }
         self.wants.extend(step.wants);
         self.closed.extend(step.close);
         self.bundled.extend(step.bundles.into_iter().map(|(_, answer)| answer));

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::compact;
+use super::inventory;
 use super::memory::{Fault, MemoryDisk, Survives};
 use super::model::Model;
 use super::*;
@@ -14,6 +15,8 @@ enum Step {
     Purge(u8),
     /// Closed journal files are rewritten without what is dead.
     Compact,
+    /// An inventory of the documents is written.
+    Inventory,
     /// A clean stop and a start under a new boot.
     Restart,
     /// The process is killed and started again.
@@ -40,14 +43,17 @@ fn story() -> Vec<Step> {
         vec![batch(10, 1), batch(700, 2), batch(1500, 1), batch(10, 3), Step::Kill, batch(2000, 2), batch(900, 4), Step::Purge(2)];
     steps.extend([
         batch(30, 5),
+        Step::Inventory,
         batch(4000, 1),
         Step::Restart,
         batch(100, 1),
         Step::Compact,
         batch(1200, 5),
         batch(6000, 6),
+        Step::Inventory,
         Step::Purge(6),
         batch(50, 7),
+        Step::Inventory,
     ]);
     steps.push(Step::Commit(vec![Write::Account(b"alone".to_vec())]));
     steps.push(Step::Restart);
@@ -95,6 +101,11 @@ fn play_steps(steps: &[Step], disk: &Arc<MemoryDisk>, index: &Path, context: &st
                 store.purge_documents(&[document(*number)])
             }
             Step::Compact => compact::round(&mut store).map(|_| ()),
+            // Whether it succeeds is nobody's concern but its own.
+            Step::Inventory => {
+                let _ = inventory::take(&mut store);
+                Ok(())
+            }
             Step::Kill | Step::Restart => {
                 let stopped = match step {
                     Step::Kill => {
@@ -148,6 +159,7 @@ fn check(disk: MemoryDisk, outcome: &Outcome, same_boot: Option<&Path>, context:
     let found = Model::of(&store);
     let fits = found == outcome.acknowledged || outcome.possible.as_ref() == Some(&found);
     assert!(fits, "{context}: {report:?}\nfound {found:?}\nacknowledged {:?}", outcome.acknowledged);
+    inventory::agrees(&store, context);
     let verified = store.verify_open(&mut |_| {}).expect("verify");
     assert_eq!(verified.damage, vec![], "{context}");
     // And what came after the failure survives the next power cut, with all before it.
@@ -257,6 +269,7 @@ fn letter(number: usize, seq: u64) -> Step {
         3 => Step::Purge(1),
         4 => Step::Kill,
         5 => Step::Compact,
+        6 => Step::Inventory,
         _ => Step::Restart,
     }
 }
@@ -265,7 +278,7 @@ fn letter(number: usize, seq: u64) -> Step {
 /// Two steps by default; `ACCORD_WORKLOAD_STEPS=3` for the long run.
 #[test]
 fn after_every_short_run_of_steps_a_power_cut_anywhere_costs_nothing_acknowledged() {
-    const LETTERS: usize = 7;
+    const LETTERS: usize = 8;
     let length = std::env::var("ACCORD_WORKLOAD_STEPS").ok().map_or(2, |text| text.parse().expect("a number"));
     let mut cuts = 0;
     for run in 0..LETTERS.pow(length) {

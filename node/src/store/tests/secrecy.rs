@@ -1,5 +1,6 @@
 //! Nothing readable lies on the disk, and what was purged opens under nothing that is left.
 
+use super::inventory;
 use super::memory::MemoryDisk;
 use super::model::Model;
 use super::power::{setting, start};
@@ -39,10 +40,11 @@ fn no_content_no_key_and_no_id_lies_readable_on_the_disk() {
     store.finish_background(true).expect("settled");
     store.begin_settling(true);
     store.finish_background(true).expect("checkpoint");
+    inventory::take(&mut store).expect("inventory");
     store.close().expect("close");
     let mut found = Vec::new();
     files(&dir, &mut found);
-    assert!(found.len() > 6 && found.iter().any(|(path, _)| path.ends_with("checkpoint")));
+    assert!(found.len() > 7 && found.iter().any(|(path, _)| path.ends_with("checkpoint")));
     for (path, bytes) in found {
         for secret in [CANARY, id.as_bytes(), &document_key, &KEY] {
             assert!(!contains(&bytes, secret), "{} holds a secret", path.display());

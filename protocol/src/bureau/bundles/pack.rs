@@ -70,7 +70,8 @@ impl Bureau {
         let mut whole: BTreeSet<DocumentId> =
             never.map(|summary| summary.document).filter(|document| self.may_send(turn, &peer, document).is_ok()).collect();
         whole.extend(left.iter().flatten());
-        let ahead = self.documents.after(walked).map(|line| line.document).filter(|document| self.may_send(turn, &peer, document).is_ok());
+        let ahead =
+            self.documents.changed_after(walked).map(|line| line.document).filter(|document| self.may_send(turn, &peer, document).is_ok());
         let of = ahead.filter(|document| !whole.contains(document)).count() + whole.len();
         link.bring_whole(whole);
         let mut records: Vec<Record> = Vec::new();

@@ -173,7 +173,7 @@ impl Bureau {
         let peer = Peer::new(body.certificate, body.from);
         let reached = self.reached.get(&transport).copied().unwrap_or_default();
         let unsent = |line: Line<'_>| !unpacking.link.brought_here(line.newest_seq) && self.waits_for(turn, &peer, &line.document);
-        let waits = unpacking.pending || self.documents.after(reached.walked).any(unsent);
+        let waits = unpacking.pending || self.documents.changed_after(reached.walked).any(unsent);
         if waits || reached.walked >= self.sequence || self.memory.is_catching() {
             return;
         }

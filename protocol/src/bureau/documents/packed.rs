@@ -1,7 +1,8 @@
-//! A summary as it lies in memory: a row of bytes of its size, made for a million of them.
+//! A summary as it lies in memory and in the inventory: a row of bytes of its size, made for a million of them.
 //!
-//! No format of anything: it is written and read by the same process, never stored and never sent. So reading it does not fail. Only what
-//! most documents are like is written so; [`pack`] declines the rest, which is kept as it is.
+//! It is written and read by the same build of the program, never sent, and stored only where it is sealed and may be missing (see `inventory`,
+//! whose form is to be raised when anything here changes). So reading it does not fail. Only what most documents are like is written so;
+//! [`pack`] declines the rest, which is kept as it is.
 //!
 //! ```text
 //! flags (2) ‖ category ‖ entry (32) ‖ owner ‖ created ‖ changes ‖ changes - settled ‖ held ‖ newest_seq ‖ newest_record - created
@@ -11,9 +12,10 @@
 //! Numbers are of as many bytes as they need, 7 bits each. Ids that stand in many rows are a number of [`Words`].
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use super::words::Words;
+use super::words::{Used, Words};
 use crate::access::log::{Held, Kind, Rights, SharedMap};
 use crate::agreement::{Category, Tlp, Verb};
 use crate::bureau::few::Few;
@@ -159,8 +161,23 @@ pub fn pack(summary: &Summary, words: &mut Words) -> Option<Box<[u8]>> {
     if !is_plain(summary) {
         return None;
     }
+    let mut out = head_of(summary, words);
+    write_rest(summary, &mut out);
+    // A copy of its size: what is left of a larger one cut short lies in pieces between the others.
+    Some(Box::from(out.out.as_slice()))
+}
+
+/// The head of a row alone, for one that is not like most: what else it says follows in another way.
+pub fn pack_head(summary: &Summary, words: &mut Words) -> Vec<u8> {
+    head_of(summary, words).out
+}
+
+fn is_over(rights: &Rights) -> bool {
+    rights.ended.is_some() || !rights.until_end.is_empty() || !rights.parted.is_empty()
+}
+
+fn head_of<'a>(summary: &Summary, words: &'a mut Words) -> Writer<'a> {
     let rights = &*summary.rights;
-    let over = rights.ended.is_some() || !rights.until_end.is_empty() || !rights.parted.is_empty();
     let flags = [
         (summary.adopted, ADOPTED),
         (summary.ended, ENDED),
@@ -169,7 +186,7 @@ pub fn pack(summary: &Summary, words: &mut Words) -> Option<Box<[u8]>> {
         (summary.foreign, FOREIGN),
         (summary.hidden, HIDDEN),
         (summary.ended_at.is_some(), ENDED_AT),
-        (over, OVER),
+        (is_over(rights), OVER),
         (!summary.contributors.is_empty(), CONTRIBUTORS),
         (rights.bureaus.iter().any(|(_, held)| held.until.is_some()), ENDS),
     ];
@@ -194,6 +211,11 @@ pub fn pack(summary: &Summary, words: &mut Words) -> Option<Box<[u8]>> {
     if let Some(at) = summary.ended_at {
         out.number(at.0.wrapping_sub(created));
     }
+    out
+}
+
+fn write_rest(summary: &Summary, out: &mut Writer<'_>) {
+    let (rights, created) = (&*summary.rights, summary.created.0);
     match out.words.number_of_text(&summary.subkind) {
         Some(number) => out.number(number + 1),
         None => {
@@ -212,7 +234,7 @@ pub fn pack(summary: &Summary, words: &mut Words) -> Option<Box<[u8]>> {
     for seq in summary.granted_seq.values() {
         out.number(summary.newest_seq.wrapping_sub(*seq));
     }
-    if over {
+    if is_over(rights) {
         out.record(rights.ended.as_ref());
         out.number(rights.until_end.len() as u64);
         for (bureau, held) in &rights.until_end {
@@ -235,8 +257,6 @@ pub fn pack(summary: &Summary, words: &mut Words) -> Option<Box<[u8]>> {
             out.number(u64::from(*settled));
         }
     }
-    // A copy of its size: what is left of a larger one cut short lies in pieces between the others.
-    Some(Box::from(out.out.as_slice()))
 }
 
 struct Writer<'a> {
@@ -310,12 +330,12 @@ impl Writer<'_> {
 }
 
 /// Reads on in a row.
-#[derive(Clone, Copy)]
 struct Reader<'a> {
     rest: &'a [u8],
     words: &'a Words,
     document: DocumentId,
     before: RecordId,
+    used: Option<&'a mut Used>,
 }
 
 impl<'a> Reader<'a> {
@@ -325,7 +345,7 @@ impl<'a> Reader<'a> {
         taken
     }
     fn array<const N: usize>(&mut self) -> [u8; N] {
-        let (taken, rest) = self.rest.split_first_chunk().expect("written by this process");
+        let (taken, rest) = self.rest.split_first_chunk().expect("written by this program");
         self.rest = rest;
         *taken
     }
@@ -345,23 +365,33 @@ impl<'a> Reader<'a> {
     }
     fn text(&mut self) -> &'a str {
         let count = self.count();
-        std::str::from_utf8(self.take(count)).expect("written by this process")
+        std::str::from_utf8(self.take(count)).expect("written by this program")
     }
     fn word(&mut self) -> &'a str {
         match self.number() {
             0 => self.text(),
-            number => self.words.text(number - 1),
+            number => {
+                if let Some(used) = &mut self.used {
+                    used.texts.insert(number - 1);
+                }
+                self.words.text(number - 1)
+            }
         }
     }
     fn id(&mut self) -> Option<[u8; 32]> {
         match self.number() {
             0 => None,
             1 => Some(self.array()),
-            number => Some(self.words.id(number - 2)),
+            number => {
+                if let Some(used) = &mut self.used {
+                    used.ids.insert(number - 2);
+                }
+                Some(self.words.id(number - 2))
+            }
         }
     }
     fn bureau(&mut self) -> BureauId {
-        BureauId(self.id().expect("written by this process"))
+        BureauId(self.id().expect("written by this program"))
     }
     fn record(&mut self) -> Option<RecordId> {
         match self.number() {
@@ -395,7 +425,7 @@ impl<'a> Reader<'a> {
             tlp: (flags >> CEILING_AT & 0b111).checked_sub(1).map(|number| TLPS[number as usize]),
             until,
             no_fourth: flags & NO_FOURTH != 0,
-            came: u32::try_from(self.number()).expect("written by this process"),
+            came: u32::try_from(self.number()).expect("written by this program"),
             consents: BTreeMap::new(),
         };
         (bureau, held)
@@ -405,20 +435,50 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The bytes of a row.
+#[derive(Clone)]
+enum Bytes<'a> {
+    Here(&'a [u8]),
+    /// On a sheet of the inventory, from here to there.
+    Sheet(Arc<[u8]>, Range<usize>),
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Here(bytes) => bytes,
+            Self::Sheet(sheet, row) => &sheet[row.clone()],
+        }
+    }
+}
+
 /// A row of which the head was read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Packed<'a> {
     /// Its head.
     pub head: Head,
     flags: u16,
-    /// From its words on.
-    rest: Reader<'a>,
+    bytes: Bytes<'a>,
+    /// Where its words begin.
+    behind_head: usize,
+    words: &'a Words,
 }
 
 impl<'a> Packed<'a> {
     /// A row that [`pack`] wrote, with the same words.
     pub fn read(document: DocumentId, bytes: &'a [u8], words: &'a Words) -> Self {
-        let mut row = Reader { rest: bytes, words, document, before: RecordId(document.0) };
+        Self::of(document, Bytes::Here(bytes), words)
+    }
+
+    /// The same, of a row on a sheet of the inventory.
+    pub fn on_sheet(document: DocumentId, sheet: Arc<[u8]>, row: Range<usize>, words: &'a Words) -> Self {
+        Self::of(document, Bytes::Sheet(sheet, row), words)
+    }
+
+    fn of(document: DocumentId, bytes: Bytes<'a>, words: &'a Words) -> Self {
+        let mut row = Reader { rest: &bytes, words, document, before: RecordId(document.0), used: None };
         let flags = u16::from_le_bytes(row.array());
         let [category] = row.array();
         let entry = Digest(row.array());
@@ -448,7 +508,31 @@ impl<'a> Packed<'a> {
             foreign: is(FOREIGN),
             hidden: is(HIDDEN),
         };
-        Self { head, flags, rest: row }
+        let behind_head = bytes.len() - row.rest.len();
+        Self { head, flags, bytes, behind_head, words }
+    }
+
+    /// The bytes behind the head.
+    pub fn behind_head(&self) -> &[u8] {
+        &self.bytes[self.behind_head..]
+    }
+
+    /// Reads on behind the head.
+    fn rest(&self) -> Reader<'_> {
+        let document = self.head.document;
+        Reader { rest: self.behind_head(), words: self.words, document, before: RecordId(document.0), used: None }
+    }
+
+    /// Notes which words the row uses; of a head alone with `head_only`.
+    pub fn note_used(&self, head_only: bool, used: &mut Used) {
+        let document = self.head.document;
+        let mut row = Reader { rest: &self.bytes, words: self.words, document, before: RecordId(document.0), used: Some(used) };
+        row.take(2 + 1 + 32);
+        row.bureau();
+        if !head_only {
+            row.rest = self.behind_head();
+            self.unpack_from(&mut row);
+        }
     }
 
     /// Whether what somebody holds may end by itself.
@@ -462,15 +546,15 @@ impl<'a> Packed<'a> {
     }
 
     /// What it is called in the books.
-    pub fn number(&self) -> &'a str {
-        let mut row = self.rest;
+    pub fn number(&self) -> &str {
+        let mut row = self.rest();
         let _ = (row.word(), row.text());
         row.text()
     }
 
     /// Reads on behind its words.
-    fn behind_words(&self) -> Reader<'a> {
-        let mut row = self.rest;
+    fn behind_words(&self) -> Reader<'_> {
+        let mut row = self.rest();
         if row.number() == 0 {
             let count = row.count();
             row.take(count);
@@ -500,28 +584,32 @@ impl<'a> Packed<'a> {
 
     /// All of it.
     pub fn unpack(&self) -> Summary {
-        let (mut row, head) = (self.rest, self.head);
+        self.unpack_from(&mut self.rest())
+    }
+
+    fn unpack_from(&self, row: &mut Reader<'_>) -> Summary {
+        let head = self.head;
         let (subkind, title, number) = (row.word().to_owned(), row.text().to_owned(), row.text().to_owned());
         let given: Few<BureauId, ()> = (0..row.count()).map(|_| (row.bureau(), ())).collect();
         let created = head.created.0;
         let mut rights = Rights { bureaus: row.all_held(created), ..Rights::default() };
         let seq = |row: &mut Reader<'_>| head.newest_seq.wrapping_sub(row.number());
-        let granted_seq = rights.bureaus.keys().map(|bureau| (*bureau, seq(&mut row))).collect();
+        let granted_seq = rights.bureaus.keys().map(|bureau| (*bureau, seq(row))).collect();
         let mut parted_seq = Few::default();
         if self.flags & OVER != 0 {
             rights.ended = row.record();
             rights.until_end = row.all_held(created);
             for _ in 0..row.count() {
-                let (bureau, record) = (row.bureau(), row.record().expect("written by this process"));
+                let (bureau, record) = (row.bureau(), row.record().expect("written by this program"));
                 rights.note_parted(bureau, record, row.id().map(BureauId));
             }
-            parted_seq = rights.all_parted().into_keys().map(|bureau| (bureau, seq(&mut row))).collect();
+            parted_seq = rights.all_parted().into_keys().map(|bureau| (bureau, seq(row))).collect();
         }
         let contributors = if self.flags & CONTRIBUTORS == 0 {
             BTreeMap::new()
         } else {
-            let settled = |row: &mut Reader<'_>| u32::try_from(row.number()).expect("written by this process");
-            (0..row.count()).map(|_| (row.bureau(), settled(&mut row))).collect()
+            let settled = |row: &mut Reader<'_>| u32::try_from(row.number()).expect("written by this program");
+            (0..row.count()).map(|_| (row.bureau(), settled(row))).collect()
         };
         Summary {
             document: head.document,

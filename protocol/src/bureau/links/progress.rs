@@ -249,7 +249,7 @@ impl Bureau {
         let course = self.progress.get(&transport).and_then(|progress| progress.sending.as_ref());
         if !link.count.on {
             let most = usize::try_from(limits::PROGRESS_DOCUMENTS_MIN).expect("a small number");
-            let many = link.whole.len() + self.documents.after(link.walked).take(most).count() >= most;
+            let many = link.whole.len() + self.documents.ids_after(link.walked).take(most).count() >= most;
             let runs = course.is_some_and(Course::runs);
             if !many && !runs {
                 return;

@@ -203,7 +203,7 @@ impl Bureau {
 
     pub(in crate::bureau) fn want_ahead(&mut self, turn: &mut Turn, id: LinkId, peer: &Peer) {
         let link = &self.links[&id];
-        let next = link.whole.iter().copied().chain(self.documents.after(link.walked).map(|line| line.document));
+        let next = link.whole.iter().copied().chain(self.documents.ids_after(link.walked).map(|(_, document)| document));
         let missing: Vec<DocumentId> = next
             .filter(|document| !self.bodies.contains_key(document) && !self.shelf.holds(document))
             .filter(|document| self.may_send(turn, peer, document).is_ok())
