@@ -259,7 +259,7 @@ impl<T: Statement> Sealed<T> {
     }
 
     /// Believes a statement that was verified before it went into our own store, which authenticates every byte it gives back. No seal is
-    /// checked again; forbidden (`clippy.toml`) but where items of that store are read.
+    /// checked again; forbidden (`clippy.toml`) but where items and lines of that store are read.
     ///
     /// # Errors
     /// [`SealError::NoSigner`] or [`SealError::Network`].

@@ -12,7 +12,7 @@ use accord_protocol::step::Table;
 use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{Refused, RefusedKind};
 
-use super::{Driver, DriverError, Finished, Parts, Turn};
+use super::{Driver, DriverError, Finished, Parts, Turn, Work};
 use crate::store::{InventoryFile, InventoryWriter, StoreError};
 
 /// A new one is taken when the journal grew by so much since the last, bytes: that is what a start after a crash reads.
@@ -71,22 +71,34 @@ impl Driver {
         }
         let store = &self.parts.store;
         let rested = keeping.begun.is_none_or(|at| now.mono.0.saturating_sub(at.0) >= AGAIN_MS);
-        let old = keeping.file.as_ref().is_some_and(|file| {
+        let lost = keeping.file.as_ref().is_some_and(|file| rested && !store.is_inventory_of_now(file));
+        let long = keeping.file.as_ref().is_some_and(|file| {
             let grown = store.grown().saturating_sub(keeping.grown);
-            grown > GROWN_BYTES.max(GROWN_SHARE * file.bytes()) || (rested && !store.is_inventory_of_now(file))
+            grown > GROWN_BYTES.max(GROWN_SHARE * file.bytes())
         });
-        let due = (self.bureau.inventory_due() && (rested || !keeping.failed)) || old;
-        if due { self.begin_inventory(now) } else { Ok(()) }
+        let due = lost || ((self.bureau.inventory_due() || long) && (rested || !keeping.failed));
+        if due { self.begin_inventory(now, lost) } else { Ok(()) }
     }
 
-    fn begin_inventory(&mut self, now: Now) -> Result<(), DriverError> {
-        let Some(taking) = self.bureau.take_inventory() else { return Ok(()) };
-        let writer = self.parts.store.inventory_writer()?;
+    fn begin_inventory(&mut self, now: Now, anew: bool) -> Result<(), DriverError> {
+        let Some((taking, writer)) = self.taking(anew)? else { return Ok(()) };
         self.keeping.busy = true;
         self.keeping.begun = Some(now.mono);
         self.keeping.grown = self.parts.store.grown();
         self.aside.start(move || Finished::Inventory(write(&taking, writer)));
         Ok(())
+    }
+
+    fn taking(&mut self, anew: bool) -> Result<Option<(Taking, InventoryWriter)>, DriverError> {
+        let Some(taking) = self.bureau.take_inventory(anew) else { return Ok(None) };
+        match self.parts.store.inventory_writer() {
+            Ok(writer) => Ok(Some((taking, writer))),
+            Err(error @ StoreError::Fatal(_)) => Err(error.into()),
+            Err(error) => {
+                self.inventory_failed(&error.to_string());
+                Ok(None)
+            }
+        }
     }
 
     /// The core rests on what was written.
@@ -103,7 +115,10 @@ impl Driver {
                 Err(error) => self.inventory_failed(&error.to_string()),
             },
             // Then the turn after this one begins anew, from all rows.
-            Ok(None) => self.bureau.inventory_wrong(),
+            Ok(None) => {
+                self.keeping.failed = true;
+                self.bureau.inventory_wrong();
+            }
             Err(error) => self.inventory_failed(&error.to_string()),
         }
     }
@@ -118,29 +133,51 @@ impl Driver {
     pub(super) async fn without_inventory(&mut self, turn: Turn) -> Result<(), DriverError> {
         tracing::error!("the inventory of the documents cannot be read any more: all documents are read again; look at the disk");
         self.parts.store.drop_inventories();
+        // Not again at once: what broke it may break the next.
+        self.keeping.failed = true;
         let why = Refused::new(RefusedKind::Fault, "internal").with("cause", "a part of the index did not read; ask again");
         self.start_over(turn, &why).await
     }
 
     /// Before a clean stop: what changed need not be read one by one at the next start.
     pub(super) async fn last_inventory(&mut self) -> Result<(), DriverError> {
-        while self.keeping.busy {
-            match self.aside.results.recv().await {
-                Some((era, Finished::Inventory(written))) if era == self.aside.era => self.inventory_written(written),
-                Some(_) => {}
-                None => return Ok(()),
+        // What the core has decided and nobody has written is in no inventory.
+        if self.carried.is_none() {
+            self.written_before_stop().await;
+            if !self.bureau.is_inventory_broken() {
+                self.take_before_stop().await?;
             }
         }
+        if self.bureau.is_inventory_broken() {
+            self.parts.store.drop_inventories();
+        }
+        Ok(())
+    }
+
+    /// Waits for one that is being written.
+    async fn written_before_stop(&mut self) {
+        while self.keeping.busy {
+            let at_hand = self.pending.iter().position(|work| matches!(work, Work::Finished(Finished::Inventory(_))));
+            let finished = match at_hand.and_then(|at| self.pending.remove(at)) {
+                Some(Work::Finished(finished)) => Some(finished),
+                _ => self.aside.results.recv().await.and_then(|(era, finished)| (era == self.aside.era).then_some(finished)),
+            };
+            if let Some(Finished::Inventory(written)) = finished {
+                self.inventory_written(written);
+            }
+        }
+    }
+
+    async fn take_before_stop(&mut self) -> Result<(), DriverError> {
         let (recent, all) = self.bureau.documents_at_hand();
-        let of_now = self.keeping.file.as_ref().is_none_or(|file| self.parts.store.is_inventory_of_now(file));
-        let many = recent >= (limits::INVENTORY_ROWS / STOP_SHARE).max(all / limits::INVENTORY_SHARE / STOP_SHARE).max(1);
-        if all < limits::INVENTORY_ROWS || (of_now && !many) {
+        let lost = self.keeping.file.as_ref().is_some_and(|file| !self.parts.store.is_inventory_of_now(file));
+        let due = limits::INVENTORY_ROWS.max(all / limits::INVENTORY_SHARE);
+        let many = recent >= due.div_ceil(STOP_SHARE);
+        if all < limits::INVENTORY_ROWS || (!lost && !many) {
             return Ok(());
         }
-        let Some(taking) = self.bureau.take_inventory() else { return Ok(()) };
-        let writer = self.parts.store.inventory_writer()?;
-        let written = tokio::task::spawn_blocking(move || write(&taking, writer)).await;
-        if let Ok(written) = written {
+        let Some((taking, writer)) = self.taking(lost)? else { return Ok(()) };
+        if let Ok(written) = tokio::task::spawn_blocking(move || write(&taking, writer)).await {
             self.inventory_written(written);
         }
         Ok(())

@@ -24,7 +24,7 @@ use super::error::{StoreError, is_full};
 use super::place::State;
 use super::{BATCH_BYTES_MAX, Store, journal, recover};
 
-/// What its file's name begins with; the number of its batch follows.
+/// What its file's name begins with; the number of its batch follows, and a few letters of its file id, so that no two are called the same.
 const PREFIX: &str = "inventory-";
 /// What the name of one begins with that is being written; a few letters of its file id follow, so that no two writers meet in one file.
 const NEXT: &str = "inventory.next-";
@@ -39,8 +39,8 @@ const PIECE: usize = 1 << 20;
 /// A longer tail is not believed: ids of several million documents that wait for something.
 const TAIL_MAX: u64 = 256 << 20;
 
-fn name(batch: u64) -> String {
-    format!("{PREFIX}{batch:016}")
+fn some_letters(file: &[u8; 16]) -> String {
+    file[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_one(name: &str) -> bool {
@@ -112,6 +112,7 @@ pub struct InventoryWriter {
     key: Subkey,
     header: Vec<u8>,
     next: String,
+    letters: String,
     state: State,
     index_id: [u8; 16],
     random: Random,
@@ -154,7 +155,7 @@ impl InventoryWriter {
         self.seal(b"tail", len, &tail)?;
         self.waiting.extend_from_slice(&len.to_be_bytes());
         self.flush(0)?;
-        let name = name(self.state.place.seq);
+        let name = format!("{PREFIX}{:016}-{}", self.state.place.seq, self.letters);
         let done = || {
             self.disk.sync_data(&self.next)?;
             self.disk.rename(&self.next, &name)?;
@@ -219,7 +220,7 @@ pub struct Inventory {
     pub sheets: Arc<InventoryFile>,
     /// Documents whose rows were written or taken away since.
     pub since: BTreeSet<DocumentId>,
-    /// How long the journal was then, bytes, about: to be compared with [`Store::grown`].
+    /// What [`Store::grown`] was then, about.
     pub grown: u64,
 }
 
@@ -238,7 +239,8 @@ impl Store {
             disk: self.setting.disk.clone(),
             key: self.keyring.inventory_key(),
             header: header(&self.keyring.store, &file),
-            next: format!("{NEXT}{:016x}", u64::from_be_bytes(*file.first_chunk().expect("16 bytes"))),
+            next: format!("{NEXT}{}", some_letters(&file)),
+            letters: some_letters(&file),
             state: self.state,
             index_id: self.index_id()?,
             random: Random::default(),
@@ -330,7 +332,9 @@ impl Store {
             return Err("garbled tail".to_owned());
         }
         let since = self.changed_since(&state)?;
-        let grown = recover::bytes_before(disk, &state.place).map_err(|error| error.to_string())?;
+        let bytes = |count: Result<u64, StoreError>| count.map_err(|error| error.to_string());
+        let since_then = bytes(recover::bytes_all(disk))?.saturating_sub(bytes(recover::bytes_before(disk, &state.place))?);
+        let grown = self.grown().saturating_sub(since_then);
         let sheets = InventoryFile { disk: self.setting.disk.clone(), name: name.to_owned(), key, header, ends };
         Ok(Inventory { head: from.0.to_vec(), sheets: Arc::new(sheets), since, grown })
     }

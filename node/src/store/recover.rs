@@ -564,7 +564,8 @@ pub fn len(disk: &dyn Disk, number: u64) -> Result<u64, StoreError> {
     Ok(disk.len(&name).map_err(StoreError::io("measuring", &name))?.unwrap_or(0))
 }
 
-fn bytes_all(disk: &dyn Disk) -> Result<u64, StoreError> {
+/// Bytes of all journal files.
+pub fn bytes_all(disk: &dyn Disk) -> Result<u64, StoreError> {
     journal::file_numbers(disk)?.into_iter().map(|number| len(disk, number)).sum()
 }
 

@@ -341,9 +341,10 @@ impl Documents {
         self.recent.rows.len()
     }
 
-    /// Begins an inventory of all documents as they are now; `None` while one is being taken, or when nothing changed since the last.
-    pub fn take_inventory(&mut self) -> Option<Taking> {
-        if self.taken.is_some() || self.recent.rows.is_empty() && self.inventory.is_some() {
+    /// Begins an inventory of all documents as they are now; `None` while one is being taken, or when nothing changed since the last, unless it is to
+    /// be written `anew`.
+    pub fn take_inventory(&mut self, anew: bool) -> Option<Taking> {
+        if self.taken.is_some() || self.recent.rows.is_empty() && self.inventory.is_some() && !anew {
             return None;
         }
         let layer = Arc::new(std::mem::take(&mut self.recent));

@@ -18,10 +18,11 @@ impl Bureau {
         (self.documents.recent(), self.documents.len())
     }
 
-    /// Begins an inventory of all documents as they are on disk, so between two turns; `None` while one is being taken and when nothing changed
-    /// since the last. What is answered is written by whoever keeps it ([`Taking::write`]).
-    pub fn take_inventory(&mut self) -> Option<Taking> {
-        self.documents.take_inventory()
+    /// Begins an inventory of all documents as they are on disk, so between two turns; `None` while one is being taken, and when nothing changed
+    /// since the last, unless that is of no use any more and is to be written `anew`. What is answered is written by whoever keeps it
+    /// ([`Taking::write`]).
+    pub fn take_inventory(&mut self, anew: bool) -> Option<Taking> {
+        self.documents.take_inventory(anew)
     }
 
     /// The inventory that was begun lies safely where it can be read.
@@ -51,7 +52,7 @@ impl Bureau {
 
     /// Takes an inventory at once and keeps it in memory: for those who have no disk, and for tests.
     pub fn rest_in_memory(&mut self) {
-        let Some(taking) = self.take_inventory() else { return };
+        let Some(taking) = self.take_inventory(false) else { return };
         let mut sheets = Vec::new();
         let head = taking.write(&mut |sheet| {
             sheets.push(Arc::from(sheet));

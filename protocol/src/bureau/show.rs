@@ -92,7 +92,10 @@ impl Bureau {
         {
             return Err(Refused::new(RefusedKind::NotFound, "was_erased").with("id", document.short()).with("at", at.0));
         }
-        one(matching, "unknown_document", word, |id| format!("{} {}", id.short(), self.documents.here(id).number))
+        one(matching, "unknown_document", word, |id| {
+            let line = self.documents.line(id);
+            format!("{} {}", id.short(), line.as_ref().map_or("", |line| line.number()))
+        })
     }
 
     /// The document a command reads or writes, so the driver can load its body first.

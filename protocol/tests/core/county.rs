@@ -171,7 +171,7 @@ impl Node {
         // What lies in memory and what lies below it change places all the time: nobody may see a difference.
         match self.inputs % 5 {
             0 => self.core.rest_in_memory(),
-            2 if self.core.take_inventory().is_some() => self.core.inventory_failed(),
+            2 if self.core.take_inventory(false).is_some() => self.core.inventory_failed(),
             _ => {}
         }
         self.wants.extend(step.wants);

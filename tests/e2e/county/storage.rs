@@ -363,3 +363,75 @@ fn a_full_disk_refuses_writes_keeps_reading_and_goes_on_when_there_is_room() {
     assert!(a.runs());
     a.stop();
 }
+
+/// The inventories of the documents at rest of a bureau.
+fn inventories(bureau: &Bureau) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(bureau.data.join("store")).expect("a store").map(|entry| entry.expect("readable").path());
+    files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("inventory-"))).collect()
+}
+
+/// What a bureau lists, by id.
+fn listed(bureau: &Bureau) -> Vec<(String, String, String)> {
+    let listed = bureau.json(&["bulletin", "list"]);
+    let text = |line: &Value, name: &str| line[name].as_str().expect("a text").to_owned();
+    let lines = listed["documents"].as_array().expect("a list").iter();
+    let mut lines: Vec<_> = lines.map(|line| (text(line, "id"), text(line, "number"), text(line, "title"))).collect();
+    lines.sort();
+    lines
+}
+
+fn publish(a: &Bureau, b: &Bureau, numbers: std::ops::Range<usize>) {
+    let ids: Vec<String> = numbers.map(|n| a.publishes(&format!("第{n}份\n\n内容{n}。"), &b.name)).collect();
+    ids.iter().for_each(|id| drop(b.receives(id)));
+}
+
+#[test]
+fn documents_at_rest_are_all_there_whatever_became_of_their_inventory() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (a, mut b) = pair(dir.path());
+    publish(&a, &b, 0..40);
+    until("an inventory is written", || inventories(&b).first().cloned());
+    let all = listed(&b);
+    assert_eq!(all.len(), 40);
+    // Killed: the journal says what came after it.
+    b.kill();
+    b.start();
+    assert_eq!(listed(&b), all);
+    b.stop();
+    let older = inventories(&b).remove(0);
+    let old = std::fs::read(&older).expect("readable");
+    b.start();
+    publish(&a, &b, 40..60);
+    let all = listed(&b);
+    assert_eq!(all.len(), 60);
+    type Harm = fn(&Path, &[u8]);
+    let harms: [(&str, Harm); 4] = [
+        ("gone", |path, _| std::fs::remove_file(path).expect("removed")),
+        ("cut short", |path, bytes| std::fs::write(path, &bytes[..bytes.len() * 2 / 3]).expect("written")),
+        ("garbled", |path, bytes| {
+            let garbled: Vec<u8> = bytes.iter().enumerate().map(|(at, byte)| if at % 1_000 == 999 { byte ^ 4 } else { *byte }).collect();
+            std::fs::write(path, garbled).expect("written");
+        }),
+        ("zeros", |path, bytes| std::fs::write(path, vec![0; bytes.len()]).expect("written")),
+    ];
+    for (how, harm) in harms {
+        b.stop();
+        let path = inventories(&b).pop().unwrap_or_else(|| panic!("a clean stop leaves one, before it is {how}"));
+        harm(&path, &std::fs::read(&path).expect("readable"));
+        b.start();
+        assert_eq!(listed(&b), all, "{how}");
+    }
+    // An older one in the place of all newer ones brings nothing back.
+    b.stop();
+    inventories(&b).iter().for_each(|path| std::fs::remove_file(path).expect("removed"));
+    private(&older, "");
+    std::fs::write(&older, &old).expect("written");
+    b.start();
+    assert_eq!(listed(&b), all);
+    // And both sides still agree on what they hold, and go on.
+    let next = a.publishes("之后\n\n之后的内容。", &b.name);
+    b.receives(&next);
+    assert_eq!(listed(&b).len(), 61);
+    let status = b.status();
+    assert_eq!(status["partners"][0]["divergent"], false, "{status}");
+}

@@ -147,7 +147,7 @@ impl Sheet {
 
     /// A sheet of places, if it is one.
     fn of_places(bytes: Arc<[u8]>) -> Option<Self> {
-        (!bytes.is_empty() && bytes.len() % PLACE == 0).then_some(Self(bytes))
+        (!bytes.is_empty() && bytes.len().is_multiple_of(PLACE)).then_some(Self(bytes))
     }
 
     fn rows_at(count: usize) -> usize {

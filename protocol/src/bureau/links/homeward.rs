@@ -131,8 +131,8 @@ impl Bureau {
     /// the other end had no room for.
     fn left_behind(&self, turn: &Turn, link: &Link, bureau: &BureauId) -> BTreeSet<DocumentId> {
         let may_go = |document: &DocumentId| {
-            let summary = self.documents.here(document);
-            self.may_go(turn, &summary.facts(), self.identity.bureau, *bureau).is_ok_and(|permit| permit.whole())
+            let permit = self.documents.get(document).map(|summary| self.may_go(turn, &summary.facts(), self.identity.bureau, *bureau));
+            permit.is_some_and(|permit| permit.is_ok_and(|permit| permit.whole()))
         };
         let all = self.homeward.get(&link.transport).is_some_and(|homeward| homeward.all);
         let mut left = self.homeward_of(turn, link, bureau);

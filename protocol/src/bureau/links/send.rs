@@ -109,11 +109,17 @@ impl Bureau {
 
     /// Sends what lies next in the walk, as far as credit and what is at hand allow.
     pub(super) fn walk_on(&mut self, turn: &mut Turn, id: LinkId) {
+        let mut looked = 0;
         loop {
             let link = &self.links[&id];
             if link.in_flight_bytes >= limits::IN_FLIGHT_BYTES_MAX || link.has_dues() {
                 return;
             }
+            // A million documents that are none of a new partner's would hold up everybody else. A bundle is packed in one go.
+            if looked == limits::WALKED_AT_ONCE && !link.bundle {
+                return self.views.walk_goes_on();
+            }
+            looked += 1;
             let peer = link.peer.expect("only live links are pumped");
             // The walk stands still: what is passed over now would not be sent later.
             if self.silence(&peer.bureau).is_some() {

@@ -96,6 +96,11 @@ impl Views {
         self.waiting
     }
 
+    /// A walk was cut short for others' sake: it goes on at once, as counting does.
+    pub fn walk_goes_on(&mut self) {
+        self.waiting = true;
+    }
+
     /// A bureau has a document of ours.
     pub fn note_given(&mut self, document: &DocumentId, bureau: &BureauId) {
         if let Some(view) = self.of.get_mut(bureau) {
