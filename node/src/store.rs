@@ -417,7 +417,9 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        if self.keyring.is_dirty() {
+        // A start reads the journal from where the keyring ends: one that is far behind costs it more than writing one costs now.
+        let behind = self.journal.grown().saturating_sub(self.keyring_at);
+        if self.keyring.is_dirty() || behind > self.setting.options.keyring_bytes.max(self.keyring.bytes()) {
             match self.save_keyring() {
                 Ok(()) | Err(StoreError::Full { .. }) => {}
                 Err(error) => return Err(error),

@@ -237,9 +237,9 @@ pub const LIST_LOOK_MAX: usize = if cfg!(debug_assertions) { 100 } else { 16_384
 /// Documents a sum of a view is counted over within a turn. Back-pressure: about a microsecond each, while others wait. Where assertions are on very
 /// few, so that every test counts in several turns.
 pub const VIEW_COUNTED_AT_ONCE: usize = if cfg!(debug_assertions) { 2 } else { 1_024 };
-/// Documents the walk of one link looks at within a turn. Back-pressure: of a document at rest each is some ten microseconds, while others wait. Few
-/// where assertions are on, so that every test walks in several turns.
-pub const WALKED_AT_ONCE: usize = if cfg!(debug_assertions) { 3 } else { 4_096 };
+/// Documents the walk of one link looks at within a turn. Back-pressure: of a document at rest each is some ten microseconds, while others wait. Fewer
+/// where assertions are on, so that tests walk in several turns.
+pub const WALKED_AT_ONCE: usize = if cfg!(debug_assertions) { 64 } else { 4_096 };
 /// Documents a tips exchange may cover; above it an alarm and no exchange.
 pub const TIPS_DOCUMENTS_MAX: usize = 10_000;
 /// Changes of one bureau in a case thread above which its writers are sent on to a successor (`case continue`): opening and merging stay bounded.

@@ -37,7 +37,7 @@ impl Store {
     pub(super) fn keep_house(&mut self) -> Result<(), StoreError> {
         let now = self.journal.grown();
         let options = self.setting.options;
-        if self.keyring.is_dirty() && now - self.keyring_at > options.keyring_bytes.max(8 * self.keyring.bytes()) {
+        if self.keyring.is_dirty() && now.saturating_sub(self.keyring_at) > options.keyring_bytes.max(8 * self.keyring.bytes()) {
             match self.save_keyring() {
                 Ok(()) | Err(StoreError::Full { .. }) => self.keyring_at = now,
                 Err(error) => return Err(error),

@@ -285,6 +285,7 @@ pub fn open(setting: Setting, key: &StoreKey, mode: Mode, progress: &mut dyn FnM
         Some(state) => bytes_before(&*store.setting.disk, &state.place)?,
         None => 0,
     };
+    store.keyring_at = bytes_before(&*store.setting.disk, &store.keyring.through)?;
     if let Some(settled) = store.index.pages().state().map_err(Unusable::fatal)? {
         store.flushed_at = bytes_before(&*store.setting.disk, &settled.place)?;
         if reason.is_none() && counted_later(&store.setting, &settled) {

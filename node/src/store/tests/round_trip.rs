@@ -87,6 +87,23 @@ fn checkpoints_in_the_background_hold_nothing_up_and_serve_a_rebuild() {
 }
 
 #[test]
+fn a_clean_stop_leaves_the_next_start_no_long_way_from_the_keyring() {
+    let (_temporary, dir) = folder();
+    let mut store = Store::create_with(&dir, &key(), &small()).expect("create");
+    store.commit(&[item(1, 1, b"the only key")]).expect("commit");
+    (0..400).for_each(|n| store.commit(&[Write::Account(format!("a line for auditors, {n:0100}").into_bytes())]).expect("commit"));
+    let far = store.batches() - store.keyring.through.seq;
+    assert!(far > 300, "the keyring is not written while no key comes in: {far}");
+    store.close().expect("close");
+    let (store, _) = open(&dir).expect("open");
+    assert_eq!(store.batches() - store.keyring.through.seq, 0);
+    // Stopped again at once, it is not written again.
+    let written = std::fs::metadata(dir.join("keyring")).expect("there").modified().expect("a time");
+    store.close().expect("close");
+    assert_eq!(std::fs::metadata(dir.join("keyring")).expect("there").modified().expect("a time"), written);
+}
+
+#[test]
 fn a_store_may_move_between_threads() {
     fn check<T: Send + Sync>() {}
     check::<Store>();
