@@ -257,11 +257,16 @@ impl Inventory {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn at_hand(&self, number: u32) -> Option<Sheet> {
+        self.opened().sheets.get(&number).cloned()
+    }
+
     /// A sheet that is looked at once: it takes no other's place.
     fn pass_by(&self, number: u32, look: fn(Arc<[u8]>) -> Option<Sheet>) -> Option<Sheet> {
-        if let Some(sheet) = self.opened().sheets.get(&number) {
-            return Some(sheet.clone());
-        }
+        self.at_hand(number).or_else(|| self.read(number, look))
+    }
+
+    fn read(&self, number: u32, look: fn(Arc<[u8]>) -> Option<Sheet>) -> Option<Sheet> {
         let sheet = self.sheets.sheet(number).and_then(look);
         if sheet.is_none() {
             self.broken.store(true, Ordering::Relaxed);
@@ -271,7 +276,10 @@ impl Inventory {
 
     /// A sheet, which stays open for a while.
     fn sheet(&self, number: u32, look: fn(Arc<[u8]>) -> Option<Sheet>) -> Option<Sheet> {
-        let sheet = self.pass_by(number, look)?;
+        if let Some(sheet) = self.at_hand(number) {
+            return Some(sheet);
+        }
+        let sheet = self.read(number, look)?;
         let mut opened = self.opened();
         if opened.sheets.insert(number, sheet.clone()).is_none() {
             opened.order.push_back(number);
