@@ -450,11 +450,6 @@ pub struct Taking {
 }
 
 impl Taking {
-    /// How many documents it will have.
-    pub fn documents(&self) -> u64 {
-        self.account.count
-    }
-
     /// Writes it: sheet after sheet, then answers the head. `put` is handed the sheets in their order.
     ///
     /// # Errors

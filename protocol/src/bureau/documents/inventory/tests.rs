@@ -189,7 +189,6 @@ fn many() -> Documents {
 fn many_sheets_are_read_in_order_from_anywhere() {
     let (mut documents, whole) = (many(), many());
     let taking = documents.take_inventory(false).expect("there is something");
-    assert_eq!(taking.documents(), 3_000);
     let (head, sheets) = written(&taking);
     assert!(sheets.len() > 20 && sheets.iter().all(|sheet| sheet.len() <= SHEET_BYTES + 1_024), "{}", sheets.len());
     let _gone = documents.rest_on(&head, Arc::new(InMemory(sheets))).expect("it is the one");
