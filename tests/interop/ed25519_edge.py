@@ -195,6 +195,17 @@ def main():
         name = "key of mixed order, k divisible by 8" if wanted else "key of mixed order, k not divisible by 8"
         vector(name, mixed_bytes, text, signature(rb, ms), False, wanted, "the key is refused wherever it enters; strict alone does not see it")
 
+    # Small-order R under a mixed-order key, chosen so that R = -[k]T: the bare equation holds on bytes, and only the rule on R refuses.
+    for index in range(8):
+        rb, n = encode(TORSION[index]), 0
+        while (challenge(rb, mixed_bytes, b"mixed small %d" % n) + index) % 8:
+            n += 1
+        text = b"mixed small %d" % n
+        ms = challenge(rb, mixed_bytes, text) * a % L
+        assert cofactorless_holds(mixed, mixed_bytes, rb, ms, text)
+        name = f"key of mixed order, R small order {index} of 8"
+        vector(name, mixed_bytes, text, signature(rb, ms), False, False, "R of small order; the bare equation holds on bytes")
+
     lines = ",\n".join("  " + json.dumps(entry) for entry in VECTORS)
     print("[\n" + lines + "\n]")
 
