@@ -206,7 +206,12 @@ impl Store {
             Ok(key)
         };
         let mut items: BTreeMap<DocumentId, Vec<(u64, &[u8])>> = BTreeMap::new();
-        for write in writes {
+        // Inputs that share a batch may each write a row anew: only what it comes to is there afterwards.
+        let last: BTreeMap<_, usize> = writes.iter().enumerate().filter_map(|(at, write)| Some((rows::written(write)?, at))).collect();
+        for (at, write) in writes.iter().enumerate() {
+            if rows::written(write).is_some_and(|row| last[&row] != at) {
+                continue;
+            }
             match write {
                 Write::Put { table, key, value: None } => {
                     draft.push(Record::Remove { table: *table as u8, key: key.clone() }, random)?;

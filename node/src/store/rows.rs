@@ -1,7 +1,7 @@
 //! What the records of a batch mean for the index. The same function serves commits and rebuilds, so both give the same rows.
 
 use accord_protocol::id::DocumentId;
-use accord_protocol::step::Table;
+use accord_protocol::step::{Table, Write};
 
 use super::batch::{self, Blob, Record};
 use super::bytes::{Reader, put_number};
@@ -15,6 +15,14 @@ const INLINE: u8 = 0;
 const IN_JOURNAL: u8 = 1;
 const ONE: u8 = 2;
 const TOGETHER: u8 = 3;
+
+/// The row a write sets or removes: its table and key.
+pub fn written(write: &Write) -> Option<(u8, &[u8])> {
+    match write {
+        Write::Put { table, key, .. } => Some((*table as u8, key)),
+        Write::Item { .. } | Write::Account(_) => None,
+    }
+}
 
 /// A table's row.
 #[derive(Debug, PartialEq, Eq)]

@@ -166,3 +166,33 @@ fn of_rows_read_in_one_go_the_one_that_is_damaged_is_named() {
     assert!(refused.contains("file ends inside a part") && read > 0, "{refused} after {read}");
     assert!(cut > offset);
 }
+
+#[test]
+fn of_a_row_that_one_batch_writes_again_and_again_the_last_is_there_and_the_others_take_no_room() {
+    let value = |n: u8| vec![n; 3_000];
+    let written = |writes: &[Write]| {
+        let (_temporary, dir) = folder();
+        let mut store = Store::create_with(&dir, &key(), &small()).expect("created");
+        store.commit(&[put(Table::Documents, &[1; 32], &value(9)), put(Table::Partners, b"b", b"0")]).expect("committed");
+        let before = store.grown();
+        store.commit(writes).expect("committed");
+        let grown = store.grown() - before;
+        drop(store);
+        let store = open(&dir).expect("opened").0;
+        let rows = [store.get(Table::Documents, &[1; 32]).expect("read"), store.get(Table::Partners, b"b").expect("read")];
+        let last = store.items(&document(1), 0).expect("read");
+        (grown, rows, last)
+    };
+    let (many, rows, items) = written(&[
+        put(Table::Documents, &[1; 32], &value(1)),
+        put(Table::Partners, b"b", b"1"),
+        item(1, 1, b"between"),
+        remove(Table::Documents, &[1; 32]),
+        put(Table::Documents, &[1; 32], &value(2)),
+        remove(Table::Partners, b"b"),
+    ]);
+    assert_eq!(rows, [Some(value(2)), None]);
+    assert_eq!(items, [(1, b"between".to_vec())]);
+    let (once, ..) = written(&[item(1, 1, b"between"), put(Table::Documents, &[1; 32], &value(2)), remove(Table::Partners, b"b")]);
+    assert_eq!(many, once);
+}
