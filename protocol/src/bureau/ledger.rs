@@ -215,16 +215,15 @@ impl Bureau {
     fn roll_day(&mut self, turn: &mut Turn, partner: BureauId) {
         let today = day_of(turn.stamp);
         let corroborated = self.clock.is_corroborated(turn.now);
-        let Some(open) = self.ledgers.pairs.get(&partner).map(|pairing| pairing.open.clone()) else { return };
-        if open.day == 0 {
-            if let Some(pairing) = self.ledgers.pairs.get_mut(&partner) {
-                pairing.open.day = today;
-            }
+        let Some(pairing) = self.ledgers.pairs.get_mut(&partner) else { return };
+        if pairing.open.day == 0 {
+            pairing.open.day = today;
             return;
         }
-        if open.day >= today || !corroborated || self.registrar_epoch().is_none() {
+        if pairing.open.day >= today || !corroborated || self.registrar_epoch().is_none() {
             return;
         }
+        let open = self.ledgers.pairs[&partner].open.clone();
         let journal = self.opaque_journal(&partner);
         if let Some(count) = open.denied.filter(|count| *count > 0) {
             let says = Says::Denials { count, references: open.references.unwrap_or_default() };

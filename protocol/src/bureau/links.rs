@@ -30,6 +30,7 @@ pub(in crate::bureau) use cursor::Recollection;
 pub(in crate::bureau) use homeward::{Homeward, open as open_homeward};
 pub(in crate::bureau) use progress::{AcknowledgedRow, Progress, open as open_progress};
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use accord_keys::certificate::{Issuer, MemberCertificate, MemberKind};
@@ -120,6 +121,8 @@ pub struct Link {
     transport: TransportKey,
     peer: Option<Peer>,
     own: bool,
+    /// What the agreements with a bureau came to, by which state of the book and when.
+    agreed: Cell<Option<gate::Agreed>>,
     /// The other end, a device of our own, has gone on to documents: what goes before them was said.
     told_all: bool,
     // sending
@@ -239,6 +242,7 @@ impl Link {
             transport,
             peer: None,
             own: false,
+            agreed: Cell::new(None),
             told_all: false,
             base: 0,
             walked: 0,

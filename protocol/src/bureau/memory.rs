@@ -273,7 +273,7 @@ impl Bureau {
             None
         } else if self.memory.is_catching() {
             Some("catching_up")
-        } else if self.memory.told.contains_key(&self.tag(bureau)) {
+        } else if !self.memory.told.is_empty() && self.memory.told.contains_key(&self.tag(bureau)) {
             Some("pair_behind")
         } else if self.memory.is_uncovered(bureau) {
             Some("pair_not_covered")

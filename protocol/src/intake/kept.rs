@@ -145,7 +145,17 @@ impl DocState {
     /// Of [`DocState::certificates`] those that whoever got the items up to `after` was given with them.
     pub fn certificates_until(&self, after: u64, all: bool) -> BTreeSet<CertificateId> {
         let went = |kept: &&Kept| kept.seq <= after && (all || kept.hashes.iter().any(|hash| self.admitted.contains(hash)));
-        let mut out: BTreeSet<CertificateId> = self.segments.iter().filter(went).map(|kept| kept.segment.certificate).collect();
+        // Asked at every push of every entry: from the newest back, no further than until all who write here were met.
+        let writers: BTreeSet<CertificateId> = self.actors.values().map(|actor| actor.certificate).collect();
+        let mut out = BTreeSet::new();
+        for kept in self.segments.iter().rev() {
+            if !out.contains(&kept.segment.certificate) && went(&kept) {
+                out.insert(kept.segment.certificate);
+                if out == writers {
+                    break;
+                }
+            }
+        }
         if !self.quotes.is_empty() {
             let held: BTreeSet<ChangeHash> = self.segments.iter().filter(went).flat_map(|kept| kept.hashes.iter().copied()).collect();
             out.extend(self.quoted_certificates(|hash| held.contains(hash)));

@@ -42,14 +42,15 @@ impl Bureau {
             .links
             .iter()
             .filter(|(_, link)| {
-                link.peer.is_some_and(|peer| self.silence(&peer.bureau).is_none())
-                    && self.mode(turn, link) == Mode::Full
-                    && !link.compared
+                // What most links are stopped by comes first.
+                !link.compared
                     && link.in_flight.is_empty()
                     && link.whole.is_empty()
                     && !link.has_dues()
                     && link.walked >= self.sequence
                     && now >= link.quiet_since.plus(limits::QUIET_MS)
+                    && link.peer.is_some_and(|peer| self.silence(&peer.bureau).is_none())
+                    && self.mode(turn, link) == Mode::Full
             })
             .map(|(id, _)| *id)
             .collect();

@@ -18,6 +18,9 @@ pub(in crate::bureau) enum Mode {
     Tell,
 }
 
+/// With whom, by how many changes of the book and at which second; and how the link is run then.
+pub(super) type Agreed = ((BureauId, u64, WallSeconds), LinkMode);
+
 /// The restricted set, by message. A push of the set is a cut being told (records only) or held work (segments only).
 pub(in crate::bureau) fn allowed_restricted(message: &Message) -> bool {
     match message {
@@ -61,8 +64,22 @@ impl Bureau {
         if link.own {
             return if self.directory.revoked(&peer.certificate).is_some() { Mode::Tell } else { Mode::Full };
         }
-        let agreed = self.book.link_mode(Pair::of(self.identity.bureau, peer.bureau), turn.effective);
+        let agreed = self.agreed(turn, link, peer.bureau);
         if agreed == LinkMode::Full && self.in_touch(turn.effective) { Mode::Full } else { Mode::Restricted }
+    }
+
+    /// What the agreements with the other end come to now. Each input asks it of every link several times, so it is worked out once for each second
+    /// and each state of the book.
+    fn agreed(&self, turn: &Turn, link: &Link, peer: BureauId) -> LinkMode {
+        let asked = (peer, self.book.changes(), turn.effective);
+        if let Some((known, mode)) = link.agreed.get()
+            && known == asked
+        {
+            return mode;
+        }
+        let mode = self.book.link_mode(Pair::of(self.identity.bureau, peer), turn.effective);
+        link.agreed.set(Some((asked, mode)));
+        mode
     }
 
     /// Whether a message that came may be read on its link as that stands. What is left unread is accounted for.
