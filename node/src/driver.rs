@@ -9,6 +9,7 @@
 //! disk. Any other failure of the store ends the process; a new start reads what is really there.
 
 mod inventory;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::handle::{Ask, BundleReply, Compact, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
 use inventory::{Keeping, Written};
+pub use shared::Shared;
 
 /// Inputs from the network that wait for the driver, checked and taken apart: each takes some ten times its bytes.
 pub const INPUTS_MAX: usize = 64;
@@ -108,7 +110,7 @@ pub struct Parts {
     /// Who we are.
     pub identity: Identity,
     /// The open store.
-    pub store: Store,
+    pub store: Shared,
     /// The clock.
     pub clock: Clock,
     /// Commands.
@@ -351,15 +353,21 @@ impl Driver {
         }
         let last = self.bureau.stopping(self.parts.clock.now());
         if self.bureau.is_inventory_broken() {
-            self.parts.store.drop_inventories();
-            return Ok(self.parts.store);
+            self.parts.store.hold().drop_inventories();
+            return self.into_store();
         }
         match self.commit(&last.writes) {
             Ok(()) => self.last_inventory().await?,
             Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(self.parts.store)
+        self.into_store()
+    }
+
+    fn into_store(self) -> Result<Store, DriverError> {
+        let Self { bureau, parts, .. } = self;
+        drop(bureau);
+        parts.store.into_store().ok_or_else(|| StoreError::Fatal("somebody else still reads the store".to_owned()).into())
     }
 
     /// Waits until there is something to do; false when the daemon stops.
@@ -420,7 +428,7 @@ impl Driver {
         let room = match &mut rest.probe {
             Some((at, needed)) if *at <= now => {
                 *at = MonoMillis(now.0 + PROBE_MS);
-                self.parts.store.free_bytes().is_ok_and(|free| free >= *needed)
+                self.parts.store.hold().free_bytes().is_ok_and(|free| free >= *needed)
             }
             _ => false,
         };
@@ -447,17 +455,19 @@ impl Driver {
             }
             Ask::Account { reply } => {
                 // A caller that left is no error; a store that stopped ends the process at its next commit.
-                if let Ok(account) = self.parts.store.account() {
+                let account = self.parts.store.hold().account();
+                if let Ok(account) = account {
                     let _ = reply.send(account);
                 }
             }
             Ask::Snapshot { reply } => {
-                if let Ok(snapshot) = self.parts.store.snapshot() {
+                let snapshot = self.parts.store.hold().snapshot();
+                if let Ok(snapshot) = snapshot {
                     let _ = reply.send(snapshot);
                 }
             }
             Ask::Compact { what, reply } => {
-                let store = &mut self.parts.store;
+                let mut store = self.parts.store.hold();
                 let progress = match what {
                     Compact::Begin { .. } if store.is_compacting() => Ok(None),
                     Compact::Begin { dry } => store.compact_begin(dry).and_then(|()| store.compact_step()).map(Some),
@@ -476,7 +486,8 @@ impl Driver {
 
     fn decide(&mut self, now: Now) -> Result<Turn, DriverError> {
         let mut turn = self.carried.take().unwrap_or_else(|| Turn { gates: self.gates.clone(), ..Turn::default() });
-        self.bureau.journal_head(self.parts.store.head());
+        let head = self.parts.store.hold().head();
+        self.bureau.journal_head(head);
         let most = if self.rest.is_some() { 1 } else { self.parts.inputs_per_turn_max };
         let mut count = 0;
         while turn.bytes < TURN_BYTES_MAX && count < most {
@@ -497,7 +508,7 @@ impl Driver {
                 Some(Work::Dump(reply)) => {
                     let mut pieces = Vec::new();
                     let mut room = DUMP_BYTES_MAX;
-                    let dumped = self.parts.store.dump_plaintext(&mut |piece| {
+                    let dumped = self.parts.store.hold().dump_plaintext(&mut |piece| {
                         if let Some(left) = room.checked_sub(piece.len()) {
                             room = left;
                             pieces.push(piece.to_vec());
@@ -578,7 +589,8 @@ impl Driver {
         if self.aside.reading.contains(&document) {
             return Ok(false);
         }
-        let why = match self.parts.store.items(&document, 0) {
+        let items = self.parts.store.hold().items(&document, 0);
+        let why = match items {
             Ok(items) if items.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > limits::LOAD_AT_ONCE_BYTES_MAX => {
                 let job = self.bureau.load_job(document, items);
                 self.aside.reading.insert(document);
@@ -629,7 +641,7 @@ impl Driver {
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        self.parts.store.commit(writes)?;
+        self.parts.store.hold().commit(writes)?;
         self.bureau.committed();
         Ok(())
     }
@@ -639,7 +651,8 @@ impl Driver {
         if documents.is_empty() {
             return Ok(());
         }
-        match self.parts.store.purge_documents(documents) {
+        let purged = self.parts.store.hold().purge_documents(documents);
+        match purged {
             Err(StoreError::Full { free, needed }) => {
                 tracing::error!(free, needed, "disk full: documents whose time is over are destroyed after the next start");
                 Ok(())

@@ -77,9 +77,11 @@ use accord_keys::directory::Directory;
 use accord_keys::seal::Verified;
 use accord_keys::secret::Signer;
 
-pub use documents::{InMemory, Leaving, Sheets, Taking};
+pub use documents::{InMemory, Leaving, Sheets};
 pub use found::{FoundError, FoundPlan, Founded, LaptopPlan, found, found_laptop};
+pub use ledger::Lines;
 pub use open::{OpenError, Opening};
+pub use rest::Taking;
 pub use rows::RowError;
 pub use turn::AccountLine;
 
@@ -447,6 +449,7 @@ impl Bureau {
         }
         self.shelf.trim();
         self.parts.trim();
+        self.ledgers.stored();
     }
 
     /// Snapshot for the verify workers; taken anew when a step says the directory changed.
@@ -487,7 +490,7 @@ impl Bureau {
             Command::Status => Ok(self.show_status(turn)),
             Command::WhoAmI => Ok(self.show_whoami(turn)),
             Command::ClockCorrect { confirm } => self.clock_correct(turn, person, confirm),
-            Command::LedgerShow { partner } => self.ledger_show(&partner),
+            Command::LedgerShow { partner, limit } => self.ledger_show(&partner, limit.unwrap_or(limits::LEDGER_LINES_SHOWN)),
             Command::LedgerDiff { partner, month } => self.ledger_diff(&partner, &month),
             Command::BackupNote => Ok(self.backup_note(turn, dry_run)),
             Command::StoreConfirm { missing, alone, pair } => self.store_confirm(turn, person, dry_run, &missing, alone, pair.as_deref()),

@@ -111,10 +111,12 @@ pub enum Command {
         /// `true`: the new time is right; `false`: it is not, keep the corroborated one.
         confirm: bool,
     },
-    /// Every line of the ledger with a partner.
+    /// The newest lines of the ledger with a partner.
     LedgerShow {
         /// Name, alias or id.
         partner: String,
+        /// So many of each side; without, [`crate::limits::LEDGER_LINES_SHOWN`].
+        limit: Option<u64>,
     },
     /// What the two sides count differently in a month.
     LedgerDiff {

@@ -5,16 +5,21 @@
 //! something was refused, once a day what was counted, with a digest of our journal that tells nothing today and cannot be exchanged
 //! tomorrow; and they countersign such a day of the other side. How many lines of a pair a node holds is part of its memory in cursors.
 
+mod chain;
+mod marks;
+
 use accord_keys::certificate::MemberKind;
 use accord_keys::directory::Directory;
-use accord_keys::seal::{Malformed, Sealed, Statement, Verified};
+use accord_keys::seal::{Malformed, Statement, Verified};
 use accord_keys::types::StatementType;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
-use crate::id::{BureauId, CertificateId, Digest, DocumentId, NetworkId, RecordId, StatementId};
+use crate::id::{BureauId, CertificateId, Digest, DocumentId, RecordId, StatementId};
 use crate::limits;
 use crate::time::WallSeconds;
+
+pub use chain::{AtRest, Chain, ChainRow, Read};
 
 /// One line of what one bureau states to another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -232,145 +237,6 @@ pub fn check_writer(directory: &Directory, line: &Verified<Line>) -> Result<(), 
         return Err(LineError::NotTheRegistrar);
     }
     if appointed { Ok(()) } else { Err(LineError::UnknownWriter) }
-}
-
-/// A line as it lies in memory. One of receipts names up to 128 documents, and there is one for each 64 that were taken: of a million documents they
-/// say 104 MB. So of these only the bytes stay, and what they say is read again when somebody asks.
-#[derive(Clone, Debug)]
-enum Kept {
-    Receipts { id: StatementId, network: NetworkId, bytes: Box<[u8]> },
-    Other(Box<Verified<Line>>),
-}
-
-impl Kept {
-    /// `bytes` are those of the line, where somebody has them.
-    fn of(line: Verified<Line>, bytes: Option<Box<[u8]>>) -> Self {
-        match line.body().says {
-            Says::Receipts(_) => {
-                let bytes = bytes.unwrap_or_else(|| line.sealed().to_bytes().into_boxed_slice());
-                Self::Receipts { id: line.id(), network: *line.network(), bytes }
-            }
-            _ => Self::Other(Box::new(line)),
-        }
-    }
-
-    fn id(&self) -> StatementId {
-        match self {
-            Self::Receipts { id, .. } => *id,
-            Self::Other(line) => line.id(),
-        }
-    }
-
-    /// What it states, as it was when it was verified.
-    fn body(&self) -> Line {
-        match self {
-            Self::Receipts { bytes, .. } => read(bytes).claimed().clone(),
-            Self::Other(line) => line.body().clone(),
-        }
-    }
-
-    /// Reads nothing that does not name the document.
-    fn receipt_of(&self, document: &DocumentId) -> Option<Verified<Line>> {
-        let Self::Receipts { network, bytes, .. } = self else { return None };
-        let first = document.0[0];
-        if !bytes.windows(32).any(|window| window[0] == first && *window == document.0) {
-            return None;
-        }
-        let line = read(bytes).verify(network).ok()?;
-        let names = matches!(&line.body().says, Says::Receipts(receipts) if receipts.iter().any(|receipt| receipt.document == *document));
-        names.then_some(line)
-    }
-}
-
-/// The line that was put here as these bytes, which nobody else writes to.
-fn read(bytes: &[u8]) -> Sealed<Line> {
-    Sealed::from_bytes(bytes).expect("the bytes of a line")
-}
-
-/// The lines of one direction of one pair, from the first without a gap.
-#[derive(Clone, Debug, Default)]
-pub struct Chain {
-    /// The line of place `n` is the one at `n - 1`.
-    lines: Vec<Kept>,
-}
-
-impl Chain {
-    /// Takes a line into its place. Who wrote it was checked by [`check_writer`].
-    ///
-    /// # Errors
-    /// [`LineError::Gap`] while a line before is missing; [`LineError::Loose`] when it continues another chain.
-    pub fn take(&mut self, line: Verified<Line>) -> Result<Taken, LineError> {
-        self.take_with(line, None)
-    }
-
-    /// As [`Chain::take`], of a line that our own store gave back as these bytes.
-    ///
-    /// # Errors
-    /// As [`Chain::take`].
-    pub fn take_stored(&mut self, line: Verified<Line>, bytes: Box<[u8]>) -> Result<Taken, LineError> {
-        self.take_with(line, Some(bytes))
-    }
-
-    fn take_with(&mut self, line: Verified<Line>, bytes: Option<Box<[u8]>>) -> Result<Taken, LineError> {
-        let n = line.body().n;
-        if let Some(held) = self.behind(n.saturating_sub(1)).first() {
-            return Ok(if held.id() == line.id() { Taken::Known } else { Taken::Fork });
-        }
-        if n != self.len() + 1 {
-            return Err(LineError::Gap);
-        }
-        if line.body().previous != self.head() {
-            return Err(LineError::Loose);
-        }
-        self.lines.push(Kept::of(line, bytes));
-        Ok(Taken::New)
-    }
-    /// How many lines.
-    pub fn len(&self) -> u64 {
-        self.lines.len() as u64
-    }
-    /// Whether nothing was stated yet.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-    /// What the next line names as the one before.
-    pub fn head(&self) -> Digest {
-        self.lines.last().map_or(Digest([0; 32]), |line| Digest(line.id().0))
-    }
-    /// What the lines state, in order, each with its id. Those of receipts are read anew.
-    pub fn lines(&self) -> impl Iterator<Item = (StatementId, Line)> {
-        self.lines.iter().map(|line| (line.id(), line.body()))
-    }
-    /// The lines that are not of receipts, in order.
-    pub fn others(&self) -> impl DoubleEndedIterator<Item = &Verified<Line>> {
-        self.lines.iter().filter_map(|line| match line {
-            Kept::Receipts { .. } => None,
-            Kept::Other(line) => Some(&**line),
-        })
-    }
-    /// The receipts of all lines, in order, read anew.
-    pub fn receipts(&self) -> impl Iterator<Item = ReceiptLine> {
-        let of_receipts = self.lines.iter().filter(|line| matches!(line, Kept::Receipts { .. }));
-        of_receipts.flat_map(|line| match line.body().says {
-            Says::Receipts(receipts) => receipts,
-            _ => Vec::new(),
-        })
-    }
-    /// The lines that say a document arrived, in order, verified anew.
-    pub fn receipts_of(&self, document: &DocumentId) -> impl Iterator<Item = Verified<Line>> {
-        self.lines.iter().filter_map(|line| line.receipt_of(document))
-    }
-    /// The sealed bytes of the lines after place `n`, in order.
-    pub fn after(&self, n: u64) -> impl Iterator<Item = Vec<u8>> {
-        self.behind(n).iter().map(|line| match line {
-            Kept::Receipts { bytes, .. } => bytes.to_vec(),
-            Kept::Other(line) => line.sealed().to_bytes(),
-        })
-    }
-
-    fn behind(&self, n: u64) -> &[Kept] {
-        usize::try_from(n).ok().and_then(|n| self.lines.get(n..)).unwrap_or_default()
-    }
 }
 
 /// The day in China a time falls on: days since 1970-01-01 at +08:00.

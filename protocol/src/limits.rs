@@ -400,6 +400,8 @@ pub const LINES_PER_MESSAGE: usize = 64;
 /// Lines of its own that one partner states within a day, taken here; the rest comes with a later greeting. Back-pressure: documents come by the
 /// thousand and are receipted together, work on ours one line each.
 pub const LINES_PER_DAY: u64 = 8_192;
+/// Lines of each side of a pair's ledger that are shown unless more are asked for: with 64 documents each some 230 KB of text.
+pub const LEDGER_LINES_SHOWN: u64 = 200;
 /// Contradicting lines of one partner kept as proof. Back-pressure: two prove the fault.
 pub const LINE_FORKS_MAX: usize = 8;
 /// Largest cursor kept for a peer, bytes. Back-pressure; ours are a fifth of it.

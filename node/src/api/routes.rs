@@ -54,7 +54,7 @@ pub fn router(app: App) -> Router {
             get(async |app, who, Name(partner)| ask(app, who, Command::PartnerShow { partner }).await).post(partner_set),
         )
         .route("/v1/partners/{name}/test", post(partner_test))
-        .route("/v1/partners/{name}/ledger", get(async |app, who, Name(partner)| ask(app, who, Command::LedgerShow { partner }).await))
+        .route("/v1/partners/{name}/ledger", get(ledger_show))
         .route("/v1/partners/{name}/ledger/diff", get(ledger_diff))
         .route("/v1/agreements", get(async |app, who| ask(app, who, Command::AgreementList).await).post(offer))
         .route("/v1/agreements/{id}", get(async |app, who, Name(id)| ask(app, who, Command::AgreementShow { id }).await))
@@ -135,6 +135,11 @@ async fn no_route(method: Method, uri: Uri) -> Problems {
 
 async fn clock(app: State<App>, who: Who, Json(bodies::Clock { confirm }): Json<bodies::Clock>) -> Done {
     ask(app, who, Command::ClockCorrect { confirm }).await
+}
+
+async fn ledger_show(app: State<App>, query: Query, Name(partner): Name) -> Done {
+    query.only(&[])?;
+    ask(app, query.who, Command::LedgerShow { partner, limit: query.limit }).await
 }
 
 async fn ledger_diff(app: State<App>, query: Query, Name(partner): Name) -> Done {

@@ -4,6 +4,7 @@ use accord_protocol::view::View;
 use clap::Subcommand;
 
 use super::Context;
+use super::list::PageArgs;
 use crate::client::escape;
 use crate::failure::Failure;
 
@@ -12,6 +13,8 @@ pub(super) enum LedgerVerb {
     Show {
         #[arg(value_name = "PARTNER")]
         partner: String,
+        #[command(flatten)]
+        page: PageArgs,
     },
     Diff {
         #[arg(value_name = "PARTNER")]
@@ -23,7 +26,7 @@ pub(super) enum LedgerVerb {
 
 pub(super) fn run(verb: LedgerVerb, cx: &Context) -> Result<(), Failure> {
     let path = match verb {
-        LedgerVerb::Show { partner } => format!("/v1/partners/{}/ledger", escape(&partner)),
+        LedgerVerb::Show { partner, page } => format!("/v1/partners/{}/ledger?limit={}", escape(&partner), page.wanted(cx)),
         LedgerVerb::Diff { partner, month } => format!("/v1/partners/{}/ledger/diff?month={}", escape(&partner), escape(&month)),
     };
     let view: View = cx.client()?.get(&path)?;

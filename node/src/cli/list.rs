@@ -23,14 +23,21 @@ pub(super) struct PageArgs {
     all: bool,
 }
 
+impl PageArgs {
+    /// How many are wanted.
+    pub(super) fn wanted(&self, cx: &Context) -> usize {
+        match self.limit {
+            Some(limit) => limit as usize,
+            None if self.all || cx.globals.json => usize::MAX,
+            None => SHOWN,
+        }
+    }
+}
+
 /// Shows a list. Whoever is shown a part of it is told so.
 pub(super) fn list(cx: &Context, path: &str, page: &PageArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let wanted = match page.limit {
-        Some(limit) => limit as usize,
-        None if page.all || cx.globals.json => usize::MAX,
-        None => SHOWN,
-    };
+    let wanted = page.wanted(cx);
     let mut found = Found::default();
     let next = found.read(&client, path, wanted, 0)?;
     // What changed while later pages were read came to stand before the first one: it is looked up there. A first reading that brought nothing may

@@ -164,7 +164,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     // The loop, on a thread of its own.
     let driver = Driver::open(driver::Parts {
         identity,
-        store,
+        store: store.into(),
         clock,
         asks,
         inputs: inputs_in,

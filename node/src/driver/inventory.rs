@@ -13,7 +13,7 @@ use accord_protocol::time::{MonoMillis, Now};
 use accord_protocol::view::{Refused, RefusedKind};
 
 use super::{Driver, DriverError, Finished, Parts, Turn, Work};
-use crate::store::{InventoryFile, InventoryWriter, StoreError};
+use crate::store::{Inventory, InventoryFile, InventoryWriter, StoreError};
 
 /// A new one is taken when the journal grew by so much since the last, bytes: that is what a start after a crash reads.
 const GROWN_BYTES: u64 = 256 << 20;
@@ -69,13 +69,14 @@ impl Driver {
         if keeping.busy {
             return Ok(());
         }
-        let store = &self.parts.store;
+        let store = self.parts.store.hold();
         let rested = keeping.begun.is_none_or(|at| now.mono.0.saturating_sub(at.0) >= AGAIN_MS);
         let lost = keeping.file.as_ref().is_some_and(|file| rested && !store.is_inventory_of_now(file));
         let long = keeping.file.as_ref().is_some_and(|file| {
             let grown = store.grown().saturating_sub(keeping.grown);
             grown > GROWN_BYTES.max(GROWN_SHARE * file.bytes())
         });
+        drop(store);
         let due = lost || ((self.bureau.inventory_due() || long) && (rested || !keeping.failed));
         if due { self.begin_inventory(now, lost) } else { Ok(()) }
     }
@@ -84,14 +85,15 @@ impl Driver {
         let Some((taking, writer)) = self.taking(anew)? else { return Ok(()) };
         self.keeping.busy = true;
         self.keeping.begun = Some(now.mono);
-        self.keeping.grown = self.parts.store.grown();
+        self.keeping.grown = self.parts.store.hold().grown();
         self.aside.start(move || Finished::Inventory(write(&taking, writer)));
         Ok(())
     }
 
     fn taking(&mut self, anew: bool) -> Result<Option<(Taking, InventoryWriter)>, DriverError> {
         let Some(taking) = self.bureau.take_inventory(anew) else { return Ok(None) };
-        match self.parts.store.inventory_writer() {
+        let writer = self.parts.store.hold().inventory_writer();
+        match writer {
             Ok(writer) => Ok(Some((taking, writer))),
             Err(error @ StoreError::Fatal(_)) => Err(error.into()),
             Err(error) => {
@@ -107,7 +109,7 @@ impl Driver {
         match written {
             Ok(Some((head, file))) => match self.bureau.rest_on(&head, file.clone()) {
                 Ok(leaving) => {
-                    self.parts.store.inventory_stands(&file);
+                    self.parts.store.hold().inventory_stands(&file);
                     tracing::debug!(bytes = file.bytes(), "an inventory of the documents was written");
                     (self.keeping.file, self.keeping.failed) = (Some(file), false);
                     tokio::task::spawn_blocking(move || drop(leaving));
@@ -132,7 +134,7 @@ impl Driver {
     /// The inventory cannot be read any more: the turn that met it is dropped, and the core is built anew from all rows.
     pub(super) async fn without_inventory(&mut self, turn: Turn) -> Result<(), DriverError> {
         tracing::error!("the inventory of the documents cannot be read any more: all documents are read again; look at the disk");
-        self.parts.store.drop_inventories();
+        self.parts.store.hold().drop_inventories();
         // Not again at once: what broke it may break the next.
         self.keeping.failed = true;
         let why = Refused::new(RefusedKind::Fault, "internal").with("cause", "a part of the index did not read; ask again");
@@ -149,7 +151,7 @@ impl Driver {
             }
         }
         if self.bureau.is_inventory_broken() {
-            self.parts.store.drop_inventories();
+            self.parts.store.hold().drop_inventories();
         }
         Ok(())
     }
@@ -170,7 +172,7 @@ impl Driver {
 
     async fn take_before_stop(&mut self) -> Result<(), DriverError> {
         let (recent, all) = self.bureau.documents_at_hand();
-        let lost = self.keeping.file.as_ref().is_some_and(|file| !self.parts.store.is_inventory_of_now(file));
+        let lost = self.keeping.file.as_ref().is_some_and(|file| !self.parts.store.hold().is_inventory_of_now(file));
         let due = limits::INVENTORY_ROWS.max(all / limits::INVENTORY_SHARE);
         let many = recent >= due.div_ceil(STOP_SHARE);
         if all < limits::INVENTORY_ROWS || (!lost && !many) {
@@ -185,6 +187,12 @@ impl Driver {
 }
 
 impl Keeping {
+    /// Whether the core rests on one.
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// For a core that was built anew. A thread that still writes for the old one writes to a file of its own, and its answer is not heard.
     pub(super) fn after(self, before: &Self) -> Self {
         Self { begun: before.begun, failed: before.failed, ..self }
@@ -193,45 +201,63 @@ impl Keeping {
 
 /// The core as the store has it: from the inventory and what was written since, or without one from all rows.
 pub fn open_bureau(parts: &Parts) -> Result<(Bureau, Keeping), DriverError> {
-    if let Some(inventory) = parts.store.inventory()? {
-        match Opening::since(&inventory.head, inventory.sheets.clone()) {
-            Ok(mut opening) => {
-                for document in &inventory.since {
-                    match parts.store.get(Table::Documents, &document.0)? {
-                        Some(row) => opening.take(Table::Documents, document.0.to_vec(), row).map_err(OpenError::from)?,
-                        None => opening.gone(document),
-                    }
-                }
-                let bureau = opened(parts, opening)?;
-                if !bureau.is_inventory_broken() {
-                    let keeping = Keeping { file: Some(inventory.sheets), grown: inventory.grown, ..Keeping::default() };
-                    return Ok((bureau, keeping));
-                }
-                tracing::error!("the inventory of the documents does not read: all documents are read; look at the disk");
+    let inventory = parts.store.hold().inventory()?;
+    if let Some(inventory) = inventory {
+        match opened_since(parts, &inventory) {
+            Ok(bureau) if !bureau.is_inventory_broken() => {
+                let keeping = Keeping { file: Some(inventory.sheets), grown: inventory.grown, ..Keeping::default() };
+                return Ok((bureau, keeping));
             }
-            Err(error) => tracing::info!(%error, "the inventory of the documents was not used: all documents are read"),
+            Ok(_) => tracing::error!("the inventory does not read: all documents and ledgers are read; look at the disk"),
+            // Whatever is wrong with the store itself is met again with all rows.
+            Err(error) => tracing::info!(%error, "the inventory was not used: all documents and ledgers are read"),
         }
-        parts.store.drop_inventories();
+        parts.store.hold().drop_inventories();
     }
-    let mut opening = Opening::default();
+    let mut opening = Opening::new(parts.identity.network).keeping(Arc::new(parts.store.clone()));
     // As many as there are documents: never all of them as rows at once.
-    parts.store.each(Table::Documents, &mut |key, value| {
-        Ok::<_, DriverError>(opening.take(Table::Documents, key, value).map_err(OpenError::from)?)
-    })?;
+    for table in AT_REST {
+        parts.store.hold().each(table, &mut |key, value| {
+            opening.take(table, key, value).map_err(OpenError::from)?;
+            Ok::<_, DriverError>(())
+        })?;
+    }
     Ok((opened(parts, opening)?, Keeping::default()))
 }
 
+/// The core from an inventory and what was written since.
+fn opened_since(parts: &Parts, inventory: &Inventory) -> Result<Bureau, DriverError> {
+    let opening = Opening::since(parts.identity.network, &inventory.head, inventory.sheets.clone()).map_err(OpenError::from)?;
+    let mut opening = opening.keeping(Arc::new(parts.store.clone()));
+    let store = parts.store.hold();
+    for document in &inventory.since {
+        match store.get(Table::Documents, &document.0)? {
+            Some(row) => opening.take(Table::Documents, document.0.to_vec(), row).map_err(OpenError::from)?,
+            None => opening.gone(document),
+        }
+    }
+    for key in &inventory.ledger_since {
+        if let Some(row) = store.get(Table::Ledger, key)? {
+            opening.take(Table::Ledger, key.clone(), row).map_err(OpenError::from)?;
+        }
+    }
+    drop(store);
+    opened(parts, opening)
+}
+
+/// Tables whose rows an inventory has.
+const AT_REST: [Table; 2] = [Table::Documents, Table::Ledger];
+
 fn opened(parts: &Parts, mut opening: Opening) -> Result<Bureau, DriverError> {
-    for table in Table::ALL.into_iter().filter(|table| !matches!(table, Table::Documents | Table::Ledger)) {
-        for (key, value) in parts.store.scan(table)? {
+    let store = parts.store.hold();
+    for table in Table::ALL.into_iter().filter(|table| !AT_REST.contains(table)) {
+        for (key, value) in store.scan(table)? {
             opening.take(table, key, value).map_err(OpenError::from)?;
         }
     }
-    // Of a million documents a hundred megabytes: never twice.
-    parts
-        .store
-        .each(Table::Ledger, &mut |key, value| Ok::<_, DriverError>(opening.take(Table::Ledger, key, value).map_err(OpenError::from)?))?;
+    let sequence = store.sequence();
+    drop(store);
     let mut bureau = Bureau::opened(parts.clock.now(), parts.identity.clone(), opening)?;
-    bureau.raise_sequence(parts.store.sequence());
+    bureau.raise_sequence(sequence);
     Ok(bureau)
 }

@@ -3,9 +3,14 @@
 use std::path::Path;
 
 use accord_keys::id::{NetworkId, TransportKey};
+use accord_keys::seal::Sealed;
 use accord_keys::secret::{HpkeSecret, SecretKey};
 use accord_protocol::bureau::{self, FoundPlan};
+use accord_protocol::id::{BureauId, Digest, RecordId};
 use accord_protocol::input::{Draft, Page};
+use accord_protocol::ledger::{Line, ReceiptLine, Says};
+use accord_protocol::step::Table;
+use accord_protocol::time::WallSeconds;
 use accord_protocol::view::CardView;
 
 use super::*;
@@ -64,7 +69,7 @@ fn driver(dir: &Path, identity: &Identity, options: &Options) -> (Driver, Outsid
     let (swarm, network) = mpsc::channel(64);
     let (directory, _) = watch::channel(Arc::new(Directory::new(identity.network)));
     let (stop, stops) = watch::channel(false);
-    let identity = identity.clone();
+    let (identity, store) = (identity.clone(), store.into());
     let parts = Parts { identity, store, clock, asks, inputs: inputs_in, swarm, events, directory, stop: stops, inputs_per_turn_max: 16 };
     (Driver::open(parts).expect("the state of a founded bureau"), (handle, inputs, network, stop))
 }
@@ -295,6 +300,80 @@ async fn documents_at_rest_are_read_from_the_inventory_and_from_the_store_when_i
     let node = start(&dir, &identity, &Options::default());
     assert_eq!(titles(&node.handle).await, all);
     end(node).await;
+}
+
+/// Lines of ours to somebody, of three documents each and every fifth of none, as they are stored.
+fn lines(identity: &Identity, count: u64) -> Vec<Write> {
+    let to = BureauId([9; 32]);
+    let mut previous = Digest([0; 32]);
+    let stored = (1..=count).map(|n| {
+        let at = WallSeconds(1_900_000_000 + n);
+        let receipt = |document| ReceiptLine { document, entry: Digest([1; 32]), head: RecordId([2; 32]), at };
+        let says = match n % 5 {
+            0 => Says::Denials { count: n, references: vec![n] },
+            _ => Says::Receipts((0..3).map(|k| receipt(told(n, k))).collect()),
+        };
+        let line = Line { from: identity.bureau, to, n, previous, says, at, certificate: identity.certificate };
+        let sealed = Sealed::seal(&identity.network, line, &[&SecretKey::from_seed([2; 32])]).expect("sealed");
+        previous = Digest(sealed.id(&identity.network).0);
+        let key = [to.0.as_slice(), &[0], &n.to_be_bytes()].concat();
+        Write::Put { table: Table::Ledger, key, value: Some(sealed.to_bytes()) }
+    });
+    stored.collect()
+}
+
+/// A document that line `n` tells of.
+fn told(n: u64, k: u8) -> DocumentId {
+    let mut id = [k; 32];
+    id[24..].copy_from_slice(&n.to_be_bytes());
+    DocumentId(id)
+}
+
+/// Writes into a store that nobody has open.
+fn write_into(dir: &Path, writes: &[Write]) {
+    let (mut store, _) = Store::open(dir, &StoreKey::new([6; 32]), &mut |_| {}).expect("the store");
+    store.commit(writes).expect("written");
+    store.close().expect("closed");
+}
+
+/// Of which lines the receipts are found, and whether the start was from an inventory.
+fn found_lines(dir: &Path, identity: &Identity, of: &[u64]) -> (Vec<u64>, bool) {
+    let (driver, _) = driver(dir, identity, &Options::default());
+    let found = |n: &&u64| driver.bureau.receipted_under(&told(**n, 1)).len() == 1;
+    let all = of.iter().filter(found).copied().collect();
+    let rests = driver.keeping.is_resting();
+    driver.into_store().expect("nobody else has it").close().expect("closed");
+    (all, rests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_pair_are_read_back_where_they_were_stored_whatever_a_start_reads() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let identity = found(&dir);
+    let writes = lines(&identity, 210);
+    write_into(&dir, &writes[..200]);
+    let asked = [1, 99, 101, 151, 199, 201, 209];
+    assert_eq!(found_lines(&dir, &identity, &asked), (vec![1, 99, 101, 151, 199], false), "from all rows");
+    // Many documents, so that a stop leaves an inventory.
+    let node = start(&dir, &identity, &Options::default());
+    unlock(&node.handle, None).await;
+    for number in 0..40 {
+        let draft = Draft { title: format!("通报 {number}"), text: "电动车".into(), category: "TRAF".into(), ..Draft::default() };
+        node.handle.command(Command::BulletinNew(draft)).await.expect("opened");
+    }
+    end(node).await;
+    assert_eq!(found_lines(&dir, &identity, &asked), (vec![1, 99, 101, 151, 199], true), "from the inventory");
+    write_into(&dir, &writes[200..]);
+    assert_eq!(found_lines(&dir, &identity, &asked), (asked.to_vec(), true), "and the rows since");
+
+    // One is lost: it is missed where it is asked for, and nothing else is.
+    let Write::Put { key, .. } = &writes[100] else { panic!("a row") };
+    write_into(&dir, &[Write::Put { table: Table::Ledger, key: key.clone(), value: None }]);
+    assert_eq!(found_lines(&dir, &identity, &asked), (vec![1, 99, 151, 199, 201, 209], true));
+    // Read from all rows the chain ends before it: the other side has the rest.
+    inventories(&dir).iter().for_each(|path| std::fs::remove_file(path).expect("removed"));
+    assert_eq!(found_lines(&dir, &identity, &asked), (vec![1, 99], false));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where the core's inventory of documents lies: sheets it wrote, sealed one by one, with the batch up to which they hold.
+//! Where the core's inventory lies, of documents and pair ledgers: sheets it wrote, sealed one by one, with the batch up to which they hold.
 //!
 //! An inventory is never the truth. It is believed when it opens, its batch is on the chain, and the journal since says which rows changed;
 //! with anything else all rows are read. It lies under a key of the keyring key, so a purge makes it unreadable along with what it tells of what
@@ -220,6 +220,8 @@ pub struct Inventory {
     pub sheets: Arc<InventoryFile>,
     /// Documents whose rows were written or taken away since.
     pub since: BTreeSet<DocumentId>,
+    /// Keys of rows of pair ledgers that were.
+    pub ledger_since: BTreeSet<Vec<u8>>,
     /// What [`Store::grown`] was then, about.
     pub grown: u64,
 }
@@ -331,21 +333,21 @@ impl Store {
         if ends.len() != count || !ends.is_sorted() || ends.last().copied().unwrap_or(HEADER as u64) != begins {
             return Err("garbled tail".to_owned());
         }
-        let since = self.changed_since(&state)?;
+        let (since, ledger_since) = self.changed_since(&state)?;
         let bytes = |count: Result<u64, StoreError>| count.map_err(|error| error.to_string());
         let since_then = bytes(recover::bytes_all(disk))?.saturating_sub(bytes(recover::bytes_before(disk, &state.place))?);
         let grown = self.grown().saturating_sub(since_then);
         let sheets = InventoryFile { disk: self.setting.disk.clone(), name: name.to_owned(), key, header, ends };
-        Ok(Inventory { head: from.0.to_vec(), sheets: Arc::new(sheets), since, grown })
+        Ok(Inventory { head: from.0.to_vec(), sheets: Arc::new(sheets), since, ledger_since, grown })
     }
 
-    /// Documents whose rows the journal names behind a batch.
-    fn changed_since(&self, state: &State) -> Result<BTreeSet<DocumentId>, String> {
+    /// Documents and keys of ledgers whose rows the journal names behind a batch.
+    fn changed_since(&self, state: &State) -> Result<(BTreeSet<DocumentId>, BTreeSet<Vec<u8>>), String> {
         let (from, to) = (state.place, self.state.place);
         if from.seq > to.seq || (from.seq == to.seq && from.chain != to.chain) {
             return Err("of another journal".to_owned());
         }
-        let mut since = BTreeSet::new();
+        let (mut since, mut ledger) = (BTreeSet::new(), BTreeSet::new());
         let mut gap = false;
         let end = journal::scan(&*self.setting.disk, self.journal.keys(), from, &mut |met| {
             for record in &met.batch.records {
@@ -353,10 +355,12 @@ impl Store {
                     Record::Put { table, key, .. }
                     | Record::PutBlob { table, key, .. }
                     | Record::Remove { table, key }
-                    | Record::LostPut { table, key }
-                        if *table == Table::Documents as u8 =>
-                    {
-                        since.extend(DocumentId::from_slice(key));
+                    | Record::LostPut { table, key } => {
+                        if *table == Table::Documents as u8 {
+                            since.extend(DocumentId::from_slice(key));
+                        } else if *table == Table::Ledger as u8 {
+                            ledger.insert(key.clone());
+                        }
                     }
                     Record::Purge { document } => drop(since.insert(*document)),
                     Record::Gap { .. } => gap = true,
@@ -369,7 +373,7 @@ impl Store {
         if gap || (end.head.seq, end.head.chain) != (to.seq, to.chain) {
             return Err("the journal since does not lead to where it ends".to_owned());
         }
-        Ok(since)
+        Ok((since, ledger))
     }
 
     /// Hands out what the inventory on the disk says in plain.

@@ -4,15 +4,17 @@
 //! other side's next line countersigns it. Lines are exchanged at greeting by how many of them both hold, in both directions: a node whose
 //! store was put back gets its own lines back.
 
+mod open;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use accord_keys::seal::{Sealed, Verified};
 use minicbor::{Decode, Encode};
 
 use super::Bureau;
-use super::documents::Documents;
 use super::links::Peer;
-use super::rows::{RowError, read, write};
+use super::rows::write;
 use super::turn::Turn;
 use crate::access::log::Kind;
 use crate::id::{BureauId, Bytes, Digest, DocumentId, RecordId, StatementId};
@@ -25,6 +27,8 @@ use crate::view::{
     CountersignedView, LedgerDayView, LedgerDiffView, LedgerDocumentView, LedgerLineView, LedgerView, Refused, RefusedKind, View,
 };
 use crate::wire::{LedgerCounts, Message};
+
+pub(super) use open::{PairRow, Reading, Standing};
 
 /// Most bytes of lines in one message.
 const PAGE_BYTES: usize = 160 * 1024;
@@ -60,6 +64,12 @@ struct OpenRow {
     references: Option<Vec<u64>>,
 }
 
+/// Who keeps the rows of [`Table::Ledger`] that were handed out to be written.
+pub trait Lines: Send + Sync {
+    /// The value of a row; none if there is none, or if it cannot be read, of which whoever keeps it tells.
+    fn line(&self, key: &[u8]) -> Option<Vec<u8>>;
+}
+
 /// The ledger with one partner.
 #[derive(Clone, Debug, Default)]
 struct Pairing {
@@ -74,54 +84,50 @@ struct Pairing {
     came: (u32, u64),
 }
 
+/// Where lines of receipts lie once they are stored.
+#[derive(Clone, Default)]
+struct Resting {
+    /// Without, they stay in memory.
+    lines: Option<Arc<dyn Lines>>,
+    /// Where somebody without a disk put them, by key.
+    in_memory: BTreeMap<Vec<u8>, Box<[u8]>>,
+}
+
+impl Resting {
+    fn line(&self, partner: &BureauId, direction: u8, n: u64) -> Option<Vec<u8>> {
+        let key = key(partner, direction, n);
+        match &self.lines {
+            Some(lines) => lines.line(&key),
+            None => self.in_memory.get(&key).map(|bytes| bytes.to_vec()),
+        }
+    }
+}
+
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ledgers {
     pairs: BTreeMap<BureauId, Pairing>,
     journal: [u8; 32],
+    resting: Resting,
+    /// Pairs with lines that are not known to be stored.
+    fresh: BTreeSet<BureauId>,
 }
 
 impl Ledgers {
-    /// Reads the table back, rows by key; documents that came after the last receipt wait for theirs again. No seal is checked again: a line is
-    /// written once it was, the store authenticates what it gives back, and of a million documents there are 31,250 lines.
-    ///
-    /// # Errors
-    /// [`RowError`] for a row that is none, or a line that has no place in its chain.
-    pub fn open(network: &crate::id::NetworkId, rows: Vec<(Vec<u8>, Vec<u8>)>, documents: &Documents) -> Result<Self, RowError> {
-        let bad = |why: &str| RowError { table: "ledger", why: why.to_owned() };
-        let mut ledgers = Self::default();
-        for (key, value) in rows {
-            let (partner, rest) = key.split_first_chunk::<32>().ok_or_else(|| bad("key"))?;
-            let pairing = ledgers.pairs.entry(BureauId(*partner)).or_default();
-            match rest.first() {
-                Some(&OPEN) => pairing.open = read("ledger", &value)?,
-                Some(&FORKED) => pairing.forks += 1,
-                Some(&direction) => {
-                    let sealed = Sealed::<Line>::from_bytes(&value).map_err(|e| bad(&e.to_string()))?;
-                    #[expect(clippy::disallowed_methods, reason = "a row of our own store: its seal was verified before it was written")]
-                    let line = sealed.believe_stored(network).map_err(|e| bad(&e.to_string()))?;
-                    let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
-                    chain.take_stored(line, value.into_boxed_slice()).map_err(|e| bad(&e.to_string()))?;
-                }
-                None => return Err(bad("key")),
-            }
-        }
-        // One walk at most, and none where every pair has its receipts.
-        let wanting = |(owner, pairing): (&BureauId, &Pairing)| documents.newest_owned(owner) > pairing.open.receipted;
-        if ledgers.pairs.iter().any(wanting) {
-            for line in documents.values() {
-                if let Some(pairing) = ledgers.pairs.get_mut(&line.owner).filter(|pairing| line.newest_seq > pairing.open.receipted) {
-                    pairing.pending.insert(line.document);
-                    pairing.due = Some(MonoMillis(0));
-                }
-            }
-        }
-        Ok(ledgers)
-    }
-
     /// When something is due next.
     pub fn next_wake(&self) -> Option<MonoMillis> {
         self.pairs.values().filter_map(|pairing| pairing.due).min()
+    }
+
+    /// Everything handed out so far is on disk.
+    pub fn stored(&mut self) {
+        if self.resting.lines.is_none() {
+            return;
+        }
+        for partner in std::mem::take(&mut self.fresh) {
+            let Some(pairing) = self.pairs.get_mut(&partner) else { continue };
+            drop((pairing.ours.stored(), pairing.theirs.stored()));
+        }
     }
 }
 
@@ -340,9 +346,11 @@ impl Bureau {
         let Ok(sealed) = Sealed::seal(&self.identity.network, line, &[self.identity.signer.as_ref()]) else { return false };
         let bytes = sealed.to_bytes();
         let Ok(verified) = sealed.verify(&self.identity.network) else { return false };
-        if pairing.ours.take(verified) != Ok(Taken::New) {
+        // It is new: nothing that is at rest is asked for.
+        if pairing.ours.take(verified, &|_| None) != Ok(Taken::New) {
             return false;
         }
+        self.ledgers.fresh.insert(partner);
         turn.put(Table::Ledger, &key(&partner, OURS, n), bytes.clone());
         self.count_line(turn, partner);
         self.account(turn, "ledger", None, Some(partner), Some(self.identity.certificate), word);
@@ -367,10 +375,12 @@ impl Bureau {
     /// A page of what a peer lacks that holds so many lines: of its own, then of ours. Counts what is on it.
     pub(super) fn ledger_page(&self, bureau: &BureauId, holds: &mut LedgerCounts) -> Option<Message> {
         let pairing = self.ledgers.pairs.get(bureau)?;
-        let its_own = pairing.theirs.after(holds.mine).map(|line| (line, true));
+        let theirs = |n| self.ledgers.resting.line(bureau, THEIRS, n);
+        let ours = |n| self.ledgers.resting.line(bureau, OURS, n);
+        let its_own = pairing.theirs.after(holds.mine, &theirs).map(|line| (line, true));
         let mut page = Vec::new();
         let mut size = 0;
-        for (bytes, own) in its_own.chain(pairing.ours.after(holds.yours).map(|line| (line, false))) {
+        for (bytes, own) in its_own.chain(pairing.ours.after(holds.yours, &ours).map(|line| (line, false))) {
             if !page.is_empty() && (size + bytes.len() > PAGE_BYTES || page.len() >= limits::LINES_PER_MESSAGE) {
                 break;
             }
@@ -406,8 +416,9 @@ impl Bureau {
                 break;
             }
             let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
-            match chain.take(line) {
+            match chain.take(line, &|n| self.ledgers.resting.line(&partner, direction, n)) {
                 Ok(Taken::New) => {
+                    self.ledgers.fresh.insert(partner);
                     pairing.came.1 += u64::from(direction == THEIRS);
                     turn.put(Table::Ledger, &key(&partner, direction, n), bytes);
                     if daily && direction == THEIRS {
@@ -467,15 +478,23 @@ impl Bureau {
 
     /// The lines of every pair, both ways, that say a document arrived.
     pub(super) fn receipt_lines(&self, document: &DocumentId) -> Vec<Verified<Line>> {
-        let of = |pairing: &Pairing| pairing.ours.receipts_of(document).chain(pairing.theirs.receipts_of(document)).collect::<Vec<_>>();
-        self.ledgers.pairs.values().flat_map(of).collect()
+        let of = |(partner, pairing): (&BureauId, &Pairing)| {
+            let mut lines = self.lines_of(partner, OURS, &pairing.ours, document);
+            lines.extend(self.lines_of(partner, THEIRS, &pairing.theirs, document));
+            lines
+        };
+        self.ledgers.pairs.iter().flat_map(of).collect()
+    }
+
+    fn lines_of(&self, partner: &BureauId, direction: u8, chain: &Chain, document: &DocumentId) -> Vec<Verified<Line>> {
+        chain.receipts_of(document, &self.identity.network, &|n| self.ledgers.resting.line(partner, direction, n)).collect()
     }
 
     /// What our own registrar receipted of a document, to whom and under which record of its log: what it let in before it knew of a cut.
     pub fn receipted_under(&self, document: &DocumentId) -> Vec<(BureauId, RecordId, Digest)> {
         let mut out = Vec::new();
         for (partner, pairing) in &self.ledgers.pairs {
-            for line in pairing.ours.receipts_of(document) {
+            for line in self.lines_of(partner, OURS, &pairing.ours, document) {
                 let Says::Receipts(receipts) = &line.body().says else { continue };
                 out.extend(receipts.iter().filter(|r| r.document == *document).map(|r| (*partner, r.head, r.entry)));
             }
@@ -491,7 +510,7 @@ impl Bureau {
 
     // ---- answers ----
 
-    pub(super) fn ledger_show(&self, partner: &str) -> Result<View, Refused> {
+    pub(super) fn ledger_show(&self, partner: &str, limit: u64) -> Result<View, Refused> {
         let bureau = self.resolve_partner(partner)?;
         let nothing = Pairing::default();
         let pairing = self.ledgers.pairs.get(&bureau).unwrap_or(&nothing);
@@ -505,7 +524,12 @@ impl Bureau {
                 words: told(&body.says),
             }
         };
-        let mut lines: Vec<LedgerLineView> = pairing.ours.lines().map(view(true)).chain(pairing.theirs.lines().map(view(false))).collect();
+        let mut lines: Vec<LedgerLineView> = Vec::new();
+        for (ours, direction, chain) in [(true, OURS, &pairing.ours), (false, THEIRS, &pairing.theirs)] {
+            let from = chain.len().saturating_sub(limit) + 1;
+            let at_rest = |n| self.ledgers.resting.line(&bureau, direction, n);
+            lines.extend(chain.lines(from, &self.identity.network, &at_rest).map(view(ours)));
+        }
         lines.sort_by_key(|line| (line.at, line.ours, line.n));
         Ok(View::Ledger(LedgerView {
             partner: bureau.to_string(),
@@ -551,8 +575,11 @@ impl Bureau {
                 theirs: there.get(&kind).copied().unwrap_or(0),
             }));
         }
-        let receipted = |chain: &Chain| -> BTreeSet<DocumentId> { chain.receipts().map(|receipt| receipt.document).collect() };
-        let (by_them, by_us) = (receipted(&pairing.theirs), receipted(&pairing.ours));
+        let receipted = |direction: u8, chain: &Chain| -> BTreeSet<DocumentId> {
+            let at_rest = |n| self.ledgers.resting.line(&bureau, direction, n);
+            chain.receipts(&at_rest).map(|receipt| receipt.document).collect()
+        };
+        let (by_them, by_us) = (receipted(THEIRS, &pairing.theirs), receipted(OURS, &pairing.ours));
         let within = |at: WallSeconds| (begins..ends).contains(&at);
         let own = self.identity.bureau;
         let mut documents = Vec::new();

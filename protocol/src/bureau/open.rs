@@ -8,9 +8,10 @@ use thiserror::Error;
 
 use super::cuts::Cuts;
 use super::documents::{Reading, Sheets};
-use super::ledger::Ledgers;
+use super::ledger::{self, Lines};
 use super::links::{AcknowledgedRow, open_homeward, open_progress};
 use super::memory::Memory;
+use super::rest::RestRow;
 use super::rows::{InviteRow, LearnedRow, OfficerRow, PartnerRow, Reached, RowError, Summary, read};
 use super::turn::EventRow;
 use super::{Bureau, Identity};
@@ -18,7 +19,7 @@ use crate::access::pass::PassBook;
 use crate::agreement::compact::CompactBook;
 use crate::agreement::exchange::AgreementBook;
 use crate::clock::{Clock, Kept};
-use crate::id::{BureauId, DocumentId, StatementId, TransportKey};
+use crate::id::{BureauId, DocumentId, NetworkId, StatementId, TransportKey};
 use crate::step::Table;
 use crate::time::{Now, WallSeconds};
 use crate::wire::{self, IdentityStatement};
@@ -41,19 +42,34 @@ pub enum OpenError {
 type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// The rows of a store on their way to a [`Bureau`]. What a row says of a document is packed as it comes: there may be a million of them.
-#[derive(Default)]
 pub struct Opening {
     tables: BTreeMap<Table, Vec<KeyValue>>,
     documents: Reading,
+    ledgers: ledger::Reading,
 }
 
 impl Opening {
-    /// With the inventory of the documents at rest: of their rows only those follow that were written since it was taken.
+    /// Of a node of this network.
+    pub fn new(network: NetworkId) -> Self {
+        Self { tables: BTreeMap::new(), documents: Reading::default(), ledgers: ledger::Reading::new(network) }
+    }
+
+    /// With the inventory of what is at rest: of documents and pair ledgers only those rows follow that were written since it was taken.
     ///
     /// # Errors
-    /// [`RowError`] for one that another build wrote: then all rows are taken in, with [`Opening::default`].
-    pub fn since(head: &[u8], sheets: Arc<dyn Sheets>) -> Result<Self, RowError> {
-        Ok(Self { documents: Reading::since(head, sheets)?, ..Self::default() })
+    /// [`RowError`] for one that another build wrote: then all rows are taken in, with [`Opening::new`].
+    pub fn since(network: NetworkId, head: &[u8], sheets: Arc<dyn Sheets>) -> Result<Self, RowError> {
+        let head = RestRow::read(head)?;
+        let mut opening = Self { documents: Reading::since(&head.documents.0, sheets)?, ..Self::new(network) };
+        opening.ledgers.since(head.pairs)?;
+        Ok(opening)
+    }
+
+    /// Lines of pair ledgers stay where the rows come from, and are read there when somebody asks. To be said before the first row.
+    #[must_use]
+    pub fn keeping(mut self, lines: Arc<dyn Lines>) -> Self {
+        self.ledgers.keep(lines);
+        self
     }
 
     /// A document of the inventory whose row is no more.
@@ -64,14 +80,12 @@ impl Opening {
     /// Takes in one row. They may come in any order, each once.
     ///
     /// # Errors
-    /// [`RowError`] for a document's row that cannot be read; other tables are read at the end.
+    /// [`RowError`] for a row of a document or a ledger that cannot be read; other tables are read at the end.
     pub fn take(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) -> Result<(), RowError> {
         if table == Table::Documents {
             self.documents.take(Summary::from_bytes(DocumentId(id("documents", &key)?), &value)?);
         } else if table == Table::Ledger {
-            // A hundred megabytes, in memory for good: copied, because another thread read them ahead, and what the allocator holds for that thread
-            // it would not give back.
-            self.tables.entry(table).or_default().push((key.as_slice().into(), value.as_slice().into()));
+            self.ledgers.take(&key, &value)?;
         } else {
             self.tables.entry(table).or_default().push((key, value));
         }
@@ -89,7 +103,7 @@ impl Bureau {
     /// # Errors
     /// [`OpenError`] when the rows are not this node's.
     pub fn open(now: Now, identity: Identity, rows: Vec<(Table, Vec<u8>, Vec<u8>)>) -> Result<Self, OpenError> {
-        let mut opening = Opening::default();
+        let mut opening = Opening::new(identity.network);
         for (table, key, value) in rows {
             opening.take(table, key, value)?;
         }
@@ -101,7 +115,7 @@ impl Bureau {
     /// # Errors
     /// As [`Bureau::open`].
     pub fn opened(now: Now, identity: Identity, opening: Opening) -> Result<Self, OpenError> {
-        let Opening { mut tables, documents } = opening;
+        let Opening { mut tables, documents, ledgers } = opening;
         let mut take = |table| tables.remove(&table).unwrap_or_default();
 
         let mut directory = Directory::new(identity.network);
@@ -236,9 +250,7 @@ impl Bureau {
         }
 
         let sequence = documents.newest_seq().unwrap_or(0).max(number(b"sequence").unwrap_or(0));
-        let mut lines = take(Table::Ledger);
-        lines.sort_unstable();
-        let ledgers = Ledgers::open(&identity.network, lines, &documents)?;
+        let ledgers = ledgers.finish(&documents)?;
         let given = Self::given_cursors(&directory, reached.keys(), identity.bureau);
         let retention = super::retention::Retention::open(take(Table::Retention))?;
         retention.erased().for_each(|document| drop(documents.remove(document)));

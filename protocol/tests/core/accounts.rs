@@ -109,7 +109,7 @@ fn an_auditor_sees_which_partner_sealed_which_day_of_the_journal() {
     let [one] = sealed.as_slice() else { panic!("one partner: {sealed:?}") };
     assert_eq!((one.partner.as_str(), one.day.len()), (county.nodes[1].id.to_string().as_str(), 10));
     let partner = county.nodes[1].name.clone();
-    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner }) else { panic!("a ledger") };
+    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner, limit: None }) else { panic!("a ledger") };
     let said = |ours: bool, id: &str| ledger.lines.iter().find(|line| line.ours == ours && line.id == *id).map(|line| line.says.as_str());
     assert_eq!((said(true, &one.line), said(false, &one.countersign)), (Some("daily"), Some("countersign")));
 }

@@ -1,13 +1,18 @@
 //! The pair ledger: chains only grow, a second line for one place is seen, and only a registrar writes.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use accord_keys::seal::{Statement, Verified};
 use accord_protocol::id::{Digest, DocumentId, RecordId};
-use accord_protocol::ledger::{Chain, Daily, KindCount, Line, LineError, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month};
+use accord_protocol::ledger::{
+    Chain, ChainRow, Daily, KindCount, Line, LineError, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month,
+};
 use accord_protocol::limits;
 use accord_protocol::time::WallSeconds;
 use proptest::prelude::*;
 
-use crate::world::{START, verified, world};
+use crate::world::{START, network, verified, world};
 
 pub fn receipts(documents: &[u8]) -> Says {
     Says::Receipts(documents.iter().map(|n| receipt(*n)).collect())
@@ -26,6 +31,9 @@ pub fn line(n: u64, previous: Digest, says: Says) -> Line {
 fn sealed(body: Line) -> Verified<Line> {
     verified(body, &[world().bureaus[0].node.seed])
 }
+
+/// Nothing is at rest.
+const NOWHERE: fn(u64) -> Option<Vec<u8>> = |_| None;
 
 /// `count` lines in their order.
 fn chain(count: u64) -> Vec<Verified<Line>> {
@@ -46,13 +54,24 @@ fn chain(count: u64) -> Vec<Verified<Line>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_chain_is_a_beginning_of_what_was_written_in_whatever_order_it_comes(order in prop::collection::vec(0usize..8, 0..40)) {
+    fn a_chain_is_a_beginning_of_what_was_written_in_whatever_order_it_comes(order in prop::collection::vec(0usize..11, 0..40)) {
         let written = chain(8);
         let rival = sealed(line(3, Digest(written[1].id().0), receipts(&[99])));
         let mut held = Chain::default();
+        // Every now and then what came is stored, and lies no more in memory.
+        let disk: RefCell<BTreeMap<u64, Box<[u8]>>> = RefCell::default();
+        let at_rest = |n: u64| disk.borrow().get(&n).map(|bytes| bytes.to_vec());
         for at in order {
+            if at >= written.len() {
+                disk.borrow_mut().append(&mut held.stored());
+                held = match held.row() {
+                    Some(row) if at % 2 == 0 => Chain::from_row(written[0].network(), &row).expect("its own row"),
+                    _ => held,
+                };
+                continue;
+            }
             let before = held.len();
-            let taken = held.take(written[at].clone());
+            let taken = held.take(written[at].clone(), &at_rest);
             let n = at as u64 + 1;
             let expected = match n {
                 n if n <= before => Ok(Taken::Known),
@@ -63,35 +82,82 @@ proptest! {
             prop_assert_eq!(held.len(), before + u64::from(taken == Ok(Taken::New)));
             if held.len() >= 3 {
                 let (len, head) = (held.len(), held.head());
-                prop_assert_eq!(held.take(rival.clone()), Ok(Taken::Fork));
+                prop_assert_eq!(held.take(rival.clone(), &at_rest), Ok(Taken::Fork));
                 prop_assert_eq!((held.len(), held.head()), (len, head), "a contradiction changes nothing");
             }
         }
         // What is kept as bytes alone is read again as it was written.
         let written = &written[..usize::try_from(held.len()).expect("few")];
+        let network = &network();
         let lines: Vec<_> = written.iter().map(|line| (line.id(), line.body().clone())).collect();
-        prop_assert_eq!(held.lines().collect::<Vec<_>>(), lines);
+        prop_assert_eq!(held.lines(1, network, &at_rest).collect::<Vec<_>>(), lines);
         let of_receipts = |line: &Verified<Line>| matches!(line.body().says, Says::Receipts(_));
         let (receipts, others): (Vec<_>, Vec<_>) = written.iter().cloned().partition(of_receipts);
         prop_assert_eq!(held.others().cloned().collect::<Vec<_>>(), others);
-        let documents: Vec<u8> = held.receipts().map(|receipt| receipt.document.0[0]).collect();
+        let documents: Vec<u8> = held.receipts(&at_rest).map(|receipt| receipt.document.0[0]).collect();
         prop_assert_eq!(documents.len(), receipts.len());
         for (document, line) in documents.iter().zip(&receipts) {
-            prop_assert_eq!(&held.receipts_of(&DocumentId([*document; 32])).collect::<Vec<_>>(), std::slice::from_ref(line));
+            prop_assert_eq!(&held.receipts_of(&DocumentId([*document; 32]), network, &at_rest).collect::<Vec<_>>(), std::slice::from_ref(line));
         }
-        prop_assert_eq!(held.receipts_of(&DocumentId([200; 32])).count(), 0);
+        prop_assert_eq!(held.receipts_of(&DocumentId([200; 32]), network, &at_rest).count(), 0);
         let bytes: Vec<Vec<u8>> = written.iter().skip(2).map(|line| line.sealed().to_bytes()).collect();
-        prop_assert_eq!(held.after(2).collect::<Vec<_>>(), bytes);
+        prop_assert_eq!(held.after(2, &at_rest).collect::<Vec<_>>(), bytes);
     }
+}
+
+#[test]
+fn a_line_at_rest_that_cannot_be_read_is_left_out_and_nothing_is_made_of_its_absence() {
+    let (written, network) = (chain(5), &network());
+    let mut held = Chain::default();
+    for line in &written {
+        held.take(line.clone(), &NOWHERE).expect("new");
+    }
+    let mut disk = held.stored();
+    disk.remove(&4);
+    // And one that is another's.
+    let other = disk[&1].clone();
+    disk.insert(2, other);
+    let at_rest = |n: u64| disk.get(&n).map(|bytes| bytes.to_vec());
+    let places: Vec<u64> = held.lines(1, network, &at_rest).map(|(_, line)| line.n).collect();
+    assert_eq!(places, [1, 3, 5]);
+    assert_eq!(held.lines(4, network, &at_rest).count(), 1);
+    assert_eq!(held.receipts_of(&DocumentId([4; 32]), network, &at_rest).count(), 0);
+    assert_eq!(held.after(2, &at_rest).count(), 1, "a page ends where the next line is missing");
+    let rival = sealed(line(4, Digest(written[2].id().0), receipts(&[99])));
+    assert_eq!(held.take(rival, &at_rest), Ok(Taken::Known), "nobody is said to contradict what is not there");
+    assert_eq!((held.len(), held.head().0), (5, written[4].id().0));
+}
+
+#[test]
+fn a_chain_is_read_back_from_its_own_row_and_from_no_other() {
+    let written = chain(5);
+    let mut held = Chain::default();
+    for line in &written {
+        held.take(line.clone(), &NOWHERE).expect("new");
+    }
+    assert_eq!(held.row(), None, "what is nowhere else does not leave memory");
+    held.stored();
+    let row = minicbor::to_vec(held.row().expect("all at rest")).expect("encoded");
+    let mut read = 0;
+    for at in 0..row.len() {
+        let mut bytes = row.clone();
+        bytes[at] ^= 1;
+        // Whatever it says: it is refused, or it is a chain of as many lines as it has marks and others.
+        let Ok(changed) = minicbor::decode::<ChainRow>(&bytes) else { continue };
+        read += usize::from(Chain::from_row(&network(), &changed).is_some_and(|chain| chain.len() == 5));
+    }
+    assert!(read > 0, "an id or a mark may be another: that only the store can tell");
+    let again = minicbor::decode::<ChainRow>(&row).expect("its own");
+    assert_eq!(Chain::from_row(&network(), &again).and_then(|chain| chain.row()), Some(again));
 }
 
 #[test]
 fn a_line_that_continues_another_chain_is_loose() {
     let written = chain(2);
     let mut held = Chain::default();
-    held.take(written[0].clone()).expect("the first");
-    assert_eq!(held.take(sealed(line(2, Digest([7; 32]), receipts(&[1])))), Err(LineError::Loose));
-    assert_eq!(held.take(written[1].clone()), Ok(Taken::New));
+    held.take(written[0].clone(), &NOWHERE).expect("the first");
+    assert_eq!(held.take(sealed(line(2, Digest([7; 32]), receipts(&[1]))), &NOWHERE), Err(LineError::Loose));
+    assert_eq!(held.take(written[1].clone(), &NOWHERE), Ok(Taken::New));
 }
 
 #[test]

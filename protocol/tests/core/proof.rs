@@ -330,7 +330,7 @@ fn what_a_bureau_states_that_never_held_it_is_no_receipt_and_it_states_only_so_m
             county.hand(2, 0, &Message::Ledger(page.to_vec()));
         }
         let partner = county.nodes[2].name.clone();
-        let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner }) else { panic!("a ledger") };
+        let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner, limit: None }) else { panic!("a ledger") };
         ledger.theirs
     };
     assert_eq!(bring(&mut county), limits::LINES_PER_DAY);

@@ -75,7 +75,7 @@ fn a_document_whose_time_is_over_is_announced_ended_and_destroyed_with_its_key_a
     }
     // The holder said so to the owner.
     let partner = county.nodes[1].name.clone();
-    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner }) else { panic!("a ledger") };
+    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner, limit: None }) else { panic!("a ledger") };
     assert!(ledger.lines.iter().any(|line| line.says == "attestation"), "{ledger:?}");
     // It is no more in either's sums, and they agree.
     county.pass(600);
@@ -155,7 +155,7 @@ fn what_an_officer_holds_back_is_neither_ended_nor_destroyed_until_it_is_lifted(
     county.pass(40 * DAY);
     assert!(county.nodes[0].purged.contains(&document) && !county.nodes[1].purged.contains(&document));
     let partner = county.nodes[1].name.clone();
-    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner }) else { panic!("a ledger") };
+    let View::Ledger(ledger) = county.ask(0, Command::LedgerShow { partner, limit: None }) else { panic!("a ledger") };
     assert!(ledger.lines.iter().any(|line| line.says == "attestation"));
 }
 

@@ -17,7 +17,7 @@ fn star(seed: u64) -> (World, [usize; 3]) {
 
 fn ledger(world: &mut World, n: usize, other: usize) -> LedgerView {
     let partner = world.name(other);
-    match world.ask(n, Command::LedgerShow { partner }) {
+    match world.ask(n, Command::LedgerShow { partner, limit: None }) {
         Ok(View::Ledger(view)) => view,
         other => panic!("no ledger: {other:?}"),
     }

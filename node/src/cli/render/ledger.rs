@@ -10,6 +10,10 @@ pub(super) fn ledger(found: &LedgerView, words: &Words) -> String {
     if found.forks > 0 {
         text += &line(&words.fill("ledger.forks", &[("count", &found.forks)]));
     }
+    let older = (found.ours + found.theirs).saturating_sub(found.lines.len() as u64);
+    if older > 0 {
+        text += &line(&words.fill("ledger.older", &[("shown", &found.lines.len()), ("older", &older)]));
+    }
     for one in &found.lines {
         let side = if one.ours { words.say("ledger.ours") } else { words.say("ledger.theirs") };
         text += &line(&words.fill(
