@@ -312,6 +312,9 @@ impl Driver {
                 self.pending.push_back(Work::Input(Input::Wake));
             }
             let turn = self.decide(now)?;
+            if let Some(why) = self.parts.store.stopped() {
+                return Err(StoreError::Fatal(why.to_owned()).into());
+            }
             if self.bureau.is_inventory_broken() {
                 self.without_inventory(turn).await?;
                 continue;

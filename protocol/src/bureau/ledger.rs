@@ -6,6 +6,7 @@
 
 mod open;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -75,7 +76,8 @@ pub trait Lines: Send + Sync {
 struct Pairing {
     ours: Chain,
     theirs: Chain,
-    forks: usize,
+    /// Lines that contradict one held, as many as are kept.
+    forks: BTreeSet<StatementId>,
     open: OpenRow,
     /// Documents without their receipt.
     pending: BTreeSet<DocumentId>,
@@ -117,6 +119,11 @@ impl Ledgers {
     /// When something is due next.
     pub fn next_wake(&self) -> Option<MonoMillis> {
         self.pairs.values().filter_map(|pairing| pairing.due).min()
+    }
+
+    /// Whether lines of receipts are still to be put to rest, by whoever keeps them.
+    pub fn is_unstored(&self) -> bool {
+        self.resting.lines.is_some() && !self.fresh.is_empty()
     }
 
     /// Everything handed out so far is on disk.
@@ -429,8 +436,7 @@ impl Bureau {
                 }
                 Ok(Taken::Known) => {}
                 Ok(Taken::Fork) => {
-                    pairing.forks += 1;
-                    if pairing.forks <= limits::LINE_FORKS_MAX {
+                    if pairing.forks.len() < limits::LINE_FORKS_MAX && pairing.forks.insert(id) {
                         turn.put(Table::Ledger, &[partner.0.as_slice(), &[FORKED], &id.0].concat(), bytes);
                         self.account(turn, "ledger_fork", None, Some(partner), None, &format!("line {n}"));
                         self.event(turn, "fork", None, Some(partner), "two lines of the pair ledger for one place");
@@ -536,7 +542,7 @@ impl Bureau {
             name: self.name_of(&bureau),
             ours: pairing.ours.len(),
             theirs: pairing.theirs.len(),
-            forks: pairing.forks as u64,
+            forks: pairing.forks.len() as u64,
             lines,
         }))
     }
@@ -575,11 +581,21 @@ impl Bureau {
                 theirs: there.get(&kind).copied().unwrap_or(0),
             }));
         }
+        let unread = Cell::new(false);
         let receipted = |direction: u8, chain: &Chain| -> BTreeSet<DocumentId> {
-            let at_rest = |n| self.ledgers.resting.line(&bureau, direction, n);
+            let at_rest = |n| {
+                let line = self.ledgers.resting.line(&bureau, direction, n);
+                unread.set(unread.get() || line.is_none());
+                line
+            };
             chain.receipts(&at_rest).map(|receipt| receipt.document).collect()
         };
         let (by_them, by_us) = (receipted(THEIRS, &pairing.theirs), receipted(OURS, &pairing.ours));
+        // What cannot be read was not left out by the other side.
+        if unread.get() {
+            let cause = "receipts of this ledger cannot be read from the disk; accord store verify names them";
+            return Err(Refused::new(RefusedKind::Fault, "internal").with("cause", cause));
+        }
         let within = |at: WallSeconds| (begins..ends).contains(&at);
         let own = self.identity.bureau;
         let mut documents = Vec::new();

@@ -61,7 +61,7 @@ impl Opening {
     pub fn since(network: NetworkId, head: &[u8], sheets: Arc<dyn Sheets>) -> Result<Self, RowError> {
         let head = RestRow::read(head)?;
         let mut opening = Self { documents: Reading::since(&head.documents.0, sheets)?, ..Self::new(network) };
-        opening.ledgers.since(head.pairs)?;
+        opening.ledgers.since(head.pairs()?)?;
         Ok(opening)
     }
 

@@ -23,9 +23,9 @@ pub(super) struct RestRow {
     /// The head of the documents' sheets.
     #[n(1)]
     pub documents: Bytes,
-    /// The ledger with each partner.
+    /// The ledger with each partner: rows of their own, which only a start reads.
     #[n(2)]
-    pub pairs: Vec<PairRow>,
+    pairs: Bytes,
 }
 
 impl RestRow {
@@ -35,6 +35,10 @@ impl RestRow {
             FORM => Ok(row),
             form => Err(RowError { table: "inventory", why: format!("of form {form}") }),
         }
+    }
+
+    pub fn pairs(&self) -> Result<Vec<PairRow>, RowError> {
+        read("inventory", &self.pairs.0)
     }
 }
 
@@ -52,7 +56,7 @@ impl Taking {
     pub fn write<E>(&self, put: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<Option<Vec<u8>>, E> {
         let Some(pairs) = self.ledgers.rows() else { return Ok(None) };
         let documents = self.documents.write(put)?;
-        Ok(documents.map(|documents| write(&RestRow { form: FORM, documents: Bytes(documents), pairs })))
+        Ok(documents.map(|documents| write(&RestRow { form: FORM, documents: Bytes(documents), pairs: Bytes(write(&pairs)) })))
     }
 }
 
@@ -71,6 +75,9 @@ impl Bureau {
     /// since the last, unless that is of no use any more and is to be written `anew`. What is answered is written by whoever keeps it
     /// ([`Taking::write`]).
     pub fn take_inventory(&mut self, anew: bool) -> Option<Taking> {
+        if self.ledgers.is_unstored() {
+            return None;
+        }
         let documents = self.documents.take_inventory(anew)?;
         Some(Taking { documents, ledgers: self.ledgers.standing() })
     }

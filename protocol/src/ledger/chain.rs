@@ -106,6 +106,18 @@ impl Chain {
         Ok(())
     }
 
+    /// Takes the next line that our own store still has: one before it may be lost. Whoever has it names the id of the line before, so nothing else
+    /// can come into its place; it is left out like a line that cannot be read.
+    ///
+    /// # Errors
+    /// [`LineError::Gap`] for a line that was taken; [`LineError::Loose`] when it continues another chain.
+    pub fn push_stored(&mut self, line: Read) -> Result<(), LineError> {
+        if line.n > self.len.saturating_add(1) {
+            (self.len, self.head) = (line.n - 1, line.previous);
+        }
+        self.push(line)
+    }
+
     /// Everything taken so far is on disk, by places: lines of receipts are at rest from now on. Hands out those that were not.
     pub fn stored(&mut self) -> BTreeMap<u64, Box<[u8]>> {
         std::mem::take(&mut self.fresh)
@@ -127,7 +139,7 @@ impl Chain {
             others.push(line);
         }
         let ascending = others.is_sorted_by(|one: &Arc<Verified<Line>>, next| one.body().n < next.body().n);
-        let all = (others.len() + marks.lines().count()) as u64 == row.len;
+        let all = (others.len() + marks.lines().count()) as u64 <= row.len;
         (ascending && all && others.last().is_none_or(|line| line.body().n <= row.len)).then(|| Self {
             len: row.len,
             head: row.head,

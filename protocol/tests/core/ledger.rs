@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use accord_keys::seal::{Statement, Verified};
 use accord_protocol::id::{Digest, DocumentId, RecordId};
 use accord_protocol::ledger::{
-    Chain, ChainRow, Daily, KindCount, Line, LineError, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month,
+    Chain, ChainRow, Daily, KindCount, Line, LineError, Read, ReceiptLine, Says, Taken, check_writer, date_of, day_of, month,
 };
 use accord_protocol::limits;
 use accord_protocol::time::WallSeconds;
@@ -149,6 +149,27 @@ fn a_chain_is_read_back_from_its_own_row_and_from_no_other() {
     assert!(read > 0, "an id or a mark may be another: that only the store can tell");
     let again = minicbor::decode::<ChainRow>(&row).expect("its own");
     assert_eq!(Chain::from_row(&network(), &again).and_then(|chain| chain.row()), Some(again));
+}
+
+#[test]
+fn a_stored_line_may_be_lost_and_no_other_comes_into_its_place() {
+    let (written, network) = (chain(6), network());
+    let read = |n: usize| Read::from_bytes(&network, &written[n - 1].sealed().to_bytes(), false).expect("a line");
+    let mut held = Chain::default();
+    for n in [1, 3, 4, 6] {
+        held.push_stored(read(n)).expect("in order");
+    }
+    assert_eq!((held.len(), held.head().0), (6, written[5].id().0));
+    assert_eq!(held.push_stored(read(4)), Err(LineError::Gap), "never back");
+    assert_eq!(held.take(sealed(line(2, Digest(written[0].id().0), receipts(&[99]))), &NOWHERE), Ok(Taken::Known));
+    assert_eq!(held.push(read(2)), Err(LineError::Gap));
+    let row = held.row().expect("all at rest");
+    assert_eq!(Chain::from_row(&network, &row).and_then(|chain| chain.row()), Some(row));
+    let mut loose = Chain::default();
+    loose.push_stored(read(1)).expect("the first");
+    let other = sealed(line(2, Digest([7; 32]), receipts(&[1])));
+    let other = Read::from_bytes(&network, &other.sealed().to_bytes(), false).expect("a line");
+    assert_eq!(loose.push_stored(other), Err(LineError::Loose));
 }
 
 #[test]

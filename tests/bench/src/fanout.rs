@@ -39,7 +39,7 @@ struct Cost {
 /// # Errors
 /// When the hub or a partner fails.
 pub fn measure(plan: &Plan) -> Result<Report, Failed> {
-    let bulletins = plan.documents(100, 4);
+    let bulletins = plan.documents(100, 24);
     let mut report = Report::new("fanout", bulletins);
     report.say(format!("{bulletins} bulletins of 600 characters, one after the other, from a hub (a daemon as a process, durable) to partners in this process (real core, TCP + TLS, memory)."));
     report.say("p50_ms_N, p99_ms_N: from the request until the last of N partners holds the bulletin. cpu_ms_per_partner_N: processor time of the hub alone, per bulletin and partner. stalled: one of the most partners takes nothing from its line; times are those of the others.");

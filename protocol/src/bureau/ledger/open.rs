@@ -1,6 +1,6 @@
 //! The ledgers at a start: from the rows of the store, or from what an inventory says of them and the rows since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
@@ -8,8 +8,8 @@ use minicbor::{Decode, Encode};
 use super::{FORKED, Ledgers, Lines, OPEN, OURS, OpenRow, Pairing, Resting, THEIRS};
 use crate::bureau::documents::Documents;
 use crate::bureau::rows::{RowError, read};
-use crate::id::{BureauId, NetworkId};
-use crate::ledger::{Chain, ChainRow, LineError, Read};
+use crate::id::{BureauId, NetworkId, StatementId};
+use crate::ledger::{Chain, ChainRow, Read};
 use crate::time::MonoMillis;
 
 /// One pair, all of whose lines of receipts are at rest.
@@ -23,7 +23,7 @@ pub struct PairRow {
     #[n(2)]
     theirs: ChainRow,
     #[n(3)]
-    forks: u64,
+    forks: Vec<StatementId>,
     #[n(4)]
     open: OpenRow,
 }
@@ -36,7 +36,7 @@ impl Standing {
     pub fn rows(&self) -> Option<Vec<PairRow>> {
         let row = |(partner, pairing): &(BureauId, Pairing)| {
             let (ours, theirs) = (pairing.ours.row()?, pairing.theirs.row()?);
-            Some(PairRow { partner: *partner, ours, theirs, forks: pairing.forks as u64, open: pairing.open.clone() })
+            Some(PairRow { partner: *partner, ours, theirs, forks: pairing.forks.iter().copied().collect(), open: pairing.open.clone() })
         };
         self.0.iter().map(row).collect()
     }
@@ -47,7 +47,7 @@ impl Ledgers {
     pub fn standing(&self) -> Standing {
         let pair = |pairing: &Pairing| {
             let Pairing { ours, theirs, forks, open, .. } = pairing;
-            Pairing { ours: ours.clone(), theirs: theirs.clone(), forks: *forks, open: open.clone(), ..Pairing::default() }
+            Pairing { ours: ours.clone(), theirs: theirs.clone(), forks: forks.clone(), open: open.clone(), ..Pairing::default() }
         };
         Standing(self.pairs.iter().map(|(partner, pairing)| (*partner, pair(pairing))).collect())
     }
@@ -79,7 +79,7 @@ struct Rows {
     /// By direction and place.
     lines: BTreeMap<(u8, u64), Read>,
     open: Option<OpenRow>,
-    forks: usize,
+    forks: BTreeSet<StatementId>,
 }
 
 fn bad(why: &str) -> RowError {
@@ -104,9 +104,11 @@ impl Reading {
     pub fn since(&mut self, standing: Vec<PairRow>) -> Result<(), RowError> {
         for row in standing {
             let chain = |row| Chain::from_row(&self.network, row).ok_or_else(|| bad("of the inventory"));
-            let forks = usize::try_from(row.forks).map_err(|_| bad("of the inventory"))?;
             let (ours, theirs) = (chain(&row.ours)?, chain(&row.theirs)?);
-            self.standing.insert(row.partner, Pairing { ours, theirs, forks, open: row.open, ..Pairing::default() });
+            self.standing.insert(
+                row.partner,
+                Pairing { ours, theirs, forks: row.forks.into_iter().collect(), open: row.open, ..Pairing::default() },
+            );
         }
         Ok(())
     }
@@ -120,7 +122,7 @@ impl Reading {
         let rows = self.rows.entry(BureauId(*partner)).or_default();
         match rest.split_first() {
             Some((&OPEN, _)) => rows.open = Some(read("ledger", value)?),
-            Some((&FORKED, _)) => rows.forks += 1,
+            Some((&FORKED, id)) => drop(rows.forks.insert(StatementId(id.try_into().map_err(|_| bad("key"))?))),
             Some((&direction @ (OURS | THEIRS), n)) => {
                 let n = <[u8; 8]>::try_from(n).map_err(|_| bad("key"))?;
                 let line = Read::from_bytes(&self.network, value, self.lines.is_none()).ok_or_else(|| bad("no line"))?;
@@ -135,8 +137,8 @@ impl Reading {
     }
 
     /// All of them; documents that came after the last receipt wait for theirs again. No seal is checked again: a line is written once it was, and
-    /// the store authenticates what it gives back. A chain ends before a line that was lost: the other side has it, and a store that lost something
-    /// states nothing before it caught up.
+    /// the store authenticates what it gives back. A line that was lost is left out: the one behind it says what it was called, and nothing is ever
+    /// stated in its place.
     ///
     /// # Errors
     /// [`RowError`] for a line that is none or continues another chain.
@@ -144,16 +146,13 @@ impl Reading {
         let mut pairs = self.standing;
         for (partner, rows) in self.rows {
             let pairing = pairs.entry(partner).or_default();
-            pairing.forks += rows.forks;
+            pairing.forks.extend(rows.forks);
             if let Some(open) = rows.open {
                 pairing.open = open;
             }
             for ((direction, _), line) in rows.lines {
                 let chain = if direction == OURS { &mut pairing.ours } else { &mut pairing.theirs };
-                match chain.push(line) {
-                    Ok(()) | Err(LineError::Gap) => {}
-                    Err(error) => return Err(bad(&error.to_string())),
-                }
+                chain.push_stored(line).map_err(|error| bad(&error.to_string()))?;
             }
         }
         // One walk at most, and none where every pair has its receipts.
