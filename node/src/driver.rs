@@ -35,6 +35,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::handle::{Ask, BundleReply, Compact, stopped};
 use crate::store::{Store, StoreError};
 use crate::swarm::{self, Gate, OutFrame, SwarmCommand};
+use crate::verify::Stalled;
 use inventory::{Keeping, Written};
 pub use shared::Shared;
 
@@ -54,8 +55,10 @@ const PROBE_MS: u64 = 5_000;
 /// A command that wrote nothing is asked again of the core built anew, at most so often.
 const RETRIES_MAX: u8 = 2;
 
-/// Inputs of links that wait for a document to be read back; above it the network waits.
-const STALLED_MAX: usize = 256;
+/// Inputs of all links that wait for a document to be read back; above it the network waits.
+const STALLED_MAX: usize = 1_024;
+/// Of those, inputs of one link; above it that link waits, and no other.
+const STALLED_OF_LINK_MAX: usize = 32;
 /// Computed documents that wait for the loop; a thread with another waits.
 const RESULTS_MAX: usize = 16;
 
@@ -117,6 +120,8 @@ pub struct Parts {
     pub asks: mpsc::Receiver<Ask>,
     /// Checked messages and link events, in order per link.
     pub inputs: mpsc::Receiver<Input>,
+    /// Links of which no more inputs are to come for now.
+    pub stalled: watch::Sender<Stalled>,
     /// The network.
     pub swarm: mpsc::Sender<SwarmCommand>,
     /// Events for whoever listens.
@@ -534,6 +539,9 @@ impl Driver {
         let link = input.link();
         if let Some((_, waiting)) = link.and_then(|link| self.aside.links.get_mut(&link)) {
             waiting.push_back(Work::Input(input));
+            if waiting.len() >= STALLED_OF_LINK_MAX {
+                self.parts.stalled.send_if_modified(|links| link.is_some_and(|link| links.insert(link)));
+            }
             return Ok(None);
         }
         // What was loaded may tell what else is needed: how files are called tells which of them is meant.
@@ -580,11 +588,17 @@ impl Driver {
         };
         let links: Vec<LinkId> = self.aside.links.iter().filter(|(_, (waits, _))| *waits == document).map(|(link, _)| *link).collect();
         let mut again: Vec<Work> = self.aside.commands.remove(&document).unwrap_or_default();
+        self.go_on(&links);
         again.extend(links.into_iter().filter_map(|link| self.aside.links.remove(&link)).flat_map(|(_, inputs)| inputs));
         again.push(Work::Input(Input::Wake));
         for work in again.into_iter().rev() {
             self.pending.push_front(work);
         }
+    }
+
+    /// Inputs of these links wait no more.
+    fn go_on(&self, links: &[LinkId]) {
+        self.parts.stalled.send_if_modified(|stalled| links.iter().filter(|link| stalled.remove(link)).count() > 0);
     }
 
     /// Gives the core a document, as it asked for it or with its body; false while another thread reads it. One that cannot be read back is no reason to stop: it stays listed and `store verify` names it.
@@ -771,7 +785,9 @@ impl Driver {
         let era = self.aside.era + 1;
         let aside = std::mem::replace(&mut self.aside, Aside { era, ..Aside::new() });
         self.pending.extend(aside.commands.into_values().flatten());
-        links.extend(aside.links.into_keys());
+        let waited: Vec<LinkId> = aside.links.into_keys().collect();
+        self.go_on(&waited);
+        links.extend(waited);
         for link in links {
             self.tell(SwarmCommand::Close { link: swarm::LinkId(link.0), reason: 0 }).await?;
         }

@@ -68,7 +68,7 @@ use place::{State, Tally};
 /// Longest key of a table in bytes.
 pub const KEY_BYTES_MAX: usize = 128;
 /// Longest value of a table in bytes.
-pub const VALUE_BYTES_MAX: usize = 64 << 10;
+pub const VALUE_BYTES_MAX: usize = accord_protocol::limits::ROW_BYTES_MAX;
 /// Longest item in bytes.
 pub const ITEM_BYTES_MAX: usize = 1 << 20;
 /// Longest line for auditors in bytes.
@@ -489,7 +489,7 @@ impl Store {
             let refuse = |what| Err(StoreError::Refused { position, what });
             let len = match write {
                 Write::Put { key, .. } if key.len() > KEY_BYTES_MAX => return refuse("key longer than 128 bytes"),
-                Write::Put { value: Some(value), .. } if value.len() > VALUE_BYTES_MAX => return refuse("value longer than 64 KiB"),
+                Write::Put { value: Some(value), .. } if value.len() > VALUE_BYTES_MAX => return refuse("value longer than 1 MiB"),
                 Write::Put { table, key, value } => {
                     if let (Some(document), Some(_)) = (rows::owner(*table as u8, key), value)
                         && self.keyring.is_purged(&document)

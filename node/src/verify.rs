@@ -6,7 +6,7 @@
 //! closed; and when all queues together exceed [`TOTAL_BYTES_MAX`], the longest goes. What is no message of ours reaches the core as
 //! [`Input::Garbage`], without content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,6 +38,9 @@ const BATCH_MAX: usize = 16;
 const _: () = assert!(ENTRIES_MAX * FRAME_OVERHEAD_BYTES >= 12 * 1024 * 1024, "the smallest link_bytes_max binds before the entries do");
 const _: () = assert!(IN_FLIGHT_BYTES_MAX < 12 * 1024 * 1024, "a full window of a partner that keeps to the protocol fits its queue");
 
+/// Links that wait in the loop for a document to be read back. One waits, the others go on.
+pub type Stalled = BTreeSet<LinkId>;
+
 /// The queues of all links.
 pub struct Verifier {
     shared: Shared,
@@ -51,6 +54,8 @@ struct Shared {
     network: NetworkId,
     directory: watch::Receiver<Arc<Directory>>,
     inputs: mpsc::Sender<Input>,
+    /// Links whose inputs wait in the loop already: nothing more of them is handed on.
+    stalled: watch::Receiver<Stalled>,
     workers: Arc<Semaphore>,
     total: Arc<AtomicUsize>,
 }
@@ -83,12 +88,18 @@ impl Drop for Weighed {
 
 impl Verifier {
     /// A verifier without links.
-    pub fn new(network: NetworkId, directory: watch::Receiver<Arc<Directory>>, inputs: mpsc::Sender<Input>, bounds: Bounds) -> Self {
+    pub fn new(
+        network: NetworkId,
+        directory: watch::Receiver<Arc<Directory>>,
+        inputs: mpsc::Sender<Input>,
+        stalled: watch::Receiver<Stalled>,
+        bounds: Bounds,
+    ) -> Self {
         let workers = match bounds.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             set => set,
         };
-        let shared = Shared { network, directory, inputs, workers: Arc::new(Semaphore::new(workers)), total: Arc::default() };
+        let shared = Shared { network, directory, inputs, stalled, workers: Arc::new(Semaphore::new(workers)), total: Arc::default() };
         Self { shared, link_bytes_max: bounds.link_bytes_max, links: BTreeMap::new() }
     }
 
@@ -139,6 +150,7 @@ impl Verifier {
 
 /// One link's queue, in order; when it closes, the core hears that the link is gone.
 async fn serve(link: LinkId, mut queue: mpsc::Receiver<Entry>, shared: Shared) {
+    let mut stalled = shared.stalled.clone();
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let Ok(worker) = Arc::clone(&shared.workers).acquire_owned().await else { return };
@@ -153,6 +165,8 @@ async fn serve(link: LinkId, mut queue: mpsc::Receiver<Entry>, shared: Shared) {
         let checked =
             checked.await.unwrap_or_else(|_| vec![(Input::Garbage { link, why: "checking failed inside accord".to_owned() }, None)]);
         for (input, frame) in checked {
+            // Without a loop the next line ends it.
+            drop(stalled.wait_for(|links| !links.contains(&link)).await);
             if shared.inputs.send(input).await.is_err() {
                 return;
             }
@@ -180,7 +194,8 @@ mod tests {
         let (inputs, received) = mpsc::channel(inputs_max);
         let network = NetworkId::named("test");
         let (known, directory) = watch::channel(Arc::new(Directory::new(network)));
-        (Verifier::new(network, directory, inputs, Bounds { workers: 2, link_bytes_max }), received, known)
+        let (_, stalled) = watch::channel(Stalled::new());
+        (Verifier::new(network, directory, inputs, stalled, Bounds { workers: 2, link_bytes_max }), received, known)
     }
 
     fn words(input: &Input) -> String {
@@ -215,6 +230,24 @@ mod tests {
         expect.push("down 1".to_owned());
         for expect in expect {
             assert_eq!(words(&inputs.recv().await.expect("one more")), expect);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_that_waits_in_the_loop_hands_on_nothing_and_the_others_do() {
+        let (stalled, links) = watch::channel(Stalled::from([LinkId(1)]));
+        let (mut verifier, mut inputs, _known) = verifier(1 << 20, 8);
+        verifier.shared.stalled = links;
+        for n in [1, 2] {
+            verifier.up(LinkId(n), TransportKey([1; 32]), false);
+            assert_eq!(verifier.frame(LinkId(n), vec![0xff]), None);
+        }
+        for expect in ["up 2", "garbage 2"] {
+            assert_eq!(words(&inputs.recv().await.expect("of the other link")), expect);
+        }
+        stalled.send_replace(Stalled::new());
+        for expect in ["up 1", "garbage 1"] {
+            assert_eq!(words(&inputs.recv().await.expect("of the link that waited")), expect);
         }
     }
 

@@ -298,8 +298,9 @@ impl Bureau {
     pub fn needs(&self, input: &Input) -> Vec<DocumentId> {
         let document = match input {
             Input::Command { command, .. } => self.command_document(command),
-            Input::Message { message: crate::wire::Checked::Push(push), .. } => {
-                Some(push.document).filter(|document| self.documents.contains_key(document))
+            // What nobody may bring is answered without being read.
+            Input::Message { link, message: crate::wire::Checked::Push(push) } => {
+                Some(push.document).filter(|document| self.is_read_for(*link, document))
             }
             Input::Bundle { ask, .. } => self.bundle_document(ask),
             _ => None,
@@ -443,9 +444,10 @@ impl Bureau {
         for document in std::mem::take(&mut self.stale) {
             self.bodies.remove(&document);
         }
-        while self.bodies.len() > limits::BODIES_CACHED_MAX {
+        let mut weight: usize = self.bodies.values().map(DocState::weight).fold(0, usize::saturating_add);
+        while self.bodies.len() > limits::BODIES_CACHED_MAX || weight > limits::BODIES_WEIGHT_MAX {
             let Some(oldest) = self.used.pop_front() else { break };
-            self.bodies.remove(&oldest);
+            weight = weight.saturating_sub(self.bodies.remove(&oldest).map_or(0, |state| state.weight()));
         }
         self.shelf.trim();
         self.parts.trim();

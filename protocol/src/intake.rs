@@ -225,6 +225,8 @@ pub struct DocState {
     /// What anchors on branches of the log have in their past, with the lowest index of those anchors.
     first_aside: BTreeMap<ChangeHash, u32>,
     raw: BTreeMap<ChangeHash, Arc<[u8]>>,
+    /// Bytes of all of `raw`.
+    raw_bytes: usize,
     /// What the founding changes found, read when they found their place.
     founding: BTreeMap<ChangeHash, Option<Act>>,
     /// What changes quote, and changes that quote somebody unknown.
@@ -274,6 +276,7 @@ impl DocState {
             contributors: BTreeMap::new(),
             first_aside: BTreeMap::new(),
             raw: BTreeMap::new(),
+            raw_bytes: 0,
             founding: BTreeMap::new(),
             quotes: BTreeMap::new(),
             quotes_waiting: BTreeMap::new(),

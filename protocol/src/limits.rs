@@ -337,6 +337,19 @@ pub const CONTENT_AT_ONCE_MAX: usize = 256;
 pub const LOAD_AT_ONCE_BYTES_MAX: usize = 256 * 1024;
 /// Document bodies kept in memory, by count. Back-pressure.
 pub const BODIES_CACHED_MAX: usize = 256;
+/// Document bodies kept in memory, by what they weigh together ([`crate::intake::DocState::weight`]), bytes. Back-pressure: few large ones push out many.
+pub const BODIES_WEIGHT_MAX: usize = 256 * 1024 * 1024;
+/// What a document may weigh so that more of it is taken from a partner, bytes. Back-pressure; a full thread ([`THREAD_CHANGES_MAX`]) of entries of 1 KiB weighs a third.
+pub const BODY_WEIGHT_MAX: usize = 192 * 1024 * 1024;
+/// Longest row of a table, bytes: what the store takes, in one write with the rest of its batch.
+pub const ROW_BYTES_MAX: usize = 1024 * 1024;
+/// Longest row of a document's summary that a push may make, bytes. Back-pressure: a thousand holders fit, each with consents; the rest of
+/// [`ROW_BYTES_MAX`] is for what our own registrar adds.
+pub const SUMMARY_BYTES_MAX: usize = ROW_BYTES_MAX - 128 * 1024;
+/// Holders, past and present, up to which a summary cannot be longer than [`SUMMARY_BYTES_MAX`] and is not measured.
+pub const HOLDERS_UNMEASURED: usize = 64;
+/// Bytes of a rewritten summary that count for nothing in a partner's share of a day ([`DOCUMENT_BYTES_PER_DAY`]): nearly all have less.
+pub const SUMMARY_BYTES_FREE: usize = 4 * 1024;
 /// Documents that wait to be sent as they are stored, by count. Back-pressure.
 pub const SHELF_DOCUMENTS_MAX: usize = 256;
 /// Stored bytes of those documents. Back-pressure; the one that is too large alone still goes.

@@ -30,7 +30,7 @@ use crate::keystore::officers::Attempts;
 use crate::keystore::{KeyFolder, NodeKeys};
 use crate::store::{Progress, Store, StoreKey};
 use crate::swarm::{self, SwarmCommand, SwarmConfig, SwarmEvent};
-use crate::verify::{Bounds, Verifier};
+use crate::verify::{Bounds, Stalled, Verifier};
 use crate::{telemetry, verify};
 
 /// Links get this long to take what is queued and hear goodbye, seconds.
@@ -158,7 +158,8 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
     let (swarm, swarm_events) = swarm::start(network, &keys.transport).await.map_err(failures::swarm)?;
     let ports = Arc::new(Ports::new(listen));
     let bounds = Bounds { workers: config.verify_workers, link_bytes_max: config.link_bytes_max };
-    let verifier = Verifier::new(keys.network, known.clone(), inputs, bounds);
+    let (stalled, stalled_links) = watch::channel(Stalled::new());
+    let verifier = Verifier::new(keys.network, known.clone(), inputs, stalled_links, bounds);
     let pump = tokio::spawn(pump(swarm_events, swarm.clone(), verifier, Arc::clone(&ports)));
 
     // The loop, on a thread of its own.
@@ -168,6 +169,7 @@ async fn serve(parts: Parts, stop: impl Future<Output = Result<(), Failure>>) ->
         clock,
         asks,
         inputs: inputs_in,
+        stalled,
         swarm: swarm.clone(),
         events,
         directory,

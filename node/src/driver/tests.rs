@@ -70,7 +70,9 @@ fn driver(dir: &Path, identity: &Identity, options: &Options) -> (Driver, Outsid
     let (directory, _) = watch::channel(Arc::new(Directory::new(identity.network)));
     let (stop, stops) = watch::channel(false);
     let (identity, store) = (identity.clone(), store.into());
-    let parts = Parts { identity, store, clock, asks, inputs: inputs_in, swarm, events, directory, stop: stops, inputs_per_turn_max: 16 };
+    let (stalled, _) = tokio::sync::watch::channel(Default::default());
+    let parts =
+        Parts { identity, store, clock, asks, inputs: inputs_in, stalled, swarm, events, directory, stop: stops, inputs_per_turn_max: 16 };
     (Driver::open(parts).expect("the state of a founded bureau"), (handle, inputs, network, stop))
 }
 

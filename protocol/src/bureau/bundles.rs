@@ -287,6 +287,11 @@ impl Bureau {
         }
     }
 
+    /// How many lines of ours a partner said it holds, when it last said so.
+    pub(super) fn lines_said_held(&self, bureau: &BureauId) -> u64 {
+        self.bundles.lines.get(bureau).copied().unwrap_or(0)
+    }
+
     /// How much of the pair's ledger a partner surely holds: its own lines, and of ours what it said.
     pub(super) fn lines_known_to(&self, bureau: &BureauId) -> wire::LedgerCounts {
         let held = self.ledger_counts(bureau).unwrap_or_default();

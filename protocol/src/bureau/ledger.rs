@@ -233,7 +233,7 @@ impl Bureau {
             pairing.open.day = today;
             return;
         }
-        if pairing.open.day >= today || !corroborated || self.registrar_epoch().is_none() {
+        if pairing.open.day >= today || !corroborated || !self.may_state(&partner) {
             return;
         }
         let open = self.ledgers.pairs[&partner].open.clone();
@@ -277,6 +277,12 @@ impl Bureau {
         let now = turn.now.mono;
         let partners: Vec<BureauId> = self.ledgers.pairs.keys().copied().collect();
         for partner in partners {
+            if !self.may_state(&partner) {
+                if let Some(pairing) = self.ledgers.pairs.get_mut(&partner) {
+                    pairing.due = pairing.due.map(|due| due.max(now.plus(limits::RECEIPTS_QUIET_MS)));
+                }
+                continue;
+            }
             self.roll_day(turn, partner);
             if let Some(day) = self.ledgers.pairs.get(&partner).and_then(|pairing| pairing.open.countersign)
                 && self.state_line(turn, partner, Says::Countersign { line: day })
@@ -333,13 +339,19 @@ impl Bureau {
         self.keep_open(turn, &partner);
     }
 
+    /// Whether a line to a partner can be stated. Lines of ours may be in its hands that we no longer hold: then they come back first, or the next
+    /// one contradicts them for ever. A pair that may be behind waits until somebody told of it.
+    fn may_state(&self, partner: &BureauId) -> bool {
+        let held = self.ledgers.pairs.get(partner).map_or(0, |pairing| pairing.ours.len());
+        self.registrar_epoch().is_some() && self.silence(partner).is_none() && self.lines_said_held(partner) <= held
+    }
+
     /// Seals a line behind our last one and tells it. `false` when it cannot be: then it is stated later.
     pub(super) fn state_line(&mut self, turn: &mut Turn, partner: BureauId, says: Says) -> bool {
-        if self.registrar_epoch().is_none() {
+        if !self.may_state(&partner) {
             return false;
         }
         let pairing = self.ledgers.pairs.entry(partner).or_default();
-        // Ours in their hands may be ahead of what we hold: then it comes back first.
         let line = Line {
             from: self.identity.bureau,
             to: partner,
@@ -562,13 +574,6 @@ impl Bureau {
             daily.collect()
         };
         let (ours, theirs) = (days(&pairing.ours), days(&pairing.theirs));
-        let sum = |days: &BTreeMap<u32, Daily>, given: bool| {
-            let mut sums: BTreeMap<u8, u64> = BTreeMap::new();
-            for count in days.values().flat_map(|daily| if given { &daily.given } else { &daily.taken }) {
-                *sums.entry(count.kind).or_default() += count.count;
-            }
-            sums
-        };
         let mut counts = Vec::new();
         for (direction, here, there) in
             [("we_give", sum(&ours, true), sum(&theirs, false)), ("they_give", sum(&ours, false), sum(&theirs, true))]
@@ -643,5 +648,29 @@ fn told(says: &Says) -> String {
             format!("{} +{} -{} {}", daily.day, list(&daily.given), list(&daily.taken), daily.journal)
         }
         Says::Countersign { line } => line.to_string(),
+    }
+}
+
+/// How many of each kind days tell of.
+fn sum(days: &BTreeMap<u32, Daily>, given: bool) -> BTreeMap<u8, u64> {
+    let mut sums: BTreeMap<u8, u64> = BTreeMap::new();
+    for count in days.values().flat_map(|daily| if given { &daily.given } else { &daily.taken }) {
+        let sum = sums.entry(count.kind).or_default();
+        // A partner may state any number.
+        *sum = sum.saturating_add(count.count);
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_partner_states_of_its_days_has_a_sum() {
+        let day = |day, count| (day, Daily { day, given: vec![KindCount { kind: 1, count }], taken: vec![], journal: Digest([0; 32]) });
+        let days: BTreeMap<u32, Daily> = [day(1, u64::MAX), day(2, u64::MAX)].into_iter().collect();
+        assert_eq!(sum(&days, true), [(1, u64::MAX)].into_iter().collect());
+        assert_eq!(sum(&days, false), BTreeMap::new());
     }
 }

@@ -217,6 +217,18 @@ impl Memory {
     }
 }
 
+/// Two bureaus may share a tag: what is said of one is compared with the most that is held of either, or an innocent pair would look like a store put
+/// back.
+fn by_tag(pairs: impl Iterator<Item = (u16, BureauId, u32)>) -> BTreeMap<u16, (Vec<BureauId>, u32)> {
+    let mut tagged: BTreeMap<u16, (Vec<BureauId>, u32)> = BTreeMap::new();
+    for (tag, bureau, held) in pairs {
+        let (bureaus, most) = tagged.entry(tag).or_default();
+        bureaus.push(bureau);
+        *most = (*most).max(held);
+    }
+    tagged
+}
+
 impl Bureau {
     /// The keyed hash that stands for a bureau in our cursors.
     fn tag(&self, bureau: &BureauId) -> u16 {
@@ -230,9 +242,14 @@ impl Bureau {
         self.memory.counts.get(bureau).copied().unwrap_or(0).min(Slot::MOST)
     }
 
+    /// The partners by their tags, and the most that is held of any pair of one tag.
+    fn tagged(&self) -> BTreeMap<u16, (Vec<BureauId>, u32)> {
+        by_tag(self.partners.keys().map(|bureau| (self.tag(bureau), *bureau, self.held(bureau))))
+    }
+
     /// What a cursor says of our pairs; of a pair we forgot something of, what we were told.
     pub(super) fn slots(&self) -> Vec<Slot> {
-        let mut slots: BTreeMap<u16, u32> = self.partners.keys().map(|bureau| (self.tag(bureau), self.held(bureau))).collect();
+        let mut slots: BTreeMap<u16, u32> = self.tagged().into_iter().map(|(tag, (_, most))| (tag, most)).collect();
         for (tag, told) in &self.memory.told {
             let held = slots.entry(*tag).or_insert(*told);
             *held = (*held).max(*told);
@@ -289,13 +306,12 @@ impl Bureau {
         let ours_by_now = self.memory.handed.contains(&certificate);
         self.memory.heard.insert(certificate);
         self.memory.heard_bureaus.insert(bureau);
-        let by_tag: BTreeMap<u16, BureauId> = self.partners.keys().map(|partner| (self.tag(partner), *partner)).collect();
+        let tagged = self.tagged();
         let mut ahead = memory.same_index && memory.sequence > self.sequence;
         let mut changed = false;
         for slot in memory.slots {
-            let partner = by_tag.get(&slot.tag);
-            let held = partner.map_or(0, |partner| self.held(partner));
-            if let Some(partner) = partner {
+            let (partners, held) = tagged.get(&slot.tag).map_or((&[][..], 0), |(partners, most)| (partners.as_slice(), *most));
+            for partner in partners {
                 changed |= self.memory.is_uncovered(partner);
                 self.memory.covered.insert(*partner);
             }
@@ -307,7 +323,7 @@ impl Bureau {
                 }
                 ahead |= memory.same_index;
                 changed = true;
-                self.account(turn, "pair_behind", None, partner.copied(), Some(certificate), "");
+                self.account(turn, "pair_behind", None, partners.first().copied(), Some(certificate), "");
             }
         }
         if changed {
@@ -537,5 +553,13 @@ mod tests {
         assert_eq!(Slot::read(&[0, 0, 1, 2, 3]), None);
         assert_eq!(Slot::read(&slot.bytes()[2..]), None);
         assert_eq!(Slot::read(&[0, 9, 1, 2]), Some(Slot { tag: 9, count: 258 }), "of the version before");
+    }
+
+    #[test]
+    fn of_bureaus_that_share_a_tag_the_most_counts() {
+        let [x, y, z] = [1, 2, 3].map(|n| BureauId([n; 32]));
+        let tagged = by_tag([(7, x, 40), (7, y, 3), (8, z, 1)].into_iter());
+        assert_eq!(tagged[&7], (vec![x, y], 40), "the one that joined later hides nothing");
+        assert_eq!(tagged[&8], (vec![z], 1));
     }
 }

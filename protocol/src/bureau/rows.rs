@@ -604,6 +604,7 @@ impl Summary {
 pub mod tests {
     use super::*;
     use crate::bureau::documents::Reading;
+    use crate::limits;
 
     /// Bytes of this process that lie in memory.
     fn resident() -> u64 {
@@ -659,6 +660,41 @@ pub mod tests {
             hidden: false,
             contributors: Arc::default(),
         }
+    }
+
+    /// A summary with so many holders, each with so many consents, all their fields as long as they get.
+    fn crowded(holders: usize, consents: usize) -> Summary {
+        let bureau = |n: usize| BureauId(*blake3::hash(&n.to_le_bytes()).as_bytes());
+        let late = WallSeconds(u64::MAX);
+        let held = Held {
+            verb: Verb::Append,
+            record: RecordId([0xff; 32]),
+            since: late,
+            agreement: Some(AgreementId([9; 32])),
+            via: Some(BureauId([8; 32])),
+            tlp: Some(Tlp::Amber),
+            until: Some(late),
+            no_fourth: true,
+            came: u32::MAX,
+            consents: (0..consents).map(|n| (bureau(n), Consented { tlp: Tlp::Amber, until: Some(late) })).collect(),
+        };
+        let mut rights = Rights::default();
+        for n in 0..holders {
+            rights.bureaus.insert(bureau(n), held.clone());
+        }
+        Summary { rights: Arc::new(rights), granted_seq: (0..holders).map(|n| (bureau(n), u64::MAX)).collect(), ..plain(1) }
+    }
+
+    #[test]
+    fn as_many_holders_as_a_log_names_fit_a_row_and_few_need_not_be_measured() {
+        let bytes = crowded(limits::BUREAUS_PER_LOG_MAX, 1).to_bytes().len();
+        assert!(bytes <= limits::SUMMARY_BYTES_MAX, "{bytes}");
+        let bytes = crowded(limits::HOLDERS_UNMEASURED, limits::CONSENTS_MAX).to_bytes().len();
+        assert!(2 * bytes <= limits::SUMMARY_BYTES_MAX, "{bytes}: who left leaves a line, too");
+        assert!(
+            crowded(limits::BUREAUS_PER_LOG_MAX, limits::CONSENTS_MAX).to_bytes().len() > limits::ROW_BYTES_MAX,
+            "so a bound is needed"
+        );
     }
 
     /// What a summary, its place among the documents and its place in the sequence take together, bytes; nanoseconds to read one from its row on disk, and from

@@ -3,6 +3,11 @@
 use super::*;
 
 impl DocState {
+    /// About how many bytes of memory it takes without its content: each change is kept as it came and in its segment, and stands in several maps.
+    pub fn weight(&self) -> usize {
+        const OF_A_CHANGE: usize = 1024;
+        self.index.len().saturating_mul(OF_A_CHANGE).saturating_add(self.raw_bytes.saturating_mul(2))
+    }
     /// How many changes writers of a bureau made here, admitted or not.
     pub fn changes_of(&self, bureau: &BureauId) -> u64 {
         let theirs = self.actors.values().filter(|actor| actor.member.bureau == *bureau);

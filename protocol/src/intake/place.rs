@@ -105,6 +105,7 @@ impl DocState {
                                 self.founding.insert(hash, founds);
                             }
                             self.index.insert(passed);
+                            self.raw_bytes += raw.0.len();
                             self.raw.insert(hash, Arc::from(raw.0.as_slice()));
                             self.note_quotes(directory, &hash, change);
                             self.note_attached(&hash, change);

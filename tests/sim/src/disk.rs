@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use accord_keys::seal::peek_type;
 use accord_keys::types::StatementType;
 use accord_protocol::id::{DocumentId, NetworkId};
+use accord_protocol::limits;
 use accord_protocol::step::{Table, Write};
 
 use crate::standing::{self, Papers};
@@ -52,7 +53,7 @@ impl Disk {
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: Option<&Vec<u8>>) -> Result<(), String> {
-        if key.len() > 128 || value.is_some_and(|v| v.len() > 64 * 1024) {
+        if key.len() > 128 || value.is_some_and(|v| v.len() > limits::ROW_BYTES_MAX) {
             return Err(format!("row of {table:?} out of bounds"));
         }
         let at = (table, key.to_vec());

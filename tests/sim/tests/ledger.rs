@@ -101,6 +101,41 @@ fn a_restored_registrar_gets_its_own_lines_back_before_it_writes_others() {
 }
 
 #[test]
+fn a_restored_registrar_states_nothing_to_who_was_away_until_it_heard_what_it_had_stated() {
+    let (mut world, [a, b, c]) = star(73);
+    world.publish(b, &[a], SERIES).expect("published");
+    world.run(2_000);
+    let old = world.nodes[a].disk.clone();
+    world.publish(b, &[a], SERIES).expect("published after the backup");
+    world.publish(a, &[b, c], SERIES).expect("published after the backup");
+    world.run(60_000);
+    // Cursors that know of it are with the third.
+    world.publish(c, &[a], SERIES).expect("published");
+    world.run(600_000);
+    let before = ledger(&mut world, b, a);
+    world.crash(a);
+    world.part(a, b);
+    world.nodes[a].disk = old;
+    world.boot(a);
+    world.run(700_000);
+    assert_eq!(world.status(a).catching_up, ["restored"]);
+    let held = ledger(&mut world, a, b).ours;
+    assert!(held < before.theirs, "the backup lacks a line");
+    world.ask(a, Command::StoreConfirm { missing: "最后一天".to_owned(), alone: true, pair: None }).expect("an officer rules");
+    // Whose lines are all there goes on; what the backup holds without a receipt waits for its partner.
+    world.run(2 * DAY * 1_000);
+    assert!(said(&ledger(&mut world, a, c), true).contains(&"countersign"));
+    assert_eq!(ledger(&mut world, a, b).ours, held, "nothing is stated where other lines may stand");
+    world.join_again(a, b);
+    world.run(60_000);
+    world.publish(b, &[a], SERIES).expect("published");
+    world.run(60_000);
+    let (at_a, at_b) = (ledger(&mut world, a, b), ledger(&mut world, b, a));
+    assert!(at_a.ours > before.theirs, "its own lines came back, and it states again");
+    assert_eq!((at_a.ours, at_a.theirs, at_a.forks, at_b.forks), (at_b.theirs, at_b.ours, 0, 0));
+}
+
+#[test]
 fn a_document_that_one_side_never_receipted_is_named() {
     let (mut world, [a, b, _]) = star(72);
     world.publish(a, &[b], SERIES).expect("published");

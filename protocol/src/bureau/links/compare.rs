@@ -171,6 +171,9 @@ impl Bureau {
             return;
         }
         if let Some(link) = self.links.get_mut(&id) {
+            if !link.may_walk_view(turn.now.mono) {
+                return link.busy(turn.now.mono);
+            }
             link.repairs += 1;
         }
         self.account(turn, "repair", None, Some(peer.bureau), Some(peer.certificate), "");

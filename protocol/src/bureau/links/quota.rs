@@ -90,6 +90,10 @@ impl Quota {
         }
         fits
     }
+    /// So many bytes more were written for what was taken.
+    pub fn count_written(&mut self, size: usize) {
+        self.bytes = self.bytes.saturating_add(size);
+    }
     /// So many bytes that were taken turned out to be known.
     pub fn give_back(&mut self, size: usize) {
         self.bytes = self.bytes.saturating_sub(size);
@@ -275,6 +279,15 @@ mod tests {
         assert!(!quota.take(usize::MAX, false), "no sum overflows");
         assert!(quota.take(10, false));
         assert!(!quota.take(1, false));
+    }
+
+    #[test]
+    fn what_a_short_change_made_us_write_uses_up_the_share_too() {
+        let mut quota = today();
+        quota.count_written(limits::DOCUMENT_BYTES_PER_DAY - 10);
+        assert!(quota.take(10, false) && !quota.take(1, false));
+        quota.count_written(usize::MAX);
+        assert!(!quota.take(1, false), "no sum overflows");
     }
 
     #[test]

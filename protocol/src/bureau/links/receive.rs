@@ -55,6 +55,13 @@ impl Bureau {
             .collect()
     }
 
+    /// Whether the summary of a document is no longer than what may be stored of it.
+    fn fits_a_row(&self, document: &DocumentId, state: &DocState) -> bool {
+        let rights = state.log().rights();
+        rights.bureaus.len() + rights.parted.len() + rights.until_end.len() <= limits::HOLDERS_UNMEASURED
+            || Summary::of(state, self.documents.get(document).as_deref(), self.sequence).to_bytes().len() <= limits::SUMMARY_BYTES_MAX
+    }
+
     pub(in crate::bureau) fn push_came(&mut self, turn: &mut Turn, id: LinkId, push: CheckedPush) {
         let peer = self.links[&id].peer.expect("checked by message()");
         let own_link = self.links[&id].own;
@@ -71,6 +78,10 @@ impl Bureau {
                 return self.want_whole(turn, id, document, push.mark);
             }
             return self.decline(turn, id, document, push.mark, "erased here");
+        }
+        let weight = self.bodies.get(&document).map_or(0, DocState::weight);
+        if !own_link && weight > limits::BODY_WEIGHT_MAX {
+            return self.decline_for(turn, id, document, push.mark, Reason::Busy, "as large as a document gets");
         }
         for statement in push.evidence {
             let _ = self.learn_from(turn, id, &peer, own_link, statement);
@@ -136,6 +147,10 @@ impl Bureau {
                 Err(RecordError::Malformed(why)) => refused = Some(why.to_owned()),
                 Err(_) => waiting = true,
             }
+        }
+        // What no row holds cannot be kept: of a document that is here everything stays as it is stored.
+        if !self.fits_a_row(&document, &state) {
+            return self.decline(turn, id, document, push.mark, "more holders and consents than a row holds");
         }
         // The receiver asks the sender's question with the facts as they stand now.
         let rights = state.log().rights();
@@ -263,7 +278,11 @@ impl Bureau {
         self.receipt_as_node(turn, peer.bureau, document, &taken_in);
         if changed {
             self.account(turn, if is_new { "received" } else { "admitted" }, Some(document), Some(peer.bureau), Some(peer.certificate), "");
-            self.touched(turn, document, "received");
+            let row = self.touched(turn, document, "received");
+            if !own_link {
+                // A short change of a document with very many holders makes us write all of them anew.
+                self.quota(turn, peer.bureau).count_written(row.saturating_sub(limits::SUMMARY_BYTES_FREE));
+            }
             if let Some((owner, kind)) = self.documents.line(&document).map(|line| (line.owner, line.kind)).filter(|_| !own_link)
                 && (owner == peer.bureau || owner_is_us)
             {
@@ -348,6 +367,14 @@ impl Bureau {
         let ours = summary.owner == self.identity.bureau;
         ours && (summary.holder(&peer.bureau).is_some()
             || self.bodies.get(document).is_some_and(|state| state.log().ever_held(&peer.bureau)))
+    }
+
+    /// Whether a document is here that is read back before a push of it is answered: only what whoever stands at the other end may bring. Of one of
+    /// ours the log says who ever held it.
+    pub(in crate::bureau) fn is_read_for(&self, id: LinkId, document: &DocumentId) -> bool {
+        let Some(line) = self.documents.line(document) else { return false };
+        let Some((peer, own)) = self.links.get(&id).and_then(|link| link.peer.map(|peer| (peer, link.own))) else { return false };
+        own || line.owner == self.identity.bureau || self.may_bring(&peer, document)
     }
 
     /// Whether a cut covers the holder of a certificate.
@@ -585,8 +612,8 @@ impl Bureau {
         true
     }
 
-    /// A document changed: summary, order of sequence, event, plans.
-    pub(in crate::bureau) fn touched(&mut self, turn: &mut Turn, document: DocumentId, what: &str) {
+    /// A document changed: summary, order of sequence, event, plans. Answers how many bytes its summary's row has.
+    pub(in crate::bureau) fn touched(&mut self, turn: &mut Turn, document: DocumentId, what: &str) -> usize {
         let late = self.bodies.get_mut(&document).map(DocState::take_fresh).unwrap_or_default();
         for item in late {
             self.store_item(turn, document, item);
@@ -594,7 +621,7 @@ impl Bureau {
         if let Some(from) = self.documents.line(&document).map(|before| before.newest_seq) {
             self.counted_moves(turn, &document, from);
         }
-        let Some(state) = self.bodies.get(&document) else { return };
+        let Some(state) = self.bodies.get(&document) else { return 0 };
         let before = self.documents.get(&document);
         let before = before.as_deref();
         let mut summary = Summary::of(state, before, self.sequence);
@@ -608,7 +635,9 @@ impl Bureau {
         let let_in = |before: &Summary, bureau: &BureauId| before.granted_seq.get(bureau) == summary.granted_seq.get(bureau);
         let newly: BTreeSet<BureauId> =
             summary.granted_seq.keys().filter(|bureau| before.is_none_or(|before| !let_in(before, bureau))).copied().collect();
-        turn.put(Table::Documents, &document.0, summary.to_bytes());
+        let row = summary.to_bytes();
+        let written = row.len();
+        turn.put(Table::Documents, &document.0, row);
         let owner = summary.owner;
         // A link whose view this is not hears nothing of it: not even when it is quiet.
         let seen_before: BTreeSet<LinkId> = match before {
@@ -641,6 +670,7 @@ impl Bureau {
         self.event(turn, "document_changed", Some(document), Some(owner), what);
         self.files_touched(turn, document);
         self.schedule_anchor(turn, document);
+        written
     }
 }
 

@@ -138,6 +138,12 @@ impl Bureau {
             if wanted <= sent || (wanted < 2 * sent && wanted < limits::SYMBOLS_MAX) {
                 return;
             }
+            if let Some(link) = self.links.get_mut(&id)
+                && !link.may_walk_view(turn.now.mono)
+            {
+                link.repairing = None;
+                return link.busy(turn.now.mono);
+            }
             return self.send_symbols(turn, id, wanted);
         }
         if let Some(link) = self.links.get_mut(&id) {
