@@ -139,11 +139,21 @@ impl World {
         for name in names {
             let known = self.nodes[n].officers.iter().find(|officer| officer.name == name).cloned();
             let lacks = lacking.contains(&name) || known.is_some_and(|officer| !works(self, &officer));
-            if lacks && !self.nodes[n].laptop && matches!(self.try_ask(n, Command::OfficerReset { name: name.clone() }), Some(Ok(_))) {
+            if !lacks || self.nodes[n].laptop {
+                continue;
+            }
+            // Where a new key is awaited already the next login makes it; else somebody has to reset the old one.
+            if self.awaits_login(n, &name) || matches!(self.try_ask(n, Command::OfficerReset { name: name.clone() }), Some(Ok(_))) {
                 self.nodes[n].officers.retain(|officer| officer.name != name);
                 self.log_in(n, &name);
             }
         }
+    }
+
+    /// Whether the next login of an officer makes a new key.
+    fn awaits_login(&mut self, n: usize, name: &str) -> bool {
+        let Some(Ok(View::Officers { officers })) = self.try_ask(n, Command::OfficerList) else { return false };
+        officers.iter().any(|officer| officer.name == name && officer.state == "awaiting_login")
     }
 
     /// A second device with the same keys and the same disk, as when a virtual machine is copied while it runs.
