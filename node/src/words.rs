@@ -391,14 +391,27 @@ mod tests {
         assert!(seen.len() > 30, "the scan saw only {} findings", seen.len());
     }
 
+    #[test]
+    fn every_capability_has_a_term_that_names_the_word_of_the_command_line() {
+        for lang in [Lang::Zh, Lang::En] {
+            let words = Words::of(lang);
+            for word in accord_keys::certificate::Capability::ALL.iter().filter_map(|capability| capability.word()) {
+                let key = format!("capability.{word}");
+                assert!(words.find(&key).is_some_and(|term| term.ends_with(word)), "{lang:?}: {key}");
+            }
+            let terms = words.keys().filter(|key| key.starts_with("capability.")).count();
+            assert_eq!(terms, accord_keys::certificate::Capability::ALL.len(), "{lang:?}");
+        }
+    }
+
     /// Groups whose keys are put together at run time from a word the source has as a literal: `term("standing", word)`.
     const GROUPS_BY_WORD: &str = "word verb standing certificate_state direction officer_state kind subkind entry event record ledger_says ledger_only \
                                   compact_next effects change annex urgency sealed ground uncovered subject held_why ended revoked account \
                                   journal_column clock_state inbox_kind inbox_next onward ask_state pending_state ground_word why column \
                                   end paper paper_fact stage progress_state file_state setting";
-    /// Groups whose words stand nowhere as they are: levels, categories and what events say are spelled otherwise in the core, verbs and
+    /// Groups whose words stand nowhere as they are: levels, categories and what events say are spelled otherwise in the core, capabilities stand in the crate of keys, verbs and
     /// their arguments follow the tree of commands (`cli::help` looks for verbs that are gone, not for arguments), refusals have a test here.
-    const GROUPS_ELSEWHERE: &str = "tlp category help arg example refused detail event_detail record_word";
+    const GROUPS_ELSEWHERE: &str = "tlp category capability help arg example refused detail event_detail record_word";
 
     #[test]
     fn no_sentence_stands_in_the_catalogue_that_no_source_names() {

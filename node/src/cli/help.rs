@@ -31,7 +31,7 @@ fn translate(command: Command, path: &str, words: &Words) -> Command {
     let template = format!("{{about-with-newline}}\n{}: {{usage}}\n\n{{all-args}}{{after-help}}", words.say("help.usage"));
     let arguments: Vec<(String, bool)> = command.get_arguments().map(|arg| (arg.get_id().to_string(), arg.is_positional())).collect();
     let mut command = command.help_template(template);
-    for (id, positional) in arguments {
+    for (place, (id, positional)) in arguments.into_iter().enumerate() {
         let text = argument(path, &id, words).unwrap_or_default();
         let global = path.is_empty();
         command = command.mut_arg(&id, |arg| {
@@ -40,6 +40,8 @@ fn translate(command: Command, path: &str, words: &Words) -> Command {
                 (false, false) => words.say("help.flags"),
                 (false, true) => words.say("help.globals"),
             };
+            // What is told by its place stands in that order.
+            let arg = if positional { arg.display_order(place) } else { arg };
             arg.help(text).help_heading(heading)
         });
     }
@@ -105,7 +107,7 @@ pub(super) fn answer(error: &clap::Error, line: &[OsString], words: Words, out: 
     };
     let failure = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            out.text(&error.render().to_string());
+            out.text(&error.render().to_string().replace("[OPTIONS]", words.say("help.any_flags")));
             return Ok(());
         }
         // A noun without a verb: its help is what helps, but nothing was done.
@@ -326,8 +328,8 @@ mod tests {
             }
         }
         // What frames every help text.
-        let frame =
-            ["about", "usage", "example", "long", "verbs", "verb", "arguments", "flags", "globals"].map(|word| format!("help.{word}"));
+        let frame = ["about", "usage", "example", "long", "verbs", "verb", "arguments", "flags", "any_flags", "globals"]
+            .map(|word| format!("help.{word}"));
         let mut known: BTreeSet<String> = frame.into_iter().chain(["example.accord".to_owned()]).collect();
         walk(&Line::command(), "", &mut known);
         let mut left: Vec<_> = Words::of(Lang::En).keys().filter(|key| key.starts_with("help.") || key.starts_with("example.")).collect();

@@ -129,6 +129,8 @@ fn plan(args: Init, data: PathBuf, cx: &Context) -> Result<InitPlan, Failure> {
         if addresses.is_empty() {
             addresses = Some(ask::line(words.say("init.ask_address"))?).filter(|typed| !typed.is_empty()).into_iter().collect();
         }
+        // Before more is asked.
+        daemon::check_addresses(&addresses)?;
         if phone.is_empty() {
             phone = ask::line(words.say("init.ask_phone"))?;
         }
@@ -137,10 +139,17 @@ fn plan(args: Init, data: PathBuf, cx: &Context) -> Result<InitPlan, Failure> {
     daemon::check_addresses(&addresses)?;
     daemon::check_listens(&args.listen)?;
     let node_passphrase = ask::new_passphrase(cx, args.passphrase_file.as_deref(), words.say("init.ask_node_passphrase"))?;
-    let root_passphrase = ask::new_passphrase(cx, args.root_passphrase_file.as_deref(), words.say("init.ask_root_passphrase"))?;
-    if *node_passphrase == *root_passphrase {
-        return Err(Failure::misuse("same_passphrase"));
-    }
+    let root_passphrase = loop {
+        let root = ask::new_passphrase(cx, args.root_passphrase_file.as_deref(), words.say("init.ask_root_passphrase"))?;
+        if *node_passphrase != *root {
+            break root;
+        }
+        // Nobody types all of it again for one answer that will not do.
+        if args.root_passphrase_file.is_some() || !cx.out.person() {
+            return Err(Failure::misuse("same_passphrase"));
+        }
+        cx.out.note(words.say("refused.same_passphrase.what"));
+    };
     let officer_passphrase: Option<Zeroizing<String>> = match &args.officer_passphrase_file {
         Some(path) => Some(ask::new_passphrase(cx, Some(path), words.say("prompt.passphrase"))?),
         None => None,
@@ -157,6 +166,12 @@ fn listen_for(addresses: &[String]) -> Vec<String> {
 fn answer(question: &str) -> Result<String, Failure> {
     let typed = ask::line(question)?;
     if typed.is_empty() { Err(Failure::refused("cancelled")) } else { Ok(typed) }
+}
+
+/// Groups of digits in lines that no terminal breaks.
+fn in_lines(key: &str) -> String {
+    let groups: Vec<&str> = key.split_whitespace().collect();
+    groups.chunks(6).map(|line| format!("\n  {}", line.join(" "))).collect()
 }
 
 /// The start sheet with what the plan knew.
@@ -210,7 +225,7 @@ impl Told<'_> {
         lines.push(words.fill("start_sheet.root_key", &[("path", &sheet.root_key_file)]));
         lines.push(match self.recovery_out {
             Some(path) => words.fill("start_sheet.recovery_file", &[("path", &path.display())]),
-            None => words.fill("start_sheet.recovery_key", &[("words", &sheet.recovery_key)]),
+            None => words.fill("start_sheet.recovery_key", &[("words", &in_lines(&sheet.recovery_key))]),
         });
         lines.push(String::new());
         lines.push(words.say("start_sheet.next_head").to_owned());

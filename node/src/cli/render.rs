@@ -141,6 +141,11 @@ fn joined(items: &[String], words: &Words) -> String {
     if items.is_empty() { words.say("word.none").to_owned() } else { items.iter().map(|item| clean(item)).collect::<Vec<_>>().join(", ") }
 }
 
+/// What an officer may do, in the reader's language with the word that `officer add --can` takes.
+fn capabilities(items: &[String], words: &Words) -> String {
+    joined(&items.iter().map(|word| words.term("capability", word)).collect::<Vec<_>>(), words)
+}
+
 /// The alias if there is one, else the name, else the id.
 fn known_as(partner: &PartnerView) -> String {
     [&partner.alias, &partner.name].into_iter().find(|name| !name.is_empty()).map_or_else(|| short(&partner.bureau), |name| clean(name))
@@ -243,7 +248,7 @@ fn whoami(found: &OfficerView, words: &Words) -> String {
         &[
             ("person", &clean(&found.name)),
             ("seats", &joined(&found.seats, words)),
-            ("capabilities", &joined(&found.capabilities, words)),
+            ("capabilities", &capabilities(&found.capabilities, words)),
             ("certificate", &short(&found.certificate)),
             ("until", &time(found.certificate_ends)),
         ],
@@ -259,7 +264,7 @@ fn officers(found: &[OfficerView], words: &Words) -> String {
         table.row([
             clean(&officer.name),
             joined(&officer.seats, words),
-            joined(&officer.capabilities, words),
+            capabilities(&officer.capabilities, words),
             words.term("officer_state", &officer.state),
             time(officer.certificate_ends),
             if officer.logged_in { words.say("word.yes") } else { words.say("word.no") }.to_owned(),

@@ -156,7 +156,7 @@ pub fn tell(plan: &DemoPlan, folder: &Path, out: &mut dyn Narrator) -> Result<Ou
             [] => {}
         }
         let receivers: Vec<&str> = to.iter().map(|at| names[*at].as_str()).collect();
-        out.line(&words.fill("demo.received", &[("bureau", &receivers.join("、")), ("millis", &millis)]));
+        out.line(&words.fill("demo.received", &[("bureau", &receivers.join(words.say("demo.between"))), ("millis", &millis)]));
         let mut entitled = vec![from];
         entitled.extend(&to);
         if entitled.contains(&0) {
@@ -400,10 +400,10 @@ fn check(
     for document in documents {
         let holders: Vec<&str> = document.entitled.iter().map(|at| nodes[*at].name.as_str()).collect();
         if is_same(nodes, document)? {
-            out.line(&words.fill("demo.check_same", &[("title", &document.title), ("bureaus", &holders.join("、"))]));
+            out.line(&words.fill("demo.check_same", &[("title", &document.title), ("bureaus", &holders.join(words.say("demo.between")))]));
         } else {
             outcome.converged = false;
-            out.line(&words.fill("demo.failed_same", &[("title", &document.title), ("bureau", &holders.join("、"))]));
+            out.line(&words.fill("demo.failed_same", &[("title", &document.title), ("bureau", &holders.join(words.say("demo.between")))]));
         }
         if let Some(view) = nodes[document.entitled[0]].document(&document.id)? {
             outcome.documents += 1;

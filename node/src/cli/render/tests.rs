@@ -309,12 +309,12 @@ fn lists_of_documents_officers_and_devices_are_tables() {
     };
     check(
         &View::Officers { officers: vec![officer.clone()] },
-        "|姓名  席位     权限     状态  有效至            已登录\n|李    liaison  publish  正常  2026-12-01 00:00  是",
+        "|姓名  席位     权限          状态  有效至            已登录\n|李    liaison  发布 publish  正常  2026-12-01 00:00  是",
         "|NAME  SEATS    MAY      STATE  UNTIL             LOGGED IN\n|李    liaison  publish  good   2026-12-01 00:00  yes",
     );
     check(
         &View::WhoAmI { officers: vec![officer] },
-        "|李，席位 liaison，权限 publish，证书 7c1e0a11 有效至 2026-12-01 00:00",
+        "|李，席位 liaison，权限 发布 publish，证书 7c1e0a11 有效至 2026-12-01 00:00",
         "|李, seats liaison, may publish, certificate 7c1e0a11 until 2026-12-01 00:00",
     );
     let device = DeviceView { certificate: ID.into(), kind: "laptop".into(), ends: AT, state: "good".into(), ..DeviceView::default() };
