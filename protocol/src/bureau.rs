@@ -147,6 +147,8 @@ pub struct Bureau {
     /// When statements about bureaus and agreements were learnt here.
     learnt: BTreeMap<StatementId, LearnedRow>,
     passes: PassBook,
+    /// Something accepted may have become ready to be concluded.
+    conclude_dirty: bool,
     /// Passes may have to be issued or shown.
     passes_dirty: bool,
     /// Asks onward and for consent, and grants that wait.
@@ -284,6 +286,7 @@ impl Bureau {
         if self.cuts_made() {
             self.policy_changed(&mut turn, None);
         }
+        self.conclude_duties(&mut turn);
         self.pass_duties(&mut turn);
         self.onward_duties(&mut turn);
         self.ledger_duties(&mut turn);
@@ -643,6 +646,7 @@ impl Bureau {
         // What ended stays ended, and what was replaced stays replaced, also after a restart with a clock set back.
         self.write_floor(turn);
         self.next_policy = self.next_policy_change(turn.effective);
+        self.conclude_dirty = true;
         self.passes_dirty = true;
         self.onward.dirty = true;
         self.lapses_came(turn);

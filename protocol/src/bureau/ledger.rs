@@ -371,7 +371,7 @@ impl Bureau {
         }
         self.ledgers.fresh.insert(partner);
         turn.put(Table::Ledger, &key(&partner, OURS, n), bytes.clone());
-        self.count_line(turn, partner);
+        self.count_line(turn, partner, turn.stamp);
         self.account(turn, "ledger", None, Some(partner), Some(self.identity.certificate), word);
         for link in self.live_links(|peer| peer == partner) {
             self.say(link, &Message::Ledger(vec![Bytes(bytes.clone())]), false);
@@ -424,7 +424,7 @@ impl Bureau {
                 self.ledger_refused(turn, link, partner, &why.to_string());
                 continue;
             }
-            let (id, n, bytes) = (line.id(), line.body().n, line.sealed().to_bytes());
+            let (id, n, made, bytes) = (line.id(), line.body().n, line.body().at, line.sealed().to_bytes());
             let daily = matches!(line.body().says, Says::Daily(_));
             let pairing = self.ledgers.pairs.entry(partner).or_default();
             if pairing.came.0 != today {
@@ -444,7 +444,7 @@ impl Bureau {
                         pairing.open.countersign = Some(id);
                         self.keep_open(turn, &partner);
                     }
-                    self.count_line(turn, partner);
+                    self.count_line(turn, partner, made);
                 }
                 Ok(Taken::Known) => {}
                 Ok(Taken::Fork) => {

@@ -7,7 +7,8 @@
 //!   **catching up**. It writes no record and gives nothing out until an officer has stated what is missing
 //!   ([`Bureau::store_confirm`]), and until then its peers keep the older, richer cursors.
 //! - A pair whose count is behind what any cursor said, or that no cursor spoke of since a start, is **silent**: nothing goes there until
-//!   the statement came or an officer rules on that pair.
+//!   the statement came or an officer rules on that pair. What is stated anew meanwhile, by either side, is not what was lost: it counts above
+//!   what we were told, by the day it says it was made.
 //! - A lossy repair is the mildest case: it ends by itself when somebody who knew us holds the same as we do.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +123,35 @@ struct MemoryRow {
     /// When an officer last confirmed this store.
     #[n(5)]
     confirmed: Option<WallSeconds>,
+    /// Tags of `told` and when that was told. A tag without, of an earlier version, waits for its officer.
+    #[n(6)]
+    told_at: Option<Vec<(u16, WallSeconds)>>,
+}
+
+/// How many statements of a pair we once held, as a cursor told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    count: u32,
+    /// When it was told.
+    at: WallSeconds,
+}
+
+impl Told {
+    /// One more statement of the pair is held, `held` with it, made at `made`. Whether all that was told of is held by now.
+    fn is_reached(&mut self, held: u32, made: WallSeconds) -> bool {
+        // Made after we were told it is no part of what was told, whoever made it. A clock that is ahead makes a pair wait for its officer.
+        if made >= self.at {
+            self.count = self.count.saturating_add(1).min(Slot::MOST);
+        }
+        self.count <= held
+    }
+}
+
+impl MemoryRow {
+    fn told_at(&self, tag: u16) -> WallSeconds {
+        let found = self.told_at.iter().flatten().find(|(known, _)| *known == tag);
+        found.map_or(WallSeconds(0), |(_, at)| *at)
+    }
 }
 
 /// See the module.
@@ -129,7 +159,7 @@ struct MemoryRow {
 pub(super) struct Memory {
     row: MemoryRow,
     suspects: BTreeSet<Suspect>,
-    told: BTreeMap<u16, u32>,
+    told: BTreeMap<u16, Told>,
     /// Partners that had a cursor of ours when we started: somebody should tell us of their pairs.
     given: BTreeSet<BureauId>,
     /// Pairs of which some cursor told since the start, or an officer.
@@ -157,7 +187,7 @@ impl Memory {
         let row: MemoryRow = local.get(b"memory".as_slice()).map_or(Ok(MemoryRow::default()), |bytes| read("memory", bytes))?;
         let mut memory = Self {
             suspects: row.suspects.iter().copied().collect(),
-            told: row.told.iter().copied().collect(),
+            told: row.told.iter().map(|(tag, count)| (*tag, Told { count: *count, at: row.told_at(*tag) })).collect(),
             waiting_since: now,
             ..Self::default()
         };
@@ -251,33 +281,37 @@ impl Bureau {
     pub(super) fn slots(&self) -> Vec<Slot> {
         let mut slots: BTreeMap<u16, u32> = self.tagged().into_iter().map(|(tag, (_, most))| (tag, most)).collect();
         for (tag, told) in &self.memory.told {
-            let held = slots.entry(*tag).or_insert(*told);
-            *held = (*held).max(*told);
+            let held = slots.entry(*tag).or_insert(told.count);
+            *held = (*held).max(told.count);
         }
         slots.into_iter().map(|(tag, count)| Slot { tag, count }).collect()
     }
 
-    /// One more statement of a pair is stored. Cursors say so at once.
-    pub(super) fn count_statement(&mut self, turn: &mut Turn, partner: BureauId) {
-        self.count(turn, partner, turn.now.mono);
+    /// One more statement of a pair is stored, made at `made` as it says. Cursors say so at once.
+    pub(super) fn count_statement(&mut self, turn: &mut Turn, partner: BureauId, made: WallSeconds) {
+        self.count(turn, partner, made, turn.now.mono);
     }
 
     /// One more line of a pair is stored. There are many, and losing one withholds nothing: cursors say so within minutes.
-    pub(super) fn count_line(&mut self, turn: &mut Turn, partner: BureauId) {
-        self.count(turn, partner, turn.now.mono.plus(limits::CURSOR_LATE_MS));
+    pub(super) fn count_line(&mut self, turn: &mut Turn, partner: BureauId, made: WallSeconds) {
+        self.count(turn, partner, made, turn.now.mono.plus(limits::CURSOR_LATE_MS));
     }
 
-    fn count(&mut self, turn: &mut Turn, partner: BureauId, due: MonoMillis) {
+    fn count(&mut self, turn: &mut Turn, partner: BureauId, made: WallSeconds, due: MonoMillis) {
         let count = self.memory.counts.entry(partner).or_default();
         *count = count.saturating_add(1);
         turn.put(Table::Local, &[b"pair", partner.0.as_slice()].concat(), count.to_be_bytes().to_vec());
         for link in self.links.values_mut() {
             link.cursor_due = Some(link.cursor_due.map_or(due, |earlier| earlier.min(due)));
         }
-        let tag = self.tag(&partner);
-        if self.memory.told.get(&tag).is_some_and(|told| *told <= self.held(&partner)) {
+        let (tag, held) = (self.tag(&partner), self.held(&partner));
+        let Some(told) = self.memory.told.get_mut(&tag) else { return };
+        let reached = told.is_reached(held, made);
+        if reached {
             self.memory.told.remove(&tag);
-            self.keep_memory(turn);
+        }
+        self.keep_memory(turn);
+        if reached {
             self.account(turn, "pair_caught_up", None, Some(partner), None, "");
             self.event(turn, "store", None, Some(partner), "pair caught up");
             self.policy_changed(turn, Some(partner));
@@ -315,11 +349,11 @@ impl Bureau {
                 changed |= self.memory.is_uncovered(partner);
                 self.memory.covered.insert(*partner);
             }
-            let known = self.memory.told.get(&slot.tag).copied();
+            let known = self.memory.told.get(&slot.tag).map(|told| told.count);
             if slot.count > held && known.is_none_or(|known| slot.count > known) {
                 // Beyond what one cursor can speak of there is nothing to remember; whoever returns more than that gave it up.
                 if self.memory.told.len() < limits::TOLD_MAX || known.is_some() {
-                    self.memory.told.insert(slot.tag, slot.count);
+                    self.memory.told.insert(slot.tag, Told { count: slot.count, at: turn.stamp });
                 }
                 ahead |= memory.same_index;
                 changed = true;
@@ -379,7 +413,8 @@ impl Bureau {
         let memory = &mut self.memory;
         memory.row.version = 1;
         memory.row.suspects = memory.suspects.iter().copied().filter(|suspect| *suspect != Suspect::Repaired).collect();
-        memory.row.told = memory.told.iter().map(|(tag, count)| (*tag, *count)).collect();
+        memory.row.told = memory.told.iter().map(|(tag, told)| (*tag, told.count)).collect();
+        memory.row.told_at = Some(memory.told.iter().map(|(tag, told)| (*tag, told.at)).collect());
         let bytes = write(&memory.row);
         turn.put(Table::Local, b"memory", bytes);
     }
@@ -503,7 +538,7 @@ impl Bureau {
         self.memory.covered.insert(partner);
         if let Some(told) = self.memory.told.remove(&tag) {
             let count = self.memory.counts.entry(partner).or_default();
-            *count = (*count).max(told);
+            *count = (*count).max(told.count);
             turn.put(Table::Local, &[b"pair", partner.0.as_slice()].concat(), count.to_be_bytes().to_vec());
         }
         self.end_doubt();
@@ -553,6 +588,30 @@ mod tests {
         assert_eq!(Slot::read(&[0, 0, 1, 2, 3]), None);
         assert_eq!(Slot::read(&slot.bytes()[2..]), None);
         assert_eq!(Slot::read(&[0, 9, 1, 2]), Some(Slot { tag: 9, count: 258 }), "of the version before");
+    }
+
+    #[test]
+    fn only_what_was_made_before_we_were_told_of_a_loss_makes_up_for_it() {
+        let mut told = Told { count: 5, at: WallSeconds(1_000) };
+        assert!(!told.is_reached(4, WallSeconds(999)));
+        assert!(!told.is_reached(5, WallSeconds(1_000)), "made in that very second");
+        assert!(!told.is_reached(6, WallSeconds(90_000)));
+        assert_eq!(told.count, 7);
+        assert!(told.is_reached(7, WallSeconds(0)), "the one that was missing came back");
+        told.count = Slot::MOST;
+        assert!(told.is_reached(Slot::MOST, WallSeconds(u64::MAX)), "at the largest count there is nothing to miss");
+    }
+
+    #[test]
+    fn when_something_was_told_is_kept_and_an_earlier_row_has_no_such_time() {
+        let row = MemoryRow { version: 1, told: vec![(7, 5), (8, 6)], told_at: Some(vec![(8, WallSeconds(30))]), ..MemoryRow::default() };
+        let local: BTreeMap<Vec<u8>, Vec<u8>> = [(b"memory".to_vec(), write(&row))].into_iter().collect();
+        let memory = Memory::open(&local, MonoMillis(0), []).expect("a row");
+        assert_eq!(memory.told[&7], Told { count: 5, at: WallSeconds(0) });
+        assert_eq!(memory.told[&8], Told { count: 6, at: WallSeconds(30) });
+        let earlier = MemoryRow { told_at: None, ..row };
+        let local: BTreeMap<Vec<u8>, Vec<u8>> = [(b"memory".to_vec(), write(&earlier))].into_iter().collect();
+        assert_eq!(Memory::open(&local, MonoMillis(0), []).expect("a row").told[&8].at, WallSeconds(0));
     }
 
     #[test]

@@ -266,6 +266,7 @@ impl Bureau {
             compacts,
             learnt,
             passes,
+            conclude_dirty: true,
             passes_dirty: true,
             onward,
             next_pass: None,

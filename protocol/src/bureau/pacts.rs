@@ -169,7 +169,7 @@ impl Bureau {
     /// Takes in one statement of the exchange from anywhere; new ones are stored and passed to those it concerns.
     pub(super) fn learn_agreement(&mut self, turn: &mut Turn, statement: AgreementStatement) -> Result<bool, ExchangeError> {
         let bytes = statement.to_bytes();
-        let (id, offer) = (statement.id(), statement.offer());
+        let (id, offer, made) = (statement.id(), statement.offer(), statement.at());
         let officer = statement.officer();
         let partner = self.book.pair_of(&statement).map(|pair| pair.other(&self.identity.bureau));
         let policy = partner.map(|partner| self.policy_digest(&partner, turn));
@@ -178,7 +178,7 @@ impl Bureau {
         }
         let partner = partner.expect("what the book takes names a pair it knows");
         turn.put(Table::Agreements, &id.0, bytes.clone());
-        self.count_statement(turn, partner);
+        self.count_statement(turn, partner, made);
         self.note_learnt(turn, id);
         self.tell_agreement(turn, partner, officer, &bytes);
         for due in self.due_after(partner, offer) {
@@ -225,12 +225,32 @@ impl Bureau {
             return;
         }
         let partner = body.acceptor;
+        // What we concluded may be lost here and known there: it comes back first, or there are two.
+        if self.silence(&partner).is_some() {
+            return;
+        }
         let conclude = Conclude { offer, accept, registrar: self.identity.certificate, epoch, at: turn.stamp };
         let Ok(sealed) = Sealed::seal(&self.identity.network, conclude, &[self.identity.signer.as_ref()]) else { return };
         let Ok(statement) = crate::wire::agreement_statement(&self.identity.network, &sealed.to_bytes()) else { return };
         if self.learn_agreement(turn, statement) == Ok(true) {
             self.account(turn, "agreement_concluded", None, Some(partner), None, &offer.short());
             self.event(turn, "agreement", None, Some(partner), "concluded");
+        }
+    }
+
+    /// Concludes what was accepted while it could not be concluded: the store was in doubt, the pair silent, or another node the registrar. Only
+    /// with who is there to hear it: told long after the offer ended a conclusion is late.
+    pub(super) fn conclude_duties(&mut self, turn: &mut Turn) {
+        if !std::mem::take(&mut self.conclude_dirty) {
+            return;
+        }
+        let own = self.identity.bureau;
+        let is_open = |entry: &&Entry| entry.offer.body().offerer == own && entry.conclude.is_none() && entry.decline.is_none();
+        let open: Vec<_> = self.book.entries().filter(is_open).map(|entry| (entry.id(), entry.offer.body().acceptor)).collect();
+        for (offer, partner) in open {
+            if !self.live_links(|peer| peer == partner).is_empty() {
+                self.conclude_if_due(turn, offer);
+            }
         }
     }
 

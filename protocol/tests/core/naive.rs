@@ -171,6 +171,21 @@ impl Naive<'_> {
         out
     }
 
+    /// Counting records that lie between the way of a `continue` and the other heads it names. What an earlier `continue` on that way found
+    /// elsewhere is not among them: it was taken there, and what was granted since stands.
+    fn elsewhere(&self, continued: &Record) -> BTreeSet<RecordId> {
+        let way = self.path(continued.previous);
+        let mut found = BTreeSet::new();
+        let mut open: Vec<RecordId> = self.parents_of(continued);
+        while let Some(id) = open.pop() {
+            if !way.contains(&id) && found.insert(id) {
+                open.extend(self.records.get(&id).into_iter().flat_map(|record| self.parents_of(record)));
+            }
+        }
+        found.retain(|id| self.counting.contains(id) && self.records.contains_key(id));
+        found
+    }
+
     fn descends(&self, newer: &RecordId, older: &RecordId) -> bool {
         self.is_record(newer) && self.ancestors(newer).contains(older)
     }
@@ -290,13 +305,8 @@ impl Naive<'_> {
                     }
                 }
                 RecordKind::Continue(_, false, _) => {
-                    let way = self.path(record.previous);
-                    let mut others: Vec<(u32, RecordId)> = self
-                        .ancestors(&id)
-                        .into_iter()
-                        .filter(|other| *other != id && !way.contains(other) && self.counting.contains(other))
-                        .map(|other| (self.records[&other].index, other))
-                        .collect();
+                    let mut others: Vec<(u32, RecordId)> =
+                        self.elsewhere(record).into_iter().map(|other| (self.records[&other].index, other)).collect();
                     others.sort();
                     for (_, other) in others {
                         take(&self.records[&other].kind, &mut holders, &mut denied);

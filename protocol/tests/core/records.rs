@@ -368,6 +368,25 @@ fn what_was_given_on_a_branch_that_was_left_is_told_unless_it_was_decided_since(
 }
 
 #[test]
+fn what_was_granted_after_a_healing_stands_when_the_log_forks_and_heals_again() {
+    let third = world().bureaus[2].id;
+    let cut = RecordKind::Cut(Subject::Bureau(third), vec![Verb::Read], vec![], false, Bytes(vec![]));
+    for taken in [cut, RecordKind::End(EndKind::Retention, Bytes(vec![]))] {
+        let mut bench = Bench::of(2);
+        let left = bench.then(bench.adopt, taken);
+        let right = bench.then(bench.adopt, RecordKind::Anchor(vec![ChangeHash([1; 32])]));
+        let healed = bench.then(right, RecordKind::Continue(ascending([left, right]), false, Bytes(vec![])));
+        let grant = bench.grant(2, Verb::Read);
+        let granted = bench.then(healed, grant);
+        assert_eq!(bench.holds(2), Some(Verb::Read));
+        let other = bench.then(healed, RecordKind::Anchor(vec![ChangeHash([2; 32])]));
+        assert_eq!(bench.holds(2), None, "no branch grants beyond a fork");
+        bench.then(granted, RecordKind::Continue(ascending([granted, other]), false, Bytes(vec![])));
+        assert_eq!(bench.holds(2), Some(Verb::Read), "what the first fork took was taken by the first healing");
+    }
+}
+
+#[test]
 fn what_a_healing_left_that_was_itself_set_aside_is_not_told() {
     let third = world().bureaus[2].id;
     let mut bench = Bench::of(2);

@@ -1,5 +1,7 @@
 //! Stores put back and stores lived on twice: what a node learns of its own past from those it gave cursors to.
 
+use std::collections::BTreeSet;
+
 use accord_protocol::bureau::{Suspicion, note_suspicion};
 use accord_protocol::input::Command;
 use accord_protocol::step::{Table, Write};
@@ -99,6 +101,66 @@ fn a_no_that_a_restore_forgot_holds_until_it_is_told_of_or_an_officer_rules() {
 }
 
 #[test]
+fn what_is_stated_anew_does_not_stand_for_what_was_lost() {
+    let (mut world, [a, b, c]) = star(74);
+    let old = world.nodes[a].disk.clone();
+    // A no that b never heard of: only c's cursor says that there was one more statement.
+    world.part(a, b);
+    let bureau = world.nodes[b].bureau.to_string();
+    let pact = world.agreements(a).into_iter().find(|pact| pact.partner == bureau).expect("agreed").id;
+    world.ask(a, Command::AgreementSuspend { id: pact, reason: "核查泄密".to_owned(), categories: Vec::new() }).expect("suspended");
+    world.run(600_000);
+    put_back(&mut world, a, old);
+    world.run(20_000);
+    assert_eq!(world.status(a).catching_up, ["restored"], "the third told");
+    world.run(600_000);
+    confirm(&mut world, a, false, None).expect("an officer states what is missing");
+    assert_eq!(silent(&mut world, a, b), "pair_behind");
+    world.join_again(a, b);
+    world.run(20_000);
+    assert_eq!(silent(&mut world, a, b), "pair_behind", "b has nothing to bring back");
+    // Both sides state something new, and lines of days come.
+    for n in [a, b, a] {
+        let new = terms(world.wall(), 60 * DAY, usual_grants());
+        let other = if n == a { b } else { a };
+        world.offer(n, other, new).expect("offered");
+        world.run(60_000);
+        assert_eq!(silent(&mut world, a, b), "pair_behind", "that is not the statement that was lost");
+    }
+    world.run(3 * DAY * 1_000);
+    world.restart(a);
+    world.run(60_000);
+    assert_eq!(silent(&mut world, a, b), "pair_behind", "nor are lines of later days, nor does a start forget when it was told");
+    let secret = world.publish(a, &[b, c], SERIES).expect("published");
+    world.run(60_000);
+    assert!(world.holds(c, &secret) && !world.holds(b, &secret));
+    confirm(&mut world, a, false, Some(b)).expect("an officer rules");
+    world.run(60_000);
+    assert_eq!(silent(&mut world, a, b), "");
+}
+
+#[test]
+fn what_was_accepted_while_a_store_was_in_doubt_is_concluded_once_it_is_trusted() {
+    let (mut world, [a, b, _]) = star(75);
+    let new = terms(world.wall(), 60 * DAY, usual_grants());
+    let offer = world.offer(a, b, new).expect("offered");
+    world.run(20_000);
+    world.crash(a);
+    world.nodes[a].disk.commit(&[note_suspicion(Suspicion::Cloned)]).expect("a row");
+    world.boot(a);
+    world.run(30_000);
+    assert_eq!(world.status(a).catching_up, ["cloned"]);
+    world.ask(b, Command::AgreementAccept { id: offer.to_string() }).expect("accepted");
+    world.run(20_000);
+    assert_eq!(world.agreement(b, &offer).expect("known").standing, "accepted", "who is in doubt concludes nothing");
+    confirm(&mut world, a, false, None).expect("all partners were heard");
+    world.run(20_000);
+    for n in [a, b] {
+        assert_eq!(world.agreement(n, &offer).expect("known").standing, "in_force");
+    }
+}
+
+#[test]
 fn a_pair_speaks_again_by_itself_when_the_forgotten_statement_comes() {
     let (mut world, [a, b, c]) = star(61);
     let old = world.nodes[a].disk.clone();
@@ -115,6 +177,8 @@ fn a_pair_speaks_again_by_itself_when_the_forgotten_statement_comes() {
     world.join_again(a, b);
     world.run(20_000);
     assert_eq!((silent(&mut world, a, b).as_str(), silent(&mut world, a, c).as_str()), ("", ""));
+    let of = |n: usize| world.nodes[n].disk.table(Table::Agreements).map(|(key, _)| key.to_vec()).collect::<BTreeSet<_>>();
+    assert_eq!(of(a), of(b).union(&of(c)).cloned().collect(), "what was concluded is not concluded a second time");
     let after = world.publish(a, &[b, c], SERIES).expect("published");
     world.run(20_000);
     assert!(world.holds(b, &after) && world.holds(c, &after));

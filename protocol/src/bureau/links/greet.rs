@@ -72,7 +72,7 @@ impl Bureau {
         if let Some(bureau) = self.links.get(&id).and_then(Link::bureau).filter(|_| dropped > 0) {
             self.quota(turn, bureau).take_back_held(dropped);
         }
-        self.passes_dirty = true;
+        (self.passes_dirty, self.conclude_dirty) = (true, true);
         self.onward.dirty = true;
     }
 
@@ -303,7 +303,7 @@ impl Bureau {
             Some(_) if knows => self.show_compacts(id),
             Some(greeting) => self.say_greeting(id, greeting),
         }
-        self.passes_dirty = true;
+        (self.passes_dirty, self.conclude_dirty) = (true, true);
         self.onward.dirty = true;
     }
 
